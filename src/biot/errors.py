@@ -1,0 +1,76 @@
+"""Every error that `biot` raises on purpose: one tree, each kind also a ``ValueError``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__all__ = [
+    "BiotError",
+    "ChannelError",
+    "CheckpointError",
+    "ConfigError",
+    "ContractError",
+    "CorpusError",
+    "MissingDependencyError",
+    "RecordingError",
+    "require",
+]
+
+
+class BiotError(ValueError):
+    """Something that the user can put right; the message says what, and how."""
+
+
+class ConfigError(BiotError):
+    """Parameters that are missing, contradict each other, or are out of range."""
+
+
+class RecordingError(BiotError):
+    """A recording that cannot be read; the message opens with its file name."""
+
+
+class ChannelError(BiotError):
+    """Channels that are absent, ambiguous or unknown."""
+
+
+class CorpusError(BiotError):
+    """A corpus that cannot be prepared, opened or split as asked."""
+
+
+class CheckpointError(BiotError):
+    """Weights or a configuration that do not load completely."""
+
+
+class ContractError(BiotError):
+    """Data and model that were made for different preprocessing."""
+
+
+class MissingDependencyError(BiotError, ImportError):
+    """An optional package is not installed; the message holds the command that installs it."""
+
+
+def require(module: str, *, extra: str) -> Any:
+    """Import an optional package, or say how to install it.
+
+    Parameters
+    ----------
+    module
+        Dotted name of the module to import, such as ``"mne"`` or ``"sklearn.metrics"``.
+    extra
+        The extra of this package that installs it.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if (error.name or "").partition(".")[0] != package:
+            raise  # the package is there; something that it needs is broken
+        raise MissingDependencyError(
+            f"{package} is not installed. Install it with: pip install 'biot[{extra}]'"
+        ) from error

@@ -1,0 +1,120 @@
+"""`Recording`: one biosignal recording in physical units, read lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from biot.errors import RecordingError
+
+__all__ = ["Annotation", "Array", "ReadSamples", "Recording"]
+
+Array = npt.NDArray[np.float32]
+
+
+class ReadSamples(Protocol):
+    """Reads samples ``start`` to ``stop`` of every channel: (n_chans, stop − start) float32."""
+
+    def __call__(self, start: int, stop: int) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A labelled stretch of a recording."""
+
+    onset: float
+    """Start in seconds from the recording's first sample."""
+    duration: float
+    """Length in seconds; 0 for an instant."""
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One recording: channels by name, in the units given, read when asked for."""
+
+    path: Path | None
+    """The file it was read from; None for one made in memory."""
+    ch_names: tuple[str, ...]
+    sfreq: float
+    """Samples a second, in Hz, of every channel."""
+    n_times: int
+    """Samples in each channel."""
+    units: tuple[str, ...]
+    """Unit of each channel's numbers: ``"µV"`` for EEG, ``"mV"`` for ECG, else as the file says."""
+    annotations: tuple[Annotation, ...] = ()
+    read_samples: ReadSamples = field(repr=False)
+    """How samples are fetched; use :meth:`read`."""
+
+    @property
+    def name(self) -> str:
+        """File name for messages."""
+        return self.path.name if self.path is not None else "<recording in memory>"
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.n_times / self.sfreq
+
+    def read(self, start: int = 0, stop: int | None = None) -> Array:
+        """Samples ``start`` to ``stop`` of every channel.
+
+        Parameters
+        ----------
+        start, stop
+            First sample and the one after the last, as in a slice; None reads to the end.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n_chans, stop − start) float32 in :attr:`units`; NaN where nothing was recorded.
+
+        Raises
+        ------
+        RecordingError
+            If the range lies outside the recording.
+        """
+        end = self.n_times if stop is None else stop
+        if not 0 <= start <= end <= self.n_times:
+            raise RecordingError(
+                f"{self.name}: cannot read samples {start} to {end}; it has 0 to {self.n_times}."
+            )
+        return self.read_samples(start, end)
+
+    @property
+    def data(self) -> Array:
+        """All samples: (n_chans, n_times) float32 in :attr:`units`."""
+        return self.read()
+
+    @classmethod
+    def from_array(
+        cls,
+        data: npt.ArrayLike,
+        *,
+        ch_names: Sequence[str],
+        sfreq: float,
+        units: Sequence[str],
+        annotations: Sequence[Annotation] = (),
+        path: Path | None = None,
+    ) -> Recording:
+        """A recording from an array in memory, (n_chans, n_times) in `units`."""
+        array = np.asarray(data, dtype=np.float32)
+        if array.ndim != 2 or array.shape[0] != len(ch_names) or len(units) != len(ch_names):
+            raise RecordingError(
+                f"data of shape {array.shape} needs one row, one name and one unit a channel; "
+                f"got {len(ch_names)} names and {len(units)} units."
+            )
+        return cls(
+            path=path,
+            ch_names=tuple(ch_names),
+            sfreq=float(sfreq),
+            n_times=array.shape[1],
+            units=tuple(units),
+            annotations=tuple(annotations),
+            read_samples=lambda start, stop: array[:, start:stop].copy(),
+        )

@@ -1,0 +1,28 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs the read-only material ../shared/{name}, which is absent here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real recordings; the test skips where it is absent."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def shared_golden() -> Path:
+    """Folder of reference numbers; the test skips where it is absent."""
+    return _shared("golden")
