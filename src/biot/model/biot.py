@@ -1,0 +1,363 @@
+"""`BIOT`: the public model, a drop-in for ``braindecode.models.BIOT``."""
+
+# B batch, C channels, T samples
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from biot.errors import ConfigError
+from biot.model import config as cfg
+from biot.model.checkpoint import LoadReport, rename_published
+from biot.model.encoder import BIOTEncoder
+from biot.model.heads import ClassificationHead
+
+__all__ = ["BIOT"]
+
+NO_EFFECT = {"max_seq_len": 1024, "att_drop_prob": 0.2}
+"""Parameters that do nothing in the reference either, and their defaults."""
+
+
+class BIOT(nn.Module):
+    """Biosignal transformer: any channels, one sentence of tokens, one prediction.
+
+    BIOT (Yang, Westover and Sun, NeurIPS 2023) turns every channel into spectral tokens, adds a
+    channel and a position embedding, lays all tokens in one sentence and encodes it with a
+    linear-attention transformer. The first sixteen parameters are those of
+    ``braindecode.models.BIOT``, in its order.
+
+    Parameters
+    ----------
+    embed_dim, num_heads, num_layers
+        Width of a token, attention heads and layers; `embed_dim` is a multiple of `num_heads`.
+    sfreq
+        Samples a second, in Hz. None infers it from `n_times` and `input_window_seconds`.
+    hop_length
+        Samples between the starts of neighbouring tokens. Above `sfreq`, ``int(sfreq) // 2`` is
+        used, with a ``UserWarning``.
+    return_feature
+        Whether ``forward`` returns ``(scores, features)``.
+    n_outputs
+        Classes, or outputs of a regression.
+    n_chans, chs_info
+        Number of channels, or MNE's description of each (``info["chs"]``), or both.
+    n_times, input_window_seconds
+        Length of a window in samples, or in seconds.
+    activation
+        Class of the activation before the last linear layer.
+    drop_prob
+        Dropout on the tokens.
+    max_seq_len, att_drop_prob
+        No effect, as in the reference; kept for its configs.
+    att_layer_drop_prob
+        Dropout on what attention adds.
+    n_fft
+        Samples a token. Default: one second, or the whole window when that is shorter.
+    channels
+        Names of the channels: the model's vocabulary. Default: the names in `chs_info`, if given.
+    add_log_softmax
+        Deprecated: return log-probabilities instead of scores.
+    **earlier_names
+        ``emb_size``, ``att_num_heads`` and ``n_layers`` work with a ``FutureWarning``.
+
+    Raises
+    ------
+    ConfigError
+        (a ``ValueError``) if a parameter is missing, out of range, or contradicts another.
+    """
+
+    load_report: LoadReport | None = None
+    """What was loaded, when the model came from a file."""
+
+    def __init__(
+        self,
+        embed_dim: int = 256,
+        num_heads: int = 8,
+        num_layers: int = 4,
+        sfreq: float | None = 200,
+        hop_length: int = 100,
+        return_feature: bool = False,
+        n_outputs: int | None = None,
+        n_chans: int | None = None,
+        chs_info: cfg.ChsInfo | None = None,
+        n_times: int | None = None,
+        input_window_seconds: float | None = None,
+        activation: type[nn.Module] = nn.ELU,
+        drop_prob: float = 0.5,
+        max_seq_len: int = 1024,
+        att_drop_prob: float = 0.2,
+        att_layer_drop_prob: float = 0.2,
+        *,
+        n_fft: int | None = None,
+        channels: Sequence[str] | None = None,
+        add_log_softmax: bool = False,
+        **earlier_names: Any,
+    ) -> None:
+        super().__init__()
+        renamed = cfg.modern_names(earlier_names)
+        embed_dim = renamed.get("embed_dim", embed_dim)
+        num_heads = renamed.get("num_heads", num_heads)
+        num_layers = renamed.get("num_layers", num_layers)
+        self._chs_info = cfg.chs_info_from_json(chs_info)
+        self._given = {
+            "n_chans": n_chans,
+            "n_times": n_times,
+            "input_window_seconds": input_window_seconds,
+            "sfreq": sfreq,
+            "channels": None if channels is None else list(channels),
+        }
+        self._signal = cfg.resolve_signal(
+            n_chans=n_chans,
+            chs_info=self._chs_info,
+            channels=channels,
+            n_times=n_times,
+            input_window_seconds=input_window_seconds,
+            sfreq=sfreq,
+        )
+        if n_outputs is None:
+            raise ConfigError("n_outputs is missing: give the number of classes.")
+        cfg.require_integers(
+            embed_dim=embed_dim, num_heads=num_heads, hop_length=hop_length, n_outputs=n_outputs
+        )
+        cfg.require_integers(0, num_layers=num_layers)
+        cfg.require_probabilities(drop_prob=drop_prob, att_layer_drop_prob=att_layer_drop_prob)
+        if embed_dim % num_heads:
+            raise ConfigError(f"embed_dim={embed_dim} is not a multiple of num_heads={num_heads}.")
+        self._no_effect = {"max_seq_len": max_seq_len, "att_drop_prob": att_drop_prob}
+        _warn_no_effect(self._no_effect)
+        if add_log_softmax:
+            warnings.warn(
+                "add_log_softmax is deprecated: apply log_softmax to the scores instead.",
+                FutureWarning,
+                stacklevel=2,
+            )
+        self.embed_dim = int(embed_dim)
+        self.num_heads = int(num_heads)
+        self.num_layers = int(num_layers)
+        self.return_feature = bool(return_feature)
+        self.add_log_softmax = bool(add_log_softmax)
+        self.activation = activation
+        self.drop_prob = drop_prob
+        self.att_layer_drop_prob = att_layer_drop_prob
+        self._n_outputs = int(n_outputs)
+        self.hop_length = _usable_hop(int(hop_length), self.sfreq)
+        self.n_fft = self._derived_n_fft() if n_fft is None else n_fft
+        cfg.require_integers(n_fft=self.n_fft)
+        if self.n_fft > self.n_times:
+            raise ConfigError(
+                f"n_fft={self.n_fft} is longer than the window of n_times={self.n_times}."
+            )
+        self.encoder = BIOTEncoder(
+            self.embed_dim,
+            self.num_heads,
+            self.num_layers,
+            self.n_chans,
+            self.n_fft,
+            self.hop_length,
+            drop_prob,
+            att_layer_drop_prob,
+        )
+        self.final_layer = self._new_head()
+        self.register_load_state_dict_pre_hook(rename_published)  # type: ignore[no-untyped-call]
+
+    def forward(
+        self,
+        x: Tensor,
+        return_features: bool = False,
+        *,
+        valid: Tensor | None = None,
+        channel_ids: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor] | dict[str, Tensor | None]:
+        """Scores of each class for each sample.
+
+        Missing data take part in nothing: a token whose patch touches a missing sample is left
+        out of the attention and of the mean, so a sample's result depends on neither padding
+        nor the rest of its batch. A sample without one whole token gives NaN.
+
+        Parameters
+        ----------
+        x
+            Signals, (batch, n_chans, n_times), n_times ≥ n_fft. NaN is a missing sample.
+        return_features
+            Return the features instead; wins over the constructor's `return_feature`.
+        valid
+            (batch, n_chans, n_times) bool; False is a missing sample.
+        channel_ids
+            (batch, n_chans) integers: row of the vocabulary of each channel, −1 for absent.
+            Default: rows 0 to n_chans − 1.
+        lengths
+            (batch,) integers: samples that were recorded; the rest is padding.
+
+        Returns
+        -------
+        Tensor
+            (batch, n_outputs); with `return_feature` the pair of it and the features; with
+            `return_features` ``{"features": (batch, embed_dim), "cls_token": None}``.
+
+        Raises
+        ------
+        ConfigError
+            If a shape is wrong or a window is shorter than a token.
+        ChannelError
+            If there are more channels than the model knows, or an id is unknown or repeated.
+        """
+        features = self.encoder(x, valid=valid, channel_ids=channel_ids, lengths=lengths)
+        if return_features:
+            return {"features": features, "cls_token": None}
+        scores: Tensor = self.final_layer(features)
+        if self.add_log_softmax:
+            scores = scores.log_softmax(dim=-1)
+        return (scores, features) if self.return_feature else scores
+
+    def reset_head(self, n_outputs: int) -> None:
+        """Replace the head by a fresh one with `n_outputs` outputs; the config follows."""
+        cfg.require_integers(n_outputs=n_outputs)
+        like = self.encoder.channel_tokens.weight
+        self._n_outputs = int(n_outputs)
+        self.final_layer = self._new_head().to(like.device, like.dtype)
+
+    def _new_head(self) -> ClassificationHead:
+        try:
+            return ClassificationHead(self.embed_dim, self.n_outputs, self.activation)
+        except TypeError as error:
+            raise ConfigError(
+                f"activation {self.activation!r} must be a module class made without arguments."
+            ) from error
+
+    def _derived_n_fft(self) -> int:
+        return self.n_times if self.input_window_seconds < 1.0 else max(1, int(self.sfreq))
+
+    @property
+    def n_outputs(self) -> int:
+        """Classes, or outputs of a regression."""
+        return self._n_outputs
+
+    @property
+    def n_chans(self) -> int:
+        """Channels that the model knows: the length of its vocabulary."""
+        return self._signal.n_chans
+
+    @property
+    def channels(self) -> tuple[str, ...] | None:
+        """Names of the channels, in the order of their rows; None if nobody said."""
+        return self._signal.channels
+
+    @property
+    def chs_info(self) -> list[dict[str, Any]]:
+        """MNE's description of each channel, as given; ``ValueError`` if it was not."""
+        if self._chs_info is None:
+            raise ConfigError("chs_info was not given to this model.")
+        return self._chs_info
+
+    @property
+    def n_times(self) -> int:
+        """Samples of a window."""
+        return self._signal.n_times
+
+    @property
+    def sfreq(self) -> float:
+        """Samples a second, in Hz."""
+        return self._signal.sfreq
+
+    @property
+    def input_window_seconds(self) -> float:
+        """Length of a window in seconds."""
+        return self._signal.input_window_seconds
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of one sample: (1, n_chans, n_times)."""
+        return (1, self.n_chans, self.n_times)
+
+    def get_output_shape(self) -> tuple[int, int]:
+        """Shape of the scores of one sample: (1, n_outputs)."""
+        return (1, self.n_outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Every constructor argument, as JSON holds it; keys braindecode lacks only when set."""
+        config = {
+            "embed_dim": self.embed_dim,
+            "num_heads": self.num_heads,
+            "num_layers": self.num_layers,
+            "sfreq": self._given["sfreq"],
+            "hop_length": self.hop_length,
+            "return_feature": self.return_feature,
+            "n_outputs": self.n_outputs,
+            "n_chans": self._given["n_chans"],
+            "chs_info": cfg.chs_info_to_json(self._chs_info),
+            "n_times": self._given["n_times"],
+            "input_window_seconds": self._given["input_window_seconds"],
+            "activation": cfg.activation_name(self.activation),
+            "drop_prob": self.drop_prob,
+            **self._no_effect,
+            "att_layer_drop_prob": self.att_layer_drop_prob,
+        }
+        if self.n_fft != self._derived_n_fft():
+            config["n_fft"] = self.n_fft
+        if self._given["channels"] is not None:
+            config["channels"] = self._given["channels"]
+        if self.add_log_softmax:
+            config["add_log_softmax"] = True
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> BIOT:
+        """A fresh model from :meth:`get_config`'s dictionary, or from braindecode's.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown, or `activation` names anything but an activation of torch.nn.
+        """
+        given = {key: value for key, value in config.items() if not key.endswith("_version")}
+        if "activation" in given:
+            given["activation"] = cfg.activation_from_name(given["activation"])
+        no_effect = {key: given.pop(key) for key in NO_EFFECT if key in given}
+        try:
+            model = cls(**given)
+        except TypeError as error:
+            raise ConfigError(f"The configuration does not fit BIOT: {error}.") from error
+        model._no_effect.update(no_effect)
+        return model
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, **arguments: Any) -> BIOT:
+        """Open a model; see :func:`biot.model.hub.from_pretrained` for the arguments."""
+        from biot.model.hub import from_pretrained
+
+        return from_pretrained(cls, source, **arguments)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write ``config.json`` and ``model.safetensors``, which braindecode opens too."""
+        from biot.model.hub import save_pretrained
+
+        return save_pretrained(self, Path(folder))
+
+
+def _usable_hop(hop_length: int, sfreq: float) -> int:
+    if hop_length <= sfreq:
+        return hop_length
+    usable = max(1, int(sfreq) // 2)
+    warnings.warn(
+        f"hop_length={hop_length} is longer than a second ({sfreq:g} samples); "
+        f"{usable} is used, as in the reference.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return usable
+
+
+def _warn_no_effect(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if value != NO_EFFECT[name]:
+            warnings.warn(
+                f"{name}={value!r} has no effect, as in the reference; leave it out.",
+                UserWarning,
+                stacklevel=3,
+            )

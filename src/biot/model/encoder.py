@@ -1,0 +1,171 @@
+"""`BIOTEncoder`: all channels' tokens in one sentence, encoded and averaged."""
+
+# B batch, C channels, T samples, N tokens a channel, E embedding width
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from biot.errors import ChannelError, ConfigError
+from biot.model.attention import LinearAttentionTransformer
+from biot.model.tokenizer import PatchFrequencyEmbedding, token_mask
+
+__all__ = ["BIOTEncoder"]
+
+CACHED_TOKENS = 2432
+"""Tokens at a time that stay in a core's cache: 8 windows of 16 channels × 10 s."""
+
+
+def sinusoidal_positions(n_positions: int, embed_dim: int, like: Tensor) -> Tensor:
+    """Sine and cosine position codes, (N, E), as in Vaswani et al. (2017), of any length.
+
+    Angles are float32 whatever the tokens are: that is how the published models were trained.
+    """
+    even_dim = embed_dim + embed_dim % 2
+    position = torch.arange(n_positions, device=like.device).float().unsqueeze(1)
+    exponent = torch.arange(0, even_dim, 2, device=like.device).float()
+    angle = position * torch.exp(exponent * (-math.log(10000.0) / even_dim))
+    codes = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+    return codes[:, :embed_dim].to(like.dtype)
+
+
+class BIOTEncoder(nn.Module):
+    """Signals to features: tokens of every channel, encoded as one sentence and averaged.
+
+    Section 2 of Yang et al. (2023). A token whose patch touches a missing sample takes no part:
+    not in attention, not in the mean.
+
+    Parameters
+    ----------
+    embed_dim, num_heads, num_layers
+        Size of the transformer.
+    n_chans
+        Rows of the channel-token table: channels that the encoder knows.
+    n_fft, hop_length
+        Samples a token, and between the starts of tokens.
+    drop_prob
+        Dropout on the tokens, in training.
+    att_layer_drop_prob
+        Dropout on what attention adds, in training.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int = 256,
+        num_heads: int = 8,
+        num_layers: int = 4,
+        n_chans: int = 16,
+        n_fft: int = 200,
+        hop_length: int = 100,
+        drop_prob: float = 0.5,
+        att_layer_drop_prob: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.patch_embedding = PatchFrequencyEmbedding(embed_dim, n_fft, hop_length)
+        self.channel_tokens = nn.Embedding(n_chans, embed_dim)
+        self.dropout = nn.Dropout(drop_prob)
+        self.transformer = LinearAttentionTransformer(
+            embed_dim, num_heads, num_layers, att_layer_drop_prob
+        )
+
+    def forward(
+        self,
+        x_BCT: Tensor,
+        *,
+        valid: Tensor | None = None,
+        channel_ids: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
+        """Features of each sample, (batch, embed_dim); the arguments are those of ``BIOT``."""
+        self._check(x_BCT, valid, channel_ids, lengths)
+        present = _present(x_BCT, valid, lengths)
+        size = self.cached_batch_size(x_BCT.shape[1], x_BCT.shape[2])
+        if not _runs_eagerly_without_gradients(x_BCT) or x_BCT.shape[0] <= size:
+            return self._encode(x_BCT, present, channel_ids)
+        ids = [None] * x_BCT.shape[0] if channel_ids is None else channel_ids.split(size)
+        parts = zip(x_BCT.split(size), present.split(size), ids, strict=False)
+        return torch.cat([self._encode(*part) for part in parts])
+
+    def cached_batch_size(self, n_chans: int, n_times: int) -> int:
+        """Samples at a time whose activations stay in cache: the size of CPU micro-batches."""
+        return max(1, CACHED_TOKENS // (n_chans * self.patch_embedding.n_tokens(n_times)))
+
+    def _encode(self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None) -> Tensor:
+        tokens, mask = self.tokens(x_BCT, present_BCT, channel_ids)
+        return self.transformer.mean(tokens.flatten(1, 2), mask.flatten(1))
+
+    def tokens(
+        self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens and which of them are valid: (B, C, N, E) and (B, C, N) bool."""
+        patch = self.patch_embedding
+        embedded = patch(torch.where(present_BCT, x_BCT, 0.0))
+        mask = token_mask(present_BCT, patch.n_fft, patch.hop_length)
+        positions_NE = sinusoidal_positions(embedded.shape[2], self.embed_dim, embedded)
+        if channel_ids is None:
+            channels_CE = self.channel_tokens.weight[: x_BCT.shape[1]]
+        else:
+            mask = mask & (channel_ids >= 0).unsqueeze(-1)
+            channels_CE = self.channel_tokens(channel_ids.clamp(min=0))
+        embedded = embedded + (channels_CE.unsqueeze(-2).to(embedded.dtype) + positions_NE)
+        return self.dropout(embedded), mask
+
+    def _check(
+        self, x: Tensor, valid: Tensor | None, channel_ids: Tensor | None, lengths: Tensor | None
+    ) -> None:
+        if x.ndim != 3:
+            raise ConfigError(f"x must be (batch, n_chans, n_times), got shape {tuple(x.shape)}.")
+        if x.shape[2] < self.patch_embedding.n_fft:
+            raise ConfigError(
+                f"x has {x.shape[2]} samples; a token needs n_fft = {self.patch_embedding.n_fft}."
+            )
+        if channel_ids is None and x.shape[1] > self.channel_tokens.num_embeddings:
+            raise ChannelError(
+                f"x has {x.shape[1]} channels, the model knows "
+                f"{self.channel_tokens.num_embeddings}. Add channels to the model first."
+            )
+        for name, given, shape in (
+            ("valid", valid, x.shape),
+            ("channel_ids", channel_ids, x.shape[:2]),
+            ("lengths", lengths, x.shape[:1]),
+        ):
+            if given is not None and given.shape != shape:
+                raise ConfigError(
+                    f"{name} must have shape {tuple(shape)}, got {tuple(given.shape)}."
+                )
+        if channel_ids is not None and not torch.compiler.is_compiling():
+            _check_ids(channel_ids, self.channel_tokens.num_embeddings)
+
+
+def _check_ids(channel_ids_BC: Tensor, n_known: int) -> None:
+    if channel_ids_BC.is_floating_point() or channel_ids_BC.dtype == torch.bool:
+        raise ChannelError(f"channel_ids must be integers, got {channel_ids_BC.dtype}.")
+    if ((channel_ids_BC < -1) | (channel_ids_BC >= n_known)).any():
+        raise ChannelError(
+            f"channel_ids must lie in −1 (absent) to {n_known - 1}, got "
+            f"{int(channel_ids_BC.min())} to {int(channel_ids_BC.max())}."
+        )
+    ordered = channel_ids_BC.sort(dim=1).values
+    if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
+        raise ChannelError("channel_ids names a channel twice in one sample; each may come once.")
+
+
+def _present(x_BCT: Tensor, valid: Tensor | None, lengths: Tensor | None) -> Tensor:
+    """Samples that were recorded: (B, C, T) bool."""
+    present = ~x_BCT.isnan()
+    if valid is not None:
+        present = present & valid
+    if lengths is not None:
+        within_BT = torch.arange(x_BCT.shape[2], device=x_BCT.device) < lengths.unsqueeze(1)
+        present = present & within_BT.unsqueeze(1)
+    return present
+
+
+def _runs_eagerly_without_gradients(x: Tensor) -> bool:
+    return (
+        x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    )

@@ -1,0 +1,174 @@
+"""Resampling and amplitude scale, aware of missing samples.
+
+An output sample that rests on a missing input sample (NaN) is missing; every other one is what the
+same filter gives on complete data.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from biot.errors import ConfigError
+from biot.signals.recording import Array, Recording
+
+__all__ = ["q95_scale", "resample", "resampled"]
+
+Floats = npt.NDArray[np.floating[Any]]
+
+_LONGEST_RATIO = 10_000
+"""Largest term of the ratio of two rates; the filter has 20 times as many coefficients."""
+
+
+def resample(data: npt.ArrayLike, sfreq: float, new_sfreq: float) -> Floats:
+    """Change the sampling rate with a polyphase filter that keeps what lies below both rates.
+
+    Equals ``scipy.signal.resample_poly(data, up, down, axis=-1, padtype="edge")`` with ``up/down``
+    the exact ratio of the rates: beyond its ends the signal is continued with its first and last
+    sample, which touches the ten samples (of the slower rate) nearest to an end.
+
+    Parameters
+    ----------
+    data
+        (…, n_times); NaN where a sample is missing.
+    sfreq, new_sfreq
+        Rates in Hz, now and wanted.
+
+    Returns
+    -------
+    numpy.ndarray
+        (…, ceil(n_times × new_sfreq / sfreq)), float32 for float32 data, else float64; NaN where
+        the filter reaches a missing sample.
+
+    Raises
+    ------
+    ConfigError
+        If a rate is not positive and finite, or the ratio of the rates has no short form.
+    """
+    array = np.asarray(data)
+    if array.dtype != np.float32:
+        array = array.astype(np.float64)
+    up, down = _ratio(sfreq, new_sfreq)
+    if up == down or array.shape[-1] == 0:
+        return array.copy()
+    from scipy.signal import resample_poly
+
+    missing = np.isnan(array)
+    some_missing = bool(missing.any())
+    filled = np.where(missing, 0, array) if some_missing else array
+    window = _lowpass(up, down)
+    # float64 inside: the offset of some recordings is a thousand times their signal
+    result = resample_poly(
+        filled.astype(np.float64), up, down, axis=-1, window=window, padtype="edge"
+    )
+    if some_missing:
+        result[_touched(missing, up, down, result.shape[-1])] = np.nan
+    return result.astype(array.dtype)
+
+
+def resampled(recording: Recording, new_sfreq: float) -> Recording:
+    """The same recording at another rate, still read lazily.
+
+    Whichever stretch is read, its samples are those of the whole recording resampled at once by
+    :func:`resample`.
+
+    Raises
+    ------
+    ConfigError
+        If the rate is not positive and finite, or the ratio of the rates has no short form.
+    """
+    up, down = _ratio(recording.sfreq, new_sfreq)
+    if up == down:
+        return recording
+    half = 10 * max(up, down)
+
+    def read_samples(start: int, stop: int) -> Array:
+        if start == stop:
+            return recording.read(0, 0)
+        # the first sample read sits on the output grid, and at or before the filter's reach
+        first = max(0, (start * down - half) // (up * down)) * down
+        last = min(recording.n_times, ((stop - 1) * down + half) // up + 1)
+        skipped = first * up // down
+        piece = resample(recording.read(first, last), recording.sfreq, new_sfreq)
+        return piece[:, start - skipped : stop - skipped].astype(np.float32)
+
+    return Recording(
+        path=recording.path,
+        ch_names=recording.ch_names,
+        sfreq=float(new_sfreq),
+        n_times=-(-recording.n_times * up // down),
+        units=recording.units,
+        annotations=recording.annotations,
+        read_samples=read_samples,
+    )
+
+
+def q95_scale(data: npt.ArrayLike) -> Floats:
+    """95th percentile of the magnitude over the last axis: the amplitude that windows are scaled by.
+
+    Missing samples (NaN, infinite) do not count; between two samples it is interpolated linearly.
+
+    Parameters
+    ----------
+    data
+        (…, n_chans, n_times).
+
+    Returns
+    -------
+    numpy.ndarray
+        (…, n_chans), positive; 1 where the percentile is 0 (a flat channel) or no sample is there.
+    """
+    magnitude = np.abs(np.asarray(data))
+    if not np.issubdtype(magnitude.dtype, np.floating):
+        magnitude = magnitude.astype(np.float64)
+    if magnitude.shape[-1] == 0:
+        return np.ones(magnitude.shape[:-1], magnitude.dtype)
+    present = np.isfinite(magnitude)
+    if present.all():
+        scale = np.quantile(magnitude, 0.95, axis=-1)
+    else:
+        empty = ~present.any(axis=-1, keepdims=True)
+        scale = np.nanquantile(
+            np.where(present, magnitude, np.where(empty, 0, np.nan)), 0.95, axis=-1
+        )
+    return np.where(scale > 0, scale, 1).astype(magnitude.dtype)
+
+
+def _ratio(sfreq: float, new_sfreq: float) -> tuple[int, int]:
+    """Both rates as the smallest whole numbers (up, down) of the same ratio."""
+    for rate in (sfreq, new_sfreq):
+        if not (np.isfinite(rate) and rate > 0):
+            raise ConfigError(f"A sampling rate must be positive and finite, got {rate:g} Hz.")
+    # str: 12.8 means 64/5, not the nearest binary fraction
+    ratio = Fraction(str(float(new_sfreq))) / Fraction(str(float(sfreq)))
+    if max(ratio.numerator, ratio.denominator) > _LONGEST_RATIO:
+        raise ConfigError(
+            f"Resampling {sfreq!r} Hz to {new_sfreq!r} Hz needs the ratio {ratio}, whose terms may "
+            f"be at most {_LONGEST_RATIO}. Choose a rate that is a simple fraction of {sfreq!r} Hz."
+        )
+    return ratio.numerator, ratio.denominator
+
+
+@lru_cache(maxsize=16)
+def _lowpass(up: int, down: int) -> npt.NDArray[np.float64]:
+    """The filter that ``scipy.signal.resample_poly`` designs by default."""
+    from scipy.signal import firwin
+
+    longer = max(up, down)
+    return np.asarray(firwin(20 * longer + 1, 1 / longer, window=("kaiser", 5.0)))
+
+
+def _touched(missing: npt.NDArray[np.bool_], up: int, down: int, n_out: int) -> Any:
+    """Which output samples the filter computes from at least one missing input sample."""
+    n_in = missing.shape[-1]
+    half = 10 * max(up, down)
+    centre = np.arange(n_out) * down
+    first = np.clip(-((half - centre) // up), 0, n_in - 1)
+    last = np.clip((centre + half) // up, 0, n_in - 1)
+    count = np.zeros((*missing.shape[:-1], n_in + 1), dtype=np.int64)
+    np.cumsum(missing, axis=-1, out=count[..., 1:])
+    return count[..., last + 1] > count[..., first]
