@@ -111,7 +111,8 @@ class LinearAttentionLayer(nn.Module):
     def forward(self, tokens_BNE: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         """(B, N, E) → (B, N, E)."""
         tokens_BNE = tokens_BNE + self.attention(tokens_BNE, mask_BN)
-        return tokens_BNE + self.feed_forward(tokens_BNE)
+        encoded: Tensor = tokens_BNE + self.feed_forward(tokens_BNE)
+        return encoded
 
     def mean(self, tokens_BNE: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         """Mean over the tokens of :meth:`forward`, (B, E).
@@ -172,5 +173,6 @@ class LinearAttentionTransformer(nn.Module):
             return masked_mean(tokens_BNE, mask_BN)
         for layer in self.layers[:-1]:
             tokens_BNE = layer(tokens_BNE, mask_BN)
-        pooled: Tensor = self.layers[-1].mean(tokens_BNE, mask_BN)
-        return pooled
+        last = self.layers[-1]
+        assert isinstance(last, LinearAttentionLayer)
+        return last.mean(tokens_BNE, mask_BN)

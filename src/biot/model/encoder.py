@@ -96,7 +96,7 @@ class BIOTEncoder(nn.Module):
 
     def _encode(self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None) -> Tensor:
         tokens, mask = self.tokens(x_BCT, present_BCT, channel_ids)
-        return self.transformer.mean(tokens.flatten(1, 2), mask.flatten(1))
+        return self.transformer.mean(_one_sentence(tokens), _one_sentence(mask))
 
     def tokens(
         self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None = None
@@ -152,6 +152,15 @@ def _check_ids(channel_ids_BC: Tensor, n_known: int) -> None:
     ordered = channel_ids_BC.sort(dim=1).values
     if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
         raise ChannelError("channel_ids names a channel twice in one sample; each may come once.")
+
+
+def _one_sentence(values: Tensor) -> Tensor:
+    """Lay the tokens of all channels end to end: (B, C, N, …) → (B, C · N, …)."""
+    if torch.compiler.is_exporting():
+        # The exporter cannot prove that flatten is legal for every length; indexing always is.
+        token = torch.arange(values.shape[1] * values.shape[2], device=values.device)
+        return values[:, token // values.shape[2], token % values.shape[2]]
+    return values.flatten(1, 2)
 
 
 def _present(x_BCT: Tensor, valid: Tensor | None, lengths: Tensor | None) -> Tensor:

@@ -43,8 +43,9 @@ class PatchFrequencyEmbedding(nn.Module):
         """
         if x_BCT.dtype not in (torch.float32, torch.float64):
             x_BCT = x_BCT.float()  # there is no Fourier transform of half-width numbers
-        patches = x_BCT.unfold(-1, self.n_fft, self.hop_length)
-        return torch.fft.rfft(patches).abs()
+        patches = x_BCT.unfold(-1, self.n_fft, self.hop_length).contiguous()  # as export needs it
+        magnitudes: Tensor = torch.fft.rfft(patches).abs()
+        return magnitudes
 
     def forward(self, x_BCT: Tensor) -> Tensor:
         """Embed every patch of every channel.
