@@ -10,7 +10,7 @@ from biot.model import (
     LinearAttentionTransformer,
     PatchFrequencyEmbedding,
 )
-from biot.signals.recording import Annotation, Recording
+from biot.signals import Annotation, Recording, read_recording
 
 __version__ = "0.1.0"
 
@@ -24,4 +24,5 @@ __all__ = [
     "PatchFrequencyEmbedding",
     "Recording",
     "__version__",
+    "read_recording",
 ]

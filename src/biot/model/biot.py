@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from biot.errors import ConfigError
 from biot.model import config as cfg
-from biot.model.checkpoint import LoadReport, rename_published
+from biot.model.checkpoint import rename_published
 from biot.model.encoder import BIOTEncoder
+from biot.model.files import ModelFiles
 from biot.model.heads import ClassificationHead
+from biot.model.signal import SignalParameters, resolve_signal
+from biot.model.vocabulary import ChannelVocabulary
 
 __all__ = ["BIOT"]
 
@@ -23,7 +25,7 @@ NO_EFFECT = {"max_seq_len": 1024, "att_drop_prob": 0.2}
 """Parameters that do nothing in the reference either, and their defaults."""
 
 
-class BIOT(nn.Module):
+class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
     """Biosignal transformer: any channels, one sentence of tokens, one prediction.
 
     BIOT (Yang, Westover and Sun, NeurIPS 2023) turns every channel into spectral tokens, adds a
@@ -71,9 +73,6 @@ class BIOT(nn.Module):
         (a ``ValueError``) if a parameter is missing, out of range, or contradicts another.
     """
 
-    load_report: LoadReport | None = None
-    """What was loaded, when the model came from a file."""
-
     def __init__(
         self,
         embed_dim: int = 256,
@@ -111,7 +110,7 @@ class BIOT(nn.Module):
             "sfreq": sfreq,
             "channels": None if channels is None else list(channels),
         }
-        self._signal = cfg.resolve_signal(
+        self._signal = resolve_signal(
             n_chans=n_chans,
             chs_info=self._chs_info,
             channels=channels,
@@ -233,52 +232,6 @@ class BIOT(nn.Module):
     def _derived_n_fft(self) -> int:
         return self.n_times if self.input_window_seconds < 1.0 else max(1, int(self.sfreq))
 
-    @property
-    def n_outputs(self) -> int:
-        """Classes, or outputs of a regression."""
-        return self._n_outputs
-
-    @property
-    def n_chans(self) -> int:
-        """Channels that the model knows: the length of its vocabulary."""
-        return self._signal.n_chans
-
-    @property
-    def channels(self) -> tuple[str, ...] | None:
-        """Names of the channels, in the order of their rows; None if nobody said."""
-        return self._signal.channels
-
-    @property
-    def chs_info(self) -> list[dict[str, Any]]:
-        """MNE's description of each channel, as given; ``ValueError`` if it was not."""
-        if self._chs_info is None:
-            raise ConfigError("chs_info was not given to this model.")
-        return self._chs_info
-
-    @property
-    def n_times(self) -> int:
-        """Samples of a window."""
-        return self._signal.n_times
-
-    @property
-    def sfreq(self) -> float:
-        """Samples a second, in Hz."""
-        return self._signal.sfreq
-
-    @property
-    def input_window_seconds(self) -> float:
-        """Length of a window in seconds."""
-        return self._signal.input_window_seconds
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Shape of one sample: (1, n_chans, n_times)."""
-        return (1, self.n_chans, self.n_times)
-
-    def get_output_shape(self) -> tuple[int, int]:
-        """Shape of the scores of one sample: (1, n_outputs)."""
-        return (1, self.n_outputs)
-
     def get_config(self) -> dict[str, Any]:
         """Every constructor argument, as JSON holds it; keys braindecode lacks only when set."""
         config = {
@@ -325,19 +278,6 @@ class BIOT(nn.Module):
             raise ConfigError(f"The configuration does not fit BIOT: {error}.") from error
         model._no_effect.update(no_effect)
         return model
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path, **arguments: Any) -> BIOT:
-        """Open a model; see :func:`biot.model.hub.from_pretrained` for the arguments."""
-        from biot.model.hub import from_pretrained
-
-        return from_pretrained(cls, source, **arguments)
-
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``config.json`` and ``model.safetensors``, which braindecode opens too."""
-        from biot.model.hub import save_pretrained
-
-        return save_pretrained(self, Path(folder))
 
 
 def _usable_hop(hop_length: int, sfreq: float) -> int:

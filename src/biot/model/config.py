@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from biot.errors import ChannelError, ConfigError
-from biot.signals.channels import canonical
+from biot.errors import ConfigError
 
 __all__ = [
-    "Signal",
     "activation_from_name",
     "activation_name",
     "chs_info_from_json",
     "chs_info_to_json",
+    "integer",
     "modern_names",
-    "resolve_signal",
+    "require_integers",
+    "require_positive",
+    "require_probabilities",
 ]
 
 ChsInfo = Sequence[Mapping[str, Any]]
@@ -33,123 +33,16 @@ EARLIER_NAMES = {
 """Keywords of braindecode's first releases of BIOT and what they are called now."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signal:
-    """The signal parameters of a model, complete and free of contradictions."""
-
-    n_chans: int
-    n_times: int
-    sfreq: float
-    input_window_seconds: float
-    channels: tuple[str, ...] | None
-
-
-def resolve_signal(
-    *,
-    n_chans: int | None,
-    chs_info: ChsInfo | None,
-    channels: Sequence[str] | None,
-    n_times: int | None,
-    input_window_seconds: float | None,
-    sfreq: float | None,
-) -> Signal:
-    """Infer what was not given from what was.
-
-    Raises
-    ------
-    ConfigError
-        If something is missing or two parameters contradict each other.
-    """
-    names = _vocabulary(channels, chs_info)
-    counts = {
-        "n_chans": n_chans,
-        "chs_info": None if chs_info is None else len(chs_info),
-        "channels": None if channels is None else len(channels),
-    }
-    given = {key: count for key, count in counts.items() if count is not None}
-    if not given:
-        raise ConfigError("n_chans is missing: give n_chans, chs_info or channels.")
-    if len(set(given.values())) > 1:
-        listed = ", ".join(f"{key} says {count}" for key, count in given.items())
-        raise ConfigError(f"The number of channels is contradictory: {listed}.")
-    resolved_n_chans = _integer("n_chans", next(iter(given.values())), at_least=1)
-    times, seconds, rate = _resolve_time(n_times, input_window_seconds, sfreq)
-    return Signal(
-        n_chans=resolved_n_chans,
-        n_times=times,
-        sfreq=rate,
-        input_window_seconds=seconds,
-        channels=names,
-    )
-
-
-def _resolve_time(
-    n_times: int | None, seconds: float | None, sfreq: float | None
-) -> tuple[int, float, float]:
-    for name, value in (("input_window_seconds", seconds), ("sfreq", sfreq)):
-        if value is not None:
-            _positive(name, value)
-    if n_times is not None:
-        n_times = _integer("n_times", n_times, at_least=1)
-    if n_times is None and (seconds is None or sfreq is None):
-        raise ConfigError(
-            "n_times is missing: give n_times, or input_window_seconds together with sfreq."
-        )
-    if sfreq is None:
-        if seconds is None or n_times is None:
-            raise ConfigError(
-                "sfreq is missing: give sfreq, or n_times together with input_window_seconds."
-            )
-        sfreq = n_times / seconds
-    if seconds is None:
-        assert n_times is not None
-        seconds = n_times / sfreq
-    if n_times is None:
-        n_times = _integer("n_times", round(seconds * sfreq), at_least=1)
-    if n_times != round(seconds * sfreq):
-        raise ConfigError(
-            f"n_times={n_times} contradicts input_window_seconds={seconds:g} × sfreq={sfreq:g} "
-            f"= {round(seconds * sfreq)}. Leave one of the three out."
-        )
-    return n_times, float(seconds), sfreq
-
-
-def _vocabulary(channels: Sequence[str] | None, chs_info: ChsInfo | None) -> tuple[str, ...] | None:
-    if channels is None:
-        if chs_info is None or not all(info.get("ch_name") for info in chs_info):
-            return None
-        names = tuple(str(info["ch_name"]) for info in chs_info)
-    else:
-        if isinstance(channels, str):
-            raise ConfigError(f"channels must be a list of names, got the string {channels!r}.")
-        names = tuple(channels)
-    require_distinct(names)
-    return names
-
-
-def require_distinct(names: Sequence[str]) -> None:
-    """Raise :class:`ChannelError` if two names mean the same channel, such as T3 and T7."""
-    seen: dict[str, str] = {}
-    for name in names:
-        if not isinstance(name, str) or not name.strip():
-            raise ChannelError(f"A channel name must be a non-empty string, got {name!r}.")
-        key = canonical(name)
-        if key in seen:
-            raise ChannelError(
-                f"channels holds {seen[key]!r} and {name!r}, which are one channel; "
-                "a vocabulary needs distinct names."
-            )
-        seen[key] = name
-
-
-def _integer(name: str, value: Any, *, at_least: int) -> int:
+def integer(name: str, value: Any, *, at_least: int = 1) -> int:
+    """`value` as an int, or :class:`ConfigError` unless it is one of at least `at_least`."""
     is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not is_integer or value < at_least:
         raise ConfigError(f"{name} must be an integer of at least {at_least}, got {value!r}.")
     return int(value)
 
 
-def _positive(name: str, value: Any) -> None:
+def require_positive(name: str, value: Any) -> None:
+    """Raise :class:`ConfigError` unless `value` is a finite number above 0."""
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or value <= 0:
         raise ConfigError(f"{name} must be a number above 0, got {value!r}.")
@@ -158,7 +51,7 @@ def _positive(name: str, value: Any) -> None:
 def require_integers(at_least: int = 1, **values: Any) -> None:
     """Raise :class:`ConfigError` unless every value is an integer of at least `at_least`."""
     for name, value in values.items():
-        _integer(name, value, at_least=at_least)
+        integer(name, value, at_least=at_least)
 
 
 def require_probabilities(**values: Any) -> None:

@@ -1,262 +1,141 @@
-"""Models in and out of folders, files and the Hugging Face Hub."""
+"""Where a model's files are: a folder, a file, or a repository on the Hugging Face Hub."""
 
 from __future__ import annotations
 
-import json
+import re
+import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from biot.errors import BiotError, CheckpointError, ConfigError
-from biot.model.checkpoint import (
-    LoadReport,
-    is_known_unused,
-    our_name,
-    published_name,
-    read_tensors,
-)
-from biot.model.encoder import sinusoidal_positions
+from biot.errors import CheckpointError
+from biot.signals.channels import PREST_16, PREST_18
 
 if TYPE_CHECKING:
     from biot.model.biot import BIOT
 
-__all__ = ["from_pretrained", "save_pretrained"]
+__all__ = ["PUBLISHED_CHANNELS", "Download", "locate", "push_to_hub"]
 
 CONFIG_NAME = "config.json"
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
-DEFAULTS: dict[str, Any] = {"num_heads": 8, "hop_length": 100, "sfreq": 200}
-"""Settings of the published models that a file of bare weights does not say."""
-DEFAULT_SECONDS = 10
-PUBLISHED_POSITIONS = 1000
+PUBLISHED_CHANNELS: Mapping[str, tuple[str, ...]] = {
+    "braindecode/biot-pretrained-prest-16chs": PREST_16,
+    "braindecode/biot-pretrained-shhs-prest-18chs": PREST_18,
+    "braindecode/biot-pretrained-six-datasets-18chs": PREST_18,
+}
+"""Published repositories and the documented channels of their rows, which their files lack."""
+_REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
-def from_pretrained(
-    cls: type[BIOT], source: str | Path, *, n_outputs: int | None = None, **config: Any
-) -> BIOT:
-    """Open a model from a folder or a file; everything loads, or an error says what does not.
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """How files are fetched from the Hub; the names are those of ``huggingface_hub``."""
 
-    Parameters
-    ----------
-    cls
-        The class to build.
-    source
-        A folder with ``config.json`` and ``model.safetensors`` (or ``pytorch_model.bin``), as we
-        and braindecode write, or a checkpoint of the BIOT authors (``.ckpt``).
-    n_outputs
-        Outputs of the head. Another number than the file's, or a file without a head, gives a
-        fresh head.
-    **config
-        Settings that win over the file's and over the published defaults.
+    revision: str | None = None
+    token: str | bool | None = None
+    cache_dir: str | Path | None = None
+    force_download: bool = False
+    local_files_only: bool = False
 
-    Returns
-    -------
-    BIOT
-        In evaluation mode, with ``load_report``.
+
+def locate(source: str | Path, download: Download) -> tuple[Path | None, Path]:
+    """Configuration (None for a bare file of weights) and weights of a model.
 
     Raises
     ------
     CheckpointError
-        If a file is damaged, or anything is missing or left over.
+        If there is no such folder, file or repository, or it holds no model.
     """
-    config_path, weights_path = locate(Path(source))
-    saved = {} if config_path is None else read_config(config_path)
-    tensors = read_tensors(weights_path)
-    entries = _by_our_names(weights_path, tensors)
-    settings, assumed = complete_config(weights_path, saved, entries, config)
-    head = _head_outputs(entries)
-    wanted = n_outputs if n_outputs is not None else head
-    if wanted is None:
-        raise CheckpointError(f"{weights_path}: holds no head; give n_outputs for a fresh one.")
-    try:
-        model = cls.from_config({**settings, "n_outputs": head or wanted})
-    except BiotError as error:
-        raise CheckpointError(f"{config_path or weights_path}: {error}") from error
-    fresh_head = head is None
-    report = _load(model, entries, source=str(source), assumed=assumed, fresh_head=fresh_head)
-    if wanted != model.n_outputs:
-        model.reset_head(wanted)
-        fresh_head = True
-    if fresh_head:
-        report = _with_fresh_head(report, model)
-    report.require_complete()
-    model.load_report = report
-    return model.eval()
-
-
-def locate(source: Path) -> tuple[Path | None, Path]:
-    """Configuration (if any) and weights of a folder or a file."""
-    if source.is_file():
-        beside = source.parent / CONFIG_NAME
-        return (beside if source.name in WEIGHT_NAMES and beside.is_file() else None), source
-    if not source.is_dir():
+    path = Path(source)
+    if path.is_file():
+        beside = path.parent / CONFIG_NAME
+        return (beside if path.name in WEIGHT_NAMES and beside.is_file() else None), path
+    if path.is_dir():
+        return _in_folder(path)
+    if isinstance(source, Path) or not _REPOSITORY.fullmatch(source):
         raise CheckpointError(f"{source}: no such folder or file.")
-    weights = next((source / name for name in WEIGHT_NAMES if (source / name).is_file()), None)
+    return _on_hub(source, download)
+
+
+def _in_folder(folder: Path) -> tuple[Path, Path]:
+    weights = next((folder / name for name in WEIGHT_NAMES if (folder / name).is_file()), None)
     if weights is None:
-        raise CheckpointError(f"{source}: holds neither {' nor '.join(WEIGHT_NAMES)}.")
-    config = source / CONFIG_NAME
+        raise CheckpointError(f"{folder}: holds neither {' nor '.join(WEIGHT_NAMES)}.")
+    config = folder / CONFIG_NAME
     if not config.is_file():
-        raise CheckpointError(f"{source}: holds no {CONFIG_NAME}; open {weights.name} itself.")
+        raise CheckpointError(
+            f"{folder}: holds no {CONFIG_NAME}; restore it. A file of bare weights opens "
+            "by its own path, under a name of its own."
+        )
     return config, weights
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """A ``config.json`` as a dictionary."""
+def _on_hub(repo_id: str, download: Download) -> tuple[Path, Path]:
+    config = _fetch(repo_id, CONFIG_NAME, download)
+    if config is None:
+        raise CheckpointError(f"{repo_id}: the repository holds no {CONFIG_NAME}.")
+    for name in WEIGHT_NAMES:
+        weights = _fetch(repo_id, name, download)
+        if weights is not None:
+            return config, weights
+    raise CheckpointError(f"{repo_id}: the repository holds neither {' nor '.join(WEIGHT_NAMES)}.")
+
+
+def _fetch(repo_id: str, name: str, download: Download) -> Path | None:
+    """A file of a repository, from the cache or the Hub; None if the repository lacks it."""
+    import huggingface_hub
+    from huggingface_hub import errors
+
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a readable JSON file ({error}).") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path}: expected an object, found {type(config).__name__}.")
-    return config
+        return Path(huggingface_hub.hf_hub_download(repo_id, name, **vars(download)))
+    except errors.RepositoryNotFoundError as error:
+        raise CheckpointError(
+            f"{repo_id}: neither a folder or file here nor a repository on the Hub that this "
+            "login may read. Check the name; a private repository needs token=."
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise CheckpointError(
+            f"{repo_id}: the repository has no revision {download.revision!r}."
+        ) from error
+    except errors.LocalEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{repo_id}: not here as a folder or file, not in the cache, and the Hub cannot be "
+            "reached (offline, or local_files_only). Fetch it once while online, or give a folder."
+        ) from error
+    except errors.EntryNotFoundError:
+        return None
+    except (errors.HfHubHTTPError, OSError) as error:
+        raise CheckpointError(f"{repo_id}: fetching {name} failed: {error}") from error
 
 
-def _by_our_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    entries: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        ours = our_name(name)
-        if ours in entries:
-            raise CheckpointError(f"{path}: {name} stands for {ours}, which is there already.")
-        entries[ours] = tensor
-    return entries
-
-
-def _head_outputs(entries: Mapping[str, Tensor]) -> int | None:
-    weight = entries.get("final_layer.classification_head.weight")
-    return None if weight is None or weight.ndim != 2 else weight.shape[0]
-
-
-def complete_config(
-    path: Path, saved: Mapping[str, Any], entries: Mapping[str, Tensor], given: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Constructor arguments for a file, and which of them are assumed.
-
-    What the weights' shapes say must agree with the configuration before anything is built, so
-    that a configuration cannot ask for more memory than the file holds.
-    """
-    shapes = _sizes(path, entries)
-    settings = {**saved, **given}
-    for name, size in shapes.items():
-        stated = settings.get(name)
-        if stated is not None and stated != size:
-            raise CheckpointError(
-                f"{path}: the weights say {name}={size}, the configuration says {stated!r}."
-            )
-    if settings.get("n_chans") is None and settings.get("chs_info") is None:
-        settings["n_chans"] = shapes["n_chans"]
-    settings.update(embed_dim=shapes["embed_dim"], num_layers=shapes["num_layers"])
-    assumed: dict[str, Any] = {
-        name: value for name, value in DEFAULTS.items() if name not in settings
-    }
-    settings.update(assumed)
-    if settings.get("n_times") is None and settings.get("input_window_seconds") is None:
-        if not isinstance(settings["sfreq"], (int, float)):
-            raise ConfigError(f"{path}: sfreq must be a number, got {settings['sfreq']!r}.")
-        assumed["n_times"] = settings["n_times"] = round(DEFAULT_SECONDS * settings["sfreq"])
-    return settings, {name: str(value) for name, value in assumed.items()}
-
-
-def _sizes(path: Path, entries: Mapping[str, Tensor]) -> dict[str, int]:
-    """What the shapes of the weights say about the model."""
-    sizes: dict[str, int] = {}
-    for name, label in (
-        ("encoder.patch_embedding.projection.weight", "embed_dim"),
-        ("encoder.channel_tokens.weight", "n_chans"),
-    ):
-        if name not in entries or entries[name].ndim != 2:
-            raise CheckpointError(
-                f"{path}: no {name} of two dimensions among its {len(entries)} entries; "
-                f"not a BIOT model. It holds {', '.join(sorted(entries)[:5])} …"
-            )
-        sizes[label] = entries[name].shape[0]
-    layers = {
-        int(name.split(".")[3])
-        for name in entries
-        if name.startswith("encoder.transformer.layers.") and name.split(".")[3].isdecimal()
-    }
-    sizes["num_layers"] = len(layers)
-    return sizes
-
-
-def _load(
+def push_to_hub(
     model: BIOT,
-    entries: Mapping[str, Tensor],
+    repo_id: str,
     *,
-    source: str,
-    assumed: dict[str, str],
-    fresh_head: bool,
-) -> LoadReport:
-    parameters = dict(model.named_parameters())
-    matched, missing, unexpected, unused = {}, {}, {}, {}
-    for name, tensor in entries.items():
-        shape = str(tuple(tensor.shape))
-        if name in parameters and parameters[name].shape == tensor.shape:
-            matched[name] = shape
-        elif name in parameters:
-            unexpected[name] = f"{shape}, the model has {tuple(parameters[name].shape)}"
-        elif is_known_unused(name):
-            unused[name] = shape
-        else:
-            unexpected[name] = shape
-    for name, parameter in parameters.items():
-        if name not in matched and not (fresh_head and name.startswith("final_layer.")):
-            missing[name] = str(tuple(parameter.shape))
-    report = LoadReport(
-        source,
-        matched=matched,
-        missing=missing,
-        unexpected=unexpected,
-        unused=unused,
-        assumed=assumed,
-    )
-    report.require_complete()
-    model.to(entries[next(iter(matched))].dtype)
-    with torch.no_grad():
-        for name in matched:
-            parameters[name].copy_(entries[name])
-    return report
+    commit_message: str = "Upload BIOT model",
+    private: bool | None = None,
+    token: str | bool | None = None,
+    branch: str | None = None,
+    create_pr: bool = False,
+    **card: Any,
+) -> str:
+    """Save a model into a repository, made if need be; see :meth:`biot.BIOT.push_to_hub`."""
+    import huggingface_hub
+    from huggingface_hub import errors
 
-
-def _with_fresh_head(report: LoadReport, model: BIOT) -> LoadReport:
-    from dataclasses import replace
-
-    head = {
-        f"final_layer.{name}": f"{tuple(parameter.shape)}, fresh"
-        for name, parameter in model.final_layer.named_parameters()
-    }
-    matched = {name: text for name, text in report.matched.items() if name not in head}
-    return replace(report, matched=matched, adapted={**report.adapted, **head})
-
-
-def save_pretrained(model: BIOT, folder: Path) -> Path:
-    """Write a model as ``config.json`` and ``model.safetensors`` under the published names.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder, made if it was not there.
-    """
-    from safetensors.torch import save_file
-
-    config = json.dumps(model.get_config(), indent=2, allow_nan=False, ensure_ascii=False)
-    tensors = {
-        published_name(name): parameter.detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
-    }
-    like = model.encoder.channel_tokens.weight.detach().cpu()
-    positions = sinusoidal_positions(PUBLISHED_POSITIONS, model.embed_dim, like)
-    tensors["encoder.positional_encoding.pe"] = positions.unsqueeze(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    weights, settings = folder / WEIGHT_NAMES[0], folder / CONFIG_NAME
-    partial = [path.with_name(f".{path.name}.partial") for path in (weights, settings)]
-    try:
-        save_file(tensors, partial[0], metadata={"format": "pt"})
-        partial[1].write_text(config + "\n", encoding="utf-8")
-        partial[0].replace(weights)
-        partial[1].replace(settings)
-    finally:
-        for path in partial:
-            path.unlink(missing_ok=True)
-    return folder
+    api = huggingface_hub.HfApi(token=token)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder, **card)
+        try:
+            api.create_repo(repo_id, private=private, exist_ok=True)
+            commit = api.upload_folder(
+                repo_id=repo_id,
+                folder_path=folder,
+                commit_message=commit_message,
+                revision=branch,
+                create_pr=create_pr,
+            )
+        except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
+            raise CheckpointError(f"{repo_id}: uploading the model failed: {error}") from error
+    return str(commit)
