@@ -56,8 +56,8 @@ _KINDS = (
     ("emg", re.compile(r"EMG|CHIN\b|[LR]?LEG\b|SUBMENTAL")),
     ("resp", re.compile(r"RESP|AIRFLOW|FLOW\b|THOR|ABDO|CHEST\b")),
     ("stim", re.compile(r"STATUS|STI\b|STIM|TRIG|DIG\b|MARKER|EVENT|PHOTIC")),
-    ("acc", re.compile(r"ACC(?:EL|\b)")),
-    ("gyro", re.compile(r"GYR")),
+    ("acc", re.compile(r"ACC(?:EL|(?![A-Z]))")),
+    ("gyro", re.compile(r"GYR(?:O|(?![A-Z]))")),
     ("eeg", re.compile(r"EEG")),
 )
 
@@ -103,12 +103,11 @@ def parse(name: str) -> ChannelName:
     scalp = _scalp(bare)
     if scalp is not None:
         return scalp
-    stem, _, suffix = bare.rpartition("-")
-    unreferenced = stem.rstrip() if suffix.lstrip() in COMMON_REFERENCES else bare
+    bare = _without_references(bare)
     return (
-        _ecg(unreferenced)
-        or _movement(unreferenced)
-        or ChannelName(canonical=text, kind=_kind_of_words(unreferenced, text))
+        _ecg(bare)
+        or _movement(bare)
+        or ChannelName(canonical=text, kind=_kind_of_words(bare, text))
     )
 
 
@@ -116,6 +115,11 @@ def _tidy(name: str) -> str:
     """Upper case, plain hyphens, single spaces, without the dots that pad some EDF labels."""
     text = re.sub(r"[‐‑‒–—−]", "-", name.upper())
     return re.sub(r"\s+", " ", text).strip(" .")
+
+
+def _without_references(text: str) -> str:
+    stem, _, suffix = text.rpartition("-")
+    return _without_references(stem.rstrip()) if suffix.lstrip() in COMMON_REFERENCES else text
 
 
 def _scalp(text: str) -> ChannelName | None:

@@ -7,7 +7,7 @@ same filter gives on complete data.
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,19 @@ __all__ = ["q95_scale", "resample", "resampled"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
-_LONGEST_RATIO = 10_000
+_LONGEST_TERM = 10_000
 """Largest term of the ratio of two rates; the filter has 20 times as many coefficients."""
+_LARGEST_DRIFT = 0.1
+"""How far a shortened ratio may shift the last output sample, in output samples."""
 
 
 def resample(data: npt.ArrayLike, sfreq: float, new_sfreq: float) -> Floats:
     """Change the sampling rate with a polyphase filter that keeps what lies below both rates.
 
     Equals ``scipy.signal.resample_poly(data, up, down, axis=-1, padtype="edge")`` with ``up/down``
-    the exact ratio of the rates: beyond its ends the signal is continued with its first and last
-    sample, which touches the ten samples (of the slower rate) nearest to an end.
+    the ratio of the rates: exact where its terms are at most 10,000, else the nearest such ratio,
+    if that shifts no sample by more than a tenth of a sample. Beyond its ends the signal goes on
+    with its first and last sample, which is felt in the ten samples, of the slower rate, at an end.
 
     Parameters
     ----------
@@ -41,33 +44,21 @@ def resample(data: npt.ArrayLike, sfreq: float, new_sfreq: float) -> Floats:
     Returns
     -------
     numpy.ndarray
-        (…, ceil(n_times × new_sfreq / sfreq)), float32 for float32 data, else float64; NaN where
+        (…, ceil(n_times × up / down)), float32 for float32 data, else float64; NaN where
         the filter reaches a missing sample.
 
     Raises
     ------
     ConfigError
-        If a rate is not positive and finite, or the ratio of the rates has no short form.
+        If a rate is not positive and finite, or no short ratio comes near that of the rates.
     """
     array = np.asarray(data)
     if array.dtype != np.float32:
         array = array.astype(np.float64)
-    up, down = _ratio(sfreq, new_sfreq)
+    up, down = _ratio(sfreq, new_sfreq, array.shape[-1])
     if up == down or array.shape[-1] == 0:
         return array.copy()
-    from scipy.signal import resample_poly
-
-    missing = np.isnan(array)
-    some_missing = bool(missing.any())
-    filled = np.where(missing, 0, array) if some_missing else array
-    window = _lowpass(up, down)
-    # float64 inside: the offset of some recordings is a thousand times their signal
-    result = resample_poly(
-        filled.astype(np.float64), up, down, axis=-1, window=window, padtype="edge"
-    )
-    if some_missing:
-        result[_touched(missing, up, down, result.shape[-1])] = np.nan
-    return result.astype(array.dtype)
+    return _polyphase(array, up, down)
 
 
 def resampled(recording: Recording, new_sfreq: float) -> Recording:
@@ -79,9 +70,9 @@ def resampled(recording: Recording, new_sfreq: float) -> Recording:
     Raises
     ------
     ConfigError
-        If the rate is not positive and finite, or the ratio of the rates has no short form.
+        If the rate is not positive and finite, or no short ratio comes near that of the rates.
     """
-    up, down = _ratio(recording.sfreq, new_sfreq)
+    up, down = _ratio(recording.sfreq, new_sfreq, recording.n_times)
     if up == down:
         return recording
     half = 10 * max(up, down)
@@ -93,7 +84,7 @@ def resampled(recording: Recording, new_sfreq: float) -> Recording:
         first = max(0, (start * down - half) // (up * down)) * down
         last = min(recording.n_times, ((stop - 1) * down + half) // up + 1)
         skipped = first * up // down
-        piece = resample(recording.read(first, last), recording.sfreq, new_sfreq)
+        piece = _polyphase(recording.read(first, last), up, down)
         return piece[:, start - skipped : stop - skipped].astype(np.float32)
 
     return Recording(
@@ -108,7 +99,7 @@ def resampled(recording: Recording, new_sfreq: float) -> Recording:
 
 
 def q95_scale(data: npt.ArrayLike) -> Floats:
-    """95th percentile of the magnitude over the last axis: the amplitude that windows are scaled by.
+    """95th percentile of the magnitude over the last axis: what windows are divided by.
 
     Missing samples (NaN, infinite) do not count; between two samples it is interpolated linearly.
 
@@ -138,28 +129,34 @@ def q95_scale(data: npt.ArrayLike) -> Floats:
     return np.where(scale > 0, scale, 1).astype(magnitude.dtype)
 
 
-def _ratio(sfreq: float, new_sfreq: float) -> tuple[int, int]:
-    """Both rates as the smallest whole numbers (up, down) of the same ratio."""
+def _polyphase(array: Floats, up: int, down: int) -> Floats:
+    from scipy.signal import resample_poly
+
+    missing = np.isnan(array)
+    some_missing = bool(missing.any())
+    filled = np.where(missing, 0, array) if some_missing else array
+    # float64 inside: the offset of some recordings is a thousand times their signal
+    result: Floats = resample_poly(filled.astype(np.float64), up, down, axis=-1, padtype="edge")
+    if some_missing:
+        result[_touched(missing, up, down, result.shape[-1])] = np.nan
+    return result.astype(array.dtype)
+
+
+def _ratio(sfreq: float, new_sfreq: float, n_times: int) -> tuple[int, int]:
+    """Both rates as small whole numbers (up, down) of the same ratio."""
     for rate in (sfreq, new_sfreq):
         if not (np.isfinite(rate) and rate > 0):
             raise ConfigError(f"A sampling rate must be positive and finite, got {rate:g} Hz.")
     # str: 12.8 means 64/5, not the nearest binary fraction
-    ratio = Fraction(str(float(new_sfreq))) / Fraction(str(float(sfreq)))
-    if max(ratio.numerator, ratio.denominator) > _LONGEST_RATIO:
+    exact = Fraction(str(float(new_sfreq))) / Fraction(str(float(sfreq)))
+    ratio = exact.limit_denominator(max(1, _LONGEST_TERM // max(1, ceil(exact))))
+    if not ratio or abs(ratio - exact) * n_times > _LARGEST_DRIFT:
         raise ConfigError(
-            f"Resampling {sfreq!r} Hz to {new_sfreq!r} Hz needs the ratio {ratio}, whose terms may "
-            f"be at most {_LONGEST_RATIO}. Choose a rate that is a simple fraction of {sfreq!r} Hz."
+            f"Resampling {sfreq!r} Hz to {new_sfreq!r} Hz needs the ratio {exact}, which no ratio "
+            f"with terms up to {_LONGEST_TERM} meets over {n_times} samples. "
+            f"Choose a rate that is a simple fraction of {sfreq!r} Hz."
         )
     return ratio.numerator, ratio.denominator
-
-
-@lru_cache(maxsize=16)
-def _lowpass(up: int, down: int) -> npt.NDArray[np.float64]:
-    """The filter that ``scipy.signal.resample_poly`` designs by default."""
-    from scipy.signal import firwin
-
-    longer = max(up, down)
-    return np.asarray(firwin(20 * longer + 1, 1 / longer, window=("kaiser", 5.0)))
 
 
 def _touched(missing: npt.NDArray[np.bool_], up: int, down: int, n_out: int) -> Any:
