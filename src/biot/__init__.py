@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+
 from biot.errors import BiotError
 from biot.model import (
     BIOT,
@@ -26,3 +29,12 @@ __all__ = [
     "__version__",
     "read_recording",
 ]
+
+_ROOMS = ("corpus", "inference", "plots", "simulate", "training")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a room when it is first used, so that ``import biot`` stays fast."""
+    if name in _ROOMS:
+        return importlib.import_module(f"biot.{name}")
+    raise AttributeError(f"module 'biot' has no attribute {name!r}")

@@ -1,0 +1,62 @@
+"""`PrepareReport`: what became of the recordings given to `prepare`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from biot.contract import Preprocessing
+
+__all__ = ["QUARANTINE_FILE", "PrepareReport", "write_quarantine"]
+
+QUARANTINE_FILE = "quarantine.tsv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareReport:
+    """What became of the recordings; ``str()`` gives an aligned text."""
+
+    out: Path
+    """The corpus folder."""
+    preprocessing: Preprocessing
+    n_recordings: int
+    """Recordings that gave at least one window."""
+    n_subjects: int
+    n_windows: int
+    labels: Mapping[str, int]
+    """Windows of each class, sorted by name; empty without labels."""
+    dropped: Mapping[str, int]
+    """What was left out, such as ``"windows without a label"``: how many."""
+    quarantined: tuple[tuple[str, str], ...]
+    """Recordings that could not be read, each with the reason; also in ``quarantine.tsv``."""
+
+    def __str__(self) -> str:
+        contract = self.preprocessing
+        lines = [
+            ("corpus", str(self.out)),
+            ("recordings", f"{self.n_recordings}"),
+            ("subjects", f"{self.n_subjects}"),
+            (
+                "windows",
+                f"{self.n_windows} of {contract.window:g} s, "
+                f"{contract.n_chans} channels at {contract.sfreq:g} Hz",
+            ),
+            *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
+            *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block("quarantined", [f"{file}: {reason}" for file, reason in self.quarantined]),
+        ]
+        width = max(len(name) for name, _ in lines) + 2
+        return "\n".join(f"{name:<{width}}{text}" for name, text in lines)
+
+
+def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> None:
+    """Write the unreadable recordings of a corpus into its folder, if there are any."""
+    if quarantined:
+        rows = ["file\treason", *("\t".join(entry) for entry in quarantined)]
+        text = "".join(f"{row}\n" for row in rows)
+        (folder / QUARANTINE_FILE).write_text(text, encoding="utf-8")
+
+
+def _block(name: str, texts: list[str]) -> list[tuple[str, str]]:
+    return [(name if place == 0 else "", text) for place, text in enumerate(texts)]

@@ -1,0 +1,114 @@
+"""Finding the recordings to prepare, and whose they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from biot.errors import ConfigError, CorpusError
+from biot.signals.readers import SUFFIXES
+
+__all__ = ["Source", "find_sources", "subject_of", "subject_pattern"]
+
+_BIDS_SUBJECT = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9]+)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to prepare."""
+
+    recording: str
+    """Its path relative to the folder given, with forward slashes; its name if given itself."""
+    path: Path
+
+
+def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:
+    """The recordings among files and, recursively, in folders, sorted by name.
+
+    In folders only files with a known suffix count, and none whose path has a hidden part; a file
+    that is given itself is taken as it is.
+
+    Raises
+    ------
+    CorpusError
+        If a path does not exist, a folder holds no recording, or two have the same name.
+    """
+    given = [paths] if isinstance(paths, str | Path) else paths
+    found: dict[str, Source] = {}
+    seen: set[Path] = set()
+    for path in map(Path, given):
+        for source in _sources_at(path):
+            if source.path.resolve() in seen:
+                continue
+            other = found.setdefault(source.recording, source)
+            if other is not source:
+                raise CorpusError(
+                    f"Two recordings would be called {source.recording}: {other.path} and "
+                    f"{source.path}. Give the folder that holds both instead."
+                )
+            seen.add(source.path.resolve())
+    if not found:
+        raise CorpusError("No recording is given. Name files or folders.")
+    return [found[name] for name in sorted(found)]
+
+
+def _sources_at(path: Path) -> list[Source]:
+    if path.is_file():
+        return [Source(path.name, path)]
+    if not path.is_dir():
+        raise CorpusError(f"{path} does not exist. Name files or folders of recordings.")
+    sources = []
+    for file in path.rglob("*"):
+        inside = file.relative_to(path)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
+            sources.append(Source(inside.as_posix(), file))
+    if not sources:
+        raise CorpusError(
+            f"{path} holds no recording: no file there ends in {', '.join(SUFFIXES)}."
+        )
+    return sources
+
+
+def subject_pattern(text: str) -> re.Pattern[str]:
+    """Compile the user's pattern for subjects; its first group is the subject's name.
+
+    Raises
+    ------
+    ConfigError
+        If it is no regular expression, or has no group.
+    """
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise ConfigError(f"subject: {text!r} is no regular expression ({error}).") from error
+    if pattern.groups == 0:
+        raise ConfigError(
+            f"subject: {text!r} has no group. Put parentheses around the subject's name."
+        )
+    return pattern
+
+
+def subject_of(recording: str, pattern: re.Pattern[str] | None) -> str:
+    """Name of a recording's subject, from its path relative to the folder given.
+
+    It is the pattern's first group where there is a pattern, else the BIDS entity ``sub-…``, else
+    the file's stem. What the file's header says of a person is not looked at.
+
+    Raises
+    ------
+    CorpusError
+        If the pattern does not match.
+    """
+    if pattern is None:
+        entities = _BIDS_SUBJECT.findall(recording)
+        return str(entities[-1]) if entities else PurePosixPath(recording).stem
+    match = pattern.search(recording)
+    if match is None or not match[1]:
+        raise CorpusError(
+            f"subject: {pattern.pattern!r} finds no subject in {recording}. "
+            "It is searched in the path relative to the folder given, and must match every file."
+        )
+    return match[1]
