@@ -2,25 +2,28 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint clean
 
-$(BIN)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+# Once, and again when the versions change: an environment with all that any command needs.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv "$(VENV)"
+	@echo "Installing the packages of constraints.txt into $(VENV) (once, a few minutes) ..."
+	@$(INSTALL) --editable ".[dev]"
+	@touch "$@"
 
-demo: $(BIN)/.installed
+demo: $(VENV)/installed
 	$(BIN)/biot demo --out demo
 
-lint: $(BIN)/.installed
+lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Two processes with one thread each: small models do not profit from more.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2
 
 clean:
-	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf "$(VENV)" demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

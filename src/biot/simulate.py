@@ -9,19 +9,20 @@ where on the head it changes do, and both differ between subjects.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from biot.errors import ConfigError, require
-from biot.signals.recording import Annotation, Recording
+from biot.signals import Annotation, Recording
 
 __all__ = ["CLASSES", "ELECTRODES", "simulate_eeg", "write_edf", "write_study"]
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 CLASSES = ("rest", "spike-wave", "spindles")
 """Labels of the annotations, in alphabetical order as a corpus sorts them."""
@@ -117,7 +118,7 @@ def simulate_eeg(
         "spindles": (_spindles(person, n_times, sfreq, rng), _CENTRAL, 0.7),
     }
     for label, (wave, centre, width) in waves.items():
-        share = rng.uniform(0.6, 0.8) * _topography(centre, width)[:, None]
+        share = rng.uniform(0.45, 0.7) * _topography(centre, width)[:, None]
         active = _activity(annotations, label, n_times, sfreq)
         brain = _take_over(brain, wave, share * active)
     brain = _equal_power(brain, sfreq) * _wandering_level(n_times, sfreq, rng)
@@ -147,23 +148,11 @@ def write_edf(recording: Recording, path: Path) -> Path:
 
 
 def write_study(
-    folder: Path, *, n_subjects: int = 8, seed: int = 0, duration: float = 300.0
+    folder: Path, *, subjects: Iterable[int] = range(8), seed: int = 0, duration: float = 300.0
 ) -> list[Path]:
-    """Simulate several subjects, one EDF+ file each: ``sub-01_eeg.edf`` and so on.
+    """Simulate subjects and write an EDF+ file each: ``sub-01_eeg.edf`` for subject 0, and so on.
 
-    Parameters
-    ----------
-    folder
-        Where the files go; made when it is not there.
-    n_subjects
-        Number of subjects.
-    seed, duration
-        As in :func:`simulate_eeg`.
-
-    Returns
-    -------
-    list of Path
-        The files, in the order of the subjects.
+    `seed` and `duration` are those of :func:`simulate_eeg`; the folder is made if it is absent.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return [
@@ -171,7 +160,7 @@ def write_study(
             simulate_eeg(subject, seed=seed, duration=duration),
             folder / f"sub-{subject + 1:02d}_eeg.edf",
         )
-        for subject in range(n_subjects)
+        for subject in subjects
     ]
 
 
@@ -182,11 +171,11 @@ def _lay_out(duration: float, rng: np.random.Generator) -> list[Annotation]:
     while True:
         for event in rng.permutation(["spike-wave", "spindles"]):
             for label, longest in (("rest", 12.0), (str(event), 10.0)):
-                length = round(min(rng.uniform(6.0, longest), duration - onset), 2)
-                annotations.append(Annotation(onset, length, label))
-                onset = round(onset + length, 2)
-                if onset >= duration:
+                stop = min(round(onset + rng.uniform(6.0, longest), 2), duration)
+                annotations.append(Annotation(onset, round(stop - onset, 6), label))
+                if stop == duration:
                     return annotations
+                onset = stop
 
 
 def _background(person: _Subject, n_times: int, sfreq: float, rng: np.random.Generator) -> Floats:
@@ -238,30 +227,25 @@ def _artefacts(person: _Subject, n_times: int, sfreq: float, rng: np.random.Gene
     mains = np.sin(2 * np.pi * 50.0 * t + rng.uniform(0.0, 2 * np.pi, size=(n_chans, 1)))
     noise = rng.standard_normal((2, n_chans, n_times))
     drift = _shape(noise[0], sfreq, lambda f: 1 / np.maximum(f, 0.02))
-    return (
-        _topography((0.0, 1.1), 0.45)[:, None] * blinks
-        + person.line[:, None] * mains
-        + 10.0 * _unit_power(drift)
-        + noise[1]
-    )
+    eyes = _topography((0.0, 1.1), 0.45)[:, None] * blinks
+    return np.asarray(eyes + person.line[:, None] * mains + 10.0 * _unit_power(drift) + noise[1])
 
 
 def _take_over(brain: Floats, wave: Floats, share: Floats) -> Floats:
     """Give `wave` a share (0 to 1) of each channel's power, at the expense of the rest."""
-    mixed: Floats = np.sqrt(1 - share) * brain + np.sqrt(share) * wave
-    return mixed
+    return np.asarray(np.sqrt(1 - share) * brain + np.sqrt(share) * wave)
 
 
 def _equal_power(brain: Floats, sfreq: float) -> Floats:
     """Divide by the running root mean square (about 2 s), so that power carries no class."""
     power = _smooth(brain**2, sfreq, seconds=1.0)
-    return brain / np.sqrt(power)
+    return np.asarray(brain / np.sqrt(power))
 
 
 def _wandering_level(n_times: int, sfreq: float, rng: np.random.Generator) -> Floats:
     """A factor around 1 that wanders within tens of seconds, all channels alike: (1, T)."""
     walk = _smooth(rng.standard_normal((1, n_times)), sfreq, seconds=5.0)
-    return np.exp(0.2 * _unit_power(walk))
+    return np.asarray(np.exp(0.2 * _unit_power(walk)))
 
 
 def _activity(annotations: list[Annotation], label: str, n_times: int, sfreq: float) -> Floats:
@@ -271,22 +255,22 @@ def _activity(annotations: list[Annotation], label: str, n_times: int, sfreq: fl
         if event.label == label:
             start = round(event.onset * sfreq)
             active[start : start + round(event.duration * sfreq)] = 1.0
-    return np.clip(_smooth(active[None], sfreq, seconds=_RAMP)[0], 0.0, 1.0)
+    return np.asarray(np.clip(_smooth(active[None], sfreq, seconds=_RAMP)[0], 0.0, 1.0))
 
 
 def _topography(centre: tuple[float, float], width: float) -> Floats:
     """Weight of each channel, 1 at `centre` and less with distance: (C,)."""
     distance = np.linalg.norm(_PLACES - np.array(centre), axis=1)
-    return np.exp(-0.5 * (distance / width) ** 2)
+    return np.asarray(np.exp(-0.5 * (distance / width) ** 2))
 
 
 def _neighbours(reach: float) -> Floats:
     """How strongly each channel sees the source below every other: (C, C)."""
     distance = np.linalg.norm(_PLACES[:, None] - _PLACES, axis=-1)
-    return np.exp(-distance / reach)
+    return np.asarray(np.exp(-distance / reach))
 
 
-def _shape(noise: Floats, sfreq: float, gain: Callable[[Floats], Floats]) -> Floats:
+def _shape(noise: Floats, sfreq: float, gain: Callable[[Floats], npt.NDArray[Any]]) -> Floats:
     """Multiply the spectrum of noise by `gain` of the frequency in Hz."""
     n_times = noise.shape[-1]
     frequency = np.fft.rfftfreq(n_times, 1 / sfreq)
@@ -300,4 +284,4 @@ def _smooth(signal: Floats, sfreq: float, *, seconds: float) -> Floats:
 
 def _unit_power(signal: Floats) -> Floats:
     """Scale each row to a root mean square of 1."""
-    return signal / np.sqrt(np.mean(signal**2, axis=-1, keepdims=True))
+    return np.asarray(signal / np.sqrt(np.mean(signal**2, axis=-1, keepdims=True)))

@@ -49,9 +49,7 @@ class Reference:
         for signal, present, row in zip(x_CT, present_CT, ids, strict=True):
             if row == -1:
                 continue
-            for n, start in enumerate(
-                range(0, len(signal) - self.n_fft + 1, self.hop_length)
-            ):
+            for n, start in enumerate(range(0, len(signal) - self.n_fft + 1, self.hop_length)):
                 if not present[start : start + self.n_fft].all():
                     continue
                 spectrum = np.abs(np.fft.rfft(signal[start : start + self.n_fft]))

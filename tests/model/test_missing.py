@@ -24,7 +24,7 @@ from biot.model.encoder import sinusoidal_positions
 N_KNOWN, N_FFT, HOP, N_TIMES = 5, 20, 8, 70
 GARBAGE = (0.0, 1e4, float("nan"), float("inf"), -float("inf"))
 checked = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -66,13 +66,13 @@ class Case:
     def sample(self, index: int) -> Case:
         """One sample as a batch of its own."""
         only = slice(index, index + 1)
-        return Case(
-            self.x[only], self.present[only], self.channel_ids[only], self.lengths[only]
-        )
+        return Case(self.x[only], self.present[only], self.channel_ids[only], self.lengths[only])
 
     def pick(self, order: list[int]) -> Case:
         """The samples in another order."""
-        return Case(self.x[order], self.present[order], self.channel_ids[order], self.lengths[order])
+        return Case(
+            self.x[order], self.present[order], self.channel_ids[order], self.lengths[order]
+        )
 
 
 @st.composite
@@ -336,8 +336,8 @@ def test_a_channel_row_that_no_sample_uses_gets_no_gradient(model: BIOT) -> None
         ({"lengths": [[70]]}, ConfigError, r"lengths must have shape \(1,\), got \(1, 1\)"),
         ({"lengths": [70.0]}, ConfigError, r"lengths must be integers, got torch.float32"),
         ({"lengths": [True]}, ConfigError, r"lengths must be integers, got torch.bool"),
-        ({"lengths": [-1]}, ConfigError, r"lengths must lie in 0 to 70, got -1 to -1"),
-        ({"lengths": [71]}, ConfigError, r"lengths must lie in 0 to 70, got 71 to 71"),
+        ({"lengths": [-1]}, ConfigError, r"lengths must lie in 0 to 70.*got -1 to -1"),
+        ({"lengths": [71]}, ConfigError, r"lengths must lie in 0 to 70.*got 71 to 71"),
         ({"valid": [[True] * 3]}, ConfigError, r"valid must have shape \(1, 3, 70\), got \(1, 3\)"),
         ({"valid": [[[1] * 70] * 3]}, ConfigError, r"valid must be bool, got torch.int64"),
         ({"valid": [[[1.0] * 70] * 3]}, ConfigError, r"valid must be bool, got torch.float32"),
@@ -355,14 +355,19 @@ def test_wrong_masks_say_what_is_wrong(
 def test_signals_that_are_no_real_numbers_or_no_channels_are_refused(model: BIOT) -> None:
     with pytest.raises(ConfigError, match=r"x must hold floating-point numbers, got torch.int64"):
         model(torch.ones(1, 3, N_TIMES, dtype=torch.int64))
-    with pytest.raises(ConfigError, match=r"x must have at least one channel"):
-        model(torch.ones(1, 0, N_TIMES))
+    for shape in ((1, 0, N_TIMES), (0, 3, N_TIMES)):
+        with pytest.raises(
+            ConfigError, match=rf"x must be \(batch.*got shape \({shape[0]}, {shape[1]}"
+        ):
+            model(torch.ones(shape))
 
 
-def test_an_empty_batch_gives_no_scores(model: BIOT) -> None:
-    x = torch.empty(0, 3, N_TIMES, dtype=torch.float64)
-    assert model(x).shape == (0, 3)
-    assert model(x, channel_ids=torch.empty(0, 3, dtype=torch.int64)).shape == (0, 3)
+def test_an_infinite_sample_in_a_dropped_token_has_no_influence(model: BIOT) -> None:
+    x = torch.randn(1, 2, N_TIMES, dtype=torch.float64)
+    x[0, 1, :HOP] = torch.nan
+    expected = model(x)
+    x[0, 1, 1:HOP] = torch.inf
+    close(model(x), expected)
 
 
 def test_ids_of_any_integer_type_are_the_same(model: BIOT) -> None:
@@ -401,9 +406,9 @@ def test_half_width_numbers_with_masks_agree_and_stay_finite(model: BIOT, way: s
     assert all(p.grad is not None and p.grad.isfinite().all() for p in half.parameters())
 
 
-@pytest.mark.parametrize(
-    "backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 def test_the_compiled_graph_is_whole_and_agrees_with_masks(model: BIOT, backend: str) -> None:
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend=backend, dynamic=True)
@@ -429,9 +434,7 @@ def test_the_exported_graph_takes_masks_and_other_sizes(model: BIOT) -> None:
         "channel_ids": {0: batch, 1: channels},
         "lengths": {0: batch},
     }
-    exported = torch.export.export(
-        model, (given.pop("x"),), given, dynamic_shapes=sizes
-    ).module()
+    exported = torch.export.export(model, (given.pop("x"),), given, dynamic_shapes=sizes).module()
     for n_chans, n_times in ((4, N_TIMES), (2, 61), (5, 400)):
         batch_of = mixed_batch(torch.float64, n_chans, n_times)
         x = batch_of.pop("x")

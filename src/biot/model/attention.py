@@ -14,10 +14,16 @@ __all__ = ["LinearAttentionTransformer", "masked_mean"]
 def _is_plain(*layers: nn.Module) -> bool:
     """Whether layers do nothing but their product, so that their weights may be folded.
 
-    An adapter (LoRA) replaces the layer, a parametrisation its class, a hook its call.
+    An adapter (LoRA) replaces the layer, a parametrisation its class, a hook its call, and
+    offloading its ``forward``.
     """
     return all(
-        type(layer) is nn.Linear and not layer._forward_hooks and not layer._forward_pre_hooks
+        type(layer) is nn.Linear
+        and "forward" not in layer.__dict__
+        and not layer._forward_pre_hooks
+        and not layer._forward_hooks
+        and not layer._backward_pre_hooks
+        and not layer._backward_hooks
         for layer in layers
     )
 

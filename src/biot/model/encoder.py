@@ -82,7 +82,7 @@ class BIOTEncoder(nn.Module):
     ) -> Tensor:
         """Features of each sample, (batch, embed_dim); the arguments are those of ``BIOT``."""
         self._check(x_BCT, valid, channel_ids, lengths)
-        present = _present(x_BCT, valid, lengths)
+        present = _present(x_BCT, valid, channel_ids, lengths)
         size = self.cached_batch_size(x_BCT.shape[1], x_BCT.shape[2])
         if not _runs_eagerly_without_gradients(x_BCT) or x_BCT.shape[0] <= size:
             return self._encode(x_BCT, present, channel_ids)
@@ -103,22 +103,23 @@ class BIOTEncoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Tokens and which of them are valid: (B, C, N, E) and (B, C, N) bool."""
         patch = self.patch_embedding
-        embedded = patch(torch.where(present_BCT, x_BCT, 0.0))
         mask = token_mask(present_BCT, patch.n_fft, patch.hop_length)
+        embedded = patch(x_BCT, mask)
         positions_NE = sinusoidal_positions(embedded.shape[2], self.embed_dim, embedded)
         if channel_ids is None:
             channels_CE = self.channel_tokens.weight[: x_BCT.shape[1]]
         else:
-            mask = mask & (channel_ids >= 0).unsqueeze(-1)
-            channels_CE = self.channel_tokens(channel_ids.clamp(min=0))
+            channels_CE = self.channel_tokens(channel_ids.clamp(min=0).long())
         embedded = embedded + (channels_CE.unsqueeze(-2).to(embedded.dtype) + positions_NE)
         return self.dropout(embedded), mask
 
     def _check(
         self, x: Tensor, valid: Tensor | None, channel_ids: Tensor | None, lengths: Tensor | None
     ) -> None:
-        if x.ndim != 3:
+        if x.ndim != 3 or 0 in x.shape:
             raise ConfigError(f"x must be (batch, n_chans, n_times), got shape {tuple(x.shape)}.")
+        if not x.is_floating_point():
+            raise ConfigError(f"x must hold floating-point numbers, got {x.dtype}.")
         if x.shape[2] < self.patch_embedding.n_fft:
             raise ConfigError(
                 f"x has {x.shape[2]} samples; a token needs n_fft = {self.patch_embedding.n_fft}."
@@ -137,13 +138,19 @@ class BIOTEncoder(nn.Module):
                 raise ConfigError(
                     f"{name} must have shape {tuple(shape)}, got {tuple(given.shape)}."
                 )
-        if channel_ids is not None and not torch.compiler.is_compiling():
+        if valid is not None and valid.dtype != torch.bool:
+            raise ConfigError(f"valid must be bool, got {valid.dtype}.")
+        if channel_ids is not None:
             _check_ids(channel_ids, self.channel_tokens.num_embeddings)
+        if lengths is not None:
+            _check_lengths(lengths, x.shape[2])
 
 
 def _check_ids(channel_ids_BC: Tensor, n_known: int) -> None:
-    if channel_ids_BC.is_floating_point() or channel_ids_BC.dtype == torch.bool:
+    if not _holds_integers(channel_ids_BC):
         raise ChannelError(f"channel_ids must be integers, got {channel_ids_BC.dtype}.")
+    if torch.compiler.is_compiling():
+        return  # a graph has no branch on values
     if ((channel_ids_BC < -1) | (channel_ids_BC >= n_known)).any():
         raise ChannelError(
             f"channel_ids must lie in −1 (absent) to {n_known - 1}, got "
@@ -154,20 +161,42 @@ def _check_ids(channel_ids_BC: Tensor, n_known: int) -> None:
         raise ChannelError("channel_ids names a channel twice in one sample; each may come once.")
 
 
+def _check_lengths(lengths_B: Tensor, n_times: int) -> None:
+    if not _holds_integers(lengths_B):
+        raise ConfigError(f"lengths must be integers, got {lengths_B.dtype}.")
+    if torch.compiler.is_compiling():
+        return
+    if ((lengths_B < 0) | (lengths_B > n_times)).any():
+        raise ConfigError(
+            f"lengths must lie in 0 to {n_times}, the samples in x; got "
+            f"{int(lengths_B.min())} to {int(lengths_B.max())}."
+        )
+
+
+def _holds_integers(values: Tensor) -> bool:
+    return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
+
+
 def _one_sentence(values: Tensor) -> Tensor:
     """Lay the tokens of all channels end to end: (B, C, N, …) → (B, C · N, …)."""
     if torch.compiler.is_exporting():
         # The exporter cannot prove that flatten is legal for every length; indexing always is.
+        # ONNX knows no remainder by a size, hence the subtraction.
         token = torch.arange(values.shape[1] * values.shape[2], device=values.device)
-        return values[:, token // values.shape[2], token % values.shape[2]]
+        channel = token // values.shape[2]
+        return values[:, channel, token - channel * values.shape[2]]
     return values.flatten(1, 2)
 
 
-def _present(x_BCT: Tensor, valid: Tensor | None, lengths: Tensor | None) -> Tensor:
+def _present(
+    x_BCT: Tensor, valid: Tensor | None, channel_ids: Tensor | None, lengths: Tensor | None
+) -> Tensor:
     """Samples that were recorded: (B, C, T) bool."""
     present = ~x_BCT.isnan()
     if valid is not None:
         present = present & valid
+    if channel_ids is not None:
+        present = present & (channel_ids >= 0).unsqueeze(2)
     if lengths is not None:
         within_BT = torch.arange(x_BCT.shape[2], device=x_BCT.device) < lengths.unsqueeze(1)
         present = present & within_BT.unsqueeze(1)

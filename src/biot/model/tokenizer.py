@@ -36,31 +36,37 @@ class PatchFrequencyEmbedding(nn.Module):
         """Tokens that a channel of `n_times` samples gives."""
         return (n_times - self.n_fft) // self.hop_length + 1
 
-    def spectrum(self, x_BCT: Tensor) -> Tensor:
+    def spectrum(self, x_BCT: Tensor, mask_BCN: Tensor | None = None) -> Tensor:
         """Magnitudes of the one-sided Fourier transform of every patch: (B, C, N, F).
 
         No taper and no padding, as in the reference. The gradient at an all-zero patch is zero.
+        A masked patch (False) counts as zeros, whatever it holds.
         """
         if x_BCT.dtype not in (torch.float32, torch.float64):
             x_BCT = x_BCT.float()  # there is no Fourier transform of half-width numbers
-        patches = x_BCT.unfold(-1, self.n_fft, self.hop_length).contiguous()  # as export needs it
-        magnitudes: Tensor = torch.fft.rfft(patches).abs()
+        patches = x_BCT.unfold(-1, self.n_fft, self.hop_length)
+        if mask_BCN is not None:
+            patches = torch.where(mask_BCN.unsqueeze(-1), patches, 0.0)
+        magnitudes: Tensor = torch.fft.rfft(patches.contiguous()).abs()  # as export needs it
         return magnitudes
 
-    def forward(self, x_BCT: Tensor) -> Tensor:
+    def forward(self, x_BCT: Tensor, mask_BCN: Tensor | None = None) -> Tensor:
         """Embed every patch of every channel.
 
         Parameters
         ----------
         x_BCT
             Signals, (batch, n_chans, n_times), n_times ≥ n_fft.
+        mask_BCN
+            (batch, n_chans, tokens) bool; what a token saw where this is False has no influence.
 
         Returns
         -------
         Tensor
             (batch, n_chans, tokens, embed_dim).
         """
-        embedded: Tensor = self.projection(self.spectrum(x_BCT).to(self.projection.weight.dtype))
+        spectrum = self.spectrum(x_BCT, mask_BCN).to(self.projection.weight.dtype)
+        embedded: Tensor = self.projection(spectrum)
         return embedded
 
 

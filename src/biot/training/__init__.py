@@ -1,1 +1,9 @@
-"""training"""
+"""Training: fine-tuning a model on a corpus, and saying how good it is."""
+
+from __future__ import annotations
+
+from biot.training.config import FinetuneConfig
+from biot.training.evaluate import Evaluation, evaluate
+from biot.training.finetune import finetune
+
+__all__ = ["Evaluation", "FinetuneConfig", "evaluate", "finetune"]

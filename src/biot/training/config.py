@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from biot.corpus.split import SplitBy
 from biot.errors import ConfigError
 
-__all__ = ["ClassWeights", "Device", "FinetuneConfig", "Precision", "SplitBy"]
+__all__ = ["ClassWeights", "Device", "FinetuneConfig", "Precision"]
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["32", "bf16"]
-SplitBy = Literal["subject", "recording", "time"]
 ClassWeights = Literal["balanced", "none"]
 
 
@@ -86,14 +86,16 @@ class FinetuneConfig:
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}.")
+        if self.seed < 0:
+            raise ConfigError(f"seed must be 0 or more, got {self.seed}.")
         if not self.weight_decay >= 0:
             raise ConfigError(f"weight_decay must be 0 or more, got {self.weight_decay}.")
         for name in ("drop_prob", "att_layer_drop_prob", "warmup"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise ConfigError(f"{name} must lie in 0 to below 1, got {value}.")
-        if not (0 < self.valid_share and 0 < self.test_share and
-                self.valid_share + self.test_share < 1):  # fmt: skip
+        shares = (self.valid_share, self.test_share)
+        if not (min(shares) > 0 and sum(shares) < 1):
             raise ConfigError(
                 "valid_share and test_share must be above 0 and leave windows for training, got "
                 f"{self.valid_share} and {self.test_share}."

@@ -94,7 +94,8 @@ def _ranking_scores(labels: Ints, probabilities: Floats, weights_RW: Ints) -> Fl
     stacked = np.stack(values)
     known = np.isfinite(stacked)
     total, count = np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    mean: Floats = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean
 
 
 def _ranking_of_class(

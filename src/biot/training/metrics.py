@@ -48,7 +48,8 @@ def confusion_counts(labels: Ints, predicted: Ints, n_classes: int) -> Ints:
 
 def _share(part: Floats, whole: Floats) -> Floats:
     """part / whole; NaN where the whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+    result: Floats = np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+    return result
 
 
 def _f1(counts: Floats) -> Floats:

@@ -1,0 +1,207 @@
+"""`biot demo`: the whole way, on simulated EEG, through the other commands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import time
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from biot.cli.common import Commands, add_command, add_device, whole
+from biot.errors import ConfigError, require
+
+__all__ = ["Study", "add_to", "run_demo"]
+
+_EXAMPLES = """\
+  biot demo
+  biot demo --out /tmp/demo --seed 1
+"""
+_MARK = "demo.json"
+_MADE = (
+    *("recordings", "corpus", "corpus_unseen", "run"),
+    *("scores.json", "predictions.csv", "timeline.png", "report.html", _MARK),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is simulated, and how long the model learns."""
+
+    n_learning: int = 8
+    """Subjects to learn from."""
+    n_unseen: int = 4
+    """Further subjects, for the test only."""
+    duration: float = 300.0
+    """Seconds of EEG a subject."""
+    epochs: int = 8
+    seed: int = 0
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "demo",
+        summary="see all of it at work on simulated EEG",
+        description="Simulate the EEG of several subjects, with annotated spike-and-wave "
+        "discharges and spindles, as EDF files; prepare, fine-tune, evaluate on subjects that the "
+        "model has not seen, predict one of their recordings, and write a report. Takes a minute "
+        "or two; every step is one of the other commands, and is shown.",
+        examples=_EXAMPLES,
+        execute=_execute,
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("biot-demo"),
+        help="folder to write; an earlier demo there is replaced (default: biot-demo)",
+    )
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole,
+        default=0,
+        help="of the simulation and the training (default: 0)",
+    )
+    add_device(parser)
+
+
+def _execute(args: Namespace) -> None:
+    computing = ["--device", args.device, "--precision", args.precision]
+    run_demo(args.out, Study(seed=args.seed), computing=computing)
+
+
+def run_demo(out: Path, study: Study, *, computing: list[str]) -> None:
+    """Run the demo.
+
+    Parameters
+    ----------
+    out
+        Folder to write; made, or an earlier demo.
+    study
+        What to simulate.
+    computing
+        Options for the commands that compute, such as ``["--device", "cpu"]``.
+
+    Raises
+    ------
+    ConfigError
+        If `out` holds anything but an earlier demo.
+    """
+    from biot.cli.demo_report import write_demo_report
+
+    started = time.monotonic()
+    _clear(out, study)
+    recording = _simulate(out, study)
+    commands = _commands(out, study, recording, computing)
+    for words in commands:
+        _run(words)
+    power = _power_alone(out)
+    scores = json.loads((out / "scores.json").read_text(encoding="utf-8"))
+    headline = _headline(scores, power)
+    simulated = f"{study.n_learning + study.n_unseen} subjects, {study.duration / 60:g} minutes"
+    write_demo_report(out, headline, simulated=simulated, commands=commands, scores=scores)
+    print("\n".join(("", *headline, "")))
+    print(f"report      -> {out / 'report.html'}")
+    print(f"predictions -> {out / 'predictions.csv'}")
+    print(f"model       -> {out / 'run' / 'model'}")
+    print(f"{time.monotonic() - started:.0f} s in all")
+
+
+def _clear(out: Path, study: Study) -> None:
+    """Make the folder, or empty it of an earlier demo; other people's files stay."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: is a file. Give a folder with --out.")
+    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
+        raise ConfigError(
+            f"{out}: holds files that are not of a demo. Give another folder with --out."
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    for name in _MADE:
+        path = out / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    (out / _MARK).write_text(json.dumps(study.__dict__) + "\n", encoding="utf-8")
+
+
+def _simulate(out: Path, study: Study) -> Path:
+    """Write the recordings; returns one of a subject that the model will not have seen."""
+    from biot.simulate import write_study
+
+    n_all = study.n_learning + study.n_unseen
+    print(f"Simulating {n_all} subjects, {study.duration / 60:g} minutes each …")
+    given: dict[str, Any] = {"seed": study.seed, "duration": study.duration}
+    write_study(out / "recordings" / "learning", subjects=range(study.n_learning), **given)
+    unseen = range(study.n_learning, n_all)
+    return write_study(out / "recordings" / "unseen", subjects=unseen, **given)[0]
+
+
+def _commands(out: Path, study: Study, recording: Path, computing: list[str]) -> list[list[str]]:
+    """The commands of the demo, as words."""
+    learning, unseen, corpus, corpus_unseen, run, model, scores, table, png = (
+        str(out / name)
+        for name in (
+            *("recordings/learning", "recordings/unseen", "corpus", "corpus_unseen"),
+            *("run", "run/model", "scores.json", "predictions.csv", "timeline.png"),
+        )
+    )
+    stride = ["--stride", "2"]
+    windows = ["--sfreq", "200", "--window", "4", *stride]
+    labels = ["--labels", "annotations", "--align", "events"]
+    network = ["--embed-dim", "64", "--num-layers", "2", "--epochs", str(study.epochs)]
+    learn = ["--test", corpus_unseen, *network, "--seed", str(study.seed)]
+    return [
+        ["prepare", learning, "--out", corpus, *windows, *labels],
+        ["prepare", unseen, "--out", corpus_unseen, *windows, *labels],
+        ["finetune", corpus, "--out", run, *learn, *computing],
+        ["evaluate", model, corpus_unseen, "--json", scores, *computing],
+        ["predict", model, str(recording), "--out", table, "--png", png, *stride, *computing],
+    ]
+
+
+def _run(words: list[str]) -> None:
+    from biot.cli import execute
+
+    print(f"\n$ {shlex.join(['biot', *words])}\n", flush=True)
+    execute(words)
+
+
+def _power_alone(out: Path) -> float:
+    """Balanced accuracy, on the unseen subjects, of a classifier that sees only total power."""
+    import numpy as np
+
+    from biot.corpus import Corpus, load_corpus
+    from biot.corpus.schema import decode
+
+    linear = require("sklearn.linear_model", extra="training")
+    metrics = require("sklearn.metrics", extra="training")
+    preprocessing = require("sklearn.preprocessing", extra="training")
+
+    def log_power(corpus: Corpus) -> Any:
+        rows = corpus.rows(np.arange(len(corpus)))
+        signal = decode(rows.digital, rows.scale, rows.offset).astype(np.float64)
+        return np.log(np.mean(signal**2, axis=-1))
+
+    learning, unseen = load_corpus(out / "corpus"), load_corpus(out / "corpus_unseen")
+    scaler = preprocessing.StandardScaler()
+    classifier = linear.LogisticRegression(class_weight="balanced", max_iter=1000)
+    classifier.fit(scaler.fit_transform(log_power(learning)), learning.labels)
+    predicted = classifier.predict(scaler.transform(log_power(unseen)))
+    return float(metrics.balanced_accuracy_score(unseen.labels, predicted))
+
+
+def _headline(scores: dict[str, Any], power: float) -> tuple[str, str]:
+    low, high = scores["intervals"]["balanced_accuracy"]
+    return (
+        f"Balanced accuracy on {scores['n_subjects']} subjects that the model has not seen: "
+        f"{scores['balanced_accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}).",
+        f"For comparison, logistic regression on the total power of each channel: {power:.3f}; "
+        f"chance: {1 / len(scores['label_names']):.3f}.",
+    )

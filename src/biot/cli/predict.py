@@ -1,0 +1,81 @@
+"""`biot predict`: every window of a recording to a table, and a timeline."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections import Counter
+from pathlib import Path
+
+from biot.cli.common import Commands, add_command, add_device, as_table, positive, require_writable
+
+__all__ = ["add_to"]
+
+_EXAMPLES = """\
+  biot predict run/model night.edf --out night.csv --png night.png
+  biot predict run/model night.edf --out night.parquet --stride 1
+"""
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "predict",
+        summary="predict every window of a recording",
+        description="Predict every window of a whole recording, prepared as the model's corpus "
+        "was. The table holds start and stop in seconds, the label, and the probability p_CLASS "
+        "of each class; label and probabilities are empty where nothing usable was recorded.",
+        examples=_EXAMPLES,
+        execute=_execute,
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", type=Path, help="the model folder of a run: RUN/model"
+    )
+    parser.add_argument(
+        "recording", metavar="RECORDING", type=Path, help="EDF, BDF, BrainVision, FIF, …"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="table to write: .csv or .parquet",
+    )
+    parser.add_argument(
+        "--png",
+        metavar="FILE",
+        type=Path,
+        help="timeline to draw (.png); annotations named like the model's classes are drawn beside",
+    )
+    parser.add_argument(
+        "--stride",
+        metavar="S",
+        type=positive,
+        help="seconds between the starts of windows (default: the window, so that none overlap)",
+    )
+    add_device(parser)
+
+
+def _execute(args: Namespace) -> None:
+    from biot.inference import TABLE_SUFFIXES, Predictor
+    from biot.signals import read_recording
+
+    require_writable(args.out, suffixes=TABLE_SUFFIXES)
+    if args.png is not None:
+        require_writable(args.png, suffixes=(".png",))
+    predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
+    recording = read_recording(args.recording)
+    print(predictor.montage(recording))
+    predictions = predictor.predict(recording, stride=args.stride)
+    predictions.save(args.out)
+    if args.png is not None:
+        classes = predictions.label_names
+        truth = [event for event in recording.annotations if event.label in classes]
+        predictions.to_png(args.png, truth=truth)
+    found = Counter(predictions.labels)
+    rows = [(name, found[name]) for name in predictions.label_names]
+    rows += [("no usable data", found[""])] if found[""] else []
+    print(f"\n{as_table(rows, ('label', 'windows'))}\n")
+    print(f"{len(predictions)} windows -> {args.out}")
+    if args.png is not None:
+        print(f"timeline -> {args.png}")

@@ -1,0 +1,113 @@
+"""`biot prepare`: recordings to a corpus of windows."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError, Namespace
+from pathlib import Path
+
+from biot.cli.common import Commands, add_command, positive, show_progress
+
+__all__ = ["add_to"]
+
+_EXAMPLES = """\
+  biot prepare recordings/ --out corpus --sfreq 200 --window 10 --labels annotations
+  biot prepare recordings/ --out corpus --sfreq 200 --window 4 --labels annotations --align events
+  biot prepare a.edf b.edf --out corpus --sfreq 200 --window 10 --labels patients.tsv
+"""
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "prepare",
+        summary="turn recordings into a corpus",
+        description="Read recordings, bring them to one rate, cut them into windows, label the "
+        "windows, and write a corpus: a folder that `biot finetune` trains on and that "
+        "datasets.load_from_disk opens. Files that cannot be used are listed with the reason.",
+        examples=_EXAMPLES,
+        execute=_execute,
+    )
+    parser.add_argument(
+        "paths",
+        metavar="FILE|FOLDER",
+        nargs="+",
+        type=Path,
+        help="recordings, or folders to search for them: EDF, BDF, BrainVision, FIF, EEGLAB, WFDB",
+    )
+    parser.add_argument(
+        "--out", metavar="CORPUS", type=Path, required=True, help="folder to make for the corpus"
+    )
+    parser.add_argument(
+        "--sfreq", metavar="HZ", type=positive, required=True, help="samples a second"
+    )
+    parser.add_argument(
+        "--window", metavar="S", type=positive, required=True, help="length of a window in seconds"
+    )
+    parser.add_argument(
+        "--stride",
+        metavar="S",
+        type=positive,
+        help="seconds between the starts of windows (default: the window, so that none overlap)",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="none|annotations|TABLE.tsv",
+        type=_labels,
+        default="none",
+        help="where labels come from: the recordings' annotations, or a table with the columns "
+        "file, label and, if wanted, subject, onset and duration in seconds (default: none)",
+    )
+    parser.add_argument(
+        "--align",
+        choices=("grid", "events"),
+        default="grid",
+        help="where windows start: every stride from the recording's start, or from the start of "
+        "each labelled event (default: grid)",
+    )
+    parser.add_argument(
+        "--background",
+        metavar="NAME",
+        help="label of windows without an event; by default they are dropped and counted",
+    )
+    parser.add_argument(
+        "--subject",
+        metavar="REGEX",
+        help="pattern that finds the subject in a file's path, in its first group; by default the "
+        "labels table, a BIDS name (sub-01) or the file's stem says",
+    )
+    parser.add_argument(
+        "--scale",
+        choices=("q95", "none"),
+        default="q95",
+        help="q95: each channel of a window is divided by the 95th percentile of its magnitude; "
+        "none: numbers stay in physical units (default: q95)",
+    )
+
+
+def _labels(text: str) -> str | Path:
+    if text in ("none", "annotations"):
+        return text
+    if Path(text).suffix.lower() not in (".tsv", ".csv"):
+        raise ArgumentTypeError(f"expected none, annotations or a table (.tsv), got {text!r}")
+    return Path(text)
+
+
+def _execute(args: Namespace) -> None:
+    from biot.corpus import prepare
+
+    print(
+        prepare(
+            args.paths,
+            args.out,
+            sfreq=args.sfreq,
+            window=args.window,
+            stride=args.stride,
+            align=args.align,
+            labels=args.labels,
+            scale=args.scale,
+            background=args.background,
+            subject=args.subject,
+            progress=show_progress(),
+        )
+    )

@@ -1,0 +1,147 @@
+"""`Predictions`: what a model says about each window of a recording, and its files."""
+
+# R windows of a recording, K classes
+
+from __future__ import annotations
+
+import csv
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from biot import plots
+from biot.errors import ConfigError, require
+
+if TYPE_CHECKING:
+    from biot.signals.recording import Annotation
+
+__all__ = ["TABLE_SUFFIXES", "Predictions", "whole_file"]
+
+Floats = npt.NDArray[np.float64]
+
+TABLE_SUFFIXES = (".csv", ".parquet")
+"""Endings of the tables that :meth:`Predictions.save` writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """One row for every window of a recording, in the order of time."""
+
+    name: str
+    """Of the recording."""
+    start: Floats
+    """(R,) seconds from the recording's first sample."""
+    stop: Floats
+    """(R,) seconds; the recording's end where the last window reaches beyond it."""
+    probabilities: Floats
+    """(R, K); a row of NaN where a window holds no usable data."""
+    label_names: tuple[str, ...]
+    """Names of the K classes."""
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """(R,) whether a window holds usable data, and so a label."""
+        return np.asarray(np.isfinite(self.probabilities).all(axis=1))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """(R,) the most probable class of each window; ``""`` without usable data."""
+        best = np.where(self.usable[:, None], self.probabilities, 0.0).argmax(axis=1)
+        return tuple(
+            self.label_names[index] if usable else ""
+            for index, usable in zip(best, self.usable, strict=True)
+        )
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The table: ``start``, ``stop``, ``label``, and ``p_<class>`` for each class.
+
+        Label and probabilities are None in the rows without usable data.
+        """
+        table: dict[str, list[Any]] = {
+            "start": self.start.tolist(),
+            "stop": self.stop.tolist(),
+            "label": [label or None for label in self.labels],
+        }
+        for name, values in zip(self.label_names, self.probabilities.T, strict=True):
+            table[f"p_{name}"] = [
+                value if usable else None
+                for value, usable in zip(values.tolist(), self.usable, strict=True)
+            ]
+        return table
+
+    def save(self, path: Path) -> Path:
+        """Write the table as ``.csv`` or ``.parquet``, whichever the name ends in."""
+        if path.suffix == ".parquet":
+            return self.to_parquet(path)
+        if path.suffix == ".csv":
+            return self.to_csv(path)
+        raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
+
+    def to_csv(self, path: Path) -> Path:
+        """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell."""
+        columns = self.columns()
+        with (
+            whole_file(path) as partial,
+            partial.open("w", encoding="utf-8", newline="") as file,
+        ):
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            for row in zip(*columns.values(), strict=True):
+                writer.writerow([_cell(value) for value in row])
+        return path
+
+    def to_parquet(self, path: Path) -> Path:
+        """Write :meth:`columns` as Parquet; None is a null."""
+        pyarrow = require("pyarrow", extra="corpus")
+        parquet = require("pyarrow.parquet", extra="corpus")
+        kinds = {"label": pyarrow.string()}
+        arrays = {
+            name: pyarrow.array(values, type=kinds.get(name, pyarrow.float64()))
+            for name, values in self.columns().items()
+        }
+        with whole_file(path) as partial:
+            parquet.write_table(pyarrow.table(arrays), partial)
+        return path
+
+    def to_png(self, path: Path, *, truth: Sequence[Annotation] = ()) -> Path:
+        """Draw probabilities and labels over time; `truth` adds a strip of known events.
+
+        Where windows overlap, each is drawn around its centre, halfway to its neighbours'.
+        """
+        centre = (self.start + self.stop) / 2
+        halfway = (centre[1:] + centre[:-1]) / 2
+        figure = plots.timeline(
+            np.maximum(self.start, np.append(self.start[:1], halfway)),
+            np.minimum(self.stop, np.append(halfway, self.stop[-1:])),
+            self.probabilities,
+            self.label_names,
+            truth=[(event.onset, event.onset + event.duration, event.label) for event in truth],
+            title=self.name,
+        )
+        return plots.save_png(figure, path)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, renamed to it once all is written, removed otherwise."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _cell(value: Any) -> Any:
+    """Numbers to the microsecond and the millionth; the rest as it is."""
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,262 @@
+"""`Predictor`: a trained model and its preprocessing, applied to whole recordings."""
+
+# B windows of a batch, C channels of the contract, T samples of a window, K classes
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from biot.contract import Preprocessing
+from biot.corpus.batch import scaled_window
+from biot.errors import ConfigError, ContractError
+from biot.inference.predictions import Predictions
+from biot.model import BIOT
+from biot.signals.missing import without_bad_spans
+from biot.signals.montage import MontagePlan, plan
+from biot.signals.preprocess import resampled
+from biot.signals.recording import Recording
+from biot.signals.units import conversion
+
+__all__ = ["Device", "Precision", "Predictor"]
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["32", "bf16"]
+
+_BATCH = 64  # windows that are in memory at once
+
+
+class Predictor:
+    """Predicts every window of a recording, prepared as the model's corpus was.
+
+    Parameters
+    ----------
+    model
+        A trained model with one output a class.
+    preprocessing
+        What its windows went through, with the names of the classes.
+    device
+        ``"auto"`` takes the GPU if there is one.
+    precision
+        ``"bf16"`` computes in bfloat16 where that is safe.
+
+    Raises
+    ------
+    ContractError
+        If model and preprocessing do not fit each other, or no class has a name.
+    ConfigError
+        If the device is not there, or an option is unknown.
+    """
+
+    def __init__(
+        self,
+        model: BIOT,
+        preprocessing: Preprocessing,
+        *,
+        device: Device = "auto",
+        precision: Precision = "32",
+    ) -> None:
+        if precision not in get_args(Precision):
+            raise ConfigError(f"precision must be '32' or 'bf16', got {precision!r}.")
+        _require_fit(model, preprocessing)
+        self.preprocessing = preprocessing
+        self._device = _find_device(device)
+        self._precision = precision
+        self._model = model.to(self._device).eval()
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, *, device: Device = "auto", precision: Precision = "32"
+    ) -> Predictor:
+        """Open a model folder: ``config.json``, ``model.safetensors``, ``preprocessing.json``.
+
+        Raises
+        ------
+        BiotError
+            As the class does, and where a file is missing or damaged.
+        """
+        path = Path(folder)
+        if not path.is_dir():
+            raise ConfigError(f"{path}: no such folder. Give the model folder of a run, RUN/model.")
+        if (path / "model").is_dir() and not (path / "config.json").is_file():
+            raise ConfigError(f"{path}: is a run; its model is {path / 'model'}")
+        preprocessing = Preprocessing.load(path)
+        return cls(BIOT.from_pretrained(path), preprocessing, device=device, precision=precision)
+
+    def montage(self, recording: Recording) -> MontagePlan:
+        """How the recording's channels meet the model's; printable.
+
+        Raises
+        ------
+        ChannelError
+            If no channel matches.
+        """
+        return plan(recording.ch_names, self.preprocessing.ch_names)
+
+    def predict(self, recording: Recording, *, stride: float | None = None) -> Predictions:
+        """Predict the whole recording, window by window.
+
+        Parameters
+        ----------
+        recording
+            Any rate; channels are found by name, and those that are absent give no tokens.
+        stride
+            Seconds between the starts of windows; default: the window, so that none overlap. The
+            last window reaches the recording's end; what it lacks beyond is missing data.
+
+        Returns
+        -------
+        Predictions
+            A row for every window, also where nothing usable was recorded.
+
+        Raises
+        ------
+        ChannelError
+            If no channel matches.
+        ContractError
+            If a unit cannot be converted to the model's.
+        ConfigError
+            If `stride` is not positive.
+        """
+        contract = self.preprocessing
+        step = contract.sfreq * (contract.window if stride is None else stride)
+        if not (math.isfinite(step) and step >= 1):
+            raise ConfigError(
+                f"stride must be at least one sample ({1 / contract.sfreq:g} s), got {stride} s."
+            )
+        source = _Windows(recording, self.montage(recording), contract)
+        starts = _starts(source.n_times, contract.n_times, step)
+        parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(starts)]
+        start = np.array(starts) / contract.sfreq
+        return Predictions(
+            name=recording.name,
+            start=start,
+            stop=np.minimum(start + contract.window, recording.duration),
+            probabilities=np.concatenate(parts),
+            label_names=contract.label_names or (),
+        )
+
+    def _probabilities(self, signal_BCT: Tensor) -> npt.NDArray[np.float64]:
+        """(B, K), NaN without usable data."""
+        bfloat16 = torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self._precision == "bf16"
+        )
+        with torch.no_grad(), bfloat16:
+            logits_BK: Tensor = self._model(signal_BCT.to(self._device))
+        return logits_BK.double().softmax(dim=1).cpu().numpy()
+
+
+class _Windows:
+    """Reads a recording as the model's channels, rate, unit and scale want it."""
+
+    def __init__(self, recording: Recording, montage: MontagePlan, contract: Preprocessing) -> None:
+        self._factors_C1 = _unit_factors(recording, montage, contract)[:, None]
+        self._recording = resampled(without_bad_spans(recording), contract.sfreq)
+        self._montage = montage
+        self._contract = contract
+
+    @property
+    def n_times(self) -> int:
+        """Samples of the recording at the contract's rate."""
+        return self._recording.n_times
+
+    def batches(self, starts: Sequence[int]) -> Iterator[Tensor]:
+        """(B, C, T) windows that begin at these samples, scaled, some at a time."""
+        for first in range(0, len(starts), _BATCH):
+            windows_BCT = np.stack(
+                [self._window(start) for start in starts[first : first + _BATCH]]
+            )
+            yield torch.from_numpy(scaled_window(windows_BCT, self._contract.scale))
+
+    def _window(self, start: int) -> npt.NDArray[np.float32]:
+        """(C, T) in the contract's units; NaN where absent and beyond the recording's end."""
+        stop = min(start + self._contract.n_times, self.n_times)
+        window = np.full((self._contract.n_chans, self._contract.n_times), np.nan, np.float32)
+        window[:, : stop - start] = self._montage.apply(self._recording.read(start, stop))
+        return window * self._factors_C1
+
+
+def _starts(n_times: int, window: int, step: float) -> list[int]:
+    """First sample of each window; the last one reaches the recording's end, none lies beyond it.
+
+    They are rounded as those of a corpus, whose windows these must equal.
+    """
+    starts = [0]
+    while starts[-1] + window < n_times:
+        following = math.floor(len(starts) * step + 0.5)
+        if following >= n_times:  # only where the stride is longer than the window
+            break
+        starts.append(following)
+    return starts
+
+
+def _unit_factors(
+    recording: Recording, montage: MontagePlan, contract: Preprocessing
+) -> npt.NDArray[np.float32]:
+    """(C,) what each channel of the montage is multiplied by to be in the contract's unit."""
+    factors = np.ones(contract.n_chans, dtype=np.float32)
+    for row, (entry, wanted) in enumerate(zip(montage.entries, contract.units, strict=True)):
+        sources = [index for index in (entry.plus, entry.minus) if index is not None]
+        found = {recording.units[index] for index in sources}
+        if not found or found == {wanted}:
+            continue
+        ratios = {unit: _ratio(unit, wanted) for unit in found}
+        if len(ratios) > 1 or None in ratios.values():
+            names = ", ".join(
+                f"{recording.ch_names[index]!r} in {recording.units[index]!r}" for index in sources
+            )
+            raise ContractError(
+                f"{recording.name}: {entry.name} must be in {wanted!r}, the recording has {names}. "
+                "Correct the recording's units."
+            )
+        factors[row] = ratios.popitem()[1]
+    return factors
+
+
+def _ratio(unit: str, wanted: str) -> float | None:
+    """How many `wanted` a `unit` is; None unless both are voltages."""
+    (factor, common), (wanted_factor, wanted_common) = (
+        conversion(unit, "eeg"),
+        conversion(wanted, "eeg"),
+    )
+    return factor / wanted_factor if common == wanted_common else None
+
+
+def _require_fit(model: BIOT, contract: Preprocessing) -> None:
+    """Refuse a model that cannot have been trained under this contract."""
+    if not contract.label_names:
+        raise ContractError(
+            "The model's preprocessing.json names no classes, so it cannot predict any. "
+            "Fine-tune it on a labelled corpus first."
+        )
+    for what, has, needs in (
+        ("outputs", model.n_outputs, len(contract.label_names)),
+        ("channels", model.n_chans, contract.n_chans),
+        ("samples a second", model.sfreq, contract.sfreq),
+    ):
+        if has != needs:
+            raise ContractError(
+                f"Model and preprocessing.json differ: {has:g} and {needs:g} {what}. "
+                "They do not belong together."
+            )
+    if model.channels is not None and model.channels != contract.ch_names:
+        raise ContractError(
+            f"Model and preprocessing.json differ: the channels {', '.join(model.channels)} and "
+            f"{', '.join(contract.ch_names)}. They do not belong together."
+        )
+
+
+def _find_device(device: str) -> torch.device:
+    if device not in get_args(Device):
+        raise ConfigError(f"device must be one of {', '.join(get_args(Device))}; got {device!r}.")
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise ConfigError("device is 'cuda', but PyTorch finds no GPU. Use 'cpu' or 'auto'.")
+    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")

@@ -1,0 +1,118 @@
+"""The model that a run trains: fresh, or pretrained with a fresh head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from biot.contract import FILE_NAME, Preprocessing
+from biot.errors import ConfigError, ContractError
+from biot.model import BIOT
+from biot.training.config import FinetuneConfig
+
+__all__ = ["build_model"]
+
+FROM_SCRATCH = {
+    "embed_dim": 128,
+    "num_heads": 8,
+    "num_layers": 4,
+    "drop_prob": 0.2,
+    "att_layer_drop_prob": 0.2,
+}
+"""Settings of a fresh model that the config leaves open."""
+
+
+def build_model(
+    config: FinetuneConfig, contract: Preprocessing, *, from_model: Path | None
+) -> BIOT:
+    """A model for the windows and classes of a contract, its head drawn from torch's generator.
+
+    Raises
+    ------
+    ContractError
+        If the pretrained model is for other data.
+    ConfigError
+        If the config asks for another architecture than the pretrained model's.
+    CheckpointError
+        If the pretrained model does not load completely.
+    """
+    if from_model is None:
+        return _fresh(config, contract)
+    return _pretrained(config, contract, from_model)
+
+
+def _fresh(config: FinetuneConfig, contract: Preprocessing) -> BIOT:
+    settings: dict[str, Any] = {
+        name: default if getattr(config, name) is None else getattr(config, name)
+        for name, default in FROM_SCRATCH.items()
+    }
+    one_second = max(1, int(contract.sfreq))
+    n_fft = config.n_fft or min(one_second, contract.n_times)
+    hop_length = config.hop_length or max(1, n_fft // 2)
+    if hop_length > contract.sfreq:
+        raise ConfigError(
+            f"hop_length={hop_length} is longer than a second of {contract.sfreq:g} samples. "
+            "Choose a shorter one."
+        )
+    return BIOT(
+        n_outputs=len(contract.label_names or ()),
+        n_chans=contract.n_chans,
+        channels=contract.ch_names,
+        n_times=contract.n_times,
+        sfreq=contract.sfreq,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        **settings,
+    )
+
+
+def _pretrained(config: FinetuneConfig, contract: Preprocessing, source: Path) -> BIOT:
+    if (source / FILE_NAME).is_file():
+        Preprocessing.load(source).require_same(contract, where="The corpus")
+    dropout = {
+        name: getattr(config, name)
+        for name in ("drop_prob", "att_layer_drop_prob")
+        if getattr(config, name) is not None
+    }
+    n_outputs = len(contract.label_names or ())
+    model = BIOT.from_pretrained(
+        source,
+        n_outputs=n_outputs,
+        n_times=contract.n_times,
+        input_window_seconds=None,
+        return_feature=False,
+        **dropout,
+    )
+    _require_same_architecture(config, model, source)
+    _require_same_signal(contract, model, source)
+    model.reset_head(n_outputs)
+    return model
+
+
+def _require_same_architecture(config: FinetuneConfig, model: BIOT, source: Path) -> None:
+    for name in ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length"):
+        asked, has = getattr(config, name), getattr(model, name)
+        if asked is not None and asked != has:
+            raise ConfigError(
+                f"{name}={asked} was asked for, but {source} has {has}. Leave {name} out, or "
+                "train from scratch."
+            )
+
+
+def _require_same_signal(contract: Preprocessing, model: BIOT, source: Path) -> None:
+    """What is known of a model that came without a contract must agree with the corpus."""
+    if model.sfreq != contract.sfreq:
+        raise ContractError(
+            f"{source} is for {model.sfreq:g} Hz, the corpus has {contract.sfreq:g} Hz. "
+            f"Prepare the corpus with --sfreq {model.sfreq:g}."
+        )
+    if model.n_chans != contract.n_chans:
+        raise ContractError(
+            f"{source} knows {model.n_chans} channels, the corpus has {contract.n_chans}: "
+            f"{', '.join(contract.ch_names)}. Prepare the corpus with the model's channels."
+        )
+    if model.channels is not None and model.channels != contract.ch_names:
+        raise ContractError(
+            f"{source} has the channels {', '.join(model.channels)}; the corpus has "
+            f"{', '.join(contract.ch_names)}. Prepare the corpus with the model's, in this order."
+        )

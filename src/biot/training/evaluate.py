@@ -1,0 +1,281 @@
+"""Evaluation: how good a model is on a corpus, and how sure that is."""
+
+# W windows, K classes
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from biot.contract import Preprocessing
+from biot.corpus import Corpus, load_corpus
+from biot.corpus.batch import batches
+from biot.errors import ConfigError, ContractError, CorpusError
+from biot.model import BIOT
+from biot.training.config import Device, Precision
+from biot.training.intervals import bootstrap_intervals
+from biot.training.loop import launch
+from biot.training.metrics import (
+    SCORES,
+    ClassScores,
+    Floats,
+    Ints,
+    confusion_counts,
+    per_class,
+    scores,
+)
+from biot.training.steps import predict_logits
+
+__all__ = ["Evaluation", "assess", "evaluate", "evaluate_rows", "labelled_rows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Scores of one model on one set of windows; ``str()`` gives tables, `to_dict` plain values."""
+
+    label_names: tuple[str, ...]
+    n_windows: int
+    """Windows that the scores are of."""
+    n_left_out: int
+    """Windows without usable data; the model says nothing about them."""
+    n_subjects: int
+    scores: dict[str, float]
+    """Value by key of :data:`biot.training.metrics.SCORES`; NaN where undefined."""
+    intervals: dict[str, tuple[float, float]] | None
+    """95 % bootstrap interval over subjects of each score; None where it cannot be had."""
+    classes: tuple[ClassScores, ...]
+    """In the order of `label_names`."""
+    confusion: tuple[tuple[int, ...], ...]
+    """Windows; row: true class, column: predicted class."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them: what is undefined is None."""
+        classes = dict(zip(self.label_names, map(asdict, self.classes), strict=True))
+        intervals = None
+        if self.intervals is not None:
+            finite = {name: math.isfinite(low) for name, (low, _) in self.intervals.items()}
+            intervals = {n: ends if finite[n] else None for n, ends in self.intervals.items()}
+        plain: dict[str, Any] = _without_nan(
+            {
+                **self.scores,
+                "intervals": intervals,
+                "n_windows": self.n_windows,
+                "n_left_out": self.n_left_out,
+                "n_subjects": self.n_subjects,
+                "label_names": self.label_names,
+                "classes": classes,
+                "confusion": self.confusion,
+            }
+        )
+        return plain
+
+    def __str__(self) -> str:
+        return "\n\n".join((self._head(), self._score_table(), self._class_table()))
+
+    def _head(self) -> str:
+        head = f"{self.n_windows} windows of {_count(self.n_subjects, 'subject')}"
+        if self.n_left_out:
+            head += f"; {self.n_left_out} more without usable data are left out"
+        if self.n_subjects < 2:
+            head += "; no intervals: they need two subjects or more"
+        return head + "."
+
+    def _score_table(self) -> str:
+        rows = []
+        for key, name in SCORES.items():
+            low, high = (self.intervals or {}).get(key, (math.nan, math.nan))
+            interval = f"{low:.3f} to {high:.3f}" if math.isfinite(low) else ""
+            rows.append((name, _number(self.scores[key]), interval))
+        return _table(rows, ("score", "value", "95 % interval"))
+
+    def _class_table(self) -> str:
+        rows = [
+            (name, _number(c.precision), _number(c.recall), _number(c.f1), str(c.support))
+            for name, c in zip(self.label_names, self.classes, strict=True)
+        ]
+        return _table(rows, ("class", "precision", "recall", "F1", "windows"))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "undefined"
+
+
+def _table(rows: Iterable[tuple[str, ...]], headers: tuple[str, ...]) -> str:
+    from tabulate import tabulate
+
+    align = ("left", *("right" for _ in headers[1:]))
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def assess(
+    labels: Ints,
+    probabilities: Floats,
+    subjects: npt.NDArray[np.str_],
+    label_names: tuple[str, ...],
+    *,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Scores of given predictions.
+
+    Parameters
+    ----------
+    labels
+        (W,) true classes, 0 to K − 1.
+    probabilities
+        (W, K); a row of NaN is a window without usable data, and left out.
+    subjects
+        (W,) name of each window's subject.
+    label_names
+        Names of the K classes.
+    n_bootstrap
+        Resamples for the intervals; 0 for none.
+    seed
+        Seed of the resamples.
+
+    Raises
+    ------
+    CorpusError
+        If no window has usable data.
+    """
+    usable = np.isfinite(probabilities).all(axis=1)
+    if not usable.any():
+        raise CorpusError(f"None of the {len(labels)} windows to evaluate has usable data.")
+    labels, probabilities, subjects = labels[usable], probabilities[usable], subjects[usable]
+    counts = confusion_counts(labels, probabilities.argmax(axis=1), len(label_names))
+    return Evaluation(
+        label_names=label_names,
+        n_windows=len(labels),
+        n_left_out=int((~usable).sum()),
+        n_subjects=len(np.unique(subjects)),
+        scores=scores(labels, probabilities),
+        intervals=bootstrap_intervals(
+            labels, probabilities, subjects, n_bootstrap=n_bootstrap, seed=seed
+        ),
+        classes=per_class(counts),
+        confusion=tuple(tuple(row) for row in counts.tolist()),
+    )
+
+
+def labelled_rows(corpus: Corpus, label_names: tuple[str, ...]) -> tuple[Ints, Ints]:
+    """Rows of a corpus that have a label, and the label's position in `label_names`, (W,) each.
+
+    Raises
+    ------
+    CorpusError
+        If no window has a label, or one has a label that is not among `label_names`.
+    """
+    rows = np.flatnonzero(corpus.label_ids >= 0)
+    if not len(rows):
+        raise CorpusError(f"{corpus.path}: no window has a label. Prepare it again with --labels.")
+    own_names = corpus.preprocessing.label_names or ()
+    found = [own_names[index] for index in np.unique(corpus.label_ids[rows])]
+    unknown = [name for name in found if name not in label_names]
+    if unknown:
+        raise CorpusError(
+            f"{corpus.path}: windows are labelled {', '.join(unknown)}; the model knows "
+            f"{', '.join(label_names)} only. Evaluate on a corpus of these classes."
+        )
+    position = np.array([label_names.index(n) if n in found else -1 for n in own_names])
+    return rows, position[corpus.label_ids[rows]].astype(np.int64)
+
+
+def evaluate_rows(
+    model: nn.Module,
+    corpus: Corpus,
+    rows: Ints,
+    labels: Ints,
+    label_names: tuple[str, ...],
+    *,
+    device: torch.device,
+    batch_size: int = 64,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Scores of a model on rows of a corpus with the given labels."""
+    logits, _, order = predict_logits(model, batches(corpus, rows, batch_size), device)
+    assert np.array_equal(order, rows)
+    probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()
+    return assess(
+        labels, probabilities, corpus.subjects[rows], label_names,
+        n_bootstrap=n_bootstrap, seed=seed,
+    )  # fmt: skip
+
+
+def evaluate(
+    model: Path | str,
+    corpus: Path | str,
+    *,
+    device: Device = "auto",
+    precision: Precision = "32",
+    batch_size: int = 64,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Scores of a fine-tuned model on the labelled windows of a corpus.
+
+    Parameters
+    ----------
+    model
+        Folder of the model, with ``preprocessing.json`` beside the weights.
+    corpus
+        Folder of the corpus; labels meet the model's outputs by name.
+    device, precision
+        Where and how to compute, as in :class:`biot.training.config.FinetuneConfig`.
+    batch_size
+        Windows at a time.
+    n_bootstrap
+        Resamples for the intervals; 0 for none.
+    seed
+        Seed of the resamples.
+
+    Raises
+    ------
+    ContractError
+        If the corpus was prepared differently, or the model does not name its classes.
+    CorpusError
+        If the corpus has no labels, or others than the model knows.
+    ConfigError
+        If a number is out of range, or a GPU is asked for and there is none.
+    """
+    if batch_size < 1 or n_bootstrap < 0:
+        raise ConfigError(
+            "batch_size must be at least 1 and n_bootstrap at least 0, got "
+            f"{batch_size} and {n_bootstrap}."
+        )
+    folder, data = Path(model), load_corpus(Path(corpus))
+    contract = Preprocessing.load(folder)
+    contract.require_same(data.preprocessing, where=str(corpus))
+    network = BIOT.from_pretrained(folder)
+    label_names = contract.label_names or ()
+    if len(label_names) != network.n_outputs:
+        raise ContractError(
+            f"{folder}: the model has {network.n_outputs} outputs, its preprocessing.json names "
+            f"{len(label_names)} classes. Fine-tune it first."
+        )
+    rows, labels = labelled_rows(data, label_names)
+    fabric = launch(device, precision)
+    return evaluate_rows(
+        fabric.setup_module(network), data, rows, labels, label_names,
+        device=fabric.device, batch_size=batch_size, n_bootstrap=n_bootstrap, seed=seed,
+    )  # fmt: skip

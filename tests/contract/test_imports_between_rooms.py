@@ -1,0 +1,259 @@
+"""Who may import whom: the table of docs/architecture.md, enforced."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SRC = ROOT / "src"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the modules of a room may import, besides the standard library and each other."""
+
+    ours: frozenset[str]
+    """Our modules, without ``biot.``; what lies under them too."""
+    packages: frozenset[str]
+    """Other packages, anywhere."""
+    in_functions: frozenset[str]
+    """Other packages, inside functions only."""
+
+
+def rule(ours: str = "", packages: str = "", in_functions: str = "") -> Rule:
+    return Rule(*(frozenset(words.split()) for words in (ours, packages, in_functions)))
+
+
+# The longest name that fits a module decides. docs/architecture.md shows the same table.
+RULES = {
+    "errors": rule(),
+    "contract": rule("errors", "numpy"),
+    "plots": rule("errors", "numpy", "matplotlib"),
+    "signals": rule("errors", "numpy", "scipy tabulate mne wfdb edfio"),
+    "corpus": rule("errors contract signals plots", "numpy", "datasets pyarrow joblib tqdm"),
+    "corpus.batch": rule("errors contract signals corpus", "numpy torch"),
+    "corpus.sampler": rule("errors contract signals corpus", "numpy torch"),
+    "model": rule(
+        "errors contract signals.channels",
+        "numpy torch",
+        "safetensors huggingface_hub tabulate onnx onnxruntime",
+    ),
+    "training": rule(
+        "errors contract plots corpus model",
+        "numpy torch",
+        "lightning_fabric sklearn tabulate tqdm",
+    ),
+    "inference": rule(
+        "errors contract plots signals corpus.batch model", "numpy torch", "pyarrow tqdm"
+    ),
+    "simulate": rule("errors signals", "numpy", "edfio"),
+    "sklearn": rule("errors contract corpus model training", "numpy torch", "sklearn"),
+    "cli": rule(
+        "__init__ errors contract plots signals corpus model training inference simulate",
+        "",
+        "numpy torch sklearn tabulate tqdm",
+    ),
+    "__init__": rule("errors contract plots signals corpus model training inference simulate"),
+}
+
+# Import name of a package and what it is called in pyproject.toml, where the two differ.
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
+
+
+When = Literal["on import", "in a function", "for types"]
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import of one module."""
+
+    source: str
+    """Our module that imports, such as ``biot.corpus.load``."""
+    line: int
+    target: str
+    """The module imported, in full."""
+    when: When
+    extra: str | None = None
+    """The extra that `require` names."""
+
+    def __str__(self) -> str:
+        return f"{self.source}, line {self.line}, imports {self.target}"
+
+
+def modules() -> dict[str, Path]:
+    """All modules of the package: dotted name to file."""
+    files = sorted(SRC.glob("biot/**/*.py"))
+    assert len(files) > 20, "the package is not where this test looks for it"
+    return {dotted(file): file for file in files}
+
+
+def dotted(file: Path) -> str:
+    parts = file.relative_to(SRC).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = modules()
+
+
+def imports_of(source: str, node: ast.AST, when: When = "on import") -> Iterator[Import]:
+    """Every import in a module, wherever it stands."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(source, child.lineno, alias.name, when)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"{source}, line {child.lineno}: imports are absolute"
+            for alias in child.names:
+                inner = f"{child.module}.{alias.name}"
+                target = inner if inner in MODULES else str(child.module)
+                yield Import(source, child.lineno, target, when)
+        elif isinstance(child, ast.Call) and _called(child) == "require":
+            extra = next(ast.literal_eval(k.value) for k in child.keywords if k.arg == "extra")
+            yield Import(source, child.lineno, ast.literal_eval(child.args[0]), when, extra)
+        yield from imports_of(source, child, _inside(child, when))
+
+
+def _inside(node: ast.AST, when: When) -> When:
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return "for types"
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        return "in a function"
+    return when
+
+
+def _called(call: ast.Call) -> str | None:
+    return call.func.id if isinstance(call.func, ast.Name) else None
+
+
+IMPORTS = [
+    found
+    for name, file in MODULES.items()
+    for found in imports_of(name, ast.parse(file.read_text(encoding="utf-8")))
+]
+
+
+def row_of(module: str) -> str:
+    """The row of the table that decides for a module of ours."""
+    name = "__init__" if module == "biot" else module.removeprefix("biot.")
+    rows = [row for row in RULES if name == row or name.startswith(f"{row}.")]
+    assert rows, f"{module} is in no room of the table; every module belongs to one"
+    return max(rows, key=len)
+
+
+def breach(found: Import) -> str | None:
+    """What an import breaks, or None."""
+    row = row_of(found.source)
+    package = found.target.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        return None
+    if package == "biot":
+        name = "__init__" if found.target == "biot" else found.target.removeprefix("biot.")
+        allowed = any(name == ours or name.startswith(f"{ours}.") for ours in RULES[row].ours)
+        # A row of its own is an exception within a room: the rest of the room keeps off.
+        return None if allowed or row_of(found.target) == row else f"{row} keeps off {name}"
+    if package in RULES[row].packages:
+        return None
+    if package not in RULES[row].in_functions:
+        return f"{row} does not use {package}"
+    return f"{package} is for functions only" if found.when == "on import" else None
+
+
+def test_every_import_is_one_that_the_table_allows():
+    breaches = [f"{found}: {why}" for found in IMPORTS if (why := breach(found))]
+    assert not breaches, "\n".join(breaches)
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("biot.signals.readers", "import torch"),
+        ("biot.signals.readers", "def f():\n    import torch"),
+        ("biot.signals.readers", "import mne"),
+        ("biot.signals.readers", "mne = require('mne', extra='signals')"),
+        ("biot.corpus.prepare", "import torch"),
+        ("biot.corpus.prepare", "from biot.corpus.batch import collate"),
+        ("biot.corpus.prepare", "def f():\n    from biot.model import BIOT"),
+        ("biot.model.biot", "from biot.signals import canonical"),
+        ("biot.model.biot", "if TYPE_CHECKING:\n    from biot.corpus import Corpus"),
+        ("biot.training.loop", "from biot import cli"),
+        ("biot.inference.predictor", "from biot.training import evaluate"),
+        ("biot.inference.predictor", "from biot.corpus import load_corpus"),
+        ("biot.errors", "import numpy"),
+    ],
+)
+def test_the_walk_sees_a_forbidden_import(source, code):
+    (found,) = imports_of(source, ast.parse(code))
+    assert breach(found)
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("biot.signals.readers", "def f():\n    mne = require('mne', extra='signals')"),
+        ("biot.corpus.batch", "import torch"),
+        ("biot.plots", "if TYPE_CHECKING:\n    from matplotlib.axes import Axes"),
+        ("biot.model.biot", "from biot.signals.channels import canonical"),
+        ("biot.inference.predictor", "from biot.corpus.batch import scaled_window"),
+        ("biot.cli.demo", "def f():\n    from biot.simulate import write_study"),
+        ("biot.errors", "import importlib"),
+    ],
+)
+def test_the_walk_lets_an_allowed_import_pass(source, code):
+    (found,) = imports_of(source, ast.parse(code))
+    assert breach(found) is None
+
+
+def test_only_named_modules_import_by_name():
+    users = {name for name, file in MODULES.items() if "import_module" in file.read_text()}
+    assert users == {"biot", "biot.errors"}, "others use require, which this test sees"
+
+
+def test_require_names_the_extra_that_installs_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for found in IMPORTS:
+        if found.extra is not None:
+            package = found.target.partition(".")[0]
+            name = DISTRIBUTIONS.get(package, package)
+            installed = _installed_by(found.extra, extras)
+            assert name in installed, f"{found}, but the extra {found.extra!r} lacks {name}"
+
+
+def _installed_by(extra: str, extras: dict[str, list[str]]) -> set[str]:
+    names: set[str] = set()
+    for requirement in extras[extra]:
+        inner = re.fullmatch(r"biot\[(.*)\]", requirement)
+        if inner:
+            names.update(*(_installed_by(e, extras) for e in inner[1].split(",")))
+        else:
+            names.update(re.findall(r"^[A-Za-z0-9_.-]+", requirement))
+    return names
+
+
+def test_packages_that_are_imported_plainly_are_dependencies():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    core = {re.findall(r"^[A-Za-z0-9_.-]+", text)[0] for text in project["dependencies"]}
+    for found in IMPORTS:
+        package = found.target.partition(".")[0]
+        ours = package == "biot" or package in sys.stdlib_module_names
+        if not ours and found.extra is None and found.when != "for types":
+            assert package in core, f"{found}, which `pip install biot` does not install"
+
+
+def test_the_table_in_the_documentation_is_this_one():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w.]+)` \|([^|]*)\|([^|]*)\|([^|]*)\|$", text, flags=re.MULTILINE)
+    documented = {
+        room: Rule(*(frozenset(re.findall(r"`([\w.]+)`", cell)) for cell in cells))
+        for room, *cells in rows
+    }
+    assert documented == RULES

@@ -1,0 +1,109 @@
+"""The table of predictions and its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biot.errors import ConfigError
+from biot.inference import Predictions, whole_file
+from biot.signals import Annotation
+
+
+@pytest.fixture
+def predictions() -> Predictions:
+    return Predictions(
+        name="night.edf",
+        start=np.array([0.0, 2.0, 4.0]),
+        stop=np.array([2.0, 4.0, 5.5]),
+        probabilities=np.array([[0.75, 0.25], [np.nan, np.nan], [1 / 3, 2 / 3]]),
+        label_names=("rest", "spike, wave"),
+    )
+
+
+def test_the_label_is_the_most_probable_class_and_empty_without_usable_data(
+    predictions: Predictions,
+) -> None:
+    assert predictions.labels == ("rest", "", "spike, wave")
+    assert predictions.usable.tolist() == [True, False, True]
+    assert len(predictions) == 3
+
+
+def test_csv_bytes(predictions: Predictions, tmp_path: Path) -> None:
+    path = predictions.save(tmp_path / "a.csv")
+    assert path.read_bytes() == (
+        b'start,stop,label,p_rest,"p_spike, wave"\n'
+        b"0.0,2.0,rest,0.75,0.25\n"
+        b"2.0,4.0,,,\n"
+        b'4.0,5.5,"spike, wave",0.333333,0.666667\n'
+    )
+
+
+def test_parquet_holds_the_same_with_nulls(predictions: Predictions, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(predictions.save(tmp_path / "a.parquet"))
+    assert table.to_pydict() == {
+        "start": [0.0, 2.0, 4.0],
+        "stop": [2.0, 4.0, 5.5],
+        "label": ["rest", None, "spike, wave"],
+        "p_rest": [0.75, None, 1 / 3],
+        "p_spike, wave": [0.25, None, 2 / 3],
+    }
+    assert [str(field.type) for field in table.schema] == ["double", "double", "string"] + [
+        "double"
+    ] * 2
+
+
+def test_the_table_keeps_its_types_when_no_window_is_usable(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    empty = Predictions(
+        name="a",
+        start=np.zeros(1),
+        stop=np.ones(1),
+        probabilities=np.full((1, 2), np.nan),
+        label_names=("x", "y"),
+    )
+    schema = pq.read_schema(empty.save(tmp_path / "a.parquet"))
+    assert str(schema.field("label").type) == "string"
+    assert str(schema.field("p_x").type) == "double"
+
+
+def test_a_class_may_be_named_like_a_column(tmp_path: Path) -> None:
+    table = Predictions(
+        name="a",
+        start=np.zeros(1),
+        stop=np.ones(1),
+        probabilities=np.array([[0.25, 0.75]]),
+        label_names=("start", "label"),
+    )
+    assert list(table.columns()) == ["start", "stop", "label", "p_start", "p_label"]
+
+
+def test_another_ending_is_refused(predictions: Predictions, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a\.xlsx: a table ends in \.csv or \.parquet"):
+        predictions.save(tmp_path / "a.xlsx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_timeline_is_a_png(predictions: Predictions, tmp_path: Path) -> None:
+    path = predictions.to_png(tmp_path / "a.png", truth=[Annotation(1.0, 2.0, "rest")])
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_file_that_is_not_finished_leaves_the_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("earlier")
+
+    def write_and_fail() -> None:
+        with whole_file(path) as partial:
+            partial.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_fail()
+    assert path.read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [path]
