@@ -80,8 +80,7 @@ class Preprocessing:
             Name of the data for the message, such as the corpus folder.
         """
         differing = [
-            f"{field.name} is {getattr(data, field.name)!r}, "
-            f"expected {getattr(self, field.name)!r}"
+            f"{field.name} is {getattr(data, field.name)!r}, expected {getattr(self, field.name)!r}"
             for field in fields(self)
             if field.name != "label_names"
             and getattr(self, field.name) != getattr(data, field.name)

@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -45,7 +45,7 @@ RULES = {
     "model": rule(
         "errors contract signals.channels",
         "numpy torch",
-        "safetensors huggingface_hub tabulate onnx onnxruntime",
+        "safetensors huggingface_hub tabulate",
     ),
     "training": rule(
         "errors contract plots corpus model",
@@ -53,7 +53,9 @@ RULES = {
         "lightning_fabric sklearn tabulate tqdm",
     ),
     "inference": rule(
-        "errors contract plots signals corpus.batch model", "numpy torch", "pyarrow tqdm"
+        "errors contract plots signals corpus.batch model",
+        "numpy torch",
+        "pyarrow tqdm onnx onnxruntime onnxscript",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule("errors contract corpus model training", "numpy torch", "sklearn"),
@@ -104,7 +106,12 @@ def dotted(file: Path) -> str:
 MODULES = modules()
 
 
-def imports_of(source: str, node: ast.AST, when: When = "on import") -> Iterator[Import]:
+def imports_of(
+    source: str,
+    node: ast.AST,
+    when: When = "on import",
+    loops: dict[str, ast.expr] | None = None,
+) -> Iterator[Import]:
     """Every import in a module, wherever it stands."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
@@ -116,10 +123,21 @@ def imports_of(source: str, node: ast.AST, when: When = "on import") -> Iterator
                 inner = f"{child.module}.{alias.name}"
                 target = inner if inner in MODULES else str(child.module)
                 yield Import(source, child.lineno, target, when)
-        elif isinstance(child, ast.Call) and _called(child) == "require":
+        elif isinstance(child, ast.Call) and ast.unparse(child.func) == "require":
             extra = next(ast.literal_eval(k.value) for k in child.keywords if k.arg == "extra")
-            yield Import(source, child.lineno, ast.literal_eval(child.args[0]), when, extra)
-        yield from imports_of(source, child, _inside(child, when))
+            for target in _values(child.args[0], loops or {}):
+                yield Import(source, child.lineno, target, when, extra)
+        inner_loops = dict(loops or {})
+        if isinstance(child, ast.For):
+            inner_loops[ast.unparse(child.target)] = child.iter
+        yield from imports_of(source, child, _inside(child, when), inner_loops)
+
+
+def _values(word: ast.expr, loops: dict[str, ast.expr]) -> Sequence[str]:
+    """What an argument of `require` is: a literal, or the variable of a loop over literals."""
+    if isinstance(word, ast.Name):
+        return tuple(ast.literal_eval(loops[word.id]))
+    return (ast.literal_eval(word),)
 
 
 def _inside(node: ast.AST, when: When) -> When:
@@ -128,10 +146,6 @@ def _inside(node: ast.AST, when: When) -> When:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         return "in a function"
     return when
-
-
-def _called(call: ast.Call) -> str | None:
-    return call.func.id if isinstance(call.func, ast.Name) else None
 
 
 IMPORTS = [
@@ -179,6 +193,7 @@ def test_every_import_is_one_that_the_table_allows():
         ("biot.signals.readers", "def f():\n    import torch"),
         ("biot.signals.readers", "import mne"),
         ("biot.signals.readers", "mne = require('mne', extra='signals')"),
+        ("biot.plots", "def f():\n    for p in ('mne',):\n        require(p, extra='signals')"),
         ("biot.corpus.prepare", "import torch"),
         ("biot.corpus.prepare", "from biot.corpus.batch import collate"),
         ("biot.corpus.prepare", "def f():\n    from biot.model import BIOT"),

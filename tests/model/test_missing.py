@@ -408,6 +408,7 @@ def test_half_width_numbers_with_masks_agree_and_stay_finite(model: BIOT, way: s
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex")
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 def test_the_compiled_graph_is_whole_and_agrees_with_masks(model: BIOT, backend: str) -> None:
     torch._dynamo.reset()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from biot.training.build import build_model
 from biot.training.config import FinetuneConfig
 from biot.training.evaluate import Evaluation, evaluate_rows, labelled_rows
 from biot.training.loop import EpochRecord, Passes, fit, launch
-from biot.training.metrics import Floats, Ints
+from biot.training.metrics import SCORES, Floats, Ints
 from biot.training.run_folder import Part, RunRecord, write_run
 
 __all__ = ["class_weights", "finetune"]
@@ -114,8 +115,17 @@ def finetune(
             left_out=parts.left_out, history=history, best_epoch=best_epoch,
             evaluations=evaluations,
         )  # fmt: skip
-        model.cpu().save_pretrained(folder / "model")
-        contract.save(folder / "model")
+        test_scores = evaluations["test"].scores
+        model.cpu().save_pretrained(
+            folder / "model",
+            preprocessing=contract,
+            corpora=[Path(corpus).resolve().name],
+            metrics={
+                f"test {SCORES[key]}": value
+                for key, value in test_scores.items()
+                if math.isfinite(value)
+            },
+        )
         return write_run(folder, record, model.get_config())
 
 

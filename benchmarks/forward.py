@@ -1,0 +1,108 @@
+"""Inference beside braindecode 1.8.1: time, peak memory, and the same scores.
+
+Claims: 1.6 × its speed at batch 64 in float32, 3 × in bfloat16 (on a processor that multiplies
+bfloat16), 1.1 × at batch 1, and at most 0.6 × its memory.
+
+    PYTHONPATH=../shared/peers/stub python benchmarks/forward.py [--threads 2] [--repeats 7]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import resource
+import subprocess
+import sys
+
+import torch
+from peer import (
+    SIZE,
+    both_models,
+    machine,
+    medians,
+    peer_class,
+    relative_difference,
+    timing_parser,
+)
+from tabulate import tabulate
+
+from biot import BIOT
+
+BATCH = 64
+
+
+def timing_rows(repeats: int, batch: int) -> list[list[object]]:
+    """One row a measure: name, both medians in ms, ratio, difference of the scores."""
+    theirs, ours = both_models()
+    half = copy.deepcopy(ours).bfloat16()
+    x = torch.randn(batch, 16, 2000)
+    x_half, first = x.bfloat16(), x[:1].clone()
+
+    def autocast() -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return ours(x)
+
+    pairs = {
+        f"batch {batch}, float32": (lambda: theirs(x), lambda: ours(x)),
+        f"batch {batch}, bfloat16 weights": (lambda: theirs(x), lambda: half(x_half)),
+        f"batch {batch}, bfloat16 autocast": (lambda: theirs(x), autocast),
+        "batch 1, float32": (lambda: theirs(first), lambda: ours(first)),
+    }
+    rows: list[list[object]] = []
+    with torch.no_grad():
+        for name, (peer_run, our_run) in pairs.items():
+            difference = relative_difference(our_run(), peer_run())
+            rounds = repeats * (5 if name.startswith("batch 1,") else 1)
+            time = medians({"theirs": peer_run, "ours": our_run}, rounds)
+            milliseconds = [1e3 * time["theirs"], 1e3 * time["ours"]]
+            rows.append([name, *milliseconds, time["theirs"] / time["ours"], difference])
+    return rows
+
+
+def peak_memory(who: str, batch: int) -> float:
+    """MiB that one inference adds to a fresh process which has imported everything.
+
+    Weights and input are part of it.
+    """
+    classes = {"theirs": peer_class(), "ours": BIOT}  # either process imports both
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    model = classes[who](**SIZE).eval()
+    with torch.no_grad():
+        model(torch.randn(batch, 16, 2000))
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def memory_row(arguments: argparse.Namespace) -> list[object]:
+    """Peak memory of both, each in a process of its own."""
+    mebibytes = []
+    for who in ("theirs", "ours"):
+        options = ["--threads", str(arguments.threads), "--batch", str(arguments.batch)]
+        command = [sys.executable, __file__, "--memory-of", who, *options]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        mebibytes.append(float(found.split()[-1]))
+    name = f"batch {arguments.batch}, float32: peak MiB"
+    return [name, *mebibytes, mebibytes[1] / mebibytes[0], None]
+
+
+def main() -> int:
+    """Print the table."""
+    parser = timing_parser(__doc__.splitlines()[0], repeats=7)
+    parser.add_argument("--batch", type=int, default=BATCH, help="windows (default: %(default)s)")
+    parser.add_argument("--memory-of", choices=("ours", "theirs"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.memory_of:
+        sys.stdout.write(f"{peak_memory(arguments.memory_of, arguments.batch)}\n")
+        return 0
+    rows = timing_rows(arguments.repeats, arguments.batch)
+    headers = ["inference", "braindecode, ms", "ours, ms", "ratio", "scores differ by"]
+    sys.stdout.write(f"{machine()}\n\n")
+    sys.stdout.write(tabulate(rows, headers, floatfmt=("", ".1f", ".1f", ".2f", ".1e")))
+    headers = ["memory", "braindecode", "ours", "ours / braindecode"]
+    row = memory_row(arguments)[:4]
+    sys.stdout.write("\n\n" + tabulate([row], headers, floatfmt=("", ".0f", ".0f", ".2f")) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

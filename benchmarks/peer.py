@@ -1,0 +1,87 @@
+"""What the speed benchmarks share: braindecode's BIOT beside ours, fair timing, the machine."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from biot import BIOT
+
+SIZE = {"n_outputs": 6, "n_chans": 16, "n_times": 2000}
+"""The published size: 16 channels × 10 s at 200 Hz; all else is the default."""
+
+
+def peer_class() -> type[nn.Module]:
+    """braindecode's BIOT, or an exit that says where it is to be had."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from braindecode.models import BIOT as Peer
+    except ImportError as error:
+        raise SystemExit(
+            f"{error}. This benchmark needs braindecode 1.8.1: see benchmarks/README.md."
+        ) from error
+    return Peer
+
+
+def both_models() -> tuple[nn.Module, BIOT]:
+    """braindecode's model and ours, with the same random weights."""
+    torch.manual_seed(0)
+    theirs, ours = peer_class()(**SIZE).eval(), BIOT(**SIZE).eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    ours.load_state_dict(theirs.state_dict())
+    return theirs, ours
+
+
+def medians(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each run; the runs take turns, so that they share the machine's moods."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for repeat in range(repeats + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if repeat:  # the first round warms up
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def relative_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """Largest difference, relative to the largest expected value."""
+    difference = (found.float() - expected.float()).abs().max() / expected.abs().max()
+    return difference.item()
+
+
+def timing_parser(description: str, *, repeats: int) -> argparse.ArgumentParser:
+    """A parser with the options of every timing script."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--threads", type=int, default=2, help="of torch (default: %(default)s)")
+    parser.add_argument(
+        "--repeats", type=int, default=repeats, help="timed rounds (default: %(default)s)"
+    )
+    return parser
+
+
+def machine() -> str:
+    """One line about the processor, and whether it multiplies bfloat16 itself."""
+    name, flags = platform.processor() or platform.machine(), set()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        entries = [line.partition(":") for line in info.read_text().splitlines()]
+        facts = {key.strip(): value.strip() for key, _, value in entries}
+        name, flags = facts.get("model name", name), set(facts.get("flags", "").split())
+    native = ", ".join(f"{flag}: {_yes(flag in flags)}" for flag in ("avx512_bf16", "amx_bf16"))
+    return f"{name}; {native}; torch {torch.__version__}, {torch.get_num_threads()} threads"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

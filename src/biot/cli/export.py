@@ -1,0 +1,46 @@
+"""`biot export`: a model as an ONNX file."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from biot.cli.common import Commands, add_command, require_writable
+
+__all__ = ["add_to"]
+
+_EXAMPLES = """\
+  biot export run/model --out model.onnx
+"""
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "export",
+        summary="write a model as ONNX",
+        description="Write a model as one ONNX file for runtimes without PyTorch. Its inputs are "
+        "x (float32), channel_ids (int64, -1 for absent) and valid (bool) of any batch, channels "
+        "and length, its output is scores. ONNX Runtime repeats the model's scores before the "
+        "file gets its name.",
+        examples=_EXAMPLES,
+        execute=_execute,
+    )
+    parser.add_argument("model", metavar="MODEL", help="the model folder of a run: RUN/model")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, required=True, help="file to write (.onnx)"
+    )
+
+
+def _execute(args: Namespace) -> None:
+    from biot.contract import FILE_NAME, Preprocessing
+    from biot.inference import export_onnx
+    from biot.model import BIOT
+
+    require_writable(args.out, suffixes=(".onnx",))
+    model = BIOT.from_pretrained(args.model)
+    folder = Path(args.model)
+    contract = Preprocessing.load(folder) if (folder / FILE_NAME).is_file() else None
+    export_onnx(model, args.out, preprocessing=contract)
+    print(f"{args.model} -> {args.out}")
