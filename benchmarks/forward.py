@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import argparse
 import copy
-import resource
 import subprocess
 import sys
 
 import torch
+from tabulate import tabulate
+
+from biot import BIOT
 from peer import (
     SIZE,
     both_models,
     machine,
     medians,
+    peak_memory,
     peer_class,
     relative_difference,
     timing_parser,
 )
-from tabulate import tabulate
-
-from biot import BIOT
 
 BATCH = 64
 
@@ -59,17 +59,17 @@ def timing_rows(repeats: int, batch: int) -> list[list[object]]:
     return rows
 
 
-def peak_memory(who: str, batch: int) -> float:
+def added_memory(who: str, batch: int) -> float:
     """MiB that one inference adds to a fresh process which has imported everything.
 
     Weights and input are part of it.
     """
     classes = {"theirs": peer_class(), "ours": BIOT}  # either process imports both
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     model = classes[who](**SIZE).eval()
     with torch.no_grad():
         model(torch.randn(batch, 16, 2000))
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return peak_memory() - before
 
 
 def memory_row(arguments: argparse.Namespace) -> list[object]:
@@ -92,7 +92,7 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.memory_of:
-        sys.stdout.write(f"{peak_memory(arguments.memory_of, arguments.batch)}\n")
+        sys.stdout.write(f"{added_memory(arguments.memory_of, arguments.batch)}\n")
         return 0
     rows = timing_rows(arguments.repeats, arguments.batch)
     headers = ["inference", "braindecode, ms", "ours, ms", "ratio", "scores differ by"]

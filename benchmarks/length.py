@@ -7,14 +7,13 @@ Claim: the cost of a token does not depend on how many there are.
 
 from __future__ import annotations
 
-import resource
 import sys
 
 import torch
-from peer import machine, medians, timing_parser
 from tabulate import tabulate
 
 from biot import BIOT
+from peer import machine, medians, peak_memory, timing_parser
 
 SECONDS = (1, 10, 60, 600, 3600)
 SFREQ = 200
@@ -38,9 +37,8 @@ def main() -> int:
         x = torch.randn(batch, channels, seconds * SFREQ)
         with torch.no_grad():
             time = medians({"ours": lambda x=x: model(x)}, arguments.repeats)["ours"]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         per_token = 1e6 * time / (batch * per_window)
-        rows.append([seconds, batch, per_window, 1e3 * time / batch, per_token, peak])
+        rows.append([seconds, batch, per_window, 1e3 * time / batch, per_token, peak_memory()])
     headers = ["window, s", "batch", "tokens a window", "ms a window", "µs a token", "peak MiB"]
     sys.stdout.write(f"{machine()}; {channels} channels at {SFREQ} Hz\n\n")
     sys.stdout.write(tabulate(rows, headers, floatfmt=("", "", "", ".1f", ".2f", ".0f")) + "\n")

@@ -24,12 +24,13 @@ def peer_class() -> type[nn.Module]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from braindecode.models import BIOT as Peer
+            import braindecode.models as peer_models
     except ImportError as error:
         raise SystemExit(
             f"{error}. This benchmark needs braindecode 1.8.1: see benchmarks/README.md."
         ) from error
-    return Peer
+    warnings.filterwarnings("ignore", message="A window was not provided")  # on each of its calls
+    return peer_models.BIOT
 
 
 def both_models() -> tuple[nn.Module, BIOT]:
@@ -59,6 +60,13 @@ def relative_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     """Largest difference, relative to the largest expected value."""
     difference = (found.float() - expected.float()).abs().max() / expected.abs().max()
     return difference.item()
+
+
+def peak_memory() -> float:
+    """MiB of memory that this process has held at its worst (Linux)."""
+    # Not getrusage: a child process inherits its parent's peak there.
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def timing_parser(description: str, *, repeats: int) -> argparse.ArgumentParser:

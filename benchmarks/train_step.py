@@ -9,15 +9,15 @@ their gradients; braindecode's takes it whole, in float32.
 
 from __future__ import annotations
 
+import copy
 import sys
 
 import torch
 import torch.nn.functional as F
-from peer import both_models, machine, medians, relative_difference, timing_parser
 from tabulate import tabulate
 from torch import Tensor, nn
 
-from biot.model.checkpoint import our_name
+from peer import both_models, machine, medians, relative_difference, timing_parser
 
 BATCH = 32
 
@@ -32,6 +32,14 @@ def step(
             scores = model(x_part)
         (F.cross_entropy(scores.float(), y_part, reduction="sum") / len(x)).backward()
     return [p.grad for p in model.parameters() if p.grad is not None]
+
+
+def in_our_order(theirs: nn.Module, gradients: list[Tensor], ours: nn.Module) -> list[Tensor]:
+    """Their gradients, loaded under their names as if they were weights of ours."""
+    names = [name for name, _ in theirs.named_parameters()]
+    holder = copy.deepcopy(ours)
+    holder.load_state_dict(dict(zip(names, gradients, strict=True)))
+    return [parameter.detach() for parameter in holder.parameters()]
 
 
 def flat(gradients: list[Tensor]) -> Tensor:
@@ -60,10 +68,8 @@ def main() -> int:
     ):
         for model in (theirs, ours):
             model.eval()  # without dropout the gradients can be compared
-        expected = flat(step(theirs, x, y, micro_batch=n))
-        step(ours, x, y, **options)
-        names = [our_name(name) for name, _ in theirs.named_parameters()]
-        found = flat([ours.get_parameter(name).grad for name in names])
+        expected = in_our_order(theirs, step(theirs, x, y, micro_batch=n), ours)
+        found = step(ours, x, y, **options)
         for model in (theirs, ours):
             model.train()
         time = medians(
@@ -73,7 +79,7 @@ def main() -> int:
             },
             arguments.repeats,
         )
-        difference = relative_difference(found, expected)
+        difference = relative_difference(flat(found), flat(expected))
         milliseconds = [1e3 * time["theirs"], 1e3 * time["ours"]]
         rows.append([name, *milliseconds, time["theirs"] / time["ours"], difference])
     headers = ["forward + backward", "braindecode, ms", "ours, ms", "ratio", "gradients differ by"]

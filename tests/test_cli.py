@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import subprocess
 import sys
@@ -16,40 +14,13 @@ from typing import Any
 import pytest
 
 from biot import __version__
-from biot.cli import demo, main
+from biot.cli import main
 from biot.cli.common import show_progress
 from biot.errors import ConfigError
-from biot.simulate import write_study
 from biot.training import FinetuneConfig
 
 COMMANDS = ("prepare", "finetune", "evaluate", "predict", "demo")
-TINY = ["--embed-dim", "16", "--num-heads", "2", "--num-layers", "1", "--epochs", "2"]
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one minute of three simulated subjects."""
-    folder = tmp_path_factory.mktemp("recordings")
-    write_study(folder, subjects=range(3), duration=60)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def corpus(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Their corpus, made by the command."""
-    out = tmp_path_factory.mktemp("work") / "corpus"
-    words = ["--sfreq", "100", "--window", "2", "--labels", "annotations", "--align", "events"]
-    assert main(["prepare", str(recordings), "--out", str(out), *words]) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def run(corpus: Path) -> Path:
-    """A run on it, made by the command."""
-    out = corpus.parent / "run"
-    assert main(["finetune", str(corpus), "--out", str(out), *TINY, "--device", "cpu"]) == 0
-    return out
 
 
 def only_line(text: str) -> str:
@@ -60,7 +31,7 @@ def only_line(text: str) -> str:
 # help and wrong usage -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
+@pytest.mark.parametrize("words", [[], *([name] for name in (*COMMANDS, "export"))])
 def test_every_help_tells_what_it_does_and_how(words: list[str], capsys: Capture) -> None:
     assert main([*words, "--help"]) == 0
     shown = capsys.readouterr().out
@@ -244,141 +215,3 @@ def test_json_and_png_are_checked_too(tmp_path: Path, capsys: Capture) -> None:
     table, figure = str(tmp_path / "a.csv"), str(tmp_path / "a.jpg")
     assert main(["predict", "m", "r", "--out", table, "--png", figure]) == 1
     assert "must end in .png" in only_line(capsys.readouterr().err)
-
-
-# the whole way ------------------------------------------------------------------------------
-
-
-def test_prepare_tells_what_it_made(recordings: Path, tmp_path: Path, capsys: Capture) -> None:
-    words = ["--sfreq", "100", "--window", "10", "--labels", "none"]
-    out = tmp_path / "corpus"
-    assert main(["prepare", str(recordings), "--out", str(out), *words]) == 0
-    shown = capsys.readouterr()
-    assert shown.err == ""
-    assert "18 of 10 s, 8 channels at 100 Hz" in shown.out
-    assert main(["prepare", str(recordings), "--out", str(out), *words]) == 1
-    assert "exists already" in only_line(capsys.readouterr().err)
-
-
-def test_finetune_leaves_a_run_that_can_be_repeated(run: Path) -> None:
-    names = {path.name for path in run.iterdir()}
-    assert names == {
-        *("model", "metrics.json", "history.csv", "confusion.png", "curves.png", "run.json")
-    }
-    command = json.loads((run / "run.json").read_text(encoding="utf-8"))["command"]
-    assert command.startswith("biot finetune ")
-    assert command.endswith("--embed-dim 16 --num-heads 2 --num-layers 1 --epochs 2 --device cpu")
-
-
-def test_evaluate_shows_tables_and_writes_json(
-    run: Path, corpus: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    path = tmp_path / "scores.json"
-    assert main(["evaluate", str(run / "model"), str(corpus), "--json", str(path)]) == 0
-    shown = capsys.readouterr().out
-    scores = json.loads(path.read_text(encoding="utf-8"))
-    assert f"{scores['balanced_accuracy']:.3f}" in shown
-    assert scores["n_subjects"] == 3
-    assert scores["label_names"] == ["rest", "spike-wave", "spindles"]
-    for name in ("balanced accuracy", "Cohen's kappa", "weighted F1", "AUROC", "AUPRC", "spindles"):
-        assert name in shown
-
-
-def test_predict_writes_the_table_and_the_timeline(
-    run: Path, recordings: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    table, figure = tmp_path / "a.csv", tmp_path / "a.png"
-    words = ["predict", str(run / "model"), str(recordings / "sub-02_eeg.edf"), "--out", str(table)]
-    assert main([*words, "--png", str(figure), "--stride", "1"]) == 0
-    shown = capsys.readouterr()
-    assert shown.err == ""
-    assert "8 matched, 0 derived, 0 absent" in shown.out
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 59
-    assert rows[0].keys() == {"start", "stop", "label", "p_rest", "p_spike-wave", "p_spindles"}
-    assert [rows[-1]["start"], rows[-1]["stop"]] == ["58.0", "60.0"]
-    assert figure.read_bytes().startswith(b"\x89PNG")
-    assert main([*words[:-1], str(tmp_path / "a.parquet"), "--precision", "bf16"]) == 0
-    assert (tmp_path / "a.parquet").is_file()
-
-
-def test_predict_on_a_run_says_where_its_model_is(
-    run: Path, recordings: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    words = [str(recordings / "sub-02_eeg.edf"), "--out", str(tmp_path / "a.csv")]
-    assert main(["predict", str(run), *words]) == 1
-    assert f"{run}: is a run; its model is {run / 'model'}" in only_line(capsys.readouterr().err)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("malformed/empty.edf", "empty.edf: is empty (0 bytes)"),
-        ("malformed/plain_text.edf", "plain_text.edf"),
-        ("wfdb/100.hea", "No channel of the recording is in the vocabulary"),
-    ],
-)
-def test_real_recordings_that_do_not_fit_are_refused_in_one_line(
-    name: str, message: str, run: Path, shared_data: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    recording = str(shared_data / "readers" / name)
-    out = tmp_path / "a.csv"
-    assert main(["predict", str(run / "model"), recording, "--out", str(out)]) == 1
-    assert message in only_line(capsys.readouterr().err)
-    assert not out.exists()
-
-
-def test_a_real_recording_with_these_electrodes_is_predicted(
-    run: Path, shared_data: Path, tmp_path: Path, capsys: Capture
-) -> None:
-    """Sixteen channels at 256 Hz, all eight of the model's among them."""
-    recording = str(shared_data / "readers" / "edf" / "eeglab_test_16ch.edf")
-    out = tmp_path / "a.csv"
-    assert main(["predict", str(run / "model"), recording, "--out", str(out)]) == 0
-    assert "8 matched" in capsys.readouterr().out
-    assert len(out.read_text(encoding="utf-8").splitlines()) == 31
-
-
-# the demo -----------------------------------------------------------------------------------
-
-
-def test_the_demo_refuses_a_folder_with_other_files(tmp_path: Path, capsys: Capture) -> None:
-    (tmp_path / "thesis.tex").write_text("precious")
-    assert main(["demo", "--out", str(tmp_path)]) == 1
-    assert "holds files that are not of a demo" in only_line(capsys.readouterr().err)
-    assert main(["demo", "--out", str(tmp_path / "thesis.tex")]) == 1
-    assert "is a file. Give a folder" in only_line(capsys.readouterr().err)
-    assert (tmp_path / "thesis.tex").read_text() == "precious"
-
-
-def test_the_demo_replaces_an_earlier_one_and_nothing_else(tmp_path: Path, capsys: Capture) -> None:
-    out = tmp_path / "demo"
-    study = demo.Study(n_learning=3, n_unseen=2, duration=40.0, epochs=1)
-    demo.run_demo(out, study, computing=["--device", "cpu"])
-    (out / "notes.txt").write_text("mine")
-    (out / "report.html").write_text("earlier")
-    (out / "recordings" / "learning" / "sub-99_eeg.edf").write_text("earlier")
-    demo.run_demo(out, study, computing=["--device", "cpu"])
-    names = {"demo.json", "recordings", "corpus", "corpus_unseen", "run", "scores.json"}
-    names |= {"predictions.csv", "timeline.png", "report.html", "notes.txt"}
-    assert {path.name for path in out.iterdir()} == names
-    assert (out / "notes.txt").read_text() == "mine"
-    report = (out / "report.html").read_text(encoding="utf-8")
-    scores = json.loads((out / "scores.json").read_text(encoding="utf-8"))
-    assert f"{scores['balanced_accuracy']:.3f} (95 % interval" in report
-    assert report.count("data:image/png;base64,") == 3
-    shown = capsys.readouterr().out
-    for name in COMMANDS[:4]:
-        assert f"$ biot {name} " in shown
-    assert f"report      -> {out / 'report.html'}" in shown
-
-
-@pytest.mark.slow
-def test_the_demo_finds_the_events_of_unseen_subjects(tmp_path: Path) -> None:
-    study = demo.Study(n_learning=6, n_unseen=3, duration=200.0, epochs=8)
-    demo.run_demo(tmp_path, study, computing=["--device", "cpu"])
-    scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
-    assert scores["n_subjects"] == 3
-    assert scores["balanced_accuracy"] > 0.9

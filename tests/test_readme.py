@@ -73,7 +73,15 @@ def test_commands_run_one_after_the_other(tmp_path, monkeypatch, capsys):
             quick = QUICK if words[0] == "finetune" else []
             assert main([*words, *quick]) == 0, capsys.readouterr().err
     made = {path.name for path in tmp_path.iterdir()}
-    assert {"corpus", "corpus2", "run", "scores.json", "night.csv", "night.png"} <= made
+    assert {
+        "corpus",
+        "corpus2",
+        "run",
+        "scores.json",
+        "night.csv",
+        "night.png",
+        "model.onnx",
+    } <= made
 
 
 def test_make_and_pip_know_what_they_are_asked_for():

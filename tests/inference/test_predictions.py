@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +94,27 @@ def test_another_ending_is_refused(predictions: Predictions, tmp_path: Path) -> 
 def test_the_timeline_is_a_png(predictions: Predictions, tmp_path: Path) -> None:
     path = predictions.to_png(tmp_path / "a.png", truth=[Annotation(1.0, 2.0, "rest")])
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_overlapping_windows_share_the_overlap_in_the_timeline(
+    predictions: Predictions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[list[float], list[float]]] = []
+
+    def timeline(start: Any, stop: Any, *_: Any, **__: Any) -> None:
+        drawn.append((start.tolist(), stop.tolist()))
+
+    monkeypatch.setattr("biot.plots.timeline", timeline)
+    monkeypatch.setattr("biot.plots.save_png", lambda figure, path: path)
+    overlapping = replace(predictions, start=np.array([0.0, 1, 2]), stop=np.array([4.0, 5, 6]))
+    apart = replace(predictions, start=np.array([0.0, 3, 6]), stop=np.array([2.0, 5, 8]))
+    for table in (predictions, overlapping, apart):
+        table.to_png(tmp_path / "a.png")
+    assert drawn == [
+        ([0, 2, 4], [2, 4, 5.5]),
+        ([0, 2.5, 3.5], [2.5, 3.5, 6]),
+        ([0, 3, 6], [2, 5, 8]),
+    ]
 
 
 def test_a_file_that_is_not_finished_leaves_the_earlier_one(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biot.contract import Preprocessing
 from biot.corpus import load_corpus, prepare
 from biot.corpus.batch import batches
 from biot.errors import ChannelError, ConfigError, ContractError, RecordingError
@@ -259,69 +257,3 @@ def test_a_recording_of_another_rate_is_resampled_at_once(
         predictor.predict(at_once, stride=0.7).probabilities,
         atol=1e-5,
     )
-
-
-# opening a model ----------------------------------------------------------------------------
-
-
-def test_a_saved_model_predicts_the_same(
-    model_folder: Path, make_predictor: MakePredictor, make_recording: MakeRecording
-) -> None:
-    opened = Predictor.from_pretrained(model_folder, device="cpu")
-    assert opened.preprocessing == make_predictor().preprocessing
-    np.testing.assert_array_equal(
-        opened.predict(make_recording()).probabilities,
-        make_predictor().predict(make_recording()).probabilities,
-    )
-
-
-def test_bfloat16_is_near_float32(
-    make_predictor: MakePredictor, make_recording: MakeRecording
-) -> None:
-    exact = make_predictor().predict(make_recording()).probabilities
-    fast = make_predictor(precision="bf16").predict(make_recording()).probabilities
-    np.testing.assert_allclose(fast, exact, atol=0.05)
-    assert not np.array_equal(fast, exact)
-
-
-def test_a_folder_without_a_contract_or_of_a_whole_run_is_refused(
-    model_folder: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(ConfigError, match=r"nowhere: no such folder\. Give the model folder"):
-        Predictor.from_pretrained(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match=r"is a run; its model is .*model$"):
-        Predictor.from_pretrained(model_folder.parent)
-    (model_folder / "preprocessing.json").unlink()
-    with pytest.raises(ContractError, match=r"model: no preprocessing\.json"):
-        Predictor.from_pretrained(model_folder)
-
-
-def test_a_contract_of_another_model_is_refused(model_folder: Path) -> None:
-    path = model_folder / "preprocessing.json"
-    contract = json.loads(path.read_text(encoding="utf-8"))
-    for change, message in (
-        ({"label_names": ["a", "b", "c"]}, r"differ: 2 and 3 outputs"),
-        ({"label_names": None}, r"names no classes.*Fine-tune it"),
-        ({"sfreq": 100}, r"differ: 50 and 100 samples a second"),
-        ({"ch_names": ["A1"], "units": ["µV"]}, r"differ: 3 and 1 channels"),
-        ({"ch_names": ["O1", "C3", "Fp1"]}, r"differ: the channels Fp1, C3, O1 and O1, C3, Fp1"),
-    ):
-        path.write_text(json.dumps(contract | change), encoding="utf-8")
-        with pytest.raises(ContractError, match=message):
-            Predictor.from_pretrained(model_folder)
-
-
-def test_a_device_that_is_not_there_is_refused(make_predictor: MakePredictor) -> None:
-    with pytest.raises(ConfigError, match="device must be one of auto, cpu, cuda; got 'tpu'"):
-        make_predictor(device="tpu")
-    with pytest.raises(ConfigError, match="precision must be '32' or 'bf16', got '16'"):
-        make_predictor(precision="16")
-    if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match=r"PyTorch finds no GPU\. Use 'cpu' or 'auto'"):
-            make_predictor(device="cuda")
-
-
-def test_preprocessing_without_classes_is_refused(make_model: MakeModel) -> None:
-    contract = Preprocessing(sfreq=50, window=2, ch_names=("C3",), units=("µV",))
-    with pytest.raises(ContractError, match="names no classes"):
-        Predictor(make_model(contract, n_outputs=2), contract)

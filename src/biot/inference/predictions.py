@@ -116,10 +116,9 @@ class Predictions:
     def to_png(self, path: Path, *, truth: Sequence[Annotation] = ()) -> Path:
         """Draw probabilities and labels over time; `truth` adds a strip of known events.
 
-        Where windows overlap, each is drawn around its centre, halfway to its neighbours'.
+        Where windows overlap, they share the overlap half and half.
         """
-        centre = (self.start + self.stop) / 2
-        halfway = (centre[1:] + centre[:-1]) / 2
+        halfway = (self.stop[:-1] + self.start[1:]) / 2
         figure = plots.timeline(
             np.maximum(self.start, np.append(self.start[:1], halfway)),
             np.minimum(self.stop, np.append(halfway, self.stop[-1:])),

@@ -21,9 +21,6 @@ from biot.model.vocabulary import ChannelVocabulary
 
 __all__ = ["BIOT"]
 
-NO_EFFECT = {"max_seq_len": 1024, "att_drop_prob": 0.2}
-"""Parameters that do nothing in the reference either, and their defaults."""
-
 
 class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
     """Biosignal transformer: any channels, one sentence of tokens, one prediction.
@@ -103,13 +100,6 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
         num_heads = renamed.get("num_heads", num_heads)
         num_layers = renamed.get("num_layers", num_layers)
         self._chs_info = cfg.chs_info_from_json(chs_info)
-        self._given = {
-            "n_chans": n_chans,
-            "n_times": n_times,
-            "input_window_seconds": input_window_seconds,
-            "sfreq": sfreq,
-            "channels": None if channels is None else list(channels),
-        }
         self._signal = resolve_signal(
             n_chans=n_chans,
             chs_info=self._chs_info,
@@ -118,6 +108,14 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
             input_window_seconds=input_window_seconds,
             sfreq=sfreq,
         )
+        self._given = {
+            # braindecode, which does not know `channels`, needs n_chans beside it
+            "n_chans": n_chans if channels is None else self.n_chans,
+            "n_times": n_times,
+            "input_window_seconds": input_window_seconds,
+            "sfreq": sfreq,
+            "channels": None if channels is None else self.channels,
+        }
         if n_outputs is None:
             raise ConfigError("n_outputs is missing: give the number of classes.")
         cfg.require_integers(
@@ -125,10 +123,11 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
         )
         cfg.require_integers(0, num_layers=num_layers)
         cfg.require_probabilities(drop_prob=drop_prob, att_layer_drop_prob=att_layer_drop_prob)
+        cfg.require_booleans(return_feature=return_feature, add_log_softmax=add_log_softmax)
         if embed_dim % num_heads:
             raise ConfigError(f"embed_dim={embed_dim} is not a multiple of num_heads={num_heads}.")
         self._no_effect = {"max_seq_len": max_seq_len, "att_drop_prob": att_drop_prob}
-        _warn_no_effect(self._no_effect)
+        cfg.warn_no_effect(self._no_effect)
         if add_log_softmax:
             warnings.warn(
                 "add_log_softmax is deprecated: apply log_softmax to the scores instead.",
@@ -243,7 +242,7 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
             "return_feature": self.return_feature,
             "n_outputs": self.n_outputs,
             "n_chans": self._given["n_chans"],
-            "chs_info": cfg.chs_info_to_json(self._chs_info),
+            "chs_info": self._chs_info,
             "n_times": self._given["n_times"],
             "input_window_seconds": self._given["input_window_seconds"],
             "activation": cfg.activation_name(self.activation),
@@ -257,7 +256,7 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
             config["channels"] = self._given["channels"]
         if self.add_log_softmax:
             config["add_log_softmax"] = True
-        return config
+        return {name: cfg.to_json(value) for name, value in config.items()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> BIOT:
@@ -268,10 +267,12 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
         ConfigError
             If a key is unknown, or `activation` names anything but an activation of torch.nn.
         """
+        if not isinstance(config, Mapping):
+            raise ConfigError(f"A configuration is a mapping, not a {type(config).__name__}.")
         given = {key: value for key, value in config.items() if not key.endswith("_version")}
         if "activation" in given:
             given["activation"] = cfg.activation_from_name(given["activation"])
-        no_effect = {key: given.pop(key) for key in NO_EFFECT if key in given}
+        no_effect = {key: given.pop(key) for key in cfg.NO_EFFECT if key in given}
         try:
             model = cls(**given)
         except TypeError as error:
@@ -291,13 +292,3 @@ def _usable_hop(hop_length: int, sfreq: float) -> int:
         stacklevel=3,
     )
     return usable
-
-
-def _warn_no_effect(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if value != NO_EFFECT[name]:
-            warnings.warn(
-                f"{name}={value!r} has no effect, as in the reference; leave it out.",
-                UserWarning,
-                stacklevel=3,
-            )

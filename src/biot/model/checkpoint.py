@@ -1,20 +1,24 @@
-"""Weights on disk: published key names, what was loaded, and files that are not to be trusted."""
+"""Weights by name: published names and ours, and the report of what was loaded."""
 
 from __future__ import annotations
 
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from biot.errors import CheckpointError
 
-__all__ = ["LoadReport", "published_name", "read_tensors", "rename_published"]
+__all__ = [
+    "LoadReport",
+    "is_known_unused",
+    "our_name",
+    "published_name",
+    "rename_published",
+]
 
 # Ours on the left, the published name on the right; {} is the number of the layer.
 _LAYER_NAMES = {
@@ -44,6 +48,7 @@ _PREFIXES = {
     "channel_tokens.": "encoder.channel_tokens.",
     "positional_encoding.": "encoder.positional_encoding.",
 }
+_KINDS = ("missing", "unexpected", "adapted", "assumed", "unused", "matched")
 _KNOWN_UNUSED = re.compile(r"index|encoder\.index|encoder\.positional_encoding\.pe|prediction\..*")
 
 
@@ -116,104 +121,26 @@ class LoadReport:
         return not self.missing and not self.unexpected
 
     def __str__(self) -> str:
-        from tabulate import tabulate
-
-        kinds = ("matched", "adapted", "missing", "unexpected", "unused", "assumed")
-        counts = ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in kinds)
-        rows = [
-            (kind, name, text)
-            for kind in reversed(kinds)
-            for name, text in getattr(self, kind).items()
-        ]
-        table = tabulate(rows, headers=("", "name", "shape or value"), disable_numparse=True)
-        return f"{self.source}: {counts}\n{table}"
+        return self._table(_KINDS)
 
     def require_complete(self) -> None:
         """Raise :class:`CheckpointError` with the table unless :attr:`complete`."""
         if not self.complete:
             raise CheckpointError(
-                f"The weights do not fit the model.\n{self}\nGive n_outputs= for another head, "
-                "channels= for other channels, or the settings that the file was made with."
+                f"The weights do not fit the model.\n{self._table(_KINDS[:-1])}\n"
+                "Give n_outputs= for another head, channels= for other channels, or the settings "
+                "that the file was made with."
             )
 
+    def _table(self, listed: Sequence[str]) -> str:
+        """How many of each kind, and those of the `listed` kinds by name."""
+        from tabulate import tabulate
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a ``.safetensors`` file or of a PyTorch checkpoint, by its name there.
-
-    A pickle is opened with ``weights_only=True`` and may not claim more than the file holds.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is damaged, not what it says, or holds anything but finite weights.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file.")
-    try:
-        tensors = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    except CheckpointError:
-        raise
-    except Exception as error:  # parsers raise anything on a damaged file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise CheckpointError(
-            f"{path}: not a readable checkpoint ({type(error).__name__}: {reason[:200]}). "
-            "It is damaged, or not a file of weights; fetch it again."
-        ) from error
-    _check_tensors(path, tensors)
-    return tensors
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(path)
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(
-            f"{path}: not a PyTorch checkpoint of version 1.6 or later (no zip archive). "
-            "It is damaged or of another kind; an old one can be saved again with torch.save."
-        )
-    with zipfile.ZipFile(path) as archive:
-        claimed = sum(entry.file_size for entry in archive.infolist())
-    if claimed > path.stat().st_size:
-        raise CheckpointError(
-            f"{path}: claims {claimed} bytes in a file of {path.stat().st_size}; "
-            "PyTorch does not compress, so this is not one of its checkpoints."
-        )
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]  # a Lightning checkpoint
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict.")
-    return dict(content)
-
-
-def _check_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
-    if not tensors:
-        raise CheckpointError(f"{path}: holds no weights.")
-    size = 0
-    dtypes: dict[torch.dtype, str] = {}
-    for name, tensor in tensors.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise CheckpointError(
-                f"{path}: entry {name!r} is a {type(tensor).__name__}, not a tensor."
-            )
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
-            raise CheckpointError(f"{path}: {name} is not a plain dense tensor.")
-        size += tensor.numel() * tensor.element_size()
-        if size > path.stat().st_size:
-            raise CheckpointError(
-                f"{path}: {name} claims shape {tuple(tensor.shape)}, more than the file holds."
-            )
-        if is_known_unused(our_name(name)):
-            continue
-        if not tensor.is_floating_point():
-            raise CheckpointError(f"{path}: {name} is {tensor.dtype}; weights are floating.")
-        dtypes.setdefault(tensor.dtype, name)
-        if not tensor.isfinite().all():
-            raise CheckpointError(f"{path}: {name} holds NaN or infinite weights.")
-    if len(dtypes) > 1:
-        listed = ", ".join(f"{name} is {dtype}" for dtype, name in dtypes.items())
-        raise CheckpointError(f"{path}: weights of several types: {listed}; one is expected.")
+        counts = ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in reversed(_KINDS))
+        rows = [
+            (kind, name, shorten(text, 72, placeholder=" …"))
+            for kind in listed
+            for name, text in getattr(self, kind).items()
+        ]
+        table = tabulate(rows, headers=("", "name", "shape or value"), disable_numparse=True)
+        return f"{self.source}: {counts}\n{table}"

@@ -16,14 +16,18 @@ __all__ = [
     "activation_from_name",
     "activation_name",
     "chs_info_from_json",
-    "chs_info_to_json",
     "integer",
     "modern_names",
+    "require_booleans",
     "require_integers",
     "require_positive",
     "require_probabilities",
+    "to_json",
+    "warn_no_effect",
 ]
 
+LARGEST = 2**30
+"""No number of a model is larger; the limit keeps arithmetic on a hostile file's finite."""
 ChsInfo = Sequence[Mapping[str, Any]]
 EARLIER_NAMES = {
     "emb_size": "embed_dim",
@@ -31,21 +35,45 @@ EARLIER_NAMES = {
     "n_layers": "num_layers",
 }
 """Keywords of braindecode's first releases of BIOT and what they are called now."""
+NO_EFFECT = {"max_seq_len": 1024, "att_drop_prob": 0.2}
+"""Parameters that do nothing in the reference either, and their defaults."""
+
+
+def _classes_of(module: Any) -> list[type[nn.Module]]:
+    return [getattr(module, name) for name in module.__all__]
+
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    f"{module}.{activation.__name__}": activation
+    for activation in (*_classes_of(nn.modules.activation), nn.Identity)
+    for module in ("torch.nn", activation.__module__)
+}
 
 
 def integer(name: str, value: Any, *, at_least: int = 1) -> int:
     """`value` as an int, or :class:`ConfigError` unless it is one of at least `at_least`."""
     is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_integer or value < at_least:
-        raise ConfigError(f"{name} must be an integer of at least {at_least}, got {value!r}.")
+    if not is_integer or not at_least <= value <= LARGEST:
+        limit = " and at most 2**30" if is_integer and value > LARGEST else ""
+        raise ConfigError(
+            f"{name} must be an integer of at least {at_least}{limit}, got {_short(value)}."
+        )
     return int(value)
 
 
 def require_positive(name: str, value: Any) -> None:
-    """Raise :class:`ConfigError` unless `value` is a finite number above 0."""
+    """Raise :class:`ConfigError` unless `value` is a number above 0 (between 1e-9 and 1e9)."""
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value <= 0:
-        raise ConfigError(f"{name} must be a number above 0, got {value!r}.")
+    if not is_number or not 1 / LARGEST <= value <= LARGEST:
+        raise ConfigError(f"{name} must be a number above 0, got {_short(value)}.")
+
+
+def _short(value: Any) -> str:
+    """The value for a message; a hostile file's may have a million digits."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"one of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def require_integers(at_least: int = 1, **values: Any) -> None:
@@ -54,12 +82,19 @@ def require_integers(at_least: int = 1, **values: Any) -> None:
         integer(name, value, at_least=at_least)
 
 
+def require_booleans(**values: Any) -> None:
+    """Raise :class:`ConfigError` unless every value is True or False."""
+    for name, value in values.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise ConfigError(f"{name} must be True or False, got {_short(value)}.")
+
+
 def require_probabilities(**values: Any) -> None:
     """Raise :class:`ConfigError` unless every value lies in [0, 1)."""
     for name, value in values.items():
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not 0 <= value < 1:
-            raise ConfigError(f"{name} must lie in [0, 1), got {value!r}.")
+            raise ConfigError(f"{name} must lie in [0, 1), got {_short(value)}.")
 
 
 def modern_names(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +112,18 @@ def modern_names(given: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def activation_name(activation: type[nn.Module]) -> str:
+def warn_no_effect(given: Mapping[str, Any]) -> None:
+    """Warn of parameters that do nothing and are not at their defaults."""
+    for name, value in given.items():
+        if value != NO_EFFECT[name]:
+            warnings.warn(
+                f"{name}={value!r} has no effect, as in the reference; leave it out.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
+def activation_name(activation: Any) -> str:
     """Dotted name of an activation of ``torch.nn``, as configs hold it.
 
     Raises
@@ -85,60 +131,53 @@ def activation_name(activation: type[nn.Module]) -> str:
     ConfigError
         If it is not one of torch.nn's: no config may name code that is not torch's own.
     """
-    if getattr(nn, activation.__name__, None) is not activation:
+    if activation not in _ACTIVATIONS.values():
         raise ConfigError(
-            f"activation {activation.__module__}.{activation.__qualname__} cannot be saved: "
-            "a config holds activations of torch.nn only."
+            f"activation {activation!r} cannot be saved: a config holds activations of torch.nn "
+            "only, such as torch.nn.ELU."
         )
     return f"{activation.__module__}.{activation.__qualname__}"
 
 
 def activation_from_name(name: Any) -> type[nn.Module]:
-    """The activation that a config names; looked up in ``torch.nn``, never imported.
+    """The activation that a config names; looked up in a table, never imported.
 
     Raises
     ------
     ConfigError
-        If the name is not that of an activation of torch.nn that needs no arguments.
+        If the name is not that of an activation of torch.nn.
     """
-    if isinstance(name, type):
-        name = activation_name(name)
-    allowed = ("torch.nn.modules.activation.", "torch.nn.")
-    prefix = next((p for p in allowed if isinstance(name, str) and name.startswith(p)), None)
-    found = getattr(nn, name.removeprefix(prefix), None) if prefix else None
-    if not isinstance(found, type) or found.__module__ != "torch.nn.modules.activation":
+    if isinstance(name, type) and name in _ACTIVATIONS.values():
+        return name
+    if not isinstance(name, str) or name not in _ACTIVATIONS:
         raise ConfigError(
-            f"activation {name!r} is not an activation of torch.nn, such as 'torch.nn.ELU'. "
+            f"activation {_short(name)} is not an activation of torch.nn, such as 'torch.nn.ELU'. "
             "Nothing else that a config names is loaded."
         )
-    return found
+    return _ACTIVATIONS[name]
 
 
-def chs_info_to_json(chs_info: ChsInfo | None) -> list[dict[str, Any]] | None:
-    """Channel descriptions, such as MNE's ``info["chs"]``, as JSON holds them: NaN becomes null."""
-    if chs_info is None:
-        return None
-    return [{str(key): _to_json(value) for key, value in info.items()} for info in chs_info]
-
-
-def _to_json(value: Any) -> Any:
+def to_json(value: Any) -> Any:
+    """A setting as JSON holds it: plain numbers, lists for arrays, null for NaN."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
-        return [_to_json(item) for item in value]
+        return [to_json(item) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): _to_json(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, np.bool_):
+        return bool(value)
     if isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
-    raise ConfigError(f"chs_info holds a {type(value).__name__}, which JSON cannot: {value!r}.")
+    raise ConfigError(f"A config cannot hold a {type(value).__name__}: {_short(value)}.")
 
 
 def chs_info_from_json(chs_info: Any) -> list[dict[str, Any]] | None:
-    """The inverse of :func:`chs_info_to_json`: positions are arrays again, null is NaN."""
+    """Channel descriptions from JSON: positions are arrays again, null is NaN."""
     if chs_info is None:
         return None
     if not isinstance(chs_info, (list, tuple)) or not all(isinstance(c, Mapping) for c in chs_info):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biot.errors import CheckpointError
+from biot.model.saving import CONFIG_NAME, WEIGHT_NAMES, save_pretrained
 from biot.signals.channels import PREST_16, PREST_18
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PUBLISHED_CHANNELS", "Download", "locate", "push_to_hub"]
 
-CONFIG_NAME = "config.json"
-WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 PUBLISHED_CHANNELS: Mapping[str, tuple[str, ...]] = {
     "braindecode/biot-pretrained-prest-16chs": PREST_16,
     "braindecode/biot-pretrained-shhs-prest-18chs": PREST_18,
@@ -75,11 +74,22 @@ def _on_hub(repo_id: str, download: Download) -> tuple[Path, Path]:
     config = _fetch(repo_id, CONFIG_NAME, download)
     if config is None:
         raise CheckpointError(f"{repo_id}: the repository holds no {CONFIG_NAME}.")
+    unreachable: _HubUnreachableError | None = None
     for name in WEIGHT_NAMES:
-        weights = _fetch(repo_id, name, download)
+        try:
+            weights = _fetch(repo_id, name, download)
+        except _HubUnreachableError as error:  # offline, the cache may hold the other name
+            unreachable = error
+            continue
         if weights is not None:
             return config, weights
+    if unreachable is not None:
+        raise unreachable
     raise CheckpointError(f"{repo_id}: the repository holds neither {' nor '.join(WEIGHT_NAMES)}.")
+
+
+class _HubUnreachableError(CheckpointError):
+    """A file is not in the cache and nobody could be asked for it."""
 
 
 def _fetch(repo_id: str, name: str, download: Download) -> Path | None:
@@ -92,21 +102,23 @@ def _fetch(repo_id: str, name: str, download: Download) -> Path | None:
     except errors.RepositoryNotFoundError as error:
         raise CheckpointError(
             f"{repo_id}: neither a folder or file here nor a repository on the Hub that this "
-            "login may read. Check the name; a private repository needs token=."
+            "login may read. Check the name; a private or gated repository needs token=."
         ) from error
     except errors.RevisionNotFoundError as error:
         raise CheckpointError(
             f"{repo_id}: the repository has no revision {download.revision!r}."
         ) from error
     except errors.LocalEntryNotFoundError as error:
-        raise CheckpointError(
-            f"{repo_id}: not here as a folder or file, not in the cache, and the Hub cannot be "
-            "reached (offline, or local_files_only). Fetch it once while online, or give a folder."
+        cause = "" if error.__cause__ is None else f" ({_first_line(error.__cause__)})"
+        raise _HubUnreachableError(
+            f"{repo_id}: not here as a folder or file, {name} is not in the cache, and the Hub "
+            f"was not asked (offline, local_files_only) or did not answer{cause}. Fetch it once "
+            "while online, or give a folder."
         ) from error
     except errors.EntryNotFoundError:
         return None
-    except (errors.HfHubHTTPError, OSError) as error:
-        raise CheckpointError(f"{repo_id}: fetching {name} failed: {error}") from error
+    except Exception as error:  # the HTTP library's own kinds differ from release to release
+        raise CheckpointError(f"{repo_id}: fetching {name} failed: {_first_line(error)}") from error
 
 
 def push_to_hub(
@@ -122,12 +134,11 @@ def push_to_hub(
 ) -> str:
     """Save a model into a repository, made if need be; see :meth:`biot.BIOT.push_to_hub`."""
     import huggingface_hub
-    from huggingface_hub import errors
 
-    api = huggingface_hub.HfApi(token=token)
     with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder, **card)
+        save_pretrained(model, Path(folder), source=repo_id, **card)
         try:
+            api = huggingface_hub.HfApi(token=token)
             api.create_repo(repo_id, private=private, exist_ok=True)
             commit = api.upload_folder(
                 repo_id=repo_id,
@@ -136,6 +147,12 @@ def push_to_hub(
                 revision=branch,
                 create_pr=create_pr,
             )
-        except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
-            raise CheckpointError(f"{repo_id}: uploading the model failed: {error}") from error
+        except Exception as error:  # the HTTP library's own kinds differ from release to release
+            raise CheckpointError(
+                f"{repo_id}: uploading the model failed: {_first_line(error)}"
+            ) from error
     return str(commit)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]

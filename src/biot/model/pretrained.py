@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,10 @@ from torch import Tensor
 
 from biot.errors import BiotError, CheckpointError, ConfigError
 from biot.model import hub
-from biot.model.checkpoint import LoadReport, is_known_unused, our_name, read_tensors
+from biot.model.checkpoint import LoadReport, is_known_unused, our_name
+from biot.model.config import integer
+from biot.model.settings import HEAD, complete_settings, head_outputs, require_known
+from biot.model.weights import read_json, read_tensors
 
 if TYPE_CHECKING:
     from biot.model.biot import BIOT
@@ -21,11 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["from_pretrained"]
 
 NewChannels = Literal["error", "init"]
-DEFAULTS: dict[str, Any] = {"num_heads": 8, "hop_length": 100, "sfreq": 200}
-"""Settings of the published models that a file of bare weights does not say."""
-DEFAULT_SECONDS = 10
-EXCLUSIVE = (("n_times", "input_window_seconds"), ("n_chans", "chs_info"))
-"""Settings that say the same thing: one that is given replaces the file's others."""
 
 
 def from_pretrained(
@@ -42,19 +39,23 @@ def from_pretrained(
     """Open a model; see :meth:`biot.BIOT.from_pretrained`."""
     if new_channels not in ("error", "init"):
         raise ConfigError(f"new_channels must be 'error' or 'init', got {new_channels!r}.")
+    require_known(cls, config)
     config_path, weights_path = hub.locate(source, download or hub.Download())
-    saved = {} if config_path is None else read_config(config_path)
+    saved = {} if config_path is None else read_json(config_path)
     entries = _by_our_names(weights_path, read_tensors(weights_path))
-    settings, assumed = _complete_config(weights_path, saved, entries, config)
+    settings, assumed = complete_settings(weights_path, saved, entries, config)
     names = hub.PUBLISHED_CHANNELS.get(str(source))
-    if names is not None and settings.get("channels") is None and not settings.get("chs_info"):
+    if names is not None and not settings.get("channels") and not saved.get("chs_info"):
         settings["channels"] = list(names)
-    head = _head_outputs(entries)
-    wanted = n_outputs if n_outputs is not None else head
+        assumed["channels"] = ", ".join(names)
+    head = head_outputs(weights_path, entries)
+    wanted = head if n_outputs is None else integer("n_outputs", n_outputs)
     if wanted is None:
-        raise CheckpointError(f"{weights_path}: holds no head; give n_outputs for a fresh one.")
+        raise CheckpointError(f"{weights_path}: holds no head; give n_outputs= for a fresh one.")
     try:
-        model = cls.from_config({**settings, "n_outputs": head or wanted})
+        # On the meta device nothing is allocated: a hostile configuration costs no memory.
+        with torch.device("meta"):
+            model = cls.from_config({**settings, "n_outputs": head or wanted})
     except BiotError as error:
         raise CheckpointError(f"{config_path or weights_path}: {error}") from error
     report = _load(model, entries, str(source), assumed, fresh_head=head is None)
@@ -67,17 +68,6 @@ def from_pretrained(
     return model.to(map_location).eval()
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """A ``config.json`` as a dictionary."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a readable JSON file ({error}).") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path}: expected an object, found {type(config).__name__}.")
-    return config
-
-
 def _by_our_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     entries: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -86,65 +76,6 @@ def _by_our_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
             raise CheckpointError(f"{path}: {name} stands for {ours}, which is there already.")
         entries[ours] = tensor
     return entries
-
-
-def _head_outputs(entries: Mapping[str, Tensor]) -> int | None:
-    weight = entries.get("final_layer.classification_head.weight")
-    return None if weight is None or weight.ndim != 2 else weight.shape[0]
-
-
-def _complete_config(
-    path: Path, saved: Mapping[str, Any], entries: Mapping[str, Tensor], given: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Constructor arguments for a file, and which of them are assumed.
-
-    What the weights' shapes say must agree with the configuration before anything is built, so
-    that a configuration cannot ask for more memory than the file holds.
-    """
-    shapes = _sizes(path, entries)
-    replaced = {name for group in EXCLUSIVE for name in group if set(group) & set(given)}
-    settings = {name: value for name, value in saved.items() if name not in replaced}
-    settings.update(given)
-    for name, size in shapes.items():
-        stated = settings.get(name)
-        if stated is not None and stated != size:
-            raise CheckpointError(
-                f"{path}: the weights say {name}={size}, the configuration says {stated!r}."
-            )
-    if settings.get("n_chans") is None and settings.get("chs_info") is None:
-        settings["n_chans"] = shapes["n_chans"]
-    settings.update(embed_dim=shapes["embed_dim"], num_layers=shapes["num_layers"])
-    assumed: dict[str, Any] = {
-        name: value for name, value in DEFAULTS.items() if name not in settings
-    }
-    settings.update(assumed)
-    if settings.get("n_times") is None and settings.get("input_window_seconds") is None:
-        if not isinstance(settings["sfreq"], (int, float)):
-            raise ConfigError(f"{path}: sfreq must be a number, got {settings['sfreq']!r}.")
-        assumed["n_times"] = settings["n_times"] = round(DEFAULT_SECONDS * settings["sfreq"])
-    return settings, {name: str(value) for name, value in assumed.items()}
-
-
-def _sizes(path: Path, entries: Mapping[str, Tensor]) -> dict[str, int]:
-    """What the shapes of the weights say about the model."""
-    sizes: dict[str, int] = {}
-    for name, label in (
-        ("encoder.patch_embedding.projection.weight", "embed_dim"),
-        ("encoder.channel_tokens.weight", "n_chans"),
-    ):
-        if name not in entries or entries[name].ndim != 2:
-            raise CheckpointError(
-                f"{path}: no {name} of two dimensions among its {len(entries)} entries; "
-                f"not a BIOT model. It holds {', '.join(sorted(entries)[:5])} …"
-            )
-        sizes[label] = entries[name].shape[0]
-    layers = {
-        int(name.split(".")[3])
-        for name in entries
-        if name.startswith("encoder.transformer.layers.") and name.split(".")[3].isdecimal()
-    }
-    sizes["num_layers"] = len(layers)
-    return sizes
 
 
 def _load(
@@ -163,12 +94,14 @@ def _load(
             matched[name] = shape
         elif name in parameters:
             unexpected[name] = f"{shape}, the model has {tuple(parameters[name].shape)}"
+            if name == "encoder.patch_embedding.projection.weight":
+                unexpected[name] += f" for n_fft={model.n_fft}: give sfreq= or n_fft="
         elif is_known_unused(name):
             unused[name] = shape
         else:
             unexpected[name] = shape
     for name, parameter in parameters.items():
-        if name not in matched and not (fresh_head and name.startswith("final_layer.")):
+        if name not in entries and not (fresh_head and name.startswith(HEAD)):
             missing[name] = str(tuple(parameter.shape))
     report = LoadReport(
         source,
@@ -179,10 +112,11 @@ def _load(
         assumed=assumed,
     )
     report.require_complete()
-    model.to(entries[next(iter(matched))].dtype)
+    model.to(entries[next(iter(matched))].dtype).to_empty(device="cpu")
     with torch.no_grad():
-        for name in matched:
-            parameters[name].copy_(entries[name])
+        for name, parameter in model.named_parameters():
+            if name in matched:  # all but a fresh head's, which is made later
+                parameter.copy_(entries[name])
     return report
 
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import nn
 
 from biot.errors import ConfigError
 from biot.model.config import ChsInfo, integer, require_positive
 from biot.model.vocabulary import require_distinct
+from biot.signals.channels import canonical
+
+if TYPE_CHECKING:
+    from biot.model.encoder import BIOTEncoder
 
 __all__ = ["Signal", "SignalParameters", "resolve_signal"]
 
@@ -95,15 +102,21 @@ def _resolve_time(
 
 
 def _vocabulary(channels: Sequence[str] | None, chs_info: ChsInfo | None) -> tuple[str, ...] | None:
-    if channels is None:
-        if chs_info is None or not all(info.get("ch_name") for info in chs_info):
-            return None
-        names = tuple(str(info["ch_name"]) for info in chs_info)
-    else:
-        if isinstance(channels, str):
-            raise ConfigError(f"channels must be a list of names, got the string {channels!r}.")
-        names = tuple(channels)
+    described = None
+    if chs_info is not None and all(info.get("ch_name") for info in chs_info):
+        described = tuple(str(info["ch_name"]) for info in chs_info)
+    if isinstance(channels, str):
+        raise ConfigError(f"channels must be a list of names, got the string {channels!r}.")
+    names = described if channels is None else tuple(channels)
+    if names is None:
+        return None
     require_distinct(names)
+    for name, other in zip(names, described or names, strict=False):
+        if canonical(name) != canonical(other):
+            raise ConfigError(
+                f"channels says {name!r} where chs_info says {other!r}; they must agree. "
+                "Leave one of the two out."
+            )
     return names
 
 
@@ -113,6 +126,25 @@ class SignalParameters:
     _signal: Signal
     _chs_info: list[dict[str, Any]] | None
     _n_outputs: int
+    encoder: BIOTEncoder
+
+    def __str__(self) -> str:
+        """What a person asks first, in a few lines; ``repr()`` is PyTorch's tree of layers."""
+        encoder, patch = self.encoder, self.encoder.patch_embedding
+        names = ", ".join(self.channels or ("without names",))
+        seconds = f"{self.input_window_seconds:g} s"
+        parameters = cast("nn.Module", self).parameters()
+        facts = {
+            "channels": f"{self.n_chans}: {shorten(names, 72, placeholder=' …')}",
+            "window": f"{seconds}, {self.n_times} samples at {self.sfreq:g} Hz",
+            "tokens": f"{patch.n_tokens(self.n_times)} a channel: {patch.n_fft} samples each, one "
+            f"every {patch.hop_length}",
+            "encoder": f"{len(encoder.transformer.layers)} layers of width {encoder.embed_dim}",
+            "outputs": f"{self.n_outputs}",
+            "parameters": f"{sum(p.numel() for p in parameters):,}",
+        }
+        lines = [f"  {name:<10}  {text}" for name, text in facts.items()]
+        return "\n".join([type(self).__name__, *lines])
 
     @property
     def n_outputs(self) -> int:

@@ -47,7 +47,7 @@ def picked(
     Raises
     ------
     ChannelError
-        If a channel is unknown and fresh rows were not asked for, or none is known.
+        If a channel is unknown and fresh rows were not asked for.
     """
     require_distinct(wanted)
     row = {canonical(name): index for index, name in enumerate(channels)}
@@ -136,7 +136,9 @@ class ChannelVocabulary:
         return self._signal.channels
 
     def _set_vocabulary(self, names: tuple[str, ...], table_CE: Tensor) -> None:
-        self.encoder.channel_tokens = nn.Embedding.from_pretrained(table_CE.clone(), freeze=False)
+        is_frozen = not self.encoder.channel_tokens.weight.requires_grad
+        table = nn.Embedding.from_pretrained(table_CE.clone(), freeze=is_frozen)
+        self.encoder.channel_tokens = table
         self._signal = replace(self._signal, n_chans=len(names), channels=names)
         self._given.update(n_chans=len(names), channels=list(names))
         if self._chs_info is not None:

@@ -1,0 +1,75 @@
+"""`biot convert`: a checkpoint of any kind as a model folder."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from biot.cli.common import Commands, add_command, count, positive
+
+__all__ = ["add_to"]
+
+_EXAMPLES = """\
+  biot convert EEG-six-datasets-18-channels.ckpt --out six --n-outputs 2 --channels prest-18
+  biot convert classifier.ckpt --out classifier --hop-length 200 --n-times 1000
+  biot convert braindecode/biot-pretrained-prest-16chs --out prest
+"""
+_SETTINGS = ("n_outputs", "num_heads", "hop_length", "sfreq", "n_times")
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "convert",
+        summary="keep a checkpoint of the authors or of braindecode as a model folder",
+        description="Open a checkpoint (a bare encoder, a classifier or a Lightning file of the "
+        "BIOT authors, a folder that braindecode wrote, a repository on the Hub), show what became "
+        "of each of its weights, and write config.json, model.safetensors and a model card. What "
+        "the file does not say comes from the options, else it is the published default and "
+        "listed as assumed.",
+        examples=_EXAMPLES,
+        execute=_execute,
+    )
+    parser.add_argument("file", metavar="FILE", help="checkpoint, model folder, or owner/name")
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=Path, required=True, help="model folder to write; a new one"
+    )
+    parser.add_argument(
+        "--n-outputs", metavar="N", type=count, help="classes; needed by a file without a head"
+    )
+    parser.add_argument("--num-heads", metavar="N", type=count, help="attention heads")
+    parser.add_argument(
+        "--hop-length", metavar="N", type=count, help="samples between starts of tokens"
+    )
+    parser.add_argument("--sfreq", metavar="HZ", type=positive, help="samples a second")
+    parser.add_argument("--n-times", metavar="N", type=count, help="samples of a window")
+    parser.add_argument(
+        "--channels",
+        metavar="NAMES",
+        type=_names,
+        help="names of the channels in the order of their rows, with commas between them; or "
+        "prest-16, prest-18: the published montages",
+    )
+
+
+def _names(text: str) -> list[str]:
+    from biot.signals.channels import PREST_16, PREST_18
+
+    published = {"prest-16": PREST_16, "prest-18": PREST_18}
+    return list(published.get(text.lower()) or (name.strip() for name in text.split(",")))
+
+
+def _execute(args: Namespace) -> None:
+    from biot.errors import ConfigError
+    from biot.model import BIOT
+
+    if args.out.exists():
+        raise ConfigError(f"{args.out}: is there already; give the name of a new folder.")
+    settings: dict[str, Any] = {
+        name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None
+    }
+    model = BIOT.from_pretrained(args.file, channels=args.channels, **settings)
+    model.save_pretrained(args.out)
+    print(f"{model.load_report}\n\n{model}\n\n{args.file} -> {args.out}")

@@ -1,0 +1,102 @@
+"""The model card: what a person must know before using a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from biot.contract import Preprocessing
+
+if TYPE_CHECKING:
+    from biot.model.biot import BIOT
+
+__all__ = ["model_card"]
+
+
+def model_card(
+    model: BIOT,
+    source: str,
+    *,
+    preprocessing: Preprocessing | None = None,
+    corpora: Sequence[str] = (),
+    metrics: Mapping[str, float] | None = None,
+) -> str:
+    """Markdown with the Hub's front matter; `source` is what ``from_pretrained`` opens."""
+    facts = _facts(model, preprocessing, corpora)
+    lines = [
+        "---",
+        "library_name: biot",
+        "tags: [biot, biosignals, eeg]",
+        "---",
+        "",
+        "# BIOT, the biosignal transformer",
+        "",
+        "Research software, not for clinical decisions.",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {_in_cell(text)} |" for name, text in facts.items()),
+        "",
+        "## Metrics",
+        "",
+    ]
+    if metrics:
+        lines += ["| metric | value |", "|---|---|"]
+        lines += [f"| {_in_cell(name)} | {value:.4g} |" for name, value in metrics.items()]
+    else:
+        lines += ["None were given when this model was saved."]
+    lines += [
+        "",
+        "## Use",
+        "",
+        "```python",
+        "from biot import BIOT",
+        "",
+        f'model = BIOT.from_pretrained("{source}")',
+        "print(model.load_report)",
+        "scores = model(x)",
+        "```",
+        "",
+        f"`x` is float, (batch, {model.n_chans}, {model.n_times}), in the order of the channels "
+        "above; NaN is a missing sample.",
+        "",
+        "Method: Yang, Westover and Sun, *BIOT: Biosignal Transformer for Cross-data Learning in "
+        "the Wild*, NeurIPS 2023.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _facts(
+    model: BIOT, preprocessing: Preprocessing | None, corpora: Sequence[str]
+) -> dict[str, str]:
+    unsaid = "not said by who saved this model"
+    names = model.channels
+    facts = {
+        "Channels": f"{model.n_chans}: {', '.join(names)}"
+        if names
+        else f"{model.n_chans}, unnamed",
+        "Sampling rate": f"{model.sfreq:g} Hz",
+        "Window": f"{model.input_window_seconds:g} s ({model.n_times} samples)",
+        "Token": f"{model.n_fft} samples, one every {model.hop_length}",
+        "Unit": unsaid,
+        "Scale": unsaid,
+        "Classes": f"{model.n_outputs}",
+        "Corpora": ", ".join(corpora) or unsaid,
+        "Size": f"{sum(p.numel() for p in model.parameters()):,} parameters",
+    }
+    if preprocessing is not None:
+        facts["Unit"] = ", ".join(dict.fromkeys(preprocessing.units))
+        facts["Scale"] = (
+            "each channel of a window over the 95th percentile of its magnitude"
+            if preprocessing.scale == "q95"
+            else "none: physical units"
+        )
+        if preprocessing.label_names:
+            facts["Classes"] = ", ".join(preprocessing.label_names)
+    return facts
+
+
+def _in_cell(text: str) -> str:
+    """Text that stays within its cell of a Markdown table."""
+    return " ".join(text.replace("|", "\\|").split())

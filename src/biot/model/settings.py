@@ -1,0 +1,132 @@
+"""What a file says about a model, what its reader says, and what neither does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from biot.errors import CheckpointError, ConfigError
+from biot.model import config as cfg
+
+if TYPE_CHECKING:
+    from biot.model.biot import BIOT
+
+__all__ = ["complete_settings", "head_outputs", "require_known"]
+
+DEFAULTS: dict[str, Any] = {
+    "num_heads": 8,
+    "hop_length": 100,
+    "sfreq": 200,
+    "activation": "torch.nn.ELU",
+    "drop_prob": 0.5,
+    "att_layer_drop_prob": 0.2,
+}
+"""Settings of the published models that a file of bare weights does not say."""
+DEFAULT_SECONDS = 10
+HEAD = "final_layer."
+
+
+def require_known(cls: type[BIOT], given: Mapping[str, Any]) -> None:
+    """Raise :class:`ConfigError` unless every keyword of a caller is a setting of the model."""
+    signature = inspect.signature(cls.__init__).parameters.values()
+    known = {p.name for p in signature if p.kind is not p.VAR_KEYWORD} - {"self"}
+    unknown = sorted(set(given) - known - set(cfg.EARLIER_NAMES))
+    if unknown:
+        raise ConfigError(
+            f"from_pretrained() knows no {', '.join(unknown)}. The settings of a model are "
+            f"{', '.join(sorted(known))}."
+        )
+
+
+def complete_settings(
+    path: Path, saved: Mapping[str, Any], entries: Mapping[str, Tensor], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Constructor arguments for a file, and which of them are assumed.
+
+    Parameters
+    ----------
+    path
+        The file of weights, for messages.
+    saved
+        Its configuration; empty for a file of bare weights.
+    entries
+        The weights under our names. What their shapes say must agree with the rest.
+    given
+        The caller's settings, which win over `saved`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is of another model, or the settings contradict its weights.
+    """
+    sizes = _sizes(path, entries)
+    assumed: dict[str, Any] = {}
+    earlier = {name: value for name, value in given.items() if name in cfg.EARLIER_NAMES}
+    settings = {cfg.EARLIER_NAMES.get(name, name): value for name, value in saved.items()}
+    settings |= {name: value for name, value in given.items() if name not in earlier}
+    settings |= cfg.modern_names(earlier)
+    if "n_times" in given and "input_window_seconds" not in given:
+        settings.pop("input_window_seconds", None)
+    if "input_window_seconds" in given and "n_times" not in given:
+        settings.pop("n_times", None)
+    outputs = head_outputs(path, entries)
+    if outputs is not None and settings.get("n_outputs") is not None:
+        stated = cfg.integer("n_outputs", settings["n_outputs"])
+        if stated != outputs:  # braindecode's reset_head leaves the config behind
+            assumed["n_outputs"] = f"{outputs} as in the weights; the configuration says {stated}"
+    for name, size in sizes.items():
+        if settings.get(name) is not None and settings[name] != size:
+            raise CheckpointError(
+                f"{path}: the weights say {name}={size}, the settings say {settings[name]!r}."
+                + " channels= takes other channels." * (name == "n_chans")
+            )
+    settings.update(sizes)
+    is_timed = settings.get("n_times") is not None, settings.get("input_window_seconds") is not None
+    for name, value in DEFAULTS.items():
+        if name not in settings or (
+            name == "sfreq" and settings[name] is None and not all(is_timed)
+        ):
+            settings[name] = assumed[name] = value
+    if not any(is_timed):
+        cfg.require_positive("sfreq", settings["sfreq"])
+        settings["n_times"] = assumed["n_times"] = round(DEFAULT_SECONDS * settings["sfreq"])
+    return settings, {name: str(value) for name, value in assumed.items()}
+
+
+def head_outputs(path: Path, entries: Mapping[str, Tensor]) -> int | None:
+    """Outputs of the head in a file; None if it has no head."""
+    if not any(name.startswith(HEAD) for name in entries):
+        return None
+    weight = entries.get(f"{HEAD}classification_head.weight")
+    if weight is None or weight.ndim != 2 or weight.shape[0] == 0:
+        raise CheckpointError(
+            f"{path}: holds a part of a head, but no {HEAD}classification_head.weight of two "
+            "dimensions."
+        )
+    return weight.shape[0]
+
+
+def _sizes(path: Path, entries: Mapping[str, Tensor]) -> dict[str, int]:
+    """What the shapes of the weights say about the model."""
+    sizes: dict[str, int] = {}
+    for name, label in (
+        ("encoder.patch_embedding.projection.weight", "embed_dim"),
+        ("encoder.channel_tokens.weight", "n_chans"),
+    ):
+        if name not in entries or entries[name].ndim != 2 or entries[name].shape[0] == 0:
+            raise CheckpointError(
+                f"{path}: no {name} of two dimensions among its {len(entries)} entries; "
+                f"not a BIOT model. It holds {', '.join(sorted(entries)[:5])} …"
+            )
+        sizes[label] = entries[name].shape[0]
+    layers = {
+        int(name.split(".")[3])
+        for name in entries
+        if name.startswith("encoder.transformer.layers.") and name.split(".")[3].isdecimal()
+    }
+    sizes["num_layers"] = len(layers)
+    return sizes

@@ -1,0 +1,137 @@
+"""The commands one after the other, from recordings to predictions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from biot.cli import main
+from biot.simulate import write_study
+
+TINY = ["--embed-dim", "16", "--num-heads", "2", "--num-layers", "1", "--epochs", "2"]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one minute of three simulated subjects."""
+    folder = tmp_path_factory.mktemp("recordings")
+    write_study(folder, subjects=range(3), duration=60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Their corpus, made by the command."""
+    out = tmp_path_factory.mktemp("work") / "corpus"
+    words = ["--sfreq", "100", "--window", "2", "--labels", "annotations", "--align", "events"]
+    assert main(["prepare", str(recordings), "--out", str(out), *words]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def run(corpus: Path) -> Path:
+    """A run on it, made by the command."""
+    out = corpus.parent / "run"
+    assert main(["finetune", str(corpus), "--out", str(out), *TINY, "--device", "cpu"]) == 0
+    return out
+
+
+def only_line(text: str) -> str:
+    (line,) = text.splitlines()
+    return line
+
+
+def test_prepare_tells_what_it_made(recordings: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = ["--sfreq", "100", "--window", "10", "--labels", "none"]
+    out = tmp_path / "corpus"
+    assert main(["prepare", str(recordings), "--out", str(out), *words]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert "18 of 10 s, 8 channels at 100 Hz" in shown.out
+    assert main(["prepare", str(recordings), "--out", str(out), *words]) == 1
+    assert "exists already" in only_line(capsys.readouterr().err)
+
+
+def test_finetune_leaves_a_run_that_can_be_repeated(run: Path) -> None:
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        *("model", "metrics.json", "history.csv", "confusion.png", "curves.png", "run.json")
+    }
+    command = json.loads((run / "run.json").read_text(encoding="utf-8"))["command"]
+    assert command.startswith("biot finetune ")
+    assert command.endswith("--embed-dim 16 --num-heads 2 --num-layers 1 --epochs 2 --device cpu")
+
+
+def test_evaluate_shows_tables_and_writes_json(
+    run: Path, corpus: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "scores.json"
+    assert main(["evaluate", str(run / "model"), str(corpus), "--json", str(path)]) == 0
+    shown = capsys.readouterr().out
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    assert f"{scores['balanced_accuracy']:.3f}" in shown
+    assert scores["n_subjects"] == 3
+    assert scores["label_names"] == ["rest", "spike-wave", "spindles"]
+    for name in ("balanced accuracy", "Cohen's kappa", "weighted F1", "AUROC", "AUPRC", "spindles"):
+        assert name in shown
+
+
+def test_predict_writes_the_table_and_the_timeline(
+    run: Path, recordings: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    table, figure = tmp_path / "a.csv", tmp_path / "a.png"
+    words = ["predict", str(run / "model"), str(recordings / "sub-02_eeg.edf"), "--out", str(table)]
+    assert main([*words, "--png", str(figure), "--stride", "1"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert "8 matched, 0 derived, 0 absent" in shown.out
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 59
+    assert rows[0].keys() == {"start", "stop", "label", "p_rest", "p_spike-wave", "p_spindles"}
+    assert [rows[-1]["start"], rows[-1]["stop"]] == ["58.0", "60.0"]
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert main([*words[:-1], str(tmp_path / "a.parquet"), "--precision", "bf16"]) == 0
+    assert (tmp_path / "a.parquet").is_file()
+
+
+def test_predict_on_a_run_says_where_its_model_is(
+    run: Path, recordings: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    words = [str(recordings / "sub-02_eeg.edf"), "--out", str(tmp_path / "a.csv")]
+    assert main(["predict", str(run), *words]) == 1
+    assert f"{run}: is a run; its model is {run / 'model'}" in only_line(capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("malformed/empty.edf", "empty.edf: is empty (0 bytes)"),
+        ("malformed/plain_text.edf", "plain_text.edf"),
+        ("wfdb/100.hea", "No channel of the recording is in the vocabulary"),
+    ],
+)
+def test_real_recordings_that_do_not_fit_are_refused_in_one_line(
+    name: str, message: str, run: Path, shared_data: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    recording = str(shared_data / "readers" / name)
+    out = tmp_path / "a.csv"
+    assert main(["predict", str(run / "model"), recording, "--out", str(out)]) == 1
+    assert message in only_line(capsys.readouterr().err)
+    assert not out.exists()
+
+
+def test_a_real_recording_with_these_electrodes_is_predicted(
+    run: Path, shared_data: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """Sixteen channels at 256 Hz, all eight of the model's among them."""
+    recording = str(shared_data / "readers" / "edf" / "eeglab_test_16ch.edf")
+    out = tmp_path / "a.csv"
+    assert main(["predict", str(run / "model"), recording, "--out", str(out)]) == 0
+    assert "8 matched" in capsys.readouterr().out
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 31
