@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 State = dict[str, Tensor]
+Maker = Callable[[Path], Path]
+"""Fills a folder and returns what to open."""
+FIRST = "encoder.patch_embedding.projection.weight"
 
 SETTINGS: dict[str, Any] = {
     "embed_dim": 16,
@@ -111,9 +115,24 @@ def write_published(
     folder.mkdir(parents=True, exist_ok=True)
     state = published_state() if state is None else state
     if weights.endswith(".safetensors"):
-        save_file(state, folder / weights, metadata={"format": "pt"})
+        alone = {name: tensor.clone() for name, tensor in state.items()}
+        save_file(alone, folder / weights, metadata={"format": "pt"})
     else:
         torch.save(state, folder / weights)
     text = json.dumps(SETTINGS if config is None else config, indent=2)
     (folder / "config.json").write_text(text, encoding="utf-8")
     return folder
+
+
+def sparse_file(name: str) -> Maker:
+    """A file of 100 GB that takes no room on the disk."""
+
+    def make(folder: Path) -> Path:
+        write_published(folder)
+        if name != "config.json":
+            (folder / "model.safetensors").unlink()
+        with (folder / name).open("wb") as file:
+            file.truncate(10**11)
+        return folder
+
+    return make

@@ -26,7 +26,7 @@ UNUSABLE = {
     "Threshold": "needs arguments",
     "Softmax2d": "is for images",
 }
-ACTIVATIONS = sorted(set(nn.modules.activation.__all__) - set(UNUSABLE)) + ["Identity"]
+ACTIVATIONS = [*sorted(set(nn.modules.activation.__all__) - set(UNUSABLE)), "Identity"]
 
 
 def small(**arguments: Any) -> BIOT:
@@ -185,7 +185,7 @@ def test_the_report_is_an_aligned_table_the_unusual_first(published: Path) -> No
     assert lines[3][column:] == "(2, 16), fresh"
     assert lines[5][column:] == "a, b, c, d"
     assert lines[-1][column:].startswith("(")
-    assert max(map(len, lines)) < 120
+    assert max(map(len, lines[1:])) < 120
 
 
 # configs --------------------------------------------------------------------------------------
@@ -255,7 +255,13 @@ def test_a_users_own_module_on_the_path_is_not_imported(
 def test_channel_descriptions_of_mne_round_trip_through_json(tmp_path: Path) -> None:
     mne = pytest.importorskip("mne", reason="mne is not installed: no real Info to describe")
     info = mne.create_info(["Fp1", "Cz", "ECG"], sfreq=100.0, ch_types=["eeg", "eeg", "ecg"])
-    info.set_montage("standard_1020", on_missing="ignore")
+    montage = mne.channels.make_dig_montage(
+        {"Fp1": [-0.03, 0.08, 0.0], "Cz": [0.0, 0.0, 0.1]},
+        nasion=[0.0, 0.1, 0.0],
+        lpa=[-0.1, 0.0, 0.0],
+        rpa=[0.1, 0.0, 0.0],
+    )
+    info.set_montage(montage, on_missing="ignore")
     assert np.isnan(info["chs"][2]["loc"]).any()
     model = small(n_chans=None, chs_info=info["chs"])
     text = json.dumps(model.get_config(), allow_nan=False)

@@ -101,8 +101,8 @@ def cases(draw: st.DrawFn, *, with_gaps: bool = True, some_empty: bool = False) 
     return Case(x, present, torch.tensor(rows), torch.tensor(lengths))
 
 
-def close(found: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9, equal_nan=True)
+def close(found: Tensor, expected: Tensor, tolerance: float = 1e-9) -> None:
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=tolerance, equal_nan=True)
 
 
 def gradients(model: BIOT, *batches: Case) -> list[Tensor]:
@@ -409,21 +409,24 @@ def test_half_width_numbers_with_masks_agree_and_stay_finite(model: BIOT, way: s
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 @pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex")
-@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_the_compiled_graph_is_whole_and_agrees_with_masks(model: BIOT, backend: str) -> None:
+@pytest.mark.parametrize(("backend", "tolerance"), [("aot_eager", 1e-9), ("inductor", 1e-6)])
+def test_the_compiled_graph_is_whole_and_agrees_with_masks(
+    model: BIOT, backend: str, tolerance: float
+) -> None:
+    """Inductor's own sine and cosine of the float32 positions differ in the last place."""
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend=backend, dynamic=True)
     for n_chans, n_times in ((4, N_TIMES), (3, 61)):
         batch = mixed_batch(torch.float64, n_chans, n_times)
         found, expected = compiled(**batch), model(**batch)
-        close(found.detach(), expected.detach())
+        close(found.detach(), expected.detach(), tolerance)
         parameters = list(model.parameters())
         for ours, theirs in zip(
             torch.autograd.grad(found.square().sum(), parameters),
             torch.autograd.grad(expected.square().sum(), parameters),
             strict=True,
         ):
-            close(ours, theirs)
+            close(ours, theirs, tolerance)
 
 
 def test_the_exported_graph_takes_masks_and_other_sizes(model: BIOT) -> None:

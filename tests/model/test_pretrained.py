@@ -1,4 +1,4 @@
-"""Opening models: every generation of file, what is assumed, what is refused, what may be adapted."""
+"""Opening models: every generation of file, what is assumed, refused, and may be adapted."""
 
 from __future__ import annotations
 
@@ -154,7 +154,9 @@ def test_the_authors_encoders_give_the_same_features_and_need_n_outputs(
     path = tmp_path / f"{kind}.ckpt"
     content = {"encoder": authors_encoder, "lightning": authors_lightning}[kind](published_state())
     torch.save(content, path)
-    with pytest.raises(CheckpointError, match=rf"{kind}\.ckpt: holds no head; give n_outputs="):
+    with pytest.raises(
+        CheckpointError, match=rf"{kind}\.ckpt: holds no head; give n_outputs= for a new one"
+    ):
         BIOT.from_pretrained(path, **SMALL)
     model = BIOT.from_pretrained(path, n_outputs=5, **SMALL)
     features = BIOT.from_pretrained(published)(x, return_features=True)["features"]

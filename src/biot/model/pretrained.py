@@ -40,24 +40,29 @@ def from_pretrained(
     if new_channels not in ("error", "init"):
         raise ConfigError(f"new_channels must be 'error' or 'init', got {new_channels!r}.")
     require_known(cls, config)
+    if n_outputs is not None:
+        integer("n_outputs", n_outputs)
     config_path, weights_path = hub.locate(source, download or hub.Download())
     saved = {} if config_path is None else read_json(config_path)
     entries = _by_our_names(weights_path, read_tensors(weights_path))
-    settings, assumed = complete_settings(weights_path, saved, entries, config)
     names = hub.PUBLISHED_CHANNELS.get(str(source))
-    if names is not None and not settings.get("channels") and not saved.get("chs_info"):
-        settings["channels"] = list(names)
-        assumed["channels"] = ", ".join(names)
-    head = head_outputs(weights_path, entries)
-    wanted = head if n_outputs is None else integer("n_outputs", n_outputs)
-    if wanted is None:
-        raise CheckpointError(f"{weights_path}: holds no head; give n_outputs= for a fresh one.")
+    if names is not None and not saved.get("chs_info") and not saved.get("channels"):
+        saved = {**saved, "channels": list(names)}
     try:
+        settings, assumed = complete_settings(weights_path, saved, entries, config)
+        head = head_outputs(weights_path, entries)
+        wanted = head if n_outputs is None else n_outputs
+        if wanted is None:
+            raise CheckpointError(f"{weights_path}: holds no head; give n_outputs= for a new one.")
         # On the meta device nothing is allocated: a hostile configuration costs no memory.
         with torch.device("meta"):
             model = cls.from_config({**settings, "n_outputs": head or wanted})
+    except CheckpointError:
+        raise
     except BiotError as error:
         raise CheckpointError(f"{config_path or weights_path}: {error}") from error
+    if names is not None and model.channels == names:
+        assumed["channels"] = ", ".join(names)
     report = _load(model, entries, str(source), assumed, fresh_head=head is None)
     if channels is not None:
         report = _with_channels(report, model, channels, new_channels)

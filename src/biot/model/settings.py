@@ -84,6 +84,8 @@ def complete_settings(
                 f"{path}: the weights say {name}={size}, the settings say {settings[name]!r}."
                 + " channels= takes other channels." * (name == "n_chans")
             )
+    if settings.get("n_chans") is None and settings.get("chs_info") is not None:
+        del sizes["n_chans"]  # said by the descriptions, whose number the model will check
     settings.update(sizes)
     is_timed = settings.get("n_times") is not None, settings.get("input_window_seconds") is not None
     for name, value in DEFAULTS.items():

@@ -97,11 +97,12 @@ def _first_line(error: Exception) -> str:
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
-    tensors = load_file(path)  # which has checked every size and offset of the header
     with path.open("rb") as file:
-        header = file.read(int.from_bytes(file.read(8), "little"))
-    json.loads(header, object_pairs_hook=_without_twins)
-    return tensors
+        size = int.from_bytes(file.read(8), "little")
+        if size > LARGEST_JSON:
+            raise CheckpointError(f"{path}: damaged: says that its header has {size} bytes.")
+        json.loads(file.read(size), object_pairs_hook=_without_twins)
+    return load_file(path)  # which checks every size and offset of the header
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
