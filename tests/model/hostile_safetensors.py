@@ -144,6 +144,15 @@ SAFETENSORS: dict[str, tuple[Maker, str]] = {
     ),
     "st one dimension": (one(torch.zeros(16)), r"no .*projection\.weight of two dimensions"),
     "st nothing wide": (one(torch.zeros(0, 51)), r"no .*projection\.weight of two dimensions"),
+    "st endless and empty": (one(torch.zeros(10**9, 0)), r"projection\.weight of two dimensions"),
+    "st long name": (
+        state(lambda tensors: tensors.update({"x" * 10**6: torch.zeros(1)})),
+        "a name of 1000000 letters, 'xxxx",
+    ),
+    "st many names": (
+        state(lambda tensors: tensors.update({f"x{i}": torch.zeros(1) for i in range(10**4)})),
+        "30 matched, 1 unused, .* 10000 unexpected, 0 missing",
+    ),
     "st half a head": (
         state(lambda tensors: tensors.__delitem__("final_layer.classification_head.weight")),
         "holds a part of a head",

@@ -81,6 +81,14 @@ def test_a_hostile_file_is_refused_by_name(opened: dict[str, Any], name: str) ->
     assert len(result["message"]) < 6000
 
 
+def test_the_bombs_are_live(tmp_path: Path) -> None:
+    make, _ = PICKLES["bin bomb in a dictionary"]
+    path = make(tmp_path / "m") / "pytorch_model.bin"
+    with contextlib.suppress(Exception):
+        torch.load(path, weights_only=False)
+    assert (tmp_path / CANARY).exists()
+
+
 def test_no_code_was_run_and_little_memory_taken(opened: dict[str, Any]) -> None:
     assert opened["events"] == []
     grown = {name: result["grown"] for name, result in opened["results"].items()}

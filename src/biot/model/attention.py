@@ -11,23 +11,6 @@ from torch import Tensor, nn
 __all__ = ["LinearAttentionTransformer", "masked_mean"]
 
 
-def _is_plain(*layers: nn.Module) -> bool:
-    """Whether layers do nothing but their product, so that their weights may be folded.
-
-    An adapter (LoRA) replaces the layer, a parametrisation its class, a hook its call, and
-    offloading its ``forward``.
-    """
-    return all(
-        type(layer) is nn.Linear
-        and "forward" not in layer.__dict__
-        and not layer._forward_pre_hooks
-        and not layer._forward_hooks
-        and not layer._backward_pre_hooks
-        and not layer._backward_hooks
-        for layer in layers
-    )
-
-
 def masked_mean(values_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
     """Mean over the tokens of each sample: (B, E); NaN for a sample without a token."""
     if mask_BN is None:
@@ -53,37 +36,28 @@ class LinearAttention(nn.Module):
         self.to_out = nn.Linear(embed_dim, embed_dim)
         self.dropout = nn.Dropout(drop_prob)
 
-    def _project(self, tokens_BNE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, (B, N, E) each; in one product where nothing forbids it."""
-        if not _is_plain(self.to_q, self.to_k, self.to_v):
-            return self.to_q(tokens_BNE), self.to_k(tokens_BNE), self.to_v(tokens_BNE)
-        weight = torch.cat([self.to_q.weight, self.to_k.weight, self.to_v.weight])
-        q, k, v = F.linear(tokens_BNE, weight).chunk(3, dim=-1)
-        return q, k, v
-
-    def _mix(self, q_BNHD: Tensor, context_BHDD: Tensor) -> Tensor:
-        """Read the context with the queries and project the heads out: (B, N, E)."""
-        if not _is_plain(self.to_out):
-            heads = torch.einsum("bnhd,bhde->bnhe", q_BNHD, context_BHDD)
-            mixed: Tensor = self.to_out(heads.flatten(2))
-            return mixed
-        # The projection is linear: folded into the small context matrix it costs no pass over N.
-        weight_EHD = self.to_out.weight.unflatten(1, (self.num_heads, -1))
-        folded = torch.einsum("bhde,ohe->bhdo", context_BHDD, weight_EHD).flatten(1, 2)
-        bias = self.to_out.bias.to(folded.dtype)
-        return torch.baddbmm(bias, q_BNHD.flatten(2), folded)
-
     def forward(self, tokens_BNE: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         """What attention adds to each token, (B, N, E); masked tokens (False) are not attended."""
-        q, k, v = self._project(self.norm(tokens_BNE))
+        tokens_BNE = self.norm(tokens_BNE)
+        q, k, v = self.to_q(tokens_BNE), self.to_k(tokens_BNE), self.to_v(tokens_BNE)
         if mask_BN is not None:
             k = k.masked_fill(~mask_BN.unsqueeze(-1), -torch.inf)
         q_BNHD = q.unflatten(-1, (self.num_heads, -1)).softmax(dim=-1)
         k_BNHD = k.softmax(dim=1).unflatten(-1, (self.num_heads, -1))
         v_BNHD = v.unflatten(-1, (self.num_heads, -1))
-        context = torch.einsum("bnhd,bnhe->bhde", k_BNHD, v_BNHD) * q_BNHD.shape[-1] ** -0.5
-        mixed: Tensor = self.dropout(self._mix(q_BNHD, context.to(q_BNHD.dtype)))
-        return mixed
+        context = _context(k_BNHD, v_BNHD).to(q_BNHD.dtype) * q_BNHD.shape[-1] ** -0.5
+        heads_BNHD = torch.einsum("bnhd,bhde->bnhe", q_BNHD, context)
+        added: Tensor = self.dropout(self.to_out(heads_BNHD.flatten(2)))
+        return added
+
+
+def _context(k_BNHD: Tensor, v_BNHD: Tensor) -> Tensor:
+    """Keys by values, summed over the tokens: (B, H, D, D).
+
+    One product a head, because one for all heads would first copy keys and values.
+    """
+    heads = zip(k_BNHD.unbind(2), v_BNHD.unbind(2), strict=True)
+    return torch.stack([torch.bmm(k_BND.mT, v_BND) for k_BND, v_BND in heads], dim=1)
 
 
 class FeedForward(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from textwrap import shorten
 from typing import Any
 
@@ -127,20 +128,20 @@ class LoadReport:
         """Raise :class:`CheckpointError` with the table unless :attr:`complete`."""
         if not self.complete:
             raise CheckpointError(
-                f"The weights do not fit the model.\n{self._table(_KINDS[:-1])}\n"
+                f"The weights do not fit the model.\n{self._table(_KINDS[:-1], most=50)}\n"
                 "Give n_outputs= for another head, channels= for other channels, or the settings "
                 "that the file was made with."
             )
 
-    def _table(self, listed: Sequence[str]) -> str:
-        """How many of each kind, and those of the `listed` kinds by name."""
+    def _table(self, listed: Sequence[str], *, most: int | None = None) -> str:
+        """How many of each kind, and (at `most` of) those of the `listed` kinds by name."""
         from tabulate import tabulate
 
         counts = ", ".join(f"{len(getattr(self, kind))} {kind}" for kind in reversed(_KINDS))
         rows = [
             (kind, name, shorten(text, 72, placeholder=" …"))
             for kind in listed
-            for name, text in getattr(self, kind).items()
+            for name, text in islice(getattr(self, kind).items(), most)
         ]
         table = tabulate(rows, headers=("", "name", "shape or value"), disable_numparse=True)
         return f"{self.source}: {counts}\n{table}"

@@ -74,22 +74,18 @@ def _on_hub(repo_id: str, download: Download) -> tuple[Path, Path]:
     config = _fetch(repo_id, CONFIG_NAME, download)
     if config is None:
         raise CheckpointError(f"{repo_id}: the repository holds no {CONFIG_NAME}.")
-    unreachable: _HubUnreachableError | None = None
+    failure: CheckpointError | None = None
     for name in WEIGHT_NAMES:
         try:
             weights = _fetch(repo_id, name, download)
-        except _HubUnreachableError as error:  # offline, the cache may hold the other name
-            unreachable = error
+        except CheckpointError as error:  # offline, the cache may hold the other name
+            failure = failure or error
             continue
         if weights is not None:
             return config, weights
-    if unreachable is not None:
-        raise unreachable
-    raise CheckpointError(f"{repo_id}: the repository holds neither {' nor '.join(WEIGHT_NAMES)}.")
-
-
-class _HubUnreachableError(CheckpointError):
-    """A file is not in the cache and nobody could be asked for it."""
+    raise failure or CheckpointError(
+        f"{repo_id}: the repository holds neither {' nor '.join(WEIGHT_NAMES)}."
+    )
 
 
 def _fetch(repo_id: str, name: str, download: Download) -> Path | None:
@@ -109,10 +105,9 @@ def _fetch(repo_id: str, name: str, download: Download) -> Path | None:
             f"{repo_id}: the repository has no revision {download.revision!r}."
         ) from error
     except errors.LocalEntryNotFoundError as error:
-        cause = "" if error.__cause__ is None else f" ({_first_line(error.__cause__)})"
-        raise _HubUnreachableError(
-            f"{repo_id}: not here as a folder or file, {name} is not in the cache, and the Hub "
-            f"was not asked (offline, local_files_only) or did not answer{cause}. Fetch it once "
+        raise CheckpointError(
+            f"{repo_id}: not here as a folder or file, {name} is not in the cache, and the Hub was "
+            f"not asked or did not answer ({_first_line(error.__cause__ or error)}). Fetch it once "
             "while online, or give a folder."
         ) from error
     except errors.EntryNotFoundError:
@@ -155,4 +150,7 @@ def push_to_hub(
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0]
+    """What an error says, and what caused it, in one line."""
+    text = (str(error).strip() or repr(error)).splitlines()[0]
+    cause = "" if error.__cause__ is None else _first_line(error.__cause__)
+    return text if cause in text else f"{text} ({cause})"

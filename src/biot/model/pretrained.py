@@ -59,7 +59,7 @@ def from_pretrained(
             model = cls.from_config({**settings, "n_outputs": head or wanted})
     except CheckpointError:
         raise
-    except BiotError as error:
+    except (BiotError, RuntimeError) as error:  # PyTorch's, of sizes beyond its arithmetic
         raise CheckpointError(f"{config_path or weights_path}: {error}") from error
     if names is not None and model.channels == names:
         assumed["channels"] = ", ".join(names)

@@ -104,7 +104,7 @@ def head_outputs(path: Path, entries: Mapping[str, Tensor]) -> int | None:
     if not any(name.startswith(HEAD) for name in entries):
         return None
     weight = entries.get(f"{HEAD}classification_head.weight")
-    if weight is None or weight.ndim != 2 or weight.shape[0] == 0:
+    if weight is None or weight.ndim != 2 or weight.numel() == 0:
         raise CheckpointError(
             f"{path}: holds a part of a head, but no {HEAD}classification_head.weight of two "
             "dimensions."
@@ -119,9 +119,9 @@ def _sizes(path: Path, entries: Mapping[str, Tensor]) -> dict[str, int]:
         ("encoder.patch_embedding.projection.weight", "embed_dim"),
         ("encoder.channel_tokens.weight", "n_chans"),
     ):
-        if name not in entries or entries[name].ndim != 2 or entries[name].shape[0] == 0:
+        if name not in entries or entries[name].ndim != 2 or entries[name].numel() == 0:
             raise CheckpointError(
-                f"{path}: no {name} of two dimensions among its {len(entries)} entries; "
+                f"{path}: no {name} of two dimensions, not empty, among its {len(entries)} entries; "
                 f"not a BIOT model. It holds {', '.join(sorted(entries)[:5])} …"
             )
         sizes[label] = entries[name].shape[0]

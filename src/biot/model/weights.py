@@ -20,6 +20,8 @@ __all__ = ["read_json", "read_tensors"]
 
 LARGEST_JSON = 2**25
 """Bytes of JSON that are read: a thousand times what any model needs."""
+LONGEST_NAME = 200
+"""Letters in the name of a weight."""
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # What PyTorch writes for dense tensors in nested dictionaries. `weights_only=True` allows a few
 # names more; some of those make objects of any size from a few bytes.
@@ -84,9 +86,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twin[:60]!r} is there twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"key {name[:60]!r} is there twice")
+            seen.add(name)
     return values
 
 
@@ -166,8 +170,12 @@ def _check_tensors(path: Path, tensors: Mapping[Any, Any]) -> None:
     size = 0
     dtypes: dict[torch.dtype, str] = {}
     for name, tensor in tensors.items():
+        if isinstance(name, str) and len(name) > LONGEST_NAME:
+            raise CheckpointError(
+                f"{path}: a name of {len(name)} letters, {name[:60]!r} …, is no weight's."
+            )
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            entry = repr(name[:80]) if isinstance(name, str) else f"of key {type(name).__name__}"
+            entry = repr(name) if isinstance(name, str) else f"of key {type(name).__name__}"
             raise CheckpointError(
                 f"{path}: entry {entry} is a {type(tensor).__name__}, not a tensor by name."
             )
