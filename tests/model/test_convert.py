@@ -14,7 +14,7 @@ from biot.cli import main
 from biot.signals import PREST_16
 
 Capture = pytest.CaptureFixture[str]
-SIZES = "--num-heads 2 --hop-length 50 --sfreq 100 --n-times 400".split()
+SIZES = ["--num-heads", "2", "--hop-length", "50", "--sfreq", "100", "--n-times", "400"]
 
 
 def test_a_classifier_becomes_a_model_folder(

@@ -74,9 +74,12 @@ class ModelFiles:
         Raises
         ------
         CheckpointError
-            If a file is damaged, or anything is missing or left over: with the report's table.
+            If a file is damaged, or anything is missing or left over: with the report's table; or
+            if the Hub has no such repository or cannot be reached.
         ChannelError
             If `channels` asks for one that the file does not know.
+        ConfigError
+            If a keyword is no setting of the model.
         """
         download = Download(
             revision=revision,
@@ -121,6 +124,15 @@ class ModelFiles:
         -------
         pathlib.Path
             The folder.
+
+        Raises
+        ------
+        CheckpointError
+            If a weight is NaN or infinite.
+        ConfigError
+            If the activation is not one of torch.nn's.
+        ContractError
+            If `preprocessing` is for another rate, or names another number of classes.
         """
         return save_pretrained(
             cast("BIOT", self),

@@ -52,7 +52,7 @@ def locate(source: str | Path, download: Download) -> tuple[Path | None, Path]:
         return (beside if path.name in WEIGHT_NAMES and beside.is_file() else None), path
     if path.is_dir():
         return _in_folder(path)
-    if isinstance(source, Path) or not _REPOSITORY.fullmatch(source):
+    if not isinstance(source, str) or not _REPOSITORY.fullmatch(source):
         raise CheckpointError(f"{source}: no such folder or file.")
     return _on_hub(source, download)
 

@@ -121,7 +121,7 @@ def _sizes(path: Path, entries: Mapping[str, Tensor]) -> dict[str, int]:
     ):
         if name not in entries or entries[name].ndim != 2 or entries[name].numel() == 0:
             raise CheckpointError(
-                f"{path}: no {name} of two dimensions, not empty, among its {len(entries)} entries; "
+                f"{path}: no {name} of two dimensions among its {len(entries)} entries; "
                 f"not a BIOT model. It holds {', '.join(sorted(entries)[:5])} …"
             )
         sizes[label] = entries[name].shape[0]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from biot.errors import CheckpointError
+from biot.errors import CheckpointError, ConfigError
 from biot.model.checkpoint import is_known_unused, our_name
 
 __all__ = ["read_json", "read_tensors"]
@@ -67,14 +67,12 @@ def read_json(path: Path) -> dict[str, Any]:
     CheckpointError
         If the file is too large, not JSON, or holds something else.
     """
+    size = path.stat().st_size
+    if size > LARGEST_JSON:
+        raise CheckpointError(f"{path}: {size} bytes are no configuration of a model.")
     try:
-        size = path.stat().st_size
-        if size > LARGEST_JSON:
-            raise CheckpointError(f"{path}: {size} bytes are no configuration of a model.")
         values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_twins)
     except (OSError, RecursionError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         raise CheckpointError(
             f"{path}: not a readable JSON file ({_first_line(error)})."
         ) from error
@@ -89,7 +87,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise ValueError(f"key {name[:60]!r} is there twice")
+                raise ConfigError(f"key {name[:60]!r} is there twice")
             seen.add(name)
     return values
 
