@@ -118,6 +118,7 @@ def _tidy(name: str) -> str:
 
 
 def _without_references(text: str) -> str:
+    text = text.rstrip(" _:.-")
     stem, _, suffix = text.rpartition("-")
     return _without_references(stem.rstrip()) if suffix.lstrip() in COMMON_REFERENCES else text
 
