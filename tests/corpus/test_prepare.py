@@ -108,6 +108,7 @@ def test_windows_aligned_to_events_start_with_them(write_edf: WriteEdf, out: Pat
     assert report.dropped == {"events without room for a window": 1}
 
 
+@pytest.mark.filterwarnings("ignore:.*implausible amplitudes:UserWarning")
 def test_the_annotated_ssvep_recording_gives_its_32_trials(shared_data: Path, out: Path) -> None:
     path = shared_data / "readers" / "edf" / "ssvep_subject03_events.edf"
     report = prepare(path, out, sfreq=256, window=4, align="events", labels="annotations")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +215,28 @@ def test_a_unit_that_cannot_be_converted_is_refused(
         make_predictor().predict(make_recording(unit="g"))
     movement = make_predictor(ch_names=("ACC_X", "ACC_Y"), units=("g", "g"))
     assert movement.predict(make_recording(ch_names=("acc x", "acc y"), unit="g")).usable.all()
+
+
+def test_windows_keep_within_a_segment(
+    make_predictor: MakePredictor, make_recording: MakeRecording
+) -> None:
+    recording = make_recording(7.5)
+    middle = round(3 * recording.sfreq)
+    predictions = make_predictor().predict(replace(recording, starts=(0, middle)))
+    assert predictions.start.tolist() == [0, 2, 3, 5, 7]
+    assert predictions.stop.tolist() == [2, 3, 5, 7, 7.5]
+    second = Recording.from_array(
+        recording.read(middle),
+        ch_names=recording.ch_names,
+        sfreq=recording.sfreq,
+        units=recording.units,
+    )
+    np.testing.assert_allclose(
+        predictions.probabilities[2:],
+        make_predictor().predict(second).probabilities,
+        atol=1e-6,
+        equal_nan=True,
+    )
 
 
 # the same as the corpus ---------------------------------------------------------------------

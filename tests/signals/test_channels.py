@@ -65,6 +65,7 @@ NAMES = st.one_of(
         ("EKG", "ECG"),
         ("EEG EKG1-REF", "ECG1"),
         ("ECG 1", "ECG1"),
+        ("ECG0-REF-", "ECG0"),
         ("Accelerometer_X", "ACC_X"),
         ("AccX", "ACC_X"),
         ("acc y", "ACC_Y"),

@@ -13,6 +13,7 @@ from biot.errors import RecordingError
 from biot.signals import Annotation, read_recording, resample
 
 edfio = pytest.importorskip("edfio")
+LOUD = pytest.mark.filterwarnings("ignore:.*implausible amplitudes:UserWarning")
 
 ONE_RATE = {  # file: (channels, rate, samples, annotations)
     "edf/S001R01.edf": (64, 160, 9760, 1),
@@ -40,6 +41,7 @@ def _reference(path):
     return edfio.read_bdf(path) if path.suffix == ".bdf" else edfio.read_edf(path)
 
 
+@LOUD
 @pytest.mark.parametrize("name", ONE_RATE)
 def test_a_file_of_one_rate_agrees_with_edfio(shared_data, name):
     path = shared_data / "readers" / name
@@ -116,6 +118,7 @@ def test_annotations_are_read_in_unicode(shared_data):
     assert recording.annotations[2].label == "中文测试八个字"
 
 
+@LOUD
 def test_events_of_the_ssvep_file_are_as_described(shared_data):
     recording = read_recording(shared_data / "readers/edf/ssvep_subject03_events.edf")
     assert {a.label for a in recording.annotations} == {"rest", "13Hz", "21Hz", "17Hz"}
@@ -140,6 +143,7 @@ def test_long_stretches_are_read_in_blocks(write_edf, make_signal, monkeypatch):
     np.testing.assert_array_equal(read_recording(path).data, expected)
 
 
+@LOUD
 def test_digital_numbers_become_physical_ones(write_edf, make_signal):
     signal = make_signal(physical=("-3.5", "10"), range=("-1000", "2000"), unit="mV")
     (row,) = read_recording(write_edf([signal])).data
@@ -156,6 +160,7 @@ def test_three_byte_integers_keep_their_sign(write_edf, make_signal):
     assert recording.units == ("Boolean",)
 
 
+@LOUD
 @pytest.mark.parametrize(
     ("label", "unit", "factor", "expected"),
     [

@@ -20,7 +20,7 @@ FAULTS = {
     "digital_min_equals_max.edf": r"digital minimum and maximum of signal 1 \('EEG Fpz-Cz'\)",
     "physical_min_equals_max.edf": r"physical minimum and maximum of signal 2 \('EEG Pz-Oz'\)",
     "record_duration_zero.edf": "duration of a data record is 0 s",
-    "truncated_raw.fif": "continuous FIF recording: Invalid tag",
+    "truncated_raw.fif": "cannot be read as a FIF recording: Invalid tag",
     "data_file_missing.vhdr": "BrainVision recording.*no_such_file.eeg",
     "fdt_missing.set": r"EEGLAB recording: Could not find the .fdt data file",
 }
@@ -59,9 +59,8 @@ def test_every_malformed_file_has_its_test(shared_data):
     ("name", "message"),
     [
         ("edf/SC4001EC-Hypnogram.edf", "holds annotations but no signal"),
-        ("fif/ssvep_subject01-epo.fif", "No raw data"),
         ("fif/ssvep_subject07_2012.07.18-09.21.13-eve.fif", "Could not find measurement data"),
-        ("csv/testmusemonitor.csv", r"files that end in '.csv' are not supported.*\.edf, \.bdf"),
+        ("eeglab/eeglab_chan32.locs", r"'.locs' are not supported.*\.edf, \.bdf.*from_mne"),
         ("bids_tiny", "files that end in 'no suffix' are not supported"),
         ("nowhere.edf", "does not exist, looked for at .*nowhere.edf"),
     ],

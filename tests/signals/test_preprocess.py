@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import resample as fourier_resample
 from scipy.signal import resample_poly
 
 from biot.errors import ConfigError
-from biot.signals import Recording, q95_scale, resample, resampled
+from biot.signals import Annotation, Recording, q95_scale, resample, resampled
 
 RATES = st.sampled_from([(256, 200), (160, 200), (500, 200), (12.8, 100), (487.5, 500), (1, 100)])
 
@@ -110,6 +111,62 @@ def test_a_rate_without_a_short_ratio_is_met_as_long_as_nothing_drifts():
 def test_a_rate_that_is_none_raises(rate):
     with pytest.raises(ConfigError, match="must be positive and finite"):
         resample(np.zeros(10), rate, 200)
+
+
+def test_fft_resampling_is_that_of_the_authors():
+    data = _noise(2560)
+    expected = fourier_resample(data, 2000, axis=-1)
+    found = resample(data, 256, 200, method="fft")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    names = {"ch_names": ("A", "B"), "units": ("µV", "µV")}
+    recording = resampled(Recording.from_array(data, sfreq=256, **names), 200, method="fft")
+    assert (recording.n_times, recording.sfreq) == (2000, 200)
+    np.testing.assert_allclose(recording.read(99, 500), expected[:, 99:500], atol=1e-6)
+
+
+def test_fft_resampling_refuses_a_gap_but_keeps_an_absent_channel():
+    data = _noise(256)
+    data[0] = np.nan
+    found = resample(data, 256, 200, method="fft")
+    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found[1], fourier_resample(data[1], 200), atol=1e-12)
+    data[1, 3] = np.nan
+    with pytest.raises(ConfigError, match=r"'fft' needs every sample.*Use method 'polyphase'"):
+        resample(data, 256, 200, method="fft")
+
+
+def test_a_method_that_is_none_raises():
+    recording = Recording.from_array(_noise(9), ch_names=("A", "B"), sfreq=2, units=("", ""))
+    for call in (
+        lambda **k: resample(_noise(9), 2, 1, **k),
+        lambda **k: resampled(recording, 1, **k),
+    ):
+        with pytest.raises(ConfigError, match="must be 'polyphase' or 'fft', got 'sinc'"):
+            call(method="sinc")
+
+
+@pytest.mark.parametrize("method", ["polyphase", "fft"])
+def test_segments_are_resampled_each_for_itself(method):
+    data = _noise(3 * 101)
+    spans = [Annotation(i * 101 / 256, 101 / 256, f"epoch {i}") for i in range(3)]
+    recording = Recording.from_array(
+        data,
+        ch_names=("A", "B"),
+        sfreq=256,
+        units=("µV", "µV"),
+        annotations=spans,
+        starts=(0, 101, 202),
+    )
+    found = resampled(recording, 200, method=method)
+    n_each = 79  # 101 × 25 / 32 = 78.9
+    assert found.segments == ((0, 79), (79, 158), (158, 237))
+    parts = [resample(data[:, i : i + 101], 256, 200, method=method) for i in (0, 101, 202)]
+    whole = np.concatenate(parts, axis=1)
+    np.testing.assert_allclose(found.data, whole, atol=1e-6)
+    np.testing.assert_allclose(found.read(70, 170), whole[:, 70:170], atol=1e-6)
+    onsets = [annotation.onset * 200 for annotation in found.annotations]
+    np.testing.assert_allclose(onsets, [0, n_each, 2 * n_each], atol=1e-9)
+    assert [annotation.label for annotation in found.annotations] == [s.label for s in spans]
 
 
 def test_the_scale_is_the_95th_percentile_of_the_magnitude():

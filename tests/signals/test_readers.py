@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import warnings
 
 import numpy as np
 import pytest
 
-from biot.errors import RecordingError
+from biot.errors import ConfigError, MissingDependencyError, RecordingError
 from biot.signals import Annotation, Recording, read_recording
 
 mne = pytest.importorskip("mne")
+wfdb = pytest.importorskip("wfdb")
+LOUD = pytest.mark.filterwarnings("ignore:.*implausible amplitudes:UserWarning")
 
 
 def test_brainvision_numbers_are_those_of_the_data_file(shared_data):
@@ -44,6 +48,7 @@ def test_brainvision_warnings_come_in_the_files_name(shared_data):
     np.testing.assert_allclose(recording.data, raw.reshape(29, -1) * 0.1, rtol=1e-5)
 
 
+@LOUD
 def test_a_bids_recording_is_read_with_its_kinds(shared_data):
     (path,) = (shared_data / "readers/bids_tiny").rglob("*.vhdr")
     recording = read_recording(path)
@@ -72,6 +77,7 @@ def test_fif_without_electrode_names_agrees_with_brainvision(shared_data):
     np.testing.assert_allclose(fif.data[:32], digital * 0.5, rtol=1e-5)
 
 
+@LOUD
 def test_the_original_fif_is_in_microvolts_as_it_declares(shared_data):
     path = shared_data / "readers/fif/ssvep_subject07_2012.07.18-09.21.13_raw.fif"
     recording = read_recording(path)
@@ -209,6 +215,42 @@ def test_wfdb_rates_within_a_record_are_averaged_and_that_is_said(shared_data):
     assert recording.data.shape == (3, 75000)
 
 
+@pytest.fixture
+def flac_record(tmp_path):
+    pytest.importorskip("soundfile")
+    digital = np.random.default_rng(0).integers(-30000, 30000, (900, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # wfdb's own, about pandas
+        wfdb.wrsamp(
+            "packed",
+            fs=300,
+            units=["mV", "mV"],
+            sig_name=["I", "II"],
+            d_signal=digital,
+            fmt=["516", "516"],
+            adc_gain=[10000.0, 5000.0],
+            baseline=[0, 0],
+            write_dir=str(tmp_path),
+        )
+    return tmp_path / "packed.hea", (digital / [10000, 5000]).T
+
+
+def test_wfdb_samples_packed_as_flac_are_read(flac_record):
+    path, expected = flac_record
+    recording = read_recording(path)
+    assert (recording.sfreq, recording.units) == (300, ("mV", "mV"))
+    np.testing.assert_allclose(recording.data, expected, rtol=1e-6)
+    np.testing.assert_allclose(recording.read(123, 456), expected[:, 123:456], rtol=1e-6)
+
+
+def test_a_package_that_flac_needs_is_named(flac_record, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(
+        MissingDependencyError, match=r"^packed.hea: .* package soundfile is needed.*pip install"
+    ):
+        read_recording(flac_record[0])
+
+
 def test_wfdb_ecg_of_500_hz_agrees_with_the_prepared_set(shared_data):
     paths = sorted((shared_data / "ptbxl/records500").rglob("*.hea"))
     for path in paths[:2]:
@@ -237,3 +279,20 @@ def test_a_recording_in_memory_is_read_like_a_file():
         recording.read(3, 7)
     with pytest.raises(RecordingError, match=r"shape \(2, 6\).*got 1 names and 2 units"):
         Recording.from_array(data, ch_names=["Cz"], sfreq=2, units=["µV", "µV"])
+
+
+def test_a_rate_is_not_taken_for_a_file_that_has_one(shared_data):
+    path = shared_data / "readers/wfdb/100.hea"
+    for options in ({"sfreq": 100}, {"units": "mV"}):
+        with pytest.raises(ConfigError, match=r"^100.hea: the file declares its rate and units"):
+            read_recording(path, **options)
+
+
+@pytest.mark.parametrize("name", ["a.xdf", "a.cnt", "a.mff", "a.npy", "a.edf.gz"])
+def test_other_formats_are_refused_with_what_is_supported(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(
+        RecordingError,
+        match=rf"^{name}: .* not supported. Supported are \.edf, .*\.npz. .*from_mne",
+    ):
+        read_recording(tmp_path / name)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -72,7 +73,11 @@ def cut(
 def _on_grid(
     recording: Recording, events: list[Event], how: Windowing, left_out: Counter[str]
 ) -> Iterable[_Place]:
-    starts = grid_starts(recording.n_times, how.n_times, how.step)
+    starts = [
+        first + start  # windows keep within a segment
+        for first, stop in recording.segments
+        for start in grid_starts(stop - first, how.n_times, how.step)
+    ]
     if not starts:
         left_out["recordings shorter than a window"] += 1
     if not how.labelled:
@@ -87,9 +92,11 @@ def _on_grid(
 def _on_events(
     recording: Recording, events: list[Event], how: Windowing, left_out: Counter[str]
 ) -> Iterable[_Place]:
-    last = recording.n_times - how.n_times
+    segments = recording.segments
     places: list[_Place] = []
     for event in events:
+        segment = bisect.bisect_right(recording.starts, event.start) - 1
+        last = segments[segment][1] - how.n_times
         if not 0 <= event.start <= last:
             left_out["events without room for a window"] += 1
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from biot.errors import ConfigError, CorpusError
-from biot.signals.readers import SUFFIXES
+from biot.signals.folders import SUFFIXES, recordings_in
 
 __all__ = ["Source", "find_sources", "subject_of", "subject_pattern"]
 
@@ -27,8 +27,8 @@ class Source:
 def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:
     """The recordings among files and, recursively, in folders, sorted by name.
 
-    In folders only files with a known suffix count, and none whose path has a hidden part; a file
-    that is given itself is taken as it is.
+    In folders those count that :func:`biot.signals.recordings_in` finds; a file that is given
+    itself is taken as it is.
 
     Raises
     ------
@@ -59,15 +59,11 @@ def _sources_at(path: Path) -> list[Source]:
         return [Source(path.name, path)]
     if not path.is_dir():
         raise CorpusError(f"{path} does not exist. Name files or folders of recordings.")
-    sources = []
-    for file in path.rglob("*"):
-        inside = file.relative_to(path)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
-            sources.append(Source(inside.as_posix(), file))
+    sources = [Source(file.relative_to(path).as_posix(), file) for file in recordings_in(path)]
     if not sources:
         raise CorpusError(
-            f"{path} holds no recording: no file there ends in {', '.join(SUFFIXES)}."
+            f"{path} holds no recording: no file there ends in {', '.join(SUFFIXES)}. "
+            "Name tables and NumPy archives themselves."
         )
     return sources
 

@@ -132,13 +132,17 @@ class Predictor:
                 f"stride must be at least one sample ({1 / contract.sfreq:g} s), got {stride} s."
             )
         source = _Windows(recording, self.montage(recording), contract)
-        starts = _starts(source.n_times, contract.n_times, step)
-        parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(starts)]
-        start = np.array(starts) / contract.sfreq
+        places = [
+            (first + start, min(first + start + contract.n_times, stop))
+            for first, stop in source.segments
+            for start in _starts(stop - first, contract.n_times, step)
+        ]
+        parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(places)]
+        start, stop = np.array(places).T / contract.sfreq
         return Predictions(
             name=recording.name,
             start=start,
-            stop=np.minimum(start + contract.window, recording.duration),
+            stop=np.minimum(stop, recording.duration),
             probabilities=np.concatenate(parts),
             label_names=contract.label_names or (),
         )
@@ -163,21 +167,20 @@ class _Windows:
         self._contract = contract
 
     @property
-    def n_times(self) -> int:
-        """Samples of the recording at the contract's rate."""
-        return self._recording.n_times
+    def segments(self) -> tuple[tuple[int, int], ...]:
+        """Where the recording's segments lie, in samples at the contract's rate."""
+        return self._recording.segments
 
-    def batches(self, starts: Sequence[int]) -> Iterator[Tensor]:
-        """(B, C, T) windows that begin at these samples, scaled, some at a time."""
-        for first in range(0, len(starts), _BATCH):
+    def batches(self, places: Sequence[tuple[int, int]]) -> Iterator[Tensor]:
+        """(B, C, T) windows of these first samples and ends, scaled, some at a time."""
+        for first in range(0, len(places), _BATCH):
             windows_BCT = np.stack(
-                [self._window(start) for start in starts[first : first + _BATCH]]
+                [self._window(*place) for place in places[first : first + _BATCH]]
             )
             yield torch.from_numpy(scaled_window(windows_BCT, self._contract.scale))
 
-    def _window(self, start: int) -> npt.NDArray[np.float32]:
-        """(C, T) in the contract's units; NaN where absent and beyond the recording's end."""
-        stop = min(start + self._contract.n_times, self.n_times)
+    def _window(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """(C, T) in the contract's units; NaN where absent and beyond `stop`."""
         window = np.full((self._contract.n_chans, self._contract.n_times), np.nan, np.float32)
         window[:, : stop - start] = self._montage.apply(self._recording.read(start, stop))
         return window * self._factors_C1

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from biot.signals.bids import participants
+from biot.signals.braindecode_datasets import from_braindecode
 from biot.signals.channels import PREST_16, PREST_18, canonical, kind
+from biot.signals.filters import filtered
+from biot.signals.folders import SUFFIXES, recordings_in
+from biot.signals.mne_objects import from_mne
 from biot.signals.montage import MontageEntry, MontagePlan, plan
 from biot.signals.preprocess import q95_scale, resample, resampled
-from biot.signals.readers import SUFFIXES, read_recording
+from biot.signals.readers import read_recording
 from biot.signals.recording import Annotation, Recording
 
 __all__ = [
@@ -17,10 +22,15 @@ __all__ = [
     "MontagePlan",
     "Recording",
     "canonical",
+    "filtered",
+    "from_braindecode",
+    "from_mne",
     "kind",
+    "participants",
     "plan",
     "q95_scale",
     "read_recording",
+    "recordings_in",
     "resample",
     "resampled",
 ]

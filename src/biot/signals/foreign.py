@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from biot.errors import BiotError, RecordingError
+from biot.errors import BiotError, MissingDependencyError, RecordingError
 
 __all__ = ["in_the_name_of"]
 
@@ -32,6 +32,11 @@ def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
             failure = None
         except BiotError:
             raise
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                f"{path.name}: to read this {format_name}, the package {error.name} is needed. "
+                f"Install it with: pip install {error.name}"
+            ) from error
         except Exception as error:  # whatever a parser meets in a damaged file
             failure = error
     told = [_tidy(path, w.message) for w in caught if not issubclass(w.category, _UNREMARKABLE)]

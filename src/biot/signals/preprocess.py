@@ -6,19 +6,23 @@ same filter gives on complete data.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from math import ceil
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from biot.errors import ConfigError
 from biot.signals.recording import Array, Recording
+from biot.signals.segments import by_segment
 
-__all__ = ["q95_scale", "resample", "resampled"]
+__all__ = ["ResampleMethod", "q95_scale", "resample", "resampled"]
 
 Floats = npt.NDArray[np.floating[Any]]
+ResampleMethod = Literal["polyphase", "fft"]
 
 _LONGEST_TERM = 10_000
 """Largest term of the ratio of two rates; the filter has 20 times as many coefficients."""
@@ -26,13 +30,20 @@ _LARGEST_DRIFT = 0.1
 """How far a shortened ratio may shift the last output sample, in output samples."""
 
 
-def resample(data: npt.ArrayLike, sfreq: float, new_sfreq: float) -> Floats:
-    """Change the sampling rate with a polyphase filter that keeps what lies below both rates.
+def resample(
+    data: npt.ArrayLike, sfreq: float, new_sfreq: float, *, method: ResampleMethod = "polyphase"
+) -> Floats:
+    """Change the sampling rate, keeping what lies below both rates.
 
-    Equals ``scipy.signal.resample_poly(data, up, down, axis=-1, padtype="edge")`` with ``up/down``
-    the ratio of the rates: exact where its terms are at most 10,000, else the nearest such ratio,
+    With ``"polyphase"`` it equals
+    ``scipy.signal.resample_poly(data, up, down, axis=-1, padtype="edge")`` with ``up/down`` the
+    ratio of the rates: exact where its terms are at most 10,000, else the nearest such ratio,
     if that shifts no sample by more than a tenth of a sample. Beyond its ends the signal goes on
     with its first and last sample, which is felt in the ten samples, of the slower rate, at an end.
+
+    With ``"fft"``, as the authors of BIOT do window by window, it equals
+    ``scipy.signal.resample(data, round(n_times × up / down), axis=-1)``: the signal is taken to
+    begin again where it ends, so every sample depends on every other.
 
     Parameters
     ----------
@@ -44,37 +55,50 @@ def resample(data: npt.ArrayLike, sfreq: float, new_sfreq: float) -> Floats:
     Returns
     -------
     numpy.ndarray
-        (…, ceil(n_times × up / down)), float32 for float32 data, else float64; NaN where
-        the filter reaches a missing sample.
+        (…, ceil(n_times × up / down)), for ``"fft"`` rounded instead, float32 for float32 data,
+        else float64; NaN where the filter reaches a missing sample.
 
     Raises
     ------
     ConfigError
-        If a rate is not positive and finite, or no short ratio comes near that of the rates.
+        If a rate is not positive and finite, no short ratio comes near that of the rates, or
+        ``"fft"`` meets a channel of which only a part is missing.
     """
+    if method not in get_args(ResampleMethod):
+        raise ConfigError(f"method must be 'polyphase' or 'fft', got {method!r}.")
     array = np.asarray(data)
     if array.dtype != np.float32:
         array = array.astype(np.float64)
     up, down = _ratio(sfreq, new_sfreq, array.shape[-1])
     if up == down or array.shape[-1] == 0:
         return array.copy()
-    return _polyphase(array, up, down)
+    return _polyphase(array, up, down) if method == "polyphase" else _fft(array, up, down)
 
 
-def resampled(recording: Recording, new_sfreq: float) -> Recording:
-    """The same recording at another rate, still read lazily.
+def resampled(
+    recording: Recording, new_sfreq: float, *, method: ResampleMethod = "polyphase"
+) -> Recording:
+    """The same recording at another rate; each segment for itself.
 
-    Whichever stretch is read, its samples are those of the whole recording resampled at once by
-    :func:`resample`.
+    Whichever stretch is read, its samples are those of the whole segment resampled at once by
+    :func:`resample`. With ``"polyphase"`` it is read lazily; ``"fft"`` needs whole segments, and
+    keeps in memory those that were read.
 
     Raises
     ------
     ConfigError
         If the rate is not positive and finite, or no short ratio comes near that of the rates.
     """
-    up, down = _ratio(recording.sfreq, new_sfreq, recording.n_times)
-    if up == down:
+    if method not in get_args(ResampleMethod):
+        raise ConfigError(f"method must be 'polyphase' or 'fft', got {method!r}.")
+    if _ratio(recording.sfreq, new_sfreq, recording.n_times) == (1, 1):
         return recording
+    change = _resampled_lazily if method == "polyphase" else _resampled_at_once
+    return by_segment(recording, lambda part: change(part, new_sfreq))
+
+
+def _resampled_lazily(recording: Recording, new_sfreq: float) -> Recording:
+    up, down = _ratio(recording.sfreq, new_sfreq, recording.n_times)
     half = 10 * max(up, down)
 
     def read_samples(start: int, stop: int) -> Array:
@@ -87,14 +111,26 @@ def resampled(recording: Recording, new_sfreq: float) -> Recording:
         piece = _polyphase(recording.read(first, last), up, down)
         return piece[:, start - skipped : stop - skipped].astype(np.float32)
 
-    return Recording(
-        path=recording.path,
-        ch_names=recording.ch_names,
+    return replace(
+        recording,
         sfreq=float(new_sfreq),
         n_times=-(-recording.n_times * up // down),
-        units=recording.units,
-        annotations=recording.annotations,
         read_samples=read_samples,
+    )
+
+
+def _resampled_at_once(recording: Recording, new_sfreq: float) -> Recording:
+    up, down = _ratio(recording.sfreq, new_sfreq, recording.n_times)
+
+    @cache
+    def whole() -> Array:
+        return _fft(recording.read(), up, down).astype(np.float32)
+
+    return replace(
+        recording,
+        sfreq=float(new_sfreq),
+        n_times=round(Fraction(recording.n_times * up, down)),
+        read_samples=lambda start, stop: whole()[:, start:stop].copy(),
     )
 
 
@@ -139,6 +175,23 @@ def _polyphase(array: Floats, up: int, down: int) -> Floats:
     result: Floats = resample_poly(filled.astype(np.float64), up, down, axis=-1, padtype="edge")
     if some_missing:
         result[_touched(missing, up, down, result.shape[-1])] = np.nan
+    return result.astype(array.dtype)
+
+
+def _fft(array: Floats, up: int, down: int) -> Floats:
+    from scipy.signal import resample as fourier_resample
+
+    missing = np.isnan(array)
+    absent = missing.all(axis=-1)
+    if (missing.any(axis=-1) & ~absent).any():
+        raise ConfigError(
+            "method 'fft' needs every sample of a channel, but some are missing. "
+            "Use method 'polyphase', which leaves out what rests on a missing sample."
+        )
+    n_out = round(Fraction(array.shape[-1] * up, down))
+    filled = np.where(missing, 0, array).astype(np.float64)
+    result: Floats = fourier_resample(filled, n_out, axis=-1)
+    result[absent] = np.nan
     return result.astype(array.dtype)
 
 

@@ -2,50 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from biot.errors import RecordingError
+from biot.errors import ConfigError, RecordingError
+from biot.signals.amplitudes import tell_of_amplitudes
+from biot.signals.bids import with_bids_tables
 from biot.signals.edf import read_edf
+from biot.signals.folders import SUFFIXES
 from biot.signals.mne_files import FORMATS, read_with_mne
 from biot.signals.recording import Recording
+from biot.signals.tables import read_npz, read_table
 from biot.signals.wfdb_files import read_wfdb
 
 __all__ = ["SUFFIXES", "read_recording"]
-
-SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea")
-"""Suffixes of the files that a folder is searched for, one a recording."""
 
 _READERS = {
     **dict.fromkeys((".edf", ".bdf"), read_edf),
     **dict.fromkeys(FORMATS, read_with_mne),
     **dict.fromkeys((".hea", ".dat", ".mat"), read_wfdb),
 }
+_TABLES = {**dict.fromkeys((".csv", ".tsv", ".parquet"), read_table), ".npz": read_npz}
 
 
-def read_recording(path: str | Path) -> Recording:
+def read_recording(
+    path: str | Path, *, sfreq: float | None = None, units: str | Sequence[str] | None = None
+) -> Recording:
     """Open one recording; its samples are read when they are asked for.
 
-    EDF, EDF+, BDF and BDF+ (``.edf``, ``.bdf``), BrainVision (``.vhdr``), FIF (``.fif``, raw),
-    EEGLAB (``.set``, continuous) and WFDB (``.hea``, or the ``.dat`` or ``.mat`` beside it). The
-    suffix may be in capitals. Voltages are in µV, those of ECG in mV; other numbers keep the unit
+    EDF, EDF+, BDF and BDF+ (``.edf``, ``.bdf``), BrainVision (``.vhdr``), FIF (``.fif``, raw or
+    epochs), EEGLAB (``.set``, continuous or epochs), GDF (``.gdf``), WFDB (``.hea``, or the
+    ``.dat`` or ``.mat`` beside it); tables with a column a channel (``.csv``, ``.tsv``,
+    ``.parquet``) and NumPy archives (``.npz``), which are read at once. The suffix may be in
+    capitals. Of a BIDS data set, the tables of channels and events beside the file count too.
+
+    EEG is in µV, ECG in mV, acceleration in g, turning rate in rad/s; other numbers keep the unit
     that the file declares. What a file says of a person or a date is not read.
 
-    Warns, in the file's name, of what is irregular but certain: a header that leaves the length
-    open, signals of several rates.
+    Warns, in the file's name, of what is irregular but certain, such as signals of several rates,
+    and of amplitudes that the declared unit makes implausible.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sfreq, units
+        For tables and archives, which may not say them: the rate in Hz, and the unit of every
+        channel, or one for each.
 
     Raises
     ------
     RecordingError
         If the file does not exist, is of no supported format, is damaged, or holds no signal.
+    ConfigError
+        If `sfreq` or `units` is given for a format that declares its own.
     MissingDependencyError
         If the package that reads the format is not installed.
     """
     path = Path(path)
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+    suffix = path.suffix.lower()
+    if suffix not in _READERS and suffix not in _TABLES:
         raise RecordingError(
             f"{path.name}: files that end in {path.suffix or 'no suffix'!r} are not supported. "
-            f"Supported are {', '.join(_READERS)}."
+            f"Supported are {', '.join((*_READERS, *_TABLES))}. What another package reads "
+            "can be handed over with from_mne or Recording.from_array."
+        )
+    if suffix in _READERS and not (sfreq is None and units is None):
+        raise ConfigError(
+            f"{path.name}: the file declares its rate and units itself; sfreq and units are for "
+            f"{', '.join(_TABLES)}."
         )
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
@@ -53,6 +78,10 @@ def read_recording(path: str | Path) -> Recording:
     if path.stat().st_size == 0:
         raise RecordingError(f"{path.name}: is empty (0 bytes). Copy it again from its source.")
     try:
-        return reader(path)
+        if suffix in _TABLES:
+            recording = _TABLES[suffix](path, sfreq, units)
+        else:
+            recording = _READERS[suffix](path)
+        return tell_of_amplitudes(with_bids_tables(recording))
     except OSError as error:
         raise RecordingError(f"{path.name}: cannot be read: {error.strerror or error}.") from error

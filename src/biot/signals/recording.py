@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -48,6 +49,12 @@ class Recording:
     units: tuple[str, ...]
     """Unit of each channel's numbers: ``"µV"`` for EEG, ``"mV"`` for ECG, else as the file says."""
     annotations: tuple[Annotation, ...] = ()
+    starts: tuple[int, ...] = (0,)
+    """First sample of each segment: a stretch recorded without a break, such as an epoch.
+
+    Segments lie end to end, though time passed between them: no filter and no window may reach
+    from one into the next.
+    """
     read_samples: ReadSamples = field(repr=False)
     """How samples are fetched; use :meth:`read`."""
 
@@ -60,6 +67,11 @@ class Recording:
     def duration(self) -> float:
         """Length in seconds."""
         return self.n_times / self.sfreq
+
+    @property
+    def segments(self) -> tuple[tuple[int, int], ...]:
+        """First sample of each segment, and the one after its last."""
+        return tuple(pairwise((*self.starts, self.n_times)))
 
     def read(self, start: int = 0, stop: int | None = None) -> Array:
         """Samples ``start`` to ``stop`` of every channel.
@@ -100,6 +112,7 @@ class Recording:
         sfreq: float,
         units: Sequence[str],
         annotations: Sequence[Annotation] = (),
+        starts: Sequence[int] = (0,),
         path: Path | None = None,
     ) -> Recording:
         """A recording from an array in memory, (n_chans, n_times) in `units`."""
@@ -116,5 +129,6 @@ class Recording:
             n_times=array.shape[1],
             units=tuple(units),
             annotations=tuple(annotations),
+            starts=tuple(starts),
             read_samples=lambda start, stop: array[:, start:stop].copy(),
         )

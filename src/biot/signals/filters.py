@@ -1,0 +1,166 @@
+"""Band-pass and notch: zero-phase FIR filters, aware of gaps, window by window as on the whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from biot.errors import ConfigError
+from biot.signals.recording import Array, Recording
+from biot.signals.segments import by_segment
+
+__all__ = ["filter_signal", "filtered", "fir"]
+
+Coefficients = npt.NDArray[np.float64]
+_NOTCH_WIDTH = 1.0
+"""Hz on each side of the notch at which the response is down to a half."""
+
+
+def fir(
+    sfreq: float,
+    *,
+    l_freq: float | None = None,
+    h_freq: float | None = None,
+    notch: float | None = None,
+) -> Coefficients:
+    """Coefficients of a symmetric FIR filter of odd length, designed with a Hamming window.
+
+    Each part is ``scipy.signal.firwin``: a high-pass whose response is a half at `l_freq`, a
+    low-pass at `h_freq`, a band-stop 1 Hz to either side of `notch`; they are convolved with each
+    other. A part is 3.3 s long for each Hz of its transition band, whose width is a quarter of the
+    frequency, at least 2 Hz, and never wider than what lies between the frequency and 0 or
+    half the rate; 1 Hz for the notch.
+
+    Parameters
+    ----------
+    sfreq
+        Rate of the signal in Hz.
+    l_freq, h_freq
+        Lowest and highest frequency that is kept, in Hz; None: no limit.
+    notch
+        Frequency that is removed, in Hz, such as that of the mains.
+
+    Raises
+    ------
+    ConfigError
+        If a frequency does not lie between 0 and half the rate, or `l_freq` is not below `h_freq`.
+    """
+    from scipy.signal import firwin
+
+    for name, frequency in (("l_freq", l_freq), ("h_freq", h_freq), ("notch", notch)):
+        margin = _NOTCH_WIDTH if name == "notch" else 0
+        if frequency is not None and not margin < frequency < sfreq / 2 - margin:
+            raise ConfigError(
+                f"{name} must lie above {margin:g} and below {sfreq / 2 - margin:g} Hz for a "
+                f"signal of {sfreq:g} Hz, got {frequency:g} Hz."
+            )
+    if l_freq is not None and h_freq is not None and not l_freq < h_freq:
+        raise ConfigError(f"l_freq must be below h_freq, got {l_freq:g} and {h_freq:g} Hz.")
+    taps: Coefficients = np.ones(1)
+    if l_freq is not None:
+        width = min(max(l_freq / 4, 2.0), l_freq)
+        part = firwin(_length(width, sfreq), l_freq, pass_zero="highpass", fs=sfreq)
+        taps = np.convolve(taps, part)
+    if h_freq is not None:
+        width = min(max(h_freq / 4, 2.0), sfreq / 2 - h_freq)
+        part = firwin(_length(width, sfreq), h_freq, pass_zero="lowpass", fs=sfreq)
+        taps = np.convolve(taps, part)
+    if notch is not None:
+        band = [notch - _NOTCH_WIDTH, notch + _NOTCH_WIDTH]
+        part = firwin(_length(_NOTCH_WIDTH, sfreq), band, pass_zero="bandstop", fs=sfreq)
+        taps = np.convolve(taps, part)
+    return taps
+
+
+def filter_signal(data: npt.ArrayLike, taps: Coefficients) -> npt.NDArray[np.floating[Any]]:
+    """Apply a symmetric FIR filter without delay.
+
+    Beyond an end the signal goes on with its first or last sample, which is felt in half the
+    filter's length at that end. A missing sample (NaN) stays missing, and is an end for
+    what lies before and after it: no other sample becomes missing.
+
+    Parameters
+    ----------
+    data
+        (…, n_times); NaN where a sample is missing.
+    taps
+        From :func:`fir`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape of `data`; float32 for float32 data, else float64.
+    """
+    array = np.asarray(data)
+    if array.dtype != np.float32:
+        array = array.astype(np.float64)
+    rows = array.reshape(-1, array.shape[-1]) if array.size else array.reshape(0, 0)
+    out = np.full(rows.shape, np.nan, dtype=np.float64)
+    complete = ~np.isnan(rows).any(axis=-1)
+    if complete.any():
+        out[complete] = _convolved(rows[complete], taps)
+    for row in np.flatnonzero(~complete):
+        for start, stop in _runs(rows[row]):
+            out[row, start:stop] = _convolved(rows[row : row + 1, start:stop], taps)[0]
+    return out.reshape(array.shape).astype(array.dtype)
+
+
+def filtered(
+    recording: Recording,
+    *,
+    l_freq: float | None = None,
+    h_freq: float | None = None,
+    notch: float | None = None,
+) -> Recording:
+    """The same recording, filtered by :func:`fir`, still read lazily; each segment for itself.
+
+    Whichever stretch is read, its samples are, to rounding, those of the whole segment filtered at
+    once by :func:`filter_signal`. Mark bad stretches as missing before, so that they do not leak.
+
+    Raises
+    ------
+    ConfigError
+        If a frequency does not lie between 0 and half the rate, or `l_freq` is not below `h_freq`.
+    """
+    if l_freq is None and h_freq is None and notch is None:
+        return recording
+    taps = fir(recording.sfreq, l_freq=l_freq, h_freq=h_freq, notch=notch)
+    return by_segment(recording, lambda part: _filtered(part, taps))
+
+
+def _filtered(recording: Recording, taps: Coefficients) -> Recording:
+    half = len(taps) // 2
+
+    def read_samples(start: int, stop: int) -> Array:
+        first, last = max(0, start - half), min(recording.n_times, stop + half)
+        piece = filter_signal(recording.read(first, last), taps)
+        return piece[:, start - first : stop - first].astype(np.float32)
+
+    return replace(recording, read_samples=read_samples)
+
+
+def _length(width: float, sfreq: float) -> int:
+    """Odd number of coefficients of a Hamming window with this transition band, in Hz."""
+    return 2 * int(np.ceil(3.3 / width * sfreq / 2)) + 1
+
+
+def _convolved(rows: npt.NDArray[Any], taps: Coefficients) -> npt.NDArray[np.float64]:
+    """Each row, float64, with its first and last value continued beyond its ends."""
+    from scipy.signal import oaconvolve
+
+    half = len(taps) // 2
+    # about the first value: an offset may be a thousand times the signal, and costs digits
+    level = rows[:, :1].astype(np.float64)
+    padded = np.pad(rows - level, ((0, 0), (half, half)), mode="edge")
+    result: npt.NDArray[np.float64] = oaconvolve(padded, taps[np.newaxis], "valid", axes=-1)
+    return np.asarray(result + level * taps.sum())
+
+
+def _runs(row: npt.NDArray[Any]) -> list[tuple[int, int]]:
+    """Where the samples of one channel lie that are not missing."""
+    present = np.concatenate([[False], ~np.isnan(row), [False]])
+    borders = np.flatnonzero(np.diff(present.astype(np.int8)))
+    return [(int(a), int(b)) for a, b in borders.reshape(-1, 2)]

@@ -1,0 +1,63 @@
+"""Which files of a folder are recordings of their own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from biot.signals.mne_files import FORMATS
+
+__all__ = ["SUFFIXES", "recordings_in"]
+
+SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea")
+"""Suffixes of the files that a folder is searched for, one a recording.
+
+Tables and NumPy archives are read when they are named: in a folder they may be anything.
+"""
+
+_NOT_RAW = ("derivatives", "sourcedata", "code", "stimuli")
+"""Folders of a BIDS data set that hold no raw recording."""
+# By the names that MNE asks for: events, averages, projections and the like, without samples.
+_NO_SIGNAL = re.compile(r".*[-_](?:eve|ave|cov|proj|ica|fwd|inv|src|bem|sol|trans|dip)")
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """The recordings in a folder and below, sorted.
+
+    Left out are hidden files and folders, the segments of WFDB records that are there whole, the
+    further parts of split FIF files, FIF files that by their names hold no samples, and what a
+    BIDS data set keeps beside its raw data.
+    """
+    is_bids = (folder / "dataset_description.json").is_file()
+    found = []
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in inside)
+        beside = is_bids and inside[0] in _NOT_RAW
+        if path.suffix.lower() in SUFFIXES and not hidden and not beside and path.is_file():
+            found.append(path)
+    segments = {segment for path in found for segment in _wfdb_segments(path)}
+    return [path for path in found if path not in segments and not _is_fif_part(path)]
+
+
+def _wfdb_segments(path: Path) -> list[Path]:
+    """Headers of the segments that a multi-segment WFDB header names."""
+    if path.suffix.lower() != ".hea":
+        return []
+    text = path.read_text(encoding="latin-1")
+    lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
+    if not lines or "/" not in lines[0][0]:
+        return []
+    # a name of its own is a record of zero segments; "~" stands for a gap
+    return [path.with_name(f"{line[0]}{path.suffix}") for line in lines[1:] if line[0] != "~"]
+
+
+def _is_fif_part(path: Path) -> bool:
+    """Whether a FIF file is read with another one, or holds no samples."""
+    if path.suffix.lower() != ".fif":
+        return False
+    first = re.sub(r"-\d+$", "", path.stem), re.sub(r"_split-\d+_", "_split-01_", path.stem)
+    is_further = any(
+        stem != path.stem and path.with_name(f"{stem}{path.suffix}").is_file() for stem in first
+    )
+    return is_further or _NO_SIGNAL.fullmatch(path.stem) is not None

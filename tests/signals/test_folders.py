@@ -1,0 +1,54 @@
+"""Which files of a folder are recordings of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from biot.signals import recordings_in
+
+
+@pytest.fixture
+def found_in(tmp_path):
+    def found_in(*names, **texts):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(texts.get(path.stem, ""))
+        return [path.relative_to(tmp_path).as_posix() for path in recordings_in(tmp_path)]
+
+    return found_in
+
+
+def test_known_suffixes_count_at_any_depth_and_hidden_ones_do_not(found_in):
+    names = ("b/c/x.EDF", "a.gdf", "a.csv", "a.npz", "a.fdt", ".h/x.edf", ".x.edf", "note.txt")
+    assert found_in(*names) == ["a.gdf", "b/c/x.EDF"]
+
+
+def test_segments_of_a_wfdb_record_are_not_recordings_of_their_own(found_in):
+    whole = "# comment\nwhole/3 2 250 300\nlayout 0\nwhole_1 100\n~ 100\nwhole_2 100\n"
+    names = ("whole.hea", "layout.hea", "whole_1.hea", "whole_2.hea", "other.hea", "d/whole_1.hea")
+    assert found_in(*names, whole=whole) == ["d/whole_1.hea", "other.hea", "whole.hea"]
+
+
+def test_the_segments_of_the_shared_record_are_one_recording(shared_data):
+    found = recordings_in(shared_data / "readers/wfdb")
+    assert [path.name for path in found if path.parent.name == "fixed1"] == ["v102s.hea"]
+    assert len(found) == 9
+
+
+def test_parts_and_companions_of_fif_files_are_left_out(found_in):
+    names = ("a_raw.fif", "a_raw-1.fif", "a_raw-12.fif", "b-3.fif", "a-eve.fif", "a_ave.fif")
+    split = ("sub-1_split-01_meg.fif", "sub-1_split-02_meg.fif", "sub-2_split-02_meg.fif")
+    assert found_in(*names, *split, "a-epo.fif") == [
+        "a-epo.fif",
+        "a_raw.fif",
+        "b-3.fif",
+        "sub-1_split-01_meg.fif",
+        "sub-2_split-02_meg.fif",
+    ]
+
+
+def test_what_a_bids_data_set_keeps_beside_its_data_is_left_out(found_in):
+    names = ("derivatives/x.edf", "sourcedata/x.edf", "sub-1/eeg/sub-1_eeg.edf")
+    assert found_in(*names) == sorted(names)
+    assert found_in("dataset_description.json") == ["sub-1/eeg/sub-1_eeg.edf"]
