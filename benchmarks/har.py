@@ -28,13 +28,19 @@ UNITS = ("g",) * 3 + ("rad/s",) * 3 + ("g",) * 3
 
 
 def config(seed: int) -> FinetuneConfig:
-    """The settings of the claim: everything else is the default."""
+    """The settings of the claim: everything else is the default.
+
+    Without dropout on the tokens: sitting and standing differ in small amplitudes, which dropout
+    drowns. One subject of 21 chooses the epoch; the others are needed for training.
+    """
     return FinetuneConfig(
         seed=seed,
-        valid_share=0.15,
-        embed_dim=128,
+        valid_share=0.05,
+        embed_dim=64,
         num_heads=8,
-        num_layers=4,
+        num_layers=2,
+        drop_prob=0.0,
+        att_layer_drop_prob=0.0,
         n_fft=50,
         hop_length=10,
         epochs=10,
