@@ -92,7 +92,14 @@ def transformer(
         data.save(~test, out / "train").path,
         out / "run",
         test=data.save(test, out / "test").path,
-        config=FinetuneConfig(seed=seed),
+        config=FinetuneConfig(
+            seed=seed,
+            embed_dim=64,
+            num_layers=2,
+            drop_prob=0.0,
+            att_layer_drop_prob=0.0,
+            epochs=20,
+        ),
         progress=True,
     )
     return np.array(metrics["test"]["confusion"])
