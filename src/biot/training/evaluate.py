@@ -22,7 +22,7 @@ from biot.errors import ConfigError, ContractError, CorpusError
 from biot.model import BIOT
 from biot.training.config import Device, Precision
 from biot.training.intervals import bootstrap_intervals
-from biot.training.loop import launch
+from biot.training.fit import launch
 from biot.training.metrics import (
     SCORES,
     ClassScores,

@@ -20,7 +20,7 @@ from biot.corpus import Corpus
 from biot.corpus.writer import STATE_FILE
 from biot.training.config import FinetuneConfig
 from biot.training.evaluate import Evaluation
-from biot.training.loop import EpochRecord
+from biot.training.fit import EpochRecord
 from biot.training.metrics import Ints
 
 __all__ = ["Part", "RunRecord", "write_run"]

@@ -10,7 +10,7 @@ from torch import nn
 
 from biot.errors import ConfigError, CorpusError
 from biot.training import FinetuneConfig
-from biot.training.loop import Passes, fit, launch
+from biot.training.fit import Passes, fit, launch
 
 
 @dataclass
