@@ -21,6 +21,7 @@ __all__ = [
     "add_command",
     "add_device",
     "as_table",
+    "channel_names",
     "count",
     "number",
     "positive",
@@ -114,6 +115,14 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) == 0:
         raise ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}")
     return int(text)
+
+
+def channel_names(text: str) -> list[str]:
+    """Names of channels with commas between them, or those of a published montage."""
+    from biot.signals.channels import PREST_16, PREST_18
+
+    published = {"prest-16": PREST_16, "prest-18": PREST_18}
+    return list(published.get(text.lower()) or (name.strip() for name in text.split(",")))
 
 
 def require_writable(path: Path, *, suffixes: Sequence[str]) -> None:
