@@ -155,7 +155,7 @@ def main() -> None:
             command, check=True, capture_output=True, text=True, env=dict(os.environ)
         )
         print(
-            f"a corpus of {size:.0f} MB, iterated whole in half of that: {grown.stdout.strip()} MB more"
+            f"a corpus of {size:.0f} MB, iterated in half of that: {grown.stdout.strip()} MB more"
         )
 
 
