@@ -95,7 +95,7 @@ def scaled_window(
 ) -> npt.NDArray[np.float32]:
     """Apply a contract's ``scale`` to windows in physical units.
 
-    Training and prediction both scale here, so they cannot differ.
+    Prediction scales here; :func:`collate` folds the same division into decoding.
 
     Parameters
     ----------

@@ -59,7 +59,8 @@ class Ragged:
         if not len(index):
             return np.empty((0, n_columns), dtype=np.float32)
         if (part_of == part_of[0]).all():
-            return self.parts[part_of[0]][start[:, None] + columns]
+            rows: npt.NDArray[Any] = self.parts[part_of[0]][start[:, None] + columns]
+            return rows
         return np.stack(self.views(index))
 
 
