@@ -25,7 +25,7 @@ rates = st.sampled_from([7.0, 12.5, 100.0, 128.0, 250.0])
 
 
 def label_of(start: int, window: int, events: list[Event]) -> str | None:
-    return grid_labels([start], window, sorted(events))[0]
+    return grid_labels([(start, start + window)], sorted(events))[0]
 
 
 @given(annotations, rates, st.integers(1, 60), st.integers(0, 400))
@@ -60,7 +60,7 @@ def test_labels_follow_the_rule_counted_sample_by_sample(
         chosen = min(touching, default=None)
         enough = chosen and -2 * chosen[0] >= min(window, chosen[1].stop - chosen[1].start)
         expected.append(chosen[1].label if chosen and enough else None)
-    assert grid_labels(sorted(starts), window, events) == expected
+    assert grid_labels([(a, a + window) for a in sorted(starts)], events) == expected
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_row_holds_little_endian_integers_channel_after_channel(
 
 
 def test_the_columns_are_these() -> None:
-    names = "signal n_times scale offset q95 ch_names units sfreq subject recording start label"
+    names = "signal n_times scale offset q95 ch_names units sfreq subject recording start label labels targets"
     assert list(COLUMNS) == names.split()
 
 

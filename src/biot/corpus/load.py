@@ -113,6 +113,47 @@ class Corpus:
             )
         return np.array([ids[name] for name in found.tolist()], dtype=np.int64)[codes]
 
+    # labels of other tasks -------------------------------------------------------------------
+
+    @cached_property
+    def tags(self) -> npt.NDArray[np.int8]:
+        """(n_windows, n_tags) 1 where a tag holds, else 0; −1 in windows without labels.
+
+        Tags are the contract's label names, for the task ``"multilabel"``; else there are none.
+        """
+        multilabel = self.preprocessing.task == "multilabel"
+        names = (self.preprocessing.label_names or ()) if multilabel else ()
+        place = {name: i for i, name in enumerate(names)}
+        found = np.zeros((len(self), len(names)), dtype=np.int8)
+        for row, held in enumerate(self._table.column("labels").to_pylist() if names else ()):
+            unknown = [tag for tag in held or () if tag not in place]
+            if unknown:
+                raise CorpusError(
+                    f"{self.path}: windows have the tags {', '.join(unknown)}, which "
+                    "preprocessing.json does not name. The folder was changed by hand; prepare it "
+                    "again."
+                )
+            found[row, [place[tag] for tag in held or ()]] = 1
+            if held is None:
+                found[row] = -1
+        return found
+
+    @cached_property
+    def targets(self) -> npt.NDArray[np.float64]:
+        """(n_windows, n_targets) numbers to predict; NaN in windows without.
+
+        Targets are the contract's label names, for the task ``"regression"``; else there are none.
+        """
+        regression = self.preprocessing.task == "regression"
+        names = (self.preprocessing.label_names or ()) if regression else ()
+        found = np.full((len(self), len(names)), np.nan)
+        for row, values in enumerate(self._table.column("targets").to_pylist() if names else ()):
+            if values is not None:
+                found[row] = values
+        return found
+
+    # the same rows for others ----------------------------------------------------------------
+
     @cached_property
     def dataset(self) -> Any:
         """The same rows as a ``datasets.Dataset``."""

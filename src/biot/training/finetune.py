@@ -130,6 +130,7 @@ def finetune(
 
 
 def _require_classes(corpus: Corpus) -> None:
+    require_classes_task(corpus)
     names = corpus.preprocessing.label_names or ()
     if len(names) < 2:
         found = f"only the class {names[0]!r}" if names else "no labels"
