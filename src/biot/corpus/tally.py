@@ -47,7 +47,7 @@ class Tally:
             if label is None:
                 continue
             if task == "regression":
-                self._merge_spreads([Spread(1, x, x, x) for x in label])
+                self._merge_spreads([Spread(1, x, x, x) for x in map(float, label)])
             elif task == "multilabel":
                 self.counts.update(label)
             else:

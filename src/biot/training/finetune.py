@@ -22,7 +22,7 @@ from biot.model import BIOT
 from biot.model.tokenizer import token_mask
 from biot.training.build import build_model
 from biot.training.config import FinetuneConfig
-from biot.training.evaluate import Evaluation, evaluate_rows, labelled_rows
+from biot.training.evaluate import Evaluation, evaluate_rows, labelled_rows, require_classes_task
 from biot.training.fit import EpochRecord, Passes, fit, launch
 from biot.training.metrics import SCORES, Floats, Ints
 from biot.training.run_folder import Part, RunRecord, write_run
