@@ -23,7 +23,7 @@ from biot.simulate import simulate_eeg, write_edf
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return write_edf(simulate_eeg(0, duration=30), tmp_path / "sub-01_eeg.edf")
+    return write_edf(simulate_eeg(0, duration=42), tmp_path / "sub-01_eeg.edf")
 
 
 def decoded(folder: Path) -> Any:
@@ -90,7 +90,7 @@ def test_fft_resampling_is_that_of_scipy_on_the_whole(path: Path, tmp_path: Path
     prepare(path, tmp_path / "corpus", sfreq=100, window=3, resample="fft")
     found, _ = decoded(tmp_path / "corpus")
     data = read_recording(path).data.astype(np.float64)
-    expected = resample(data, 3000, axis=-1)
+    expected = resample(data, 4200, axis=-1)
     joined = np.concatenate(list(found), axis=-1)
     np.testing.assert_allclose(joined, expected, atol=np.ptp(expected) / 131068 * 2)
 
