@@ -167,8 +167,8 @@ def _labels(data: Corpus) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
     if not names or task == "regression":
         return ("all windows",), np.ones((len(data), 1), dtype=bool)
     if task == "multilabel":
-        unlabelled = (data.tags < 0).any(axis=1)
-        columns = np.column_stack([data.tags > 0, unlabelled])
+        unlabelled = np.isnan(data.targets).any(axis=1)
+        columns = np.column_stack([data.targets > 0, unlabelled])
     else:
         columns = data.label_ids[:, None] == np.array([*range(len(names)), -1])
     if not columns[:, -1].any():
