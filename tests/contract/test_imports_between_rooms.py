@@ -39,7 +39,9 @@ RULES = {
     "contract": rule("errors", "numpy"),
     "plots": rule("errors", "numpy", "matplotlib"),
     "signals": rule("errors", "numpy", "scipy tabulate mne wfdb edfio pyarrow"),
-    "corpus": rule("errors contract signals plots", "numpy", "datasets pyarrow joblib tqdm"),
+    "corpus": rule(
+        "errors contract signals plots", "numpy", "datasets pyarrow joblib distributed tqdm"
+    ),
     "corpus.batch": rule("errors contract signals corpus", "numpy torch"),
     "corpus.sampler": rule("errors contract signals corpus", "numpy torch"),
     "model": rule(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from biot.cli.common import Commands, add_command, positive, show_progress
+from biot.cli.common import Commands, add_command, count, positive, show_progress
 
 __all__ = ["add_to"]
 
@@ -24,7 +24,9 @@ def add_to(commands: Commands) -> None:
         summary="turn recordings into a corpus",
         description="Read recordings, bring them to one rate, cut them into windows, label the "
         "windows, and write a corpus: a folder that `biot finetune` trains on and that "
-        "datasets.load_from_disk opens. Files that cannot be used are listed with the reason.",
+        "datasets.load_from_disk opens. Files that cannot be used are listed with the reason. "
+        "A run that was stopped goes on where it was when it is started again; a finished corpus "
+        "is brought up to date with its recordings.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -36,7 +38,11 @@ def add_to(commands: Commands) -> None:
         help="recordings, or folders to search for them: EDF, BDF, BrainVision, FIF, EEGLAB, WFDB",
     )
     parser.add_argument(
-        "--out", metavar="CORPUS", type=Path, required=True, help="folder to make for the corpus"
+        "--out",
+        metavar="CORPUS",
+        type=Path,
+        required=True,
+        help="folder of the corpus, to make or to update",
     )
     parser.add_argument(
         "--sfreq", metavar="HZ", type=positive, required=True, help="samples a second"
@@ -83,6 +89,30 @@ def add_to(commands: Commands) -> None:
         help="q95: each channel of a window is divided by the 95th percentile of its magnitude; "
         "none: numbers stay in physical units (default: q95)",
     )
+    _add_running(parser)
+
+
+def _add_running(parser: ArgumentParser) -> None:
+    """How it runs, which does not change the corpus."""
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=count,
+        default=1,
+        help="recordings to prepare at a time, each in a process of its own (default: 1)",
+    )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="prepare on the workers of this dask.distributed scheduler, such as "
+        "tcp://host:8786; they need the same file system",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail, once all recordings were tried, if any cannot be used; by default such a "
+        "recording is listed in quarantine.tsv and the others make the corpus",
+    )
 
 
 def _labels(text: str) -> str | Path:
@@ -108,6 +138,9 @@ def _execute(args: Namespace) -> None:
             scale=args.scale,
             background=args.background,
             subject=args.subject,
+            workers=args.workers,
+            dask=args.dask,
+            strict=args.strict,
             progress=show_progress(),
         )
     )

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from biot.contract import Preprocessing, Scale
-from biot.corpus.cut import Align, Windowing, cut
-from biot.corpus.labels import to_events
-from biot.corpus.layout import Layout, without_triggers
-from biot.corpus.report import PrepareReport, write_quarantine
+from biot.corpus.cut import Align, Windowing
+from biot.corpus.make import make
+from biot.corpus.one import Recipe, Task
+from biot.corpus.place import Place, locked
+from biot.corpus.report import PrepareReport
 from biot.corpus.sources import Source, find_sources, subject_of, subject_pattern
 from biot.corpus.table import LabelTable
-from biot.corpus.writer import CorpusWriter, new_folder
-from biot.errors import ConfigError, CorpusError, RecordingError
-from biot.signals.missing import is_missing, without_bad_spans
-from biot.signals.preprocess import resampled
-from biot.signals.readers import read_recording
-from biot.signals.recording import Annotation, Recording
+from biot.errors import ConfigError, CorpusError
 
 __all__ = ["prepare"]
 
@@ -39,21 +35,27 @@ def prepare(
     scale: Scale = "q95",
     background: str | None = None,
     subject: str | None = None,
+    workers: int = 1,
+    dask: str | None = None,
+    strict: bool = False,
     progress: bool = False,
 ) -> PrepareReport:
     """Cut recordings into windows and write them as a corpus.
 
     A recording that cannot be read is quarantined with its reason, and the others go on. The
-    folder appears when it is complete; after an error nothing of it remains. The same input gives
-    the same bytes. What annotations mark as ``BAD…`` or ``EDGE…`` is missing data. Channels of
-    triggers are left out, and counted: they may hold the label.
+    folder appears when it is complete; a run that was interrupted, however hard, goes on where it
+    was when it is started again. On a corpus that is there, what has changed among the recordings
+    is brought up to date. The same input gives the same bytes, whoever computes them. What
+    annotations mark as ``BAD…`` or ``EDGE…`` is missing data. Channels of triggers are left out,
+    and counted: they may hold the label. Recordings may have different channels.
 
     Parameters
     ----------
     paths
         Files, and folders that are searched for recordings.
     out
-        The corpus folder to make; it must not exist, or be empty.
+        The corpus folder to make, or one that was made with the same parameters. Unfinished work
+        lies beside it, in a hidden folder whose name ends in ``.partial``.
     sfreq
         Samples a second of the windows, in Hz; recordings are resampled to it.
     window, stride
@@ -76,6 +78,15 @@ def prepare(
         Regular expression whose first group is the subject's name in a recording's path relative
         to the folder given. Without it, subjects come from the column ``subject`` of the table,
         else from the BIDS entity ``sub-…`` of the path, else each file is one.
+    workers
+        Processes that prepare recordings.
+    dask
+        Address of a ``dask.distributed`` scheduler whose workers do it instead; they need the same
+        file system. Any other cluster: call this inside ``joblib.parallel_config(backend=…)``,
+        with ``workers`` above 1.
+    strict
+        Raise an error, once all recordings were tried, if any was quarantined; no corpus appears
+        then, but what was prepared is kept for the next run.
     progress
         Show a progress bar over recordings.
 
@@ -84,11 +95,16 @@ def prepare(
     ConfigError
         If a parameter is out of range, or two contradict each other.
     CorpusError
-        If a path or the table is at fault, recordings have different channels or units, no window
-        remains, or `out` is taken.
+        If a path or the table is at fault, no window remains, `out` is something else or was
+        prepared with other parameters, another run is at work on it, or it cannot be written.
     """
     contract = Preprocessing(sfreq=sfreq, window=window, ch_names=(), units=(), scale=scale)
     how = _windowing(contract, stride, align, labels, background)
+    if workers < 1 or (dask is not None and workers != 1):
+        raise ConfigError(
+            f"workers must be 1 or more, and is for this machine only; got {workers}, "
+            f"with dask {dask!r}."
+        )
     pattern = None if subject is None else subject_pattern(subject)
     sources = find_sources(paths)
     names = [source.recording for source in sources]
@@ -100,11 +116,15 @@ def prepare(
             f"background names the windows outside all events, but {table.path} labels whole "
             "recordings. Give its rows an onset and a duration, or leave background out."
         )
-    with new_folder(Path(out)) as folder:
-        run = _Preparation(folder, contract, how, table, pattern)
-        for source in _with_progress(sources, progress):
-            run.add(source)
-        return run.finish(Path(out))
+    recipe = Recipe(
+        contract=contract,
+        how=how,
+        parameters=_parameters(contract, stride, how, labels, subject),
+    )
+    tasks, skipped = _tasks(sources, table, pattern, background is not None)
+    with locked(Path(out)):
+        engine = {"workers": workers, "dask": dask}
+        return make(Place(Path(out)), recipe, tasks, skipped, engine, strict, progress)
 
 
 def _windowing(
@@ -136,120 +156,55 @@ def _windowing(
     )
 
 
-class _Preparation:
-    """One run of `prepare`: adds recordings one after the other."""
+def _parameters(
+    contract: Preprocessing,
+    stride: float | None,
+    how: Windowing,
+    labels: str | Path,
+    subject: str | None,
+) -> dict[str, Any]:
+    """What the user asked for, as the manifest keeps it."""
+    return {
+        "sfreq": contract.sfreq,
+        "window": contract.window,
+        "stride": contract.window if stride is None else stride,
+        "align": how.align,
+        "labels": Path(labels).name,
+        "background": how.background,
+        "scale": contract.scale,
+        "subject": subject,
+    }
 
-    def __init__(
-        self,
-        folder: Path,
-        contract: Preprocessing,
-        how: Windowing,
-        table: LabelTable | None,
-        pattern: re.Pattern[str] | None,
-    ) -> None:
-        self._folder = folder
-        self._contract = contract
-        self._how = how
-        self._table = table
-        self._pattern = pattern
-        self._layout: Layout | None = None
-        self._writer = CorpusWriter(folder)
-        self._left_out: Counter[str] = Counter()
-        self._found_labels: set[str] = set()
-        self._quarantined: list[tuple[str, str]] = []
 
-    def add(self, source: Source) -> None:
-        """Prepare one recording, or quarantine it."""
+def _tasks(
+    sources: list[Source],
+    table: LabelTable | None,
+    pattern: re.Pattern[str] | None,
+    has_background: bool,
+) -> tuple[list[Task], Mapping[str, int]]:
+    """The recordings to prepare, and by reason how many are passed over."""
+    tasks = []
+    skipped: Counter[str] = Counter()
+    for source in sources:
         name = source.recording
-        if self._table is not None and name not in self._table.rows and not self._how.background:
-            self._left_out[f"recordings without a row in {self._table.path.name}"] += 1
-            return
-        subject = self._subject(name)
-        left_out: Counter[str] = Counter()
-        try:
-            recording, triggers = without_triggers(read_recording(source.path))
-            left_out.update(f"trigger channels {channel!r}" for channel in triggers)
-            annotations = self._annotations(recording, name)
-            events = to_events(annotations, self._contract.sfreq)
-            layout = self._layout or Layout(name, recording.ch_names, recording.units)
-            arranged = layout.arrange(without_bad_spans(recording), name)
-            at_rate = resampled(arranged, self._contract.sfreq)
-            self._writer.add(
-                cut(at_rate, events, self._how, left_out),
-                replace(self._contract, ch_names=layout.ch_names, units=layout.units),
-                subject=subject,
-                recording=name,
-            )
-        except RecordingError as error:
-            reason = str(error).replace(str(source.path), name)
-            self._quarantined.append((name, " ".join(reason.split())))
-            return
-        except ConfigError as error:
-            raise ConfigError(f"{name}: {error}") from error
-        self._layout = layout
-        self._left_out += left_out
-        self._found_labels.update(annotation.label for annotation in annotations)
+        rows: LabelTable | None = None
+        if table is not None:
+            if name not in table.rows and not has_background:
+                skipped[f"recordings without a row in {table.path.name}"] += 1
+                continue
+            rows = replace(table, rows={name: table.rows.get(name, ())})
+        whose = _subject(name, table, pattern)
+        absolute = Source(name, source.path.absolute())  # workers may stand in another folder
+        tasks.append(Task(source=absolute, subject=whose, table=rows))
+    return tasks, skipped
 
-    def finish(self, out: Path) -> PrepareReport:
-        """Write what describes the corpus."""
-        if self._layout is None or self._writer.n_windows == 0:
-            raise CorpusError(self._why_nothing())
-        counts = self._writer.labels
-        label_names = tuple(sorted(counts)) if self._how.labelled else None
-        contract = replace(
-            self._contract,
-            ch_names=self._layout.ch_names,
-            units=self._layout.units,
-            label_names=label_names,
+
+def _subject(name: str, table: LabelTable | None, pattern: re.Pattern[str] | None) -> str:
+    if table is None or not table.has_subjects:
+        return subject_of(name, pattern)
+    if name not in table.rows:
+        raise CorpusError(
+            f"{table.path}: no row names {name}, so nothing says whose it is. "
+            "Add a row, or leave the column subject out."
         )
-        quarantined = tuple(self._quarantined)
-        write_quarantine(self._folder, quarantined)
-        self._writer.finish(contract)
-        return PrepareReport(
-            out=out,
-            preprocessing=contract,
-            n_recordings=self._writer.n_recordings,
-            n_subjects=len(self._writer.subjects),
-            n_windows=self._writer.n_windows,
-            labels={name: counts[name] for name in label_names or ()},
-            dropped=dict(self._left_out),
-            quarantined=quarantined,
-        )
-
-    def _subject(self, name: str) -> str:
-        if self._table is None or not self._table.has_subjects:
-            return subject_of(name, self._pattern)
-        if name not in self._table.rows:
-            raise CorpusError(
-                f"{self._table.path}: no row names {name}, so nothing says whose it is. "
-                "Add a row, or leave the column subject out."
-            )
-        return self._table.subject(name)
-
-    def _annotations(self, recording: Recording, name: str) -> list[Annotation]:
-        if not self._how.labelled:
-            return []
-        if self._table is not None:
-            return self._table.annotations(name, recording.duration)
-        return [
-            annotation
-            for annotation in recording.annotations
-            if annotation.label.strip() and not is_missing(annotation)
-        ]
-
-    def _why_nothing(self) -> str:
-        reasons = [f"{count} {what}" for what, count in self._left_out.items()]
-        reasons += [reason.rstrip(".") for _, reason in self._quarantined[:3]]
-        if len(self._quarantined) > 3:
-            reasons.append(f"and {len(self._quarantined) - 3} more that cannot be read")
-        if self._how.labelled and not self._found_labels:
-            reasons.append("no recording has a label")
-        return f"No window could be prepared: {'; '.join(reasons)}."
-
-
-def _with_progress(sources: list[Source], progress: bool) -> Iterable[Source]:
-    if not progress:
-        return sources
-    from tqdm import tqdm
-
-    return tqdm(sources, desc="prepare", unit="recording")
+    return table.subject(name)

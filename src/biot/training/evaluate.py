@@ -21,8 +21,8 @@ from biot.corpus.batch import batches
 from biot.errors import ConfigError, ContractError, CorpusError
 from biot.model import BIOT
 from biot.training.config import Device, Precision
-from biot.training.intervals import bootstrap_intervals
 from biot.training.fit import launch
+from biot.training.intervals import bootstrap_intervals
 from biot.training.metrics import (
     SCORES,
     ClassScores,
