@@ -124,7 +124,7 @@ def test_what_cannot_be_removed_is_said(corpus: Path, tmp_path: Path) -> None:
         drop(corpus, "clara")
     drop(corpus, "CLARA")
     drop(corpus, "ANNA")
-    with pytest.raises(CorpusError, match="nothing remains without 'BERTA'. Delete the folder"):
+    with pytest.raises(CorpusError, match=r"nothing remains without 'BERTA'\. Delete the folder"):
         drop(corpus, "BERTA")
     with pytest.raises(CorpusError, match="is not a folder"):
         drop(tmp_path / "nowhere", "A")
