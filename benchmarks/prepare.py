@@ -31,7 +31,24 @@ N_FILES = 2
 MINUTES = 10
 SFREQ = 500
 FLOOR = 2.0
-CHANNELS = "Fp1 Fp2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T7 T8 P7 P8".split()
+CHANNELS = [
+    "Fp1",
+    "Fp2",
+    "F3",
+    "F4",
+    "C3",
+    "C4",
+    "P3",
+    "P4",
+    "O1",
+    "O2",
+    "F7",
+    "F8",
+    "T7",
+    "T8",
+    "P7",
+    "P8",
+]
 
 
 def write(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -194,10 +195,11 @@ def _prepared(
     work = partial(prepare_one, recipe=recipe, folder=place.folder)
     outcomes = run(work, plan.todo, **engine, progress="prepare" if progress else None)
     outcome: Outcome
-    for outcome in outcomes:
-        place.keep(outcome.name, outcome.record, outcome.stamp)
-        for text in outcome.warnings:
-            warnings.warn(text, stacklevel=5)
+    with closing(outcomes):  # an error here ends the workers before temporary files are removed
+        for outcome in outcomes:
+            place.keep(outcome.name, outcome.record, outcome.stamp)
+            for text in outcome.warnings:
+                warnings.warn(text, stacklevel=5)
     return {name: record for name, (record, _) in place.records().items()}
 
 

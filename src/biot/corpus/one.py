@@ -7,7 +7,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,15 +133,15 @@ def _written(
     annotations = _annotations(task, recording, recipe.how.labelled)
     events = to_events(annotations, contract.sfreq)
     at_rate = resampled(without_bad_spans(recording), contract.sfreq)
-    layout = {"ch_names": recording.ch_names, "units": recording.units}
+    ch_names, units = recording.ch_names, recording.units
     written = write_shard(
         folder,
         cut(at_rate, events, recipe.how, left_out),
-        Preprocessing(sfreq=contract.sfreq, window=contract.window, scale=contract.scale, **layout),
+        replace(contract, ch_names=ch_names, units=units),
         task.subject,
         name,
     )
-    return {**layout, "labelled": bool(annotations)}, written
+    return {"ch_names": ch_names, "units": units, "labelled": bool(annotations)}, written
 
 
 def _annotations(task: Task, recording: Recording, labelled: bool) -> list[Annotation]:

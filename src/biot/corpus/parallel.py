@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, TypeVar
 
 from biot.errors import ConfigError, require
@@ -21,7 +21,7 @@ def run(
     workers: int = 1,
     dask: str | None = None,
     progress: str | None = None,
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Results as they come, in any order; the first error ends the rest and is raised.
 
     Parameters
