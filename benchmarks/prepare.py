@@ -31,24 +31,7 @@ N_FILES = 2
 MINUTES = 10
 SFREQ = 500
 FLOOR = 2.0
-CHANNELS = [
-    "Fp1",
-    "Fp2",
-    "F3",
-    "F4",
-    "C3",
-    "C4",
-    "P3",
-    "P4",
-    "O1",
-    "O2",
-    "F7",
-    "F8",
-    "T7",
-    "T8",
-    "P7",
-    "P8",
-]
+CHANNELS = [f"{side}{number}" for side in ("F", "C", "P", "O") for number in (1, 2, 3, 4)]
 
 
 def write(folder: Path) -> list[Path]:
