@@ -60,7 +60,9 @@ def make(
         place.recover()
         old = _old(place, recipe)
         tasks, skipped = _without_dropped(tasks, skipped, old)
-        known = {name: (record, None) for name, record in old.recordings.items()} if old else {}
+        known: dict[str, tuple[Record, Any]] = {}
+        if old is not None:
+            known = {name: (record, None) for name, record in old.recordings.items()}
         known |= place.records()
         plan = _plan(tasks, known, engine, begun=old is None)
         unfinished = place.parameters() is not None

@@ -40,7 +40,7 @@ def run(
         If nothing answers at the address.
     """
     with contextlib.ExitStack() as stack:
-        results: Iterable[Any]
+        results: Any
         if not arguments:
             results = ()
         elif dask is None and workers == 1:

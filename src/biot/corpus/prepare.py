@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from biot.contract import Preprocessing, Scale
 from biot.corpus.cut import Align, Windowing
-from biot.corpus.make import make
+from biot.corpus.make import Engine, make
 from biot.corpus.one import Recipe, Task
 from biot.corpus.place import Place, locked
 from biot.corpus.report import PrepareReport
@@ -123,7 +123,7 @@ def prepare(
     )
     tasks, skipped = _tasks(sources, table, pattern, background is not None)
     with locked(Path(out)):
-        engine = {"workers": workers, "dask": dask}
+        engine = Engine(workers=workers, dask=dask)
         return make(Place(Path(out)), recipe, tasks, skipped, engine, strict, progress)
 
 
