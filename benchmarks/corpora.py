@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from biot.corpus.overview import overview
 from tabulate import tabulate
 
 from biot import BIOT
 from biot.corpus import load_corpus
 from biot.corpus.batch import collate
+from biot.corpus.overview import overview
 from real_data import DATA, MAKERS, make
 
 MIXED = ("eegmat", "ssvep", "ptbxl500", "cinc2017")  # all at 200 Hz

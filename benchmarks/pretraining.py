@@ -147,7 +147,8 @@ def main() -> int:
             for steps in (arguments.steps, 1):  # a single step is a random encoder
                 out = work / f"pretrained{steps}-{seed}"
                 config = PretrainConfig(
-                    steps=steps, batch_size=128, seed=seed, learning_rate=1e-3 if steps > 1 else 1e-9,
+                    steps=steps, batch_size=128, seed=seed,
+                    learning_rate=1e-3 if steps > 1 else 1e-9,
                     **SIZE, **NO_DROPOUT,
                 )  # fmt: skip
                 pretrain(corpora, out, config=config, channels=HAR_CHANNELS, progress=True)

@@ -40,7 +40,9 @@ RULES = {
     "plots": rule("errors", "numpy", "matplotlib"),
     "signals": rule("errors", "numpy", "scipy tabulate mne wfdb edfio pyarrow"),
     "corpus": rule(
-        "errors contract signals plots", "numpy", "datasets pyarrow joblib tabulate tqdm"
+        "errors contract signals plots",
+        "numpy",
+        "datasets pyarrow joblib distributed tabulate tqdm",
     ),
     "corpus.batch": rule("errors contract signals corpus", "numpy torch"),
     "corpus.loader": rule("errors contract signals corpus", "numpy"),

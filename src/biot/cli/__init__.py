@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from biot import __version__
-from biot.cli import convert, demo, evaluate, export, finetune, info, predict, prepare
+from biot.cli import convert, corpus, demo, evaluate, export, finetune, info, predict, prepare
 from biot.cli.common import HelpFormatter
 from biot.errors import BiotError
 
 __all__ = ["execute", "main", "run"]
 
-_COMMANDS = (prepare, info, finetune, evaluate, predict, convert, export, demo)
+_COMMANDS = (prepare, info, corpus, finetune, evaluate, predict, convert, export, demo)
 
 _EPILOG = """\
 from recordings to predictions:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from biot.cli.common import Commands, add_command, add_table_options, positive, show_progress
+from biot.cli.common import (
+    Commands,
+    add_command,
+    add_table_options,
+    count,
+    positive,
+    show_progress,
+)
 from biot.cli.prepare_options import add_label_options, add_signal_options
 
 __all__ = ["add_to"]
@@ -27,7 +34,9 @@ def add_to(commands: Commands) -> None:
         summary="turn recordings into a corpus",
         description="Read recordings, bring them to one rate, cut them into windows, label the "
         "windows, and write a corpus: a folder that `biot finetune` trains on and that "
-        "datasets.load_from_disk opens. Files that cannot be used are listed with the reason.",
+        "datasets.load_from_disk opens. Files that cannot be used are listed with the reason. "
+        "A run that was stopped goes on where it was when it is started again; a finished corpus "
+        "is brought up to date with its recordings.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -39,7 +48,11 @@ def add_to(commands: Commands) -> None:
         help="recordings, or folders to search for them: EDF, BDF, BrainVision, FIF, EEGLAB, WFDB",
     )
     parser.add_argument(
-        "--out", metavar="CORPUS", type=Path, required=True, help="folder to make for the corpus"
+        "--out",
+        metavar="CORPUS",
+        type=Path,
+        required=True,
+        help="folder of the corpus, to make or to update",
     )
     parser.add_argument(
         "--sfreq", metavar="HZ", type=positive, required=True, help="samples a second"
@@ -90,6 +103,30 @@ def add_to(commands: Commands) -> None:
         "none: numbers stay in physical units (default: q95)",
     )
     add_table_options(parser)
+    _add_running(parser)
+
+
+def _add_running(parser: ArgumentParser) -> None:
+    """How it runs, which does not change the corpus."""
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=count,
+        default=1,
+        help="recordings to prepare at a time, each in a process of its own (default: 1)",
+    )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="prepare on the workers of this dask.distributed scheduler, such as "
+        "tcp://host:8786; they need the same file system",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail, once all recordings were tried, if any cannot be used; by default such a "
+        "recording is listed in quarantine.tsv and the others make the corpus",
+    )
 
 
 def _labels(text: str) -> str | Path:
@@ -128,6 +165,9 @@ def _execute(args: Namespace) -> None:
             notch=args.notch,
             table_sfreq=args.table_sfreq,
             table_units=args.table_units,
+            workers=args.workers,
+            dask=args.dask,
+            strict=args.strict,
             progress=show_progress(),
         )
     )

@@ -101,7 +101,7 @@ def from_arrays(
             yield Windows(windows[chosen], starts, [labels[row] for row in chosen])
 
     with new_folder(Path(out)) as folder:
-        writer = CorpusWriter(folder)
+        writer = CorpusWriter(folder, {"source": "arrays"})
         for name in dict.fromkeys(subjects.tolist()):
             rows = np.flatnonzero(subjects == name)
             writer.add(parts(rows), preprocessing, subject=name, recording=name)

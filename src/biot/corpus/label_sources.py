@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -66,6 +66,13 @@ class LabelSource:
                 "recordings. Give its rows an onset and a duration, or leave background out."
             )
         return cls("table", how, table)
+
+    def only(self, name: str) -> LabelSource:
+        """The same with no rows but those of one recording: all that a worker needs."""
+        if self.table is None:
+            return self
+        rows = {name: self.table.rows[name]} if name in self.table.rows else {}
+        return replace(self, table=replace(self.table, rows=rows))
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""

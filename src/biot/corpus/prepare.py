@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 from biot.contract import Preprocessing, Resample, Scale, Task
-from biot.corpus.cut import Align, Windowing, cut, rule_options
-from biot.corpus.label_format import LabelFormat
+from biot.corpus.cut import Align, Windowing, rule_options
 from biot.corpus.label_sources import LabelSource
-from biot.corpus.labels import Label, LabelRule, to_events
-from biot.corpus.layout import Layout, without_triggers
-from biot.corpus.report import PrepareReport, write_quarantine
+from biot.corpus.labels import LabelRule
+from biot.corpus.make import Engine, make
+from biot.corpus.one import Job
+from biot.corpus.place import Place, locked
+from biot.corpus.recipe import Recipe, windowing
+from biot.corpus.report import PrepareReport
 from biot.corpus.sources import Source, TableOptions, find_sources, subject_pattern
-from biot.corpus.writer import CorpusWriter, new_folder
-from biot.errors import ConfigError, CorpusError, RecordingError
-from biot.signals.conditioning import conditioned
-from biot.signals.readers import read_recording
-from biot.signals.recording import Recording
+from biot.errors import ConfigError
 
 __all__ = ["prepare"]
 
@@ -50,21 +48,27 @@ def prepare(
     notch: float | None = None,
     table_sfreq: float | None = None,
     table_units: str | None = None,
+    workers: int = 1,
+    dask: str | None = None,
+    strict: bool = False,
     progress: bool = False,
 ) -> PrepareReport:
     """Cut recordings into windows and write them as a corpus.
 
     A recording that cannot be read is quarantined with its reason, and the others go on. The
-    folder appears when it is complete; after an error nothing of it remains. The same input gives
-    the same bytes. What annotations mark as ``BAD…`` or ``EDGE…`` is missing data. Channels of
-    triggers are left out, and counted: they may hold the label.
+    folder appears when it is complete; a run that was interrupted, however hard, goes on where it
+    was when it is started again. On a corpus that is there, what has changed among the recordings
+    is brought up to date. The same input gives the same bytes, whoever computes them. What
+    annotations mark as ``BAD…`` or ``EDGE…`` is missing data. Channels of triggers are left out,
+    and counted: they may hold the label. Recordings may have different channels.
 
     Parameters
     ----------
     paths
         Files, and folders that are searched for recordings.
     out
-        The corpus folder to make; it must not exist, or be empty.
+        The corpus folder to make, or one that was made with the same parameters. Unfinished work
+        lies beside it, in a hidden folder whose name ends in ``.partial``.
     sfreq
         Samples a second of the windows, in Hz; recordings are resampled to it.
     window, stride
@@ -104,6 +108,15 @@ def prepare(
     table_sfreq, table_units
         Rate in Hz, and unit of all channels, of recordings in tables and NumPy archives that do
         not say them.
+    workers
+        Processes that prepare recordings.
+    dask
+        Address of a ``dask.distributed`` scheduler whose workers do it instead; they need the same
+        file system. Any other cluster: call this inside ``joblib.parallel_config(backend=…)``,
+        with ``workers`` above 1.
+    strict
+        Raise an error, once all recordings were tried, if any was quarantined; no corpus appears
+        then, but what was prepared is kept for the next run.
     progress
         Show a progress bar over recordings.
 
@@ -112,179 +125,77 @@ def prepare(
     ConfigError
         If a parameter is out of range, or two contradict each other.
     CorpusError
-        If a path or the table is at fault, recordings have different channels or units, no window
-        remains, or `out` is taken.
+        If a path or the table is at fault, no window remains, `out` is something else or was
+        prepared with other parameters, another run is at work on it, or it cannot be written.
     """
     contract = Preprocessing(
         sfreq=sfreq, window=window, ch_names=(), units=(), scale=scale, resample=resample,
         l_freq=l_freq, h_freq=h_freq, notch=notch, task=task, label_columns=tuple(label_columns),
     )  # fmt: skip
     how = replace(
-        _windowing(contract, stride, align, labels, background),
+        windowing(contract, stride, align, labels, background),
         **rule_options(label_rule, min_overlap, tags=task == "multilabel", align=align),
         keep_short=keep_short,
     )
+    _require_one_engine(workers, dask)
     pattern = None if subject is None else subject_pattern(subject)
     sources = find_sources(paths)
     tables = TableOptions(table_sfreq, table_units)
     tables.require_a_table(sources)
-    label_format = LabelFormat(contract.task, contract.label_columns)
+    parameters = _parameters(
+        contract, how, tables, stride=contract.window if stride is None else stride,
+        labels=Path(labels).name, background=background, subject=subject,
+    )  # fmt: skip
+    recipe = Recipe(contract=contract, how=how, tables=tables, parameters=parameters)
     names = [source.recording for source in sources]
-    source_of_labels = LabelSource.open(labels, label_format, names, pattern, background)
-    with new_folder(Path(out)) as folder:
-        run = _Preparation(folder, contract, how, source_of_labels, pattern, tables)
-        for source in _with_progress(sources, progress):
-            run.add(source)
-        return run.finish(Path(out))
+    source_of_labels = LabelSource.open(labels, recipe.labels, names, pattern, background)
+    jobs, skipped = _jobs(sources, source_of_labels, pattern, background is not None)
+    with locked(Path(out)):
+        engine = Engine(workers=workers, dask=dask)
+        return make(Place(Path(out)), recipe, jobs, skipped, engine, strict, progress)
 
 
-def _windowing(
-    contract: Preprocessing,
-    stride: float | None,
-    align: Align,
-    labels: str | Path,
-    background: str | None,
-) -> Windowing:
-    step = contract.sfreq * (contract.window if stride is None else stride)
-    if not (isfinite(step) and step >= 1):
-        raise ConfigError(f"stride must be at least one sample, got {stride} s.")
-    if align not in get_args(Align):
-        raise ConfigError(f"align must be 'grid' or 'events', got {align!r}.")
-    labelled = str(labels) != "none"
-    if align == "events" and not labelled:
-        raise ConfigError("align is 'events', but labels is 'none': nothing says where events are.")
-    tags = contract.task == "multilabel"
-    named = bool(background) or tags
-    if background is not None and (not named or not labelled or align == "events"):
+def _require_one_engine(workers: int, dask: str | None) -> None:
+    if workers < 1 or (dask is not None and workers != 1):
         raise ConfigError(
-            "background names the windows outside all events: it needs a name, labels, and "
-            f"windows on a grid; got {background!r}, labels {str(labels)!r}, align {align!r}."
+            f"workers must be 1 or more, and is for this machine only; got {workers}, "
+            f"with dask {dask!r}."
         )
-    return Windowing(
-        n_times=contract.n_times,
-        step=step,
-        align=align,
-        labelled=labelled,
-        background=_background(contract, background),
-        tags=tags,
-    )
 
 
-def _background(contract: Preprocessing, text: str | None) -> Label | None:
-    """The background's label as the task has it: a number for each target of a regression."""
-    if text is None:
-        return None
-    how = LabelFormat(contract.task, contract.label_columns)
-    if contract.task == "multilabel":
-        return how.of_text(text, "background")
-    return how.of_cells([text] * len(how.columns), "background")
+def _parameters(
+    contract: Preprocessing, how: Windowing, tables: TableOptions, **given: Any
+) -> dict[str, Any]:
+    """What the user asked for, as the manifest keeps it."""
+    of_contract = {
+        name: value
+        for name, value in contract.to_dict().items()
+        if name not in ("version", "ch_names", "units", "label_names")
+    }
+    of_windows = {
+        name: getattr(how, name) for name in ("align", "rule", "min_overlap", "keep_short")
+    }
+    content = {**of_contract, **of_windows, **asdict(tables), **given}
+    plain: dict[str, Any] = json.loads(json.dumps(content))  # as it is read back
+    return plain
 
 
-class _Preparation:
-    """One run of `prepare`: adds recordings one after the other."""
-
-    def __init__(
-        self,
-        folder: Path,
-        contract: Preprocessing,
-        how: Windowing,
-        labels: LabelSource,
-        pattern: re.Pattern[str] | None,
-        tables: TableOptions,
-    ) -> None:
-        self._folder = folder
-        self._contract = contract
-        self._how = how
-        self._labels = labels
-        self._tables = tables
-        self._pattern = pattern
-        self._layout: Layout | None = None
-        self._writer = CorpusWriter(folder)
-        self._left_out: Counter[str] = Counter()
-        self._found_labels: set[Label] = set()
-        self._quarantined: list[tuple[str, str]] = []
-
-    def add(self, source: Source) -> None:
-        """Prepare one recording, or quarantine it."""
+def _jobs(
+    sources: list[Source],
+    labels: LabelSource,
+    pattern: re.Pattern[str] | None,
+    has_background: bool,
+) -> tuple[list[Job], Mapping[str, int]]:
+    """The recordings to prepare, and by reason how many are passed over."""
+    jobs = []
+    skipped: Counter[str] = Counter()
+    for source in sources:
         name = source.recording
-        lacks = self._labels.lacks(name)
-        if lacks is not None and self._how.background is None:
-            self._left_out[lacks] += 1
-            return
-        subject = self._labels.subject(name, self._pattern)
-        left_out: Counter[str] = Counter()
-        try:
-            recording, triggers = without_triggers(
-                read_recording(source.path, **self._tables.of(source.path))
-            )
-            left_out.update(f"trigger channels {channel!r}" for channel in triggers)
-            stretches = self._labels.stretches(recording, name)
-            events = to_events(stretches, self._contract.sfreq)
-            layout = self._layout or Layout(name, recording.ch_names, recording.units)
-            at_rate = self._conditioned(layout.arrange(recording, name))
-            self._writer.add(
-                cut(at_rate, events, self._how, left_out),
-                replace(self._contract, ch_names=layout.ch_names, units=layout.units),
-                subject=subject,
-                recording=name,
-            )
-        except RecordingError as error:
-            reason = str(error).replace(str(source.path), name)
-            self._quarantined.append((name, " ".join(reason.split())))
-            return
-        except ConfigError as error:
-            raise ConfigError(f"{name}: {error}") from error
-        self._layout = layout
-        self._left_out += left_out
-        self._found_labels.update(stretch.label for stretch in stretches)
-
-    def finish(self, out: Path) -> PrepareReport:
-        """Write what describes the corpus."""
-        if self._layout is None or self._writer.n_windows == 0:
-            raise CorpusError(self._why_nothing())
-        tally = self._writer.tally
-        label_names = self._labels.format.names(tally) if self._how.labelled else None
-        contract = replace(
-            self._contract,
-            ch_names=self._layout.ch_names,
-            units=self._layout.units,
-            label_names=label_names,
-        )
-        quarantined = tuple(self._quarantined)
-        write_quarantine(self._folder, quarantined)
-        self._writer.finish(contract)
-        return PrepareReport(
-            out=out,
-            preprocessing=contract,
-            n_recordings=self._writer.n_recordings,
-            n_subjects=len(self._writer.subjects),
-            n_windows=self._writer.n_windows,
-            labels={name: tally.counts[name] for name in label_names or () if not tally.spreads},
-            targets=dict(zip(label_names or (), tally.spreads, strict=False)),
-            dropped=dict(self._left_out),
-            quarantined=quarantined,
-        )
-
-    def _conditioned(self, recording: Recording) -> Recording:
-        how = self._contract
-        return conditioned(
-            recording, how.sfreq, resample=how.resample,
-            l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
-        )  # fmt: skip
-
-    def _why_nothing(self) -> str:
-        reasons = [f"{count} {what}" for what, count in self._left_out.items()]
-        reasons += [reason.rstrip(".") for _, reason in self._quarantined[:3]]
-        if len(self._quarantined) > 3:
-            reasons.append(f"and {len(self._quarantined) - 3} more that cannot be read")
-        if self._how.labelled and not self._found_labels:
-            reasons.append("no recording has a label")
-        return f"No window could be prepared: {'; '.join(reasons)}."
-
-
-def _with_progress(sources: list[Source], progress: bool) -> Iterable[Source]:
-    if not progress:
-        return sources
-    from tqdm import tqdm
-
-    return tqdm(sources, desc="prepare", unit="recording")
+        lacks = labels.lacks(name)
+        if lacks is not None and not has_background:
+            skipped[lacks] += 1
+            continue
+        whose = labels.subject(name, pattern)
+        absolute = Source(name, source.path.absolute())  # workers may stand in another folder
+        jobs.append(Job(source=absolute, subject=whose, labels=labels.only(name)))
+    return jobs, skipped

@@ -33,6 +33,8 @@ class PrepareReport:
     """What was left out, such as ``"windows without a label"``: how many."""
     quarantined: tuple[tuple[str, str], ...]
     """Recordings that could not be read, each with the reason; also in ``quarantine.tsv``."""
+    changes: tuple[str, ...] = ()
+    """What this run found other than it was, where the folder was begun or made before."""
 
     def __str__(self) -> str:
         contract = self.preprocessing
@@ -49,6 +51,7 @@ class PrepareReport:
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block("changes", list(self.changes)),
             *_block("quarantined", [f"{file}: {reason}" for file, reason in self.quarantined]),
         ]
         width = max(len(name) for name, _ in lines) + 2
@@ -57,6 +60,7 @@ class PrepareReport:
 
 def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> None:
     """Write the unreadable recordings of a corpus into its folder, if there are any."""
+    (folder / QUARANTINE_FILE).unlink(missing_ok=True)
     if quarantined:
         rows = ["file\treason", *("\t".join(entry) for entry in quarantined)]
         text = "".join(f"{row}\n" for row in rows)

@@ -250,7 +250,8 @@ class Corpus:
         if unknown:
             raise CorpusError(
                 f"{self.path}: windows are labelled {', '.join(sorted(unknown))}, which "
-                "preprocessing.json does not name. The folder was changed by hand; prepare it again."
+                "preprocessing.json does not name. The folder was changed by hand; prepare it "
+                "again."
             )
 
     def _texts(self, column: str) -> Texts:
