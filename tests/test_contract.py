@@ -64,7 +64,7 @@ def test_values_out_of_range_are_refused(change: dict[str, Any], message: str) -
     ("change", "message"),
     [
         ({"l_freq": 0.5}, "l_freq is 0.5, expected None"),
-        ({"notch": 60}, "notch is 60, expected None"),
+        ({"notch": 60}, "notch is 60.0, expected None"),
         ({"resample": "fft"}, "resample is 'fft', expected 'polyphase'"),
         ({"task": "multilabel"}, "task is 'multilabel', expected 'classes'"),
     ],

@@ -56,6 +56,9 @@ class Preprocessing:
     """Columns of the table that the labels came from; ``label`` without a table."""
 
     def __post_init__(self) -> None:
+        for name in ("sfreq", "window", "l_freq", "h_freq", "notch"):
+            if getattr(self, name) is not None:  # 200 and 200.0 are written alike
+                object.__setattr__(self, name, float(getattr(self, name)))
         if not self.sfreq > 0:
             raise ConfigError(f"sfreq must be above 0 Hz, got {self.sfreq}.")
         if not self.window > 0 or self.n_times < 1:

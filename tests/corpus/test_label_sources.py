@@ -29,8 +29,10 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(write_edf: WriteEdf) -> Path:
     """Three subjects of 8 s, two of them patients."""
-    for name in ("patients/sub-01_eeg.edf", "patients/sub-02_eeg.edf", "controls/sub-03_eeg.edf"):
-        path = write_edf(name, seconds=8)
+    names = ("patients/sub-01_eeg.edf", "patients/sub-02_eeg.edf", "controls/sub-03_eeg.edf")
+    for seed, name in enumerate(names):
+        data = np.random.default_rng(seed).integers(-200, 200, (2, 800))
+        path = write_edf(name, data)
     return path.parents[1]
 
 

@@ -283,7 +283,9 @@ def test_other_parameters_are_refused_for_an_unfinished_corpus_too(
         spied(patch, stop_after=3)
         with pytest.raises(KeyboardInterrupt):
             prepare(folder, out, **HOW)
-    with pytest.raises(CorpusError, match=r"is unfinished.*sfreq 64, not 50\..*delete .*\.partial"):
+    with pytest.raises(
+        CorpusError, match=r"is unfinished.*sfreq 64\.0, not 50\.0.*delete .*\.partial"
+    ):
         prepare(folder, out, **{**HOW, "sfreq": 50})
 
 

@@ -145,10 +145,12 @@ def locked(out: Path) -> Iterator[None]:
             "another folder."
         )
     try:
-        yield
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                path.unlink()
     finally:
-        with contextlib.suppress(OSError):  # Windows keeps a file that is open
-            path.unlink()
         os.close(descriptor)
         _remove_empty(made)
 

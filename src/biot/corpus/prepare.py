@@ -143,7 +143,7 @@ def prepare(
     tables = TableOptions(table_sfreq, table_units)
     tables.require_a_table(sources)
     parameters = _parameters(
-        contract, how, tables, stride=contract.window if stride is None else stride,
+        contract, how, tables, stride=contract.window if stride is None else float(stride),
         labels=Path(labels).name, background=background, subject=subject,
     )  # fmt: skip
     recipe = Recipe(contract=contract, how=how, tables=tables, parameters=parameters)
@@ -175,7 +175,8 @@ def _parameters(
     of_windows = {
         name: getattr(how, name) for name in ("align", "rule", "min_overlap", "keep_short")
     }
-    content = {**of_contract, **of_windows, **asdict(tables), **given}
+    of_tables = {f"table_{name}": value for name, value in asdict(tables).items()}
+    content = {**of_contract, **of_windows, **of_tables, **given}
     plain: dict[str, Any] = json.loads(json.dumps(content))  # as it is read back
     return plain
 
