@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from biot.corpus.batch import Batch
 from biot.model.encoder import BIOTEncoder, present_samples
-from biot.training.perturb import kept_tokens
+from biot.training.gradients import Machine, Outcome, joint_backward, split_inputs
+from biot.training.health import retrieval
+from biot.training.perturb import Perturbation, kept_tokens
 
-__all__ = ["ContrastiveModel", "info_nce", "similarity"]
+__all__ = ["ContrastiveModel", "ContrastiveTask", "info_nce", "similarity"]
 
 
 class ContrastiveModel(nn.Module):
@@ -71,3 +76,41 @@ def info_nce(logits_BB: Tensor, *, symmetric: bool = False) -> Tensor:
     if symmetric:
         loss = (loss + F.cross_entropy(logits_BB.mT, own_B)) / 2
     return loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveTask:
+    """The contrastive objective, as the loop takes it."""
+
+    module: ContrastiveModel
+    perturbation: Perturbation
+    temperature: float = 0.2
+    symmetric: bool = False
+    gather: bool = True
+    """Compare with the windows of all processes."""
+    cached: bool = False
+    """Save memory by a second forward pass."""
+
+    def gradient(self, machine: Machine, batch: Batch, step: int, size: int) -> Outcome:
+        """Add a batch's gradient, in micro-batches of `size` windows."""
+        device = machine.fabric.device
+        draws = self.perturbation.draws(step, batch.index.cpu(), batch.channel_ids.cpu())
+        inputs = (batch.signal, batch.valid, batch.channel_ids, batch.lengths, draws)
+        index = batch.index.to(device)
+        if self.gather:
+            index = machine.gathered(index)
+
+        def logits(views: Tensor) -> Tensor:
+            return similarity(views, index, self.temperature)
+
+        loss, views = joint_backward(
+            machine,
+            split_inputs(inputs, size, device),
+            lambda views: info_nce(logits(views), symmetric=self.symmetric),
+            step,
+            cached=self.cached,
+            gather=self.gather,
+        )
+        return Outcome(
+            loss=loss, features=views[:, 0], index=index, top1=lambda: retrieval(logits(views))
+        )

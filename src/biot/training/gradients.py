@@ -12,9 +12,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Machine", "joint_backward", "separable_backward"]
+__all__ = ["Inputs", "Machine", "Outcome", "joint_backward", "separable_backward", "split_inputs"]
 
 Inputs = tuple[Tensor | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a step's gradient came from; of all processes' windows."""
+
+    loss: Tensor
+    features: Tensor
+    """(B, E)"""
+    index: Tensor
+    """(B,) position of each window in the corpora."""
+    top1: Callable[[], float]
+    """Share of the windows that are right, when asked."""
+
+
+def split_inputs(inputs: Inputs, size: int, device: torch.device) -> list[Inputs]:
+    """Micro-batches of at most `size` windows, on a device; None stays None."""
+    first = inputs[0]
+    assert first is not None
+    here = [None if value is None else value.to(device, non_blocking=True) for value in inputs]
+    return [
+        tuple(None if value is None else value[start : start + size] for value in here)
+        for start in range(0, len(first), size)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +59,6 @@ class Machine:
         torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1))
         output: Tensor = self.model(*inputs)
         return output
-
 
     def gathered(self, values: Tensor) -> Tensor:
         """The rows of all processes, in the order of the global batch."""

@@ -9,15 +9,14 @@ from biot.errors import ConfigError
 from biot.training.config import Device
 from biot.training.perturb import PerturbationKind
 
-__all__ = ["ClassLoss", "Objective", "PretrainConfig", "PretrainPrecision", "Strategy"]
+__all__ = ["ClassLoss", "Objective", "PretrainConfig", "PretrainPrecision"]
 
 Objective = Literal["contrastive", "supervised"]
 ClassLoss = Literal["cross-entropy", "focal"]
 PretrainPrecision = Literal["32", "bf16", "16", "64"]
-Strategy = Literal["auto", "ddp", "fsdp"]
 
 _MAY_CHANGE = {
-    "device", "devices", "nodes", "strategy", "compile", "workers", "micro_batch_size",
+    "device", "devices", "nodes", "compile", "workers", "micro_batch_size",
     "cache_gradients", "checkpoint_every", "tensorboard",
 }  # fmt: skip
 """What a resumed run may be told otherwise: how it computes, not what."""
@@ -95,8 +94,6 @@ class PretrainConfig:
     """Processes a node; None: what torchrun or SLURM started, else 1."""
     nodes: int | None = None
     """Nodes; None: as torchrun or SLURM says, else 1."""
-    strategy: Strategy = "auto"
-    """``"auto"``: one process, or DDP when there are several. ``"fsdp"`` shards the model."""
     precision: PretrainPrecision = "32"
     """``"bf16"`` and ``"16"`` compute narrower where that is safe; weights stay float32."""
     compile: bool = False
@@ -109,7 +106,7 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         for name, kind in (
             ("objective", Objective), ("perturbation", PerturbationKind),
-            ("class_loss", ClassLoss), ("device", Device), ("strategy", Strategy),
+            ("class_loss", ClassLoss), ("device", Device),
             ("precision", PretrainPrecision),
         ):  # fmt: skip
             if getattr(self, name) not in get_args(kind):
@@ -135,9 +132,11 @@ class PretrainConfig:
                 raise ConfigError(f"{name} must lie in 0 to below 1, got {value}.")
         if self.batch_size < 2 and self.objective == "contrastive":
             raise ConfigError("batch_size must be at least 2: a window needs others to differ from.")
-        if self.strategy == "fsdp" and self.ema is not None:
-            raise ConfigError("ema is not there with strategy='fsdp'. Leave one of them out.")
 
     def what(self) -> dict[str, Any]:
         """The settings that decide what is learned; a resumed run must have the same."""
         return {name: value for name, value in asdict(self).items() if name not in _MAY_CHANGE}
+
+    def how(self) -> dict[str, Any]:
+        """The other settings: how it is computed."""
+        return {name: value for name, value in asdict(self).items() if name in _MAY_CHANGE}
