@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from biot import __version__
-from biot.cli import convert, demo, evaluate, export, finetune, predict, prepare
+from biot.cli import convert, demo, evaluate, export, finetune, predict, prepare, pretrain
 from biot.cli.common import HelpFormatter
 from biot.errors import BiotError
 
 __all__ = ["execute", "main", "run"]
 
-_COMMANDS = (prepare, finetune, evaluate, predict, convert, export, demo)
+_COMMANDS = (prepare, pretrain, finetune, evaluate, predict, convert, export, demo)
 
 _EPILOG = """\
 from recordings to predictions:

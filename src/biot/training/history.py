@@ -63,9 +63,12 @@ class History:
             for record in self.records:
                 file.write(self._text(asdict(record).values()))
         if self._tensorboard is not None:
-            writer = require("torch.utils.tensorboard", extra="tensorboard").SummaryWriter
+            from torch.utils.tensorboard import SummaryWriter
+
             last = self.records[-1].step if self.records else 0
-            self._board = writer(str(self._tensorboard), purge_step=last + 1)
+            self._board = SummaryWriter(  # type: ignore[no-untyped-call]
+                str(self._tensorboard), purge_step=last + 1
+            )
 
     def add(self, record: StepRecord) -> None:
         """Append a line."""
@@ -89,5 +92,5 @@ class History:
     @staticmethod
     def _text(values: Any) -> bytes:
         line = io.StringIO(newline="")
-        csv.writer(line).writerow(list(values))
+        csv.writer(line, lineterminator="\n").writerow(list(values))
         return line.getvalue().encode()

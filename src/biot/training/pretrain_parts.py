@@ -42,6 +42,12 @@ class Parts:
         return {**self.model.get_config(), **({"heads": heads} if heads else {})}
 
 
+def open_corpora(paths: Sequence[Path | str], sfreq: float | None) -> Corpora:
+    """STANDIN"""
+    from biot.corpus.load import load_corpus
+    return Corpora([load_corpus(p) for p in paths])
+
+
 def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] | None) -> Parts:
     """A fresh model and its objective, drawn from torch's generator.
 
@@ -165,5 +171,5 @@ def save_models(
             model.final_layer.load_state_dict(head)
             contract = replace(contract, label_names=spec.label_names)
         model.save_pretrained(
-            folder / place, source=place, preprocessing=contract, corpora=list(data.names)
+            folder / place, preprocessing=contract, corpora=list(data.names)
         )

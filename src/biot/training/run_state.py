@@ -11,7 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import biot
 from biot.errors import ConfigError
 from biot.training.checkpoint import write_whole
 
@@ -73,7 +72,7 @@ def surroundings() -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in _PACKAGES},
         },
-        "git_revision": _revision(Path(biot.__file__).parent),
+        "git_revision": _revision(Path(__file__).parent),
     }
 
 
