@@ -103,6 +103,11 @@ def add_to(commands: Commands) -> None:
         default=0,
         help="of the split, the weights, the order of windows and dropout (default: 0)",
     )
+    parser.add_argument(
+        "--allow-leakage",
+        action="store_true",
+        help="test on subjects and recordings of the training too; run.json says which",
+    )
     add_device(parser)
 
 
@@ -136,6 +141,7 @@ def _execute(args: Namespace) -> None:
         from_model=args.from_model,
         test=args.test,
         config=config,
+        allow_leakage=args.allow_leakage,
         command=args.command_line,
         progress=show_progress(),
     )

@@ -18,11 +18,12 @@ from torch import nn
 from biot.contract import Preprocessing
 from biot.corpus import Corpus, load_corpus
 from biot.corpus.batch import batches
+from biot.corpus.leakage import SeenData, require_disjoint
 from biot.errors import ConfigError, ContractError, CorpusError
 from biot.model import BIOT
 from biot.training.config import Device, Precision
-from biot.training.intervals import bootstrap_intervals
 from biot.training.fit import launch
+from biot.training.intervals import bootstrap_intervals
 from biot.training.metrics import (
     SCORES,
     ClassScores,
@@ -231,6 +232,7 @@ def evaluate(
     batch_size: int = 64,
     n_bootstrap: int = 1000,
     seed: int = 0,
+    allow_leakage: bool = False,
 ) -> Evaluation:
     """Scores of a fine-tuned model on the labelled windows of a corpus.
 
@@ -248,13 +250,16 @@ def evaluate(
         Resamples for the intervals; 0 for none.
     seed
         Seed of the resamples.
+    allow_leakage
+        Score the model on subjects or recordings that it was trained on, too.
 
     Raises
     ------
     ContractError
         If the corpus was prepared differently, or the model does not name its classes.
     CorpusError
-        If the corpus has no labels, or others than the model knows.
+        If the corpus has no labels, or others than the model knows, or holds subjects or
+        recordings that the model was trained on.
     ConfigError
         If a number is out of range, or a GPU is asked for and there is none.
     """
@@ -274,6 +279,10 @@ def evaluate(
             f"{len(label_names)} classes. Fine-tune it first."
         )
     rows, labels = labelled_rows(data, label_names)
+    require_disjoint(
+        SeenData.load(folder), SeenData.of(data, rows),
+        where=f"the training of {folder} and {data.path}", allow_leakage=allow_leakage,
+    )  # fmt: skip
     fabric = launch(device, precision)
     return evaluate_rows(
         fabric.setup_module(network), data, rows, labels, label_names,

@@ -15,6 +15,7 @@ from torch import nn
 
 from biot.corpus import Corpus, load_corpus
 from biot.corpus.batch import batches
+from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.split import split
 from biot.corpus.writer import new_folder
 from biot.errors import CorpusError
@@ -48,6 +49,7 @@ def finetune(
     from_model: Path | str | None = None,
     test: Path | str | None = None,
     config: FinetuneConfig | None = None,
+    allow_leakage: bool = False,
     command: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
@@ -69,6 +71,9 @@ def finetune(
         Another corpus to test on, prepared alike; None keeps a share of `corpus` for the test.
     config
         How to split, build and train; None for the defaults.
+    allow_leakage
+        Go on where `test` shares a subject or a recording with `corpus` or with the training of
+        `from_model`; ``run.json`` says what is shared.
     command
         The command line, if there was one, for ``run.json``.
     progress
@@ -82,7 +87,7 @@ def finetune(
     Raises
     ------
     CorpusError
-        If labels or subjects do not suffice, or `out` exists.
+        If labels or subjects do not suffice, `out` exists, or the test is on what was learnt from.
     ContractError
         If corpus, test corpus and model were made for different preprocessing.
     ConfigError
@@ -104,6 +109,7 @@ def finetune(
             torch.manual_seed(config.seed)
             model = build_model(config, contract, from_model=source)
             parts = _parts(data, test_data, model, config)
+            seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
             history, best_epoch = _train(fabric, model, parts, config, progress)
         evaluations = {
             name: _evaluate(fabric, model, part, config)
@@ -113,7 +119,7 @@ def finetune(
             out=Path(out), command=command, config=config, from_model=source,
             device=fabric.device, train=parts.train, valid=parts.valid, test=parts.test,
             left_out=parts.left_out, history=history, best_epoch=best_epoch,
-            evaluations=evaluations,
+            evaluations=evaluations, leakage=leakage,
         )  # fmt: skip
         test_scores = evaluations["test"].scores
         model.cpu().save_pretrained(
@@ -126,6 +132,7 @@ def finetune(
                 if math.isfinite(value)
             },
         )
+        seen.save(folder / "model")
         return write_run(folder, record, model.get_config())
 
 
@@ -179,6 +186,24 @@ def _parts(
             "windows that overlap an earlier part": division.n_overlapping,
         },
     )
+
+
+def _leakage(
+    parts: _Parts, source: Path | None, *, allow_leakage: bool
+) -> tuple[SeenData, list[dict[str, Any]]]:
+    """What the model will have learnt from, and what the test shares with it."""
+    corpus, test = parts.train.corpus, SeenData.of(parts.test.corpus, parts.test.rows)
+    learnt = SeenData.of(corpus, np.concatenate([parts.train.rows, parts.valid.rows]))
+    records = []
+    if parts.test.corpus is not corpus:  # within one corpus the split has seen to it
+        where = f"{corpus.path} and {parts.test.corpus.path}"
+        records.append(require_disjoint(learnt, test, where=where, allow_leakage=allow_leakage))
+    if source is None:
+        return learnt, records
+    before = SeenData.load(source)
+    where = f"the training of {source} and the test on {parts.test.corpus.path}"
+    records.append(require_disjoint(before, test, where=where, allow_leakage=allow_leakage))
+    return learnt.joined(before), records
 
 
 def _usable(part: Part, model: BIOT, config: FinetuneConfig) -> Part:

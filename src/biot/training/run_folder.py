@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,8 @@ class RunRecord:
     best_epoch: int
     evaluations: Mapping[str, Evaluation]
     """``valid`` and ``test``."""
+    leakage: list[dict[str, Any]] = field(default_factory=list)
+    """What the test shares with what was learnt from, as far as that is known."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,6 +108,7 @@ def _description(record: RunRecord) -> dict[str, Any]:
             "test": record.test.to_dict(),
             "left_out": dict(record.left_out),
         },
+        "leakage": record.leakage,
         "device": str(record.device),
         "threads": torch.get_num_threads(),
         "versions": {
@@ -135,6 +138,6 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def _write_history(path: Path, history: list[EpochRecord]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(EpochRecord)])
+        writer = csv.DictWriter(file, [column.name for column in fields(EpochRecord)])
         writer.writeheader()
         writer.writerows(asdict(record) for record in history)
