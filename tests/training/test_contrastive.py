@@ -73,7 +73,9 @@ def gradients(task: ContrastiveTask, batch: Batch, size: int) -> dict[str, torch
     with torch.random.fork_rng():
         machine = Machine(fabric=fabric, model=fabric.setup(task.module), seed=0)
         task.gradient(machine, batch, 5, size)
-    return {name: p.grad.clone() for name, p in task.module.named_parameters() if p.grad is not None}
+    return {
+        name: p.grad.clone() for name, p in task.module.named_parameters() if p.grad is not None
+    }
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -15,7 +15,9 @@ def test_spread_and_rank_agree_with_numpy():
     values = np.linalg.svd(unit - unit.mean(0), compute_uv=False)
     shares = values / values.sum()
     assert embedding_std(torch.tensor(X)) == pytest.approx(unit.std(0).mean() * np.sqrt(6))
-    assert effective_rank(torch.tensor(X)) == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
+    assert effective_rank(torch.tensor(X)) == pytest.approx(
+        np.exp(-(shares * np.log(shares)).sum())
+    )
     few = torch.tensor(X[:4])  # fewer windows than widths
     assert 1 <= effective_rank(few) <= 3
 

@@ -32,9 +32,7 @@ class ContrastiveModel(nn.Module):
         super().__init__()
         width = encoder.embed_dim
         self.encoder = encoder
-        self.predictor = nn.Sequential(
-            nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
-        )
+        self.predictor = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(
         self,

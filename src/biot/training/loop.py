@@ -9,12 +9,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from biot.corpus.batch import Batch
@@ -47,6 +46,9 @@ class Source(Protocol):
 
     def state_dict(self) -> Mapping[str, Any]:
         """The place after the last batch that was handed out."""
+
+    def close(self) -> None:
+        """Stop fetching."""
 
 
 @dataclass(kw_only=True)
@@ -110,11 +112,14 @@ class Loop:
                     if stop or self.step == steps:
                         break
         finally:
+            source.close()
             self.history.close()
         return self.step == steps
 
     def _set_up(self) -> None:
         module = self.task.module
+        if self.config.precision == "64":
+            module.double()
         self._ema = None
         trained = torch.compile(module) if self.config.compile else module
         groups = [
@@ -137,6 +142,9 @@ class Loop:
         )
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+        batch = batch.scaled(self.fabric.device)
+        if self.config.precision == "64":
+            batch = replace(batch, signal=batch.signal.double())
         outcome = self.task.gradient(self._machine, batch, self.step, self.micro_batch(batch))
         norm = self.fabric.clip_gradients(
             self._model, self._optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False

@@ -17,8 +17,8 @@ PerturbationKind = Literal["paper", "authors"]
 
 _HEAD = 3
 """Numbers of a channel before those of its tokens: the window's share, its rank, its share."""
-_ALL = 2**64 - 1
-"""The number of a window that stands for the whole batch."""
+_BATCH = -1
+"""Stands for the whole batch, where a window's number is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Perturbation:
     def draws(self, step: int, index_B: Tensor, channel_ids_BC: Tensor) -> Tensor:
         """Uniform numbers for :func:`kept_tokens`, (B, C, 3 + N) float32."""
         if self.kind == "authors":
-            shared = self._table(step, _ALL)
+            shared = self._table(step, _BATCH)
             shared[:, 0] = 1.0  # every channel stays
             tables_BVM = np.broadcast_to(shared, (len(index_B), *shared.shape))
         else:
@@ -50,7 +50,7 @@ class Perturbation:
         return torch.from_numpy(np.take_along_axis(tables_BVM, rows_BC[:, :, None], axis=1))
 
     def _table(self, step: int, window: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        bits = np.random.Philox(key=[self.seed, step], counter=[0, window, 0, 0])
+        bits = np.random.Philox(key=[self.seed, step], counter=[0, window + 1, 0, 0])
         table_VM = np.random.Generator(bits).random(
             (self.n_channels, _HEAD + self.n_tokens), dtype=np.float32
         )

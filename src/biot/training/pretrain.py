@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,8 @@ from biot.corpus.batch import Batch
 from biot.corpus.loader import Loader
 from biot.corpus.mixed import Corpora
 from biot.corpus.sampler import WindowSampler
-from biot.errors import BiotError, CheckpointError, ConfigError
+from biot.errors import BiotError, CheckpointError
 from biot.model import BIOT
-from biot.model.vocabulary import require_distinct
 from biot.training.checkpoint import Checkpoints
 from biot.training.history import History
 from biot.training.launching import start
@@ -29,7 +27,7 @@ from biot.training.pretrain_parts import (
     open_corpora,
     save_models,
 )
-from biot.training.run_state import identity_of, open_run, surroundings, write_json
+from biot.training.run_state import identity_of, open_run, surroundings
 
 __all__ = ["pretrain"]
 
@@ -131,12 +129,13 @@ def _source(
         temperature=config.mixing_temperature,
     )
     if place is not None:
-        sampler.load_state_dict(place)
+        sampler.load_state_dict(dict(place))
     return Loader(
         data,
         sampler,
         config.batch_size,
         vocabulary=parts.model.channels,
+        dtype="int16" if fabric.device.type == "cuda" else "float32",
         workers=config.workers,
         rank=fabric.global_rank,
         world_size=fabric.world_size,

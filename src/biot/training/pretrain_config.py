@@ -131,7 +131,9 @@ class PretrainConfig:
             if value is not None and not 0 <= value < 1:
                 raise ConfigError(f"{name} must lie in 0 to below 1, got {value}.")
         if self.batch_size < 2 and self.objective == "contrastive":
-            raise ConfigError("batch_size must be at least 2: a window needs others to differ from.")
+            raise ConfigError(
+                "batch_size must be at least 2: a window needs others to differ from."
+            )
 
     def what(self) -> dict[str, Any]:
         """The settings that decide what is learned; a resumed run must have the same."""

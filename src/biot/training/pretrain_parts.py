@@ -10,8 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from biot.contract import Preprocessing
+from biot.corpus.leakage import SeenData
+from biot.corpus.load import load_corpus
 from biot.corpus.mixed import Corpora
-from biot.errors import ConfigError, ContractError
+from biot.errors import ConfigError
 from biot.model import BIOT
 from biot.model.vocabulary import require_distinct
 from biot.signals.channels import canonical
@@ -43,9 +45,11 @@ class Parts:
 
 
 def open_corpora(paths: Sequence[Path | str], sfreq: float | None) -> Corpora:
-    """STANDIN"""
-    from biot.corpus.load import load_corpus
-    return Corpora([load_corpus(p) for p in paths])
+    """Corpora as one; those of another rate are resampled to `sfreq`, if it is given."""
+    if not paths:
+        raise ConfigError("No corpus was given; pretraining needs one or more.")
+    parts = [load_corpus(path) for path in paths]
+    return Corpora.of(parts, resample=sfreq is not None, sfreq=sfreq)
 
 
 def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] | None) -> Parts:
@@ -55,15 +59,13 @@ def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] |
     ------
     ConfigError
         If the model does not fit the windows, or labels do not suffice.
-    ContractError
-        If corpora disagree about a channel's unit.
     """
     vocabulary = tuple(data.ch_names if channels is None else channels)
     require_distinct(vocabulary)
     specs = _head_specs(data) if config.objective == "supervised" else ()
     contract = _contract(data, vocabulary)
-    shortest = min(part.preprocessing.n_times for part in data.parts)
-    n_fft = config.n_fft or min(max(1, int(contract.sfreq)), shortest)
+    shortest = min(part.preprocessing.window for part in data.parts) * contract.sfreq
+    n_fft = config.n_fft or max(1, min(int(contract.sfreq), round(shortest)))
     hop_length = config.hop_length or max(1, n_fft // 2)
     if hop_length > contract.sfreq:
         raise ConfigError(
@@ -127,39 +129,26 @@ def _head_specs(data: Corpora) -> tuple[HeadSpec, ...]:
 
 
 def _contract(data: Corpora, vocabulary: tuple[str, ...]) -> Preprocessing:
-    """The corpora's contract with the model's channels and the longest window."""
-    units: dict[str, tuple[str, str]] = {}
-    for name, part in zip(data.names, data.parts, strict=True):
-        contract = part.preprocessing
-        for channel, unit in zip(contract.ch_names, contract.units, strict=True):
-            other, known = units.setdefault(canonical(channel), (name, unit))
-            if unit != known:
-                raise ContractError(
-                    f"{channel} is in {known} in corpus {other}, in {unit} in corpus {name}. "
-                    "Prepare them in one unit."
-                )
-    window = max(part.preprocessing.window for part in data.parts)
-    common = next(iter(units.values()))[1]
+    """The corpora's contract with the model's channels."""
+    common = data.preprocessing
+    units = dict(zip(map(canonical, common.ch_names), common.units, strict=True))
     return replace(
-        data.parts[0].preprocessing,
-        sfreq=data.sfreq,
-        window=window,
+        common,
         ch_names=vocabulary,
         # A bipolar channel that is derived has the unit of the others.
-        units=tuple(units.get(canonical(name), ("", common))[1] for name in vocabulary),
+        units=tuple(units.get(canonical(name), common.units[0]) for name in vocabulary),
         label_names=None,
     )
 
 
-def save_models(
-    folder: Path, parts: Parts, weights: Mapping[str, Tensor], data: Corpora
-) -> None:
+def save_models(folder: Path, parts: Parts, weights: Mapping[str, Tensor], data: Corpora) -> None:
     """Write ``model/``, and with heads ``heads/NAME/`` for each corpus, from trained weights."""
     encoder = {
         name.removeprefix("encoder."): value
         for name, value in weights.items()
         if name.startswith("encoder.")
     }
+    seen = SeenData.of(data)
     outputs = {"model": None, **{f"heads/{spec.name}": spec for spec in parts.specs}}
     for number, (place, spec) in enumerate(outputs.items()):
         model, contract = BIOT.from_config(parts.model.get_config()), parts.contract
@@ -170,6 +159,5 @@ def save_models(
             head = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
             model.final_layer.load_state_dict(head)
             contract = replace(contract, label_names=spec.label_names)
-        model.save_pretrained(
-            folder / place, preprocessing=contract, corpora=list(data.names)
-        )
+        model.save_pretrained(folder / place, preprocessing=contract, corpora=list(data.names))
+        seen.save(folder / place)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +26,8 @@ class HeadSpec:
 
     name: str
     """Of the corpus."""
-    task: Literal["classes", "multilabel"]
+    task: str
+    """``classes`` or ``multilabel``."""
     label_names: tuple[str, ...]
     """Names of its outputs."""
     columns: tuple[int, ...]
@@ -74,7 +74,7 @@ def focal_cross_entropy(scores_BK: Tensor, classes_B: Tensor, gamma: float = 0.0
     log_p_B = scores_BK.log_softmax(dim=1).gather(1, classes_B.unsqueeze(1)).squeeze(1)
     if gamma == 0.0:
         return -log_p_B
-    return -(-torch.expm1(log_p_B)).clamp(min=torch.finfo(log_p_B.dtype).tiny) ** gamma * log_p_B
+    return -((-torch.expm1(log_p_B)).clamp(min=torch.finfo(log_p_B.dtype).tiny) ** gamma) * log_p_B
 
 
 def focal_bce(scores_BK: Tensor, tags_BK: Tensor, gamma: float = 0.0) -> Tensor:
