@@ -152,7 +152,7 @@ def _add_options(group: Any, options: tuple[Option, ...]) -> None:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.training.pretrain import pretrain
+    from biot.training import pretrain
 
     config = PretrainConfig(**{f.name: getattr(args, f.name) for f in fields(PretrainConfig)})
     names = None if args.channels is None else [n.strip() for n in args.channels.split(",")]
