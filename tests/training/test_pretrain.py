@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import socket
@@ -61,8 +62,6 @@ def config(**changes: Any) -> PretrainConfig:
 
 def last_state(run: Path) -> dict[str, Any]:
     content = sorted((run / "checkpoints").glob("*.ckpt"))[-1].read_bytes()
-    import io
-
     state: dict[str, Any] = torch.load(io.BytesIO(content[len(MAGIC) + 32 :]), weights_only=True)
     return state
 
@@ -124,7 +123,7 @@ def test_the_run_explains_itself(undisturbed: Callable[[str], Path]):
     assert told["what"]["config"]["temperature"] == 0.2
     assert told["what"]["corpora"]["wake"]["n_windows"] == 40
     assert len(told["what"]["corpora"]["wake"]["fingerprint"]) == 16
-    assert told["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert told["versions"]["torch"] == str(torch.__version__)
     assert set(told) == {"what", "command", "settings", "versions", "git_revision"}
 
 
@@ -152,6 +151,40 @@ def test_both_objectives_learn(corpora: list[Path], tmp_path: Path):
         pretrain(corpora, tmp_path / objective, config=settings)
         last = history(tmp_path / objective)[-1]
         assert float(last["top1"]) > {"contrastive": 3 / 16, "supervised": 0.7}[objective]
+
+
+def test_a_collapse_is_told_once(
+    corpora: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("biot.training.health.LOWEST_RANK", 1e9)
+    with pytest.warns(UserWarning, match="Collapse at step 3: the effective rank is") as told:
+        pretrain(corpora, tmp_path / "run", config=config())
+    assert len(told) == 1
+
+
+def test_tensorboard_shows_every_line_once(
+    corpora: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    save = Loop._save
+
+    def save_and_die(self: Loop, source: Any) -> None:
+        save(self, source)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Loop, "_save", save_and_die)
+        with pytest.raises(Killed):
+            pretrain(corpora, tmp_path / "run", config=config(tensorboard=True))
+    pretrain(corpora, tmp_path / "run", config=config(tensorboard=True))
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    shown = [(event.step, event.value) for event in events.Scalars("loss")]
+    expected = [(int(row["step"]), float(row["loss"])) for row in history(tmp_path / "run")]
+    assert [step for step, _ in shown] == [step for step, _ in expected]
+    assert [value for _, value in shown] == pytest.approx([value for _, value in expected])
 
 
 # resuming ---------------------------------------------------------------------------------------
@@ -360,4 +393,4 @@ def test_two_processes_equal_one(corpora: list[Path], tmp_path: Path, objective:
         assert torch.allclose(two["weights"][name], expected, rtol=0, atol=1e-9), name
     for ours, theirs in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for name, value in ours.items():
-            assert float(theirs[name]) == pytest.approx(float(value), abs=1e-7), name
+            assert float(theirs[name]) == pytest.approx(float(value), abs=1e-5), name

@@ -27,6 +27,10 @@ from recordings to predictions:
   biot evaluate run/model corpus_of_another_clinic
   biot predict run/model night.edf --out night.csv --png night.png
 
+an encoder from many corpora, with or without labels, to start from:
+  biot pretrain corpus other_corpus --out pretrained
+  biot finetune corpus --out run --from pretrained/model
+
 or see all of it at work on simulated EEG:
   biot demo
 

@@ -66,9 +66,7 @@ class History:
             from torch.utils.tensorboard import SummaryWriter
 
             last = self.records[-1].step if self.records else 0
-            self._board = SummaryWriter(  # type: ignore[no-untyped-call]
-                str(self._tensorboard), purge_step=last + 1
-            )
+            self._board = SummaryWriter(str(self._tensorboard), purge_step=last + 1)
 
     def add(self, record: StepRecord) -> None:
         """Append a line."""

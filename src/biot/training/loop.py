@@ -131,7 +131,7 @@ class Loop:
         self._model, self._optimizer = self.fabric.setup(trained, optimizer)
         self._model.train()
         if self.config.ema is not None:
-            average = get_ema_multi_avg_fn(self.config.ema)  # type: ignore[no-untyped-call]
+            average = get_ema_multi_avg_fn(self.config.ema)
             self._ema = AveragedModel(module, multi_avg_fn=average)
         self._machine = Machine(fabric=self.fabric, model=self._model, seed=self.config.seed)
 

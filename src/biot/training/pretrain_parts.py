@@ -153,6 +153,8 @@ def save_models(folder: Path, parts: Parts, weights: Mapping[str, Tensor], data:
     for number, (place, spec) in enumerate(outputs.items()):
         model, contract = BIOT.from_config(parts.model.get_config()), parts.contract
         model.encoder.load_state_dict(encoder)
+        # Untrained, but drawn from the run's seed: a run that is repeated ends with the same file.
+        model.final_layer.load_state_dict(parts.model.final_layer.state_dict())
         if spec is not None:
             model.reset_head(len(spec.label_names))
             start = f"heads.{number - 1}."
