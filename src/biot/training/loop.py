@@ -191,7 +191,8 @@ class Loop:
         if self.fabric.is_global_zero:
             self.history.add(record)
         wrong = collapse(record.embedding_std, record.effective_rank)
-        if wrong and not self._told and self.step >= self.config.warmup * self.config.steps:
+        first = self.fabric.is_global_zero and not self._told
+        if wrong and first and self.step >= self.config.warmup * self.config.steps:
             self._told = True
             warnings.warn(
                 f"Collapse at step {self.step}: {wrong}. Lower the learning rate or raise the "
