@@ -59,7 +59,7 @@ def write_corpus(folder: Path, n_windows: int) -> None:
     contract = Preprocessing(
         sfreq=SFREQ, window=N_TIMES / SFREQ, ch_names=CHANNELS, units=("µV",) * 16
     ).with_labels(("a", "b"))
-    writer, rng = CorpusWriter(folder), np.random.default_rng(0)
+    writer, rng = CorpusWriter(folder, {"source": "benchmark"}), np.random.default_rng(0)
     for first in range(0, n_windows, 1000):
         n = min(1000, n_windows - first)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from biot.errors import ConfigError, ContractError
 
-__all__ = ["FILE_NAME", "Preprocessing", "Scale"]
+__all__ = ["FILE_NAME", "Preprocessing", "Resample", "Scale", "Task"]
 
 FILE_NAME = "preprocessing.json"
 VERSION = 1
 Scale = Literal["q95", "none"]
+Resample = Literal["polyphase", "fft"]
+Task = Literal["classes", "multilabel", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,21 @@ class Preprocessing:
     scale: Scale = "q95"
     """``"q95"``: each channel of a window is divided by the 95th percentile of its magnitude."""
     label_names: tuple[str, ...] | None = None
-    """Names of the classes in the order of the model's outputs; None without labels."""
+    """Names of the model's outputs in their order; None without labels. They are the classes (of
+    the first label column), the tags, or the columns of target numbers, as the task has it."""
+    resample: Resample = "polyphase"
+    """How recordings came to `sfreq`, see :func:`biot.signals.resample`."""
+    l_freq: float | None = None
+    """Lowest frequency that was kept before resampling, in Hz; None: no high-pass filter."""
+    h_freq: float | None = None
+    """Highest frequency that was kept before resampling, in Hz; None: no low-pass filter."""
+    notch: float | None = None
+    """Frequency that was removed before resampling, in Hz; None: no notch filter."""
+    task: Task = "classes"
+    """``"classes"``: a window has one of the labels; ``"multilabel"``: any number of them;
+    ``"regression"``: a number for each."""
+    label_columns: tuple[str, ...] = ("label",)
+    """Columns of the table that the labels came from; ``label`` without a table."""
 
     def __post_init__(self) -> None:
         if not self.sfreq > 0:
@@ -50,8 +67,20 @@ class Preprocessing:
                 f"units must name one unit a channel: {len(self.units)} units "
                 f"for {len(self.ch_names)} channels."
             )
-        if self.scale not in ("q95", "none"):
-            raise ConfigError(f"scale must be 'q95' or 'none', got {self.scale!r}.")
+        for name, allowed in (("scale", Scale), ("resample", Resample), ("task", Task)):
+            value, choices = getattr(self, name), [repr(choice) for choice in get_args(allowed)]
+            if repr(value) not in choices:
+                listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ConfigError(f"{name} must be {listed}, got {value!r}.")
+        for name in ("l_freq", "h_freq", "notch"):
+            frequency = getattr(self, name)
+            if frequency is not None and not (frequency > 0 and isfinite(frequency)):
+                raise ConfigError(f"{name} must be above 0 Hz, got {frequency}.")
+        if self.l_freq is not None and self.h_freq is not None and self.l_freq >= self.h_freq:
+            raise ConfigError(
+                f"l_freq must be below h_freq, got {self.l_freq:g} and {self.h_freq:g} Hz."
+            )
+        _require_columns(self.label_columns)
 
     @property
     def n_times(self) -> int:
@@ -63,6 +92,21 @@ class Preprocessing:
         """Channels in a window."""
         return len(self.ch_names)
 
+    @property
+    def filter(self) -> str:
+        """The filters in words, such as ``"0.5 to 40 Hz, without 50 Hz"``; empty without any."""
+        low, high = self.l_freq, self.h_freq
+        words = []
+        if low is not None or high is not None:
+            words.append(
+                f"below {high:g} Hz" if low is None
+                else f"above {low:g} Hz" if high is None
+                else f"{low:g} to {high:g} Hz"
+            )  # fmt: skip
+        if self.notch is not None:
+            words.append(f"without {self.notch:g} Hz")
+        return ", ".join(words)
+
     def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
         """The same contract with other class names."""
         return replace(self, label_names=label_names)
@@ -70,7 +114,8 @@ class Preprocessing:
     def require_same(self, data: Preprocessing, *, where: str) -> None:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
-        Label names are not compared: a corpus may hold some of the classes only.
+        Label names are not compared: a corpus may hold some of the classes only. Nor are the
+        columns that labels came from, nor the task of data without labels.
 
         Parameters
         ----------
@@ -79,11 +124,11 @@ class Preprocessing:
         where
             Name of the data for the message, such as the corpus folder.
         """
+        apart = {"label_names", "label_columns"} | ({"task"} if data.label_names is None else set())
         differing = [
             f"{field.name} is {getattr(data, field.name)!r}, expected {getattr(self, field.name)!r}"
             for field in fields(self)
-            if field.name != "label_names"
-            and getattr(self, field.name) != getattr(data, field.name)
+            if field.name not in apart and getattr(self, field.name) != getattr(data, field.name)
         ]
         if differing:
             raise ContractError(
@@ -108,7 +153,7 @@ class Preprocessing:
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
-        for key in ("ch_names", "units", "label_names"):
+        for key in ("ch_names", "units", "label_names", "label_columns"):
             if given.get(key) is not None:
                 given[key] = tuple(given[key])
         return cls(**given)
@@ -135,3 +180,10 @@ class Preprocessing:
         if not isinstance(values, dict):
             raise ContractError(f"{path}: expected an object, found {type(values).__name__}.")
         return cls.from_dict(cast("dict[str, Any]", values), where=str(path))
+
+
+def _require_columns(names: tuple[str, ...]) -> None:
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise ConfigError(
+            f"label_columns must name one column or more, each once; got {list(names)!r}."
+        )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["confusion", "curves", "pretraining", "save_png", "timeline"]
+__all__ = ["confusion", "corpus_overview", "curves", "pretraining", "save_png", "timeline"]
 
 # Eight hues that stay apart for colour-blind readers; more classes start over.
 _COLOURS = (
@@ -295,4 +295,53 @@ def timeline(
     if len(begin):
         panels[-1].set_xlim(begin[0], end[-1])
     panels[-1].set_xlabel(f"time ({unit_name})")
+    return figure  # type: ignore[no-any-return]
+
+
+def corpus_overview(
+    *,
+    windows_of_label: npt.ArrayLike,
+    subjects: Sequence[str],
+    label_names: Sequence[str],
+    windows_of_channel: npt.ArrayLike,
+    missing_of_channel: npt.ArrayLike,
+    ch_names: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """Windows of each subject by label, and of each channel with the share that is missing.
+
+    Parameters
+    ----------
+    windows_of_label
+        (S, K) windows of each subject with each label.
+    subjects, label_names
+        Names of the S subjects and K labels.
+    windows_of_channel, missing_of_channel
+        (C,) windows that hold each channel, and the share of their samples that is missing.
+    ch_names
+        Names of the C channels.
+    title
+        Heading; empty for none.
+    """
+    counts = np.asarray(windows_of_label)
+    figure = _figure(10.0, min(2.0 + 0.22 * max(len(subjects), len(ch_names)), 40.0))
+    left, right = figure.subplots(1, 2)
+    before = np.zeros(len(subjects))
+    for index, name in enumerate(label_names):
+        left.barh(range(len(subjects)), counts[:, index], left=before, color=_colour(index),
+                  label=name)  # fmt: skip
+        before += counts[:, index]
+    left.set(xlabel="windows", title="Labels by subject")
+    left.legend(edgecolor="none", framealpha=1, fontsize=8)
+    held, lost = np.asarray(windows_of_channel, float), np.asarray(missing_of_channel, float)
+    right.barh(range(len(ch_names)), held * (1 - lost), color=_colour(0), label="recorded")
+    right.barh(range(len(ch_names)), held * lost, left=held * (1 - lost), color=_LIGHT,
+               label="missing")  # fmt: skip
+    right.set(xlabel="windows", title="Channels")
+    right.legend(edgecolor="none", framealpha=1, fontsize=8)
+    for axes, names in ((left, subjects), (right, ch_names)):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_yticks(range(len(names)), names, fontsize=7)
+        axes.invert_yaxis()
+    figure.suptitle(title)
     return figure  # type: ignore[no-any-return]

@@ -39,7 +39,11 @@ RULES = {
     "contract": rule("errors", "numpy"),
     "plots": rule("errors", "numpy", "matplotlib"),
     "signals": rule("errors", "numpy", "scipy tabulate mne wfdb edfio pyarrow"),
-    "corpus": rule("errors contract signals plots", "numpy", "datasets pyarrow joblib tqdm"),
+    "corpus": rule(
+        "errors contract signals plots",
+        "numpy",
+        "datasets pyarrow joblib distributed tabulate tqdm",
+    ),
     "corpus.batch": rule("errors contract signals corpus", "numpy torch"),
     "corpus.loader": rule("errors contract signals corpus", "numpy"),
     "corpus.sampler": rule("errors contract signals corpus", "numpy torch"),

@@ -40,7 +40,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         names = tuple(sorted({c for _, channels, _, _ in recordings for c in channels}))
         arguments = {"sfreq": 10.0, "window": 2.0, "ch_names": names, "units": ("µV",) * len(names)}
         contract = Preprocessing(**arguments | changes).with_labels(tuple(labels))
-        writer = CorpusWriter(folder)
+        writer = CorpusWriter(folder, {"source": "test"})
         writer.finish(contract)
         files = []
         for recording, channels, n_times, subject in recordings:

@@ -12,13 +12,17 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from biot import __version__
-from biot.cli import convert, demo, evaluate, export, finetune, predict, prepare, pretrain
+from biot.cli import (
+    convert, corpus, demo, evaluate, export, finetune, info, predict, prepare, pretrain,
+)  # fmt: skip
 from biot.cli.common import HelpFormatter
 from biot.errors import BiotError
 
 __all__ = ["execute", "main", "run"]
 
-_COMMANDS = (prepare, pretrain, finetune, evaluate, predict, convert, export, demo)
+_COMMANDS = (
+    prepare, info, corpus, pretrain, finetune, evaluate, predict, convert, export, demo,
+)  # fmt: skip
 
 _EPILOG = """\
 from recordings to predictions:

@@ -20,7 +20,9 @@ __all__ = [
     "HelpFormatter",
     "add_command",
     "add_device",
+    "add_table_options",
     "as_table",
+    "channel_names",
     "count",
     "number",
     "positive",
@@ -80,6 +82,21 @@ def add_device(parser: ArgumentParser) -> None:
     )
 
 
+def add_table_options(parser: ArgumentParser) -> None:
+    """``--table-sfreq`` and ``--table-units``."""
+    parser.add_argument(
+        "--table-sfreq",
+        metavar="HZ",
+        type=positive,
+        help="samples a second of recordings in .csv, .tsv, .parquet or .npz that do not say it",
+    )
+    parser.add_argument(
+        "--table-units",
+        metavar="UNIT",
+        help="unit of all channels of such recordings, such as µV",
+    )
+
+
 def number(text: str) -> float:
     """A number, 0 or more."""
     try:
@@ -114,6 +131,14 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) == 0:
         raise ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}")
     return int(text)
+
+
+def channel_names(text: str) -> list[str]:
+    """Names of channels with commas between them, or those of a published montage."""
+    from biot.signals.channels import PREST_16, PREST_18
+
+    published = {"prest-16": PREST_16, "prest-18": PREST_18}
+    return list(published.get(text.lower()) or (name.strip() for name in text.split(",")))
 
 
 def require_writable(path: Path, *, suffixes: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from biot.cli.common import Commands, add_command, count, positive
+from biot.cli.common import Commands, add_command, channel_names, count, positive
 
 __all__ = ["add_to"]
 
@@ -48,17 +48,10 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--channels",
         metavar="NAMES",
-        type=_names,
+        type=channel_names,
         help="names of the channels in the order of their rows, with commas between them; or "
         "prest-16, prest-18: the published montages",
     )
-
-
-def _names(text: str) -> list[str]:
-    from biot.signals.channels import PREST_16, PREST_18
-
-    published = {"prest-16": PREST_16, "prest-18": PREST_18}
-    return list(published.get(text.lower()) or (name.strip() for name in text.split(",")))
 
 
 def _execute(args: Namespace) -> None:

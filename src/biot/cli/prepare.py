@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from biot.cli.common import Commands, add_command, positive, show_progress
+from biot.cli.common import (
+    Commands,
+    add_command,
+    add_table_options,
+    count,
+    positive,
+    show_progress,
+)
+from biot.cli.prepare_options import add_label_options, add_signal_options
 
 __all__ = ["add_to"]
 
@@ -13,6 +21,8 @@ _EXAMPLES = """\
   biot prepare recordings/ --out corpus --sfreq 200 --window 10 --labels annotations
   biot prepare recordings/ --out corpus --sfreq 200 --window 4 --labels annotations --align events
   biot prepare a.edf b.edf --out corpus --sfreq 200 --window 10 --labels patients.tsv
+  biot prepare bids/ --out corpus --sfreq 200 --window 10 --labels bids/participants.tsv \
+      --label-column age --task regression --l-freq 0.5 --notch 50
 """
 
 
@@ -24,7 +34,9 @@ def add_to(commands: Commands) -> None:
         summary="turn recordings into a corpus",
         description="Read recordings, bring them to one rate, cut them into windows, label the "
         "windows, and write a corpus: a folder that `biot finetune` trains on and that "
-        "datasets.load_from_disk opens. Files that cannot be used are listed with the reason.",
+        "datasets.load_from_disk opens. Files that cannot be used are listed with the reason. "
+        "A run that was stopped goes on where it was when it is started again; a finished corpus "
+        "is brought up to date with its recordings.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -36,7 +48,11 @@ def add_to(commands: Commands) -> None:
         help="recordings, or folders to search for them: EDF, BDF, BrainVision, FIF, EEGLAB, WFDB",
     )
     parser.add_argument(
-        "--out", metavar="CORPUS", type=Path, required=True, help="folder to make for the corpus"
+        "--out",
+        metavar="CORPUS",
+        type=Path,
+        required=True,
+        help="folder of the corpus, to make or to update",
     )
     parser.add_argument(
         "--sfreq", metavar="HZ", type=positive, required=True, help="samples a second"
@@ -52,12 +68,15 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--labels",
-        metavar="none|annotations|TABLE.tsv",
+        metavar="none|annotations|folder|TABLE.tsv",
         type=_labels,
         default="none",
-        help="where labels come from: the recordings' annotations, or a table with the columns "
-        "file, label and, if wanted, subject, onset and duration in seconds (default: none)",
+        help="where labels come from: the recordings' annotations or BIDS events; the folder that "
+        "a file lies in; or a table with the columns file (or participant_id), label and, if "
+        "wanted, subject, onset and duration in seconds (default: none)",
     )
+    add_label_options(parser)
+    add_signal_options(parser)
     parser.add_argument(
         "--align",
         choices=("grid", "events"),
@@ -83,13 +102,40 @@ def add_to(commands: Commands) -> None:
         help="q95: each channel of a window is divided by the 95th percentile of its magnitude; "
         "none: numbers stay in physical units (default: q95)",
     )
+    add_table_options(parser)
+    _add_running(parser)
+
+
+def _add_running(parser: ArgumentParser) -> None:
+    """How it runs, which does not change the corpus."""
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=count,
+        default=1,
+        help="recordings to prepare at a time, each in a process of its own (default: 1)",
+    )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="prepare on the workers of this dask.distributed scheduler, such as "
+        "tcp://host:8786; they need the same file system",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail, once all recordings were tried, if any cannot be used; by default such a "
+        "recording is listed in quarantine.tsv and the others make the corpus",
+    )
 
 
 def _labels(text: str) -> str | Path:
-    if text in ("none", "annotations"):
+    if text in ("none", "annotations", "folder"):
         return text
     if Path(text).suffix.lower() not in (".tsv", ".csv"):
-        raise ArgumentTypeError(f"expected none, annotations or a table (.tsv), got {text!r}")
+        raise ArgumentTypeError(
+            f"expected none, annotations, folder or a table (.tsv), got {text!r}"
+        )
     return Path(text)
 
 
@@ -108,6 +154,20 @@ def _execute(args: Namespace) -> None:
             scale=args.scale,
             background=args.background,
             subject=args.subject,
+            label_columns=args.label_column or ("label",),
+            task=args.task,
+            label_rule=args.label_rule,
+            min_overlap=args.min_overlap,
+            keep_short=args.keep_short,
+            resample=args.resample,
+            l_freq=args.l_freq,
+            h_freq=args.h_freq,
+            notch=args.notch,
+            table_sfreq=args.table_sfreq,
+            table_units=args.table_units,
+            workers=args.workers,
+            dask=args.dask,
+            strict=args.strict,
             progress=show_progress(),
         )
     )

@@ -172,7 +172,9 @@ def collate(
         if not _is_whole(valid):
             signal.masked_fill_(~valid, torch.nan)
         digital, factors = signal, {}
-    label = rows.label if corpus.task == "classes" else corpus.targets[rows.index]
+    label: npt.NDArray[Any] = rows.label
+    if corpus.task != "classes":
+        label = corpus.targets[rows.index].astype(np.float32)
     return Batch(
         signal=digital,
         valid=valid,

@@ -1,15 +1,16 @@
-"""The channels that all recordings of a corpus share."""
+"""The channels of a recording that count, and those of a whole corpus."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from biot.errors import CorpusError, RecordingError
+from biot.corpus.manifest import Record
+from biot.errors import RecordingError
 from biot.signals.channels import canonical, kind
 from biot.signals.recording import Array, Recording
 
-__all__ = ["Layout", "same_channel", "without_triggers"]
+__all__ = ["Layout", "layout_of", "same_channel", "without_triggers"]
 
 
 def same_channel(ch_names: Sequence[str]) -> tuple[str, str] | None:
@@ -48,54 +49,56 @@ def without_triggers(recording: Recording) -> tuple[Recording, list[str]]:
     return _with_rows(recording, rows, ch_names, units), triggers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Channels and units of the first recording; the others must have the same."""
+    """The channels of a corpus, and what of its recordings does not go together with them."""
 
-    recording: str
-    """Name of the recording that they come from."""
     ch_names: tuple[str, ...]
     units: tuple[str, ...]
+    mixed: bool
+    """Whether recordings have different channels; each row keeps its recording's own then."""
+    clashes: Mapping[str, str]
+    """Recordings that have a channel in another unit than those before, each with the reason."""
 
-    def arrange(self, recording: Recording, name: str) -> Recording:
-        """The recording with its channels in this order and under these names.
+    def of(self, record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Channels and units of the rows of one recording, in their order."""
+        return (record.ch_names, record.units) if self.mixed else (self.ch_names, self.units)
 
-        Raises
-        ------
-        CorpusError
-            If it lacks a channel, has another besides, or has one in another unit.
-        """
-        order = self._order(recording.ch_names, name)
-        differing = [
-            f"{self.ch_names[i]} is in {recording.units[row]}, not {self.units[i]}"
-            for i, row in enumerate(order)
-            if recording.units[row] != self.units[i]
+
+def layout_of(records: Mapping[str, Record]) -> Layout:
+    """The channels of recordings, given by name, that each gave windows.
+
+    Where all have the same channels, they are those of the first by name, in its order and
+    spelling; otherwise all that occur, by their canonical names, sorted.
+    """
+    units: dict[str, str] = {}
+    clashes: dict[str, str] = {}
+    used: list[Record] = []
+    for name in sorted(records):
+        record = records[name]
+        own = {canonical(ch): unit for ch, unit in zip(record.ch_names, record.units, strict=True)}
+        other = [
+            f"{channel} is in {unit}, but in {units[channel]} in recordings before it"
+            for channel, unit in own.items()
+            if units.get(channel, unit) != unit
         ]
-        if differing:
-            raise CorpusError(
-                f"{name} has other units than {self.recording}: {'; '.join(differing)}. "
-                "All recordings of a corpus need the same; prepare them apart."
-            )
-
-        return _with_rows(recording, order, self.ch_names, self.units)
-
-    def _order(self, ch_names: Sequence[str], name: str) -> list[int]:
-        """Row of each of these channels among `ch_names`."""
-        wanted = [canonical(channel) for channel in self.ch_names]
-        found = [canonical(channel) for channel in ch_names]
-        lacking = [self.ch_names[i] for i, key in enumerate(wanted) if key not in found]
-        surplus = [ch_names[i] for i, key in enumerate(found) if key not in wanted]
-        if lacking or surplus:
-            differences = [
-                f"it lacks {', '.join(lacking)}" if lacking else "",
-                f"it has {', '.join(surplus)} besides" if surplus else "",
-            ]
-            raise CorpusError(
-                f"{name} has other channels than {self.recording}: "
-                f"{' and '.join(filter(None, differences))}. "
-                "All recordings of a corpus need the same; prepare them apart."
-            )
-        return [found.index(key) for key in wanted]
+        if other:
+            # without the others' names: they may be removed from the corpus one day
+            clashes[name] = f"{name}: {'; '.join(other)}. Convert it, or prepare it apart."
+        else:
+            units |= own
+            used.append(record)
+    if not used:
+        return Layout(ch_names=(), units=(), mixed=False, clashes=clashes)
+    first = used[0]
+    mixed = any(len(record.ch_names) < len(units) for record in used)
+    names = tuple(sorted(units)) if mixed else first.ch_names
+    return Layout(
+        ch_names=names,
+        units=tuple(units[channel] for channel in names) if mixed else first.units,
+        mixed=mixed,
+        clashes=clashes,
+    )
 
 
 def _with_rows(

@@ -15,9 +15,6 @@ from biot.errors import ContractError, CorpusError, require
 
 __all__ = ["Corpora", "Corpus", "WindowRows", "load_corpus"]
 
-OPTIONAL = ("labels", "targets")
-"""Columns that a corpus need not have."""
-
 
 @overload
 def load_corpus(path: str | Path) -> Corpus:
@@ -124,11 +121,10 @@ def _read_shard(folder: Path, name: str, n_windows: int) -> Any:
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path}: damaged ({reason}). Prepare the corpus again.") from error
-    required = [name for name in COLUMNS if name not in OPTIONAL]
-    if [name for name in table.schema.names if name not in OPTIONAL] != required:
+    if table.schema.names != list(COLUMNS):
         raise CorpusError(
             f"{path} has the columns {', '.join(table.schema.names)}; "
-            f"a corpus has {', '.join(COLUMNS)}."
+            f"a corpus has {', '.join(COLUMNS)}. Prepare it again."
         )
     if table.num_rows != n_windows:
         raise CorpusError(

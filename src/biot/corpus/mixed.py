@@ -122,11 +122,11 @@ class Corpora:
         return np.concatenate(found)
 
     @cached_property
-    def targets(self) -> npt.NDArray[np.float32]:
+    def targets(self) -> npt.NDArray[np.float64]:
         """(W, K) tags as 0 and 1, or numbers; NaN where a window's corpus does not say."""
         if self.task == "classes":
-            return np.empty((len(self), 0), dtype=np.float32)
-        values = np.full((len(self), len(self.label_names)), np.nan, dtype=np.float32)
+            return np.empty((len(self), 0))
+        values = np.full((len(self), len(self.label_names)), np.nan)
         for first, part in zip(self._first.tolist(), self.parts, strict=False):
             columns = [self.label_names.index(name) for name in part.label_names]
             values[first : first + len(part), columns] = part.targets

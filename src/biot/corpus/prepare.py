@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
-from biot.contract import Preprocessing, Scale
-from biot.corpus.cut import Align, Windowing, cut
-from biot.corpus.labels import to_events
-from biot.corpus.layout import Layout, without_triggers
-from biot.corpus.report import PrepareReport, write_quarantine
-from biot.corpus.sources import Source, find_sources, subject_of, subject_pattern
-from biot.corpus.table import LabelTable
-from biot.corpus.writer import CorpusWriter, new_folder
-from biot.errors import ConfigError, CorpusError, RecordingError
-from biot.signals.missing import is_missing, without_bad_spans
-from biot.signals.preprocess import resampled
-from biot.signals.readers import read_recording
-from biot.signals.recording import Annotation, Recording
+from biot.contract import Preprocessing, Resample, Scale, Task
+from biot.corpus.cut import Align, Windowing, rule_options
+from biot.corpus.label_sources import LabelSource
+from biot.corpus.labels import LabelRule
+from biot.corpus.make import Engine, make
+from biot.corpus.one import Job
+from biot.corpus.place import Place, locked
+from biot.corpus.recipe import Recipe, windowing
+from biot.corpus.report import PrepareReport
+from biot.corpus.sources import Source, TableOptions, find_sources, subject_pattern
+from biot.errors import ConfigError
 
 __all__ = ["prepare"]
 
@@ -39,43 +37,86 @@ def prepare(
     scale: Scale = "q95",
     background: str | None = None,
     subject: str | None = None,
+    label_columns: Sequence[str] = ("label",),
+    task: Task = "classes",
+    label_rule: LabelRule = "overlap",
+    min_overlap: float | None = None,
+    keep_short: bool = False,
+    resample: Resample = "polyphase",
+    l_freq: float | None = None,
+    h_freq: float | None = None,
+    notch: float | None = None,
+    table_sfreq: float | None = None,
+    table_units: str | None = None,
+    workers: int = 1,
+    dask: str | None = None,
+    strict: bool = False,
     progress: bool = False,
 ) -> PrepareReport:
     """Cut recordings into windows and write them as a corpus.
 
     A recording that cannot be read is quarantined with its reason, and the others go on. The
-    folder appears when it is complete; after an error nothing of it remains. The same input gives
-    the same bytes. What annotations mark as ``BAD…`` or ``EDGE…`` is missing data. Channels of
-    triggers are left out, and counted: they may hold the label.
+    folder appears when it is complete; a run that was interrupted, however hard, goes on where it
+    was when it is started again. On a corpus that is there, what has changed among the recordings
+    is brought up to date. The same input gives the same bytes, whoever computes them. What
+    annotations mark as ``BAD…`` or ``EDGE…`` is missing data. Channels of triggers are left out,
+    and counted: they may hold the label. Recordings may have different channels.
 
     Parameters
     ----------
     paths
         Files, and folders that are searched for recordings.
     out
-        The corpus folder to make; it must not exist, or be empty.
+        The corpus folder to make, or one that was made with the same parameters. Unfinished work
+        lies beside it, in a hidden folder whose name ends in ``.partial``.
     sfreq
         Samples a second of the windows, in Hz; recordings are resampled to it.
     window, stride
         Length of a window, and from one start to the next, in seconds; without a stride, windows
         follow each other.
     align
-        ``"grid"``: windows from the start of a recording on, each with the label of the event
-        that it shares most samples with, if that is at least half of the shorter of the two.
+        ``"grid"``: windows from the start of a recording on, with labels as `label_rule` says.
         ``"events"``: windows from the start of each event on while they fit inside it, but at
         least one.
     labels
-        ``"none"``; ``"annotations"`` of the recordings; or the path of a ``.tsv`` or ``.csv``
-        table, see :meth:`biot.corpus.table.LabelTable.read`. Windows without a label are left
-        out, and counted.
+        ``"none"``; ``"annotations"`` of the recordings, and the ``events.tsv`` of BIDS;
+        ``"folder"``: the name of the folder that a file lies in; or the path of a ``.tsv`` or
+        ``.csv`` table, see :meth:`biot.corpus.table.LabelTable.read`. Windows without a label
+        are left out, and counted.
     scale
         How a model is to see the windows, see :class:`biot.contract.Preprocessing`.
     background
-        Label for the windows that have none; they are kept then.
+        Label for the windows that have none; they are kept then. Empty, for the task
+        ``"multilabel"``: they are kept without a tag.
     subject
         Regular expression whose first group is the subject's name in a recording's path relative
         to the folder given. Without it, subjects come from the column ``subject`` of the table,
         else from the BIDS entity ``sub-…`` of the path, else each file is one.
+    label_columns, task
+        The columns of labels in the table, and what they hold, see
+        :class:`biot.contract.Preprocessing`. Tags are separated by ``;`` in one column, or are
+        the names of several columns of 0 and 1.
+    label_rule, min_overlap
+        Which event labels a window, see :func:`biot.corpus.labels.grid_labels`; for tags,
+        :func:`biot.corpus.labels.window_tags`. `min_overlap`, for ``"overlap"``, is 0.5 by default.
+    keep_short
+        Keep what is left at the end of a segment, and a segment shorter than a window, as one
+        window of its own length.
+    resample, l_freq, h_freq, notch
+        How recordings come to `sfreq`, and how they are filtered before, in Hz; see
+        :func:`biot.signals.filtered`.
+    table_sfreq, table_units
+        Rate in Hz, and unit of all channels, of recordings in tables and NumPy archives that do
+        not say them.
+    workers
+        Processes that prepare recordings.
+    dask
+        Address of a ``dask.distributed`` scheduler whose workers do it instead; they need the same
+        file system. Any other cluster: call this inside ``joblib.parallel_config(backend=…)``,
+        with ``workers`` above 1.
+    strict
+        Raise an error, once all recordings were tried, if any was quarantined; no corpus appears
+        then, but what was prepared is kept for the next run.
     progress
         Show a progress bar over recordings.
 
@@ -84,172 +125,77 @@ def prepare(
     ConfigError
         If a parameter is out of range, or two contradict each other.
     CorpusError
-        If a path or the table is at fault, recordings have different channels or units, no window
-        remains, or `out` is taken.
+        If a path or the table is at fault, no window remains, `out` is something else or was
+        prepared with other parameters, another run is at work on it, or it cannot be written.
     """
-    contract = Preprocessing(sfreq=sfreq, window=window, ch_names=(), units=(), scale=scale)
-    how = _windowing(contract, stride, align, labels, background)
+    contract = Preprocessing(
+        sfreq=sfreq, window=window, ch_names=(), units=(), scale=scale, resample=resample,
+        l_freq=l_freq, h_freq=h_freq, notch=notch, task=task, label_columns=tuple(label_columns),
+    )  # fmt: skip
+    how = replace(
+        windowing(contract, stride, align, labels, background),
+        **rule_options(label_rule, min_overlap, tags=task == "multilabel", align=align),
+        keep_short=keep_short,
+    )
+    _require_one_engine(workers, dask)
     pattern = None if subject is None else subject_pattern(subject)
     sources = find_sources(paths)
+    tables = TableOptions(table_sfreq, table_units)
+    tables.require_a_table(sources)
+    parameters = _parameters(
+        contract, how, tables, stride=contract.window if stride is None else stride,
+        labels=Path(labels).name, background=background, subject=subject,
+    )  # fmt: skip
+    recipe = Recipe(contract=contract, how=how, tables=tables, parameters=parameters)
     names = [source.recording for source in sources]
-    table = None if str(labels) in ("none", "annotations") else LabelTable.read(Path(labels), names)
-    if table is not None and table.has_subjects and pattern is not None:
-        raise ConfigError(f"Subjects are given twice: by a pattern and in {table.path}.")
-    if table is not None and background is not None and not table.has_events:
+    source_of_labels = LabelSource.open(labels, recipe.labels, names, pattern, background)
+    jobs, skipped = _jobs(sources, source_of_labels, pattern, background is not None)
+    with locked(Path(out)):
+        engine = Engine(workers=workers, dask=dask)
+        return make(Place(Path(out)), recipe, jobs, skipped, engine, strict, progress)
+
+
+def _require_one_engine(workers: int, dask: str | None) -> None:
+    if workers < 1 or (dask is not None and workers != 1):
         raise ConfigError(
-            f"background names the windows outside all events, but {table.path} labels whole "
-            "recordings. Give its rows an onset and a duration, or leave background out."
+            f"workers must be 1 or more, and is for this machine only; got {workers}, "
+            f"with dask {dask!r}."
         )
-    with new_folder(Path(out)) as folder:
-        run = _Preparation(folder, contract, how, table, pattern)
-        for source in _with_progress(sources, progress):
-            run.add(source)
-        return run.finish(Path(out))
 
 
-def _windowing(
-    contract: Preprocessing,
-    stride: float | None,
-    align: Align,
-    labels: str | Path,
-    background: str | None,
-) -> Windowing:
-    step = contract.sfreq * (contract.window if stride is None else stride)
-    if not (isfinite(step) and step >= 1):
-        raise ConfigError(f"stride must be at least one sample, got {stride} s.")
-    if align not in get_args(Align):
-        raise ConfigError(f"align must be 'grid' or 'events', got {align!r}.")
-    labelled = str(labels) != "none"
-    if align == "events" and not labelled:
-        raise ConfigError("align is 'events', but labels is 'none': nothing says where events are.")
-    if background is not None and (not background or not labelled or align == "events"):
-        raise ConfigError(
-            "background names the windows outside all events: it needs a name, labels, and "
-            f"windows on a grid; got {background!r}, labels {str(labels)!r}, align {align!r}."
-        )
-    return Windowing(
-        n_times=contract.n_times,
-        step=step,
-        align=align,
-        labelled=labelled,
-        background=background,
-    )
+def _parameters(
+    contract: Preprocessing, how: Windowing, tables: TableOptions, **given: Any
+) -> dict[str, Any]:
+    """What the user asked for, as the manifest keeps it."""
+    of_contract = {
+        name: value
+        for name, value in contract.to_dict().items()
+        if name not in ("version", "ch_names", "units", "label_names")
+    }
+    of_windows = {
+        name: getattr(how, name) for name in ("align", "rule", "min_overlap", "keep_short")
+    }
+    content = {**of_contract, **of_windows, **asdict(tables), **given}
+    plain: dict[str, Any] = json.loads(json.dumps(content))  # as it is read back
+    return plain
 
 
-class _Preparation:
-    """One run of `prepare`: adds recordings one after the other."""
-
-    def __init__(
-        self,
-        folder: Path,
-        contract: Preprocessing,
-        how: Windowing,
-        table: LabelTable | None,
-        pattern: re.Pattern[str] | None,
-    ) -> None:
-        self._folder = folder
-        self._contract = contract
-        self._how = how
-        self._table = table
-        self._pattern = pattern
-        self._layout: Layout | None = None
-        self._writer = CorpusWriter(folder)
-        self._left_out: Counter[str] = Counter()
-        self._found_labels: set[str] = set()
-        self._quarantined: list[tuple[str, str]] = []
-
-    def add(self, source: Source) -> None:
-        """Prepare one recording, or quarantine it."""
+def _jobs(
+    sources: list[Source],
+    labels: LabelSource,
+    pattern: re.Pattern[str] | None,
+    has_background: bool,
+) -> tuple[list[Job], Mapping[str, int]]:
+    """The recordings to prepare, and by reason how many are passed over."""
+    jobs = []
+    skipped: Counter[str] = Counter()
+    for source in sources:
         name = source.recording
-        if self._table is not None and name not in self._table.rows and not self._how.background:
-            self._left_out[f"recordings without a row in {self._table.path.name}"] += 1
-            return
-        subject = self._subject(name)
-        left_out: Counter[str] = Counter()
-        try:
-            recording, triggers = without_triggers(read_recording(source.path))
-            left_out.update(f"trigger channels {channel!r}" for channel in triggers)
-            annotations = self._annotations(recording, name)
-            events = to_events(annotations, self._contract.sfreq)
-            layout = self._layout or Layout(name, recording.ch_names, recording.units)
-            arranged = layout.arrange(without_bad_spans(recording), name)
-            at_rate = resampled(arranged, self._contract.sfreq)
-            self._writer.add(
-                cut(at_rate, events, self._how, left_out),
-                replace(self._contract, ch_names=layout.ch_names, units=layout.units),
-                subject=subject,
-                recording=name,
-            )
-        except RecordingError as error:
-            reason = str(error).replace(str(source.path), name)
-            self._quarantined.append((name, " ".join(reason.split())))
-            return
-        except ConfigError as error:
-            raise ConfigError(f"{name}: {error}") from error
-        self._layout = layout
-        self._left_out += left_out
-        self._found_labels.update(annotation.label for annotation in annotations)
-
-    def finish(self, out: Path) -> PrepareReport:
-        """Write what describes the corpus."""
-        if self._layout is None or self._writer.n_windows == 0:
-            raise CorpusError(self._why_nothing())
-        counts = self._writer.labels
-        label_names = tuple(sorted(counts)) if self._how.labelled else None
-        contract = replace(
-            self._contract,
-            ch_names=self._layout.ch_names,
-            units=self._layout.units,
-            label_names=label_names,
-        )
-        quarantined = tuple(self._quarantined)
-        write_quarantine(self._folder, quarantined)
-        self._writer.finish(contract)
-        return PrepareReport(
-            out=out,
-            preprocessing=contract,
-            n_recordings=self._writer.n_recordings,
-            n_subjects=len(self._writer.subjects),
-            n_windows=self._writer.n_windows,
-            labels={name: counts[name] for name in label_names or ()},
-            dropped=dict(self._left_out),
-            quarantined=quarantined,
-        )
-
-    def _subject(self, name: str) -> str:
-        if self._table is None or not self._table.has_subjects:
-            return subject_of(name, self._pattern)
-        if name not in self._table.rows:
-            raise CorpusError(
-                f"{self._table.path}: no row names {name}, so nothing says whose it is. "
-                "Add a row, or leave the column subject out."
-            )
-        return self._table.subject(name)
-
-    def _annotations(self, recording: Recording, name: str) -> list[Annotation]:
-        if not self._how.labelled:
-            return []
-        if self._table is not None:
-            return self._table.annotations(name, recording.duration)
-        return [
-            annotation
-            for annotation in recording.annotations
-            if annotation.label.strip() and not is_missing(annotation)
-        ]
-
-    def _why_nothing(self) -> str:
-        reasons = [f"{count} {what}" for what, count in self._left_out.items()]
-        reasons += [reason.rstrip(".") for _, reason in self._quarantined[:3]]
-        if len(self._quarantined) > 3:
-            reasons.append(f"and {len(self._quarantined) - 3} more that cannot be read")
-        if self._how.labelled and not self._found_labels:
-            reasons.append("no recording has a label")
-        return f"No window could be prepared: {'; '.join(reasons)}."
-
-
-def _with_progress(sources: list[Source], progress: bool) -> Iterable[Source]:
-    if not progress:
-        return sources
-    from tqdm import tqdm
-
-    return tqdm(sources, desc="prepare", unit="recording")
+        lacks = labels.lacks(name)
+        if lacks is not None and not has_background:
+            skipped[lacks] += 1
+            continue
+        whose = labels.subject(name, pattern)
+        absolute = Source(name, source.path.absolute())  # workers may stand in another folder
+        jobs.append(Job(source=absolute, subject=whose, labels=labels.only(name)))
+    return jobs, skipped

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from biot.contract import Preprocessing
+from biot.corpus.tally import Spread
 
 __all__ = ["QUARANTINE_FILE", "PrepareReport", "write_quarantine"]
 
@@ -25,11 +26,15 @@ class PrepareReport:
     n_subjects: int
     n_windows: int
     labels: Mapping[str, int]
-    """Windows of each class, sorted by name; empty without labels."""
+    """Windows of each class, or of each tag, sorted by name; empty without labels."""
+    targets: Mapping[str, Spread] = field(default_factory=dict)
+    """Mean and range of each target of a regression."""
     dropped: Mapping[str, int]
     """What was left out, such as ``"windows without a label"``: how many."""
     quarantined: tuple[tuple[str, str], ...]
     """Recordings that could not be read, each with the reason; also in ``quarantine.tsv``."""
+    changes: tuple[str, ...] = ()
+    """What this run found other than it was, where the folder was begun or made before."""
 
     def __str__(self) -> str:
         contract = self.preprocessing
@@ -42,8 +47,11 @@ class PrepareReport:
                 f"{self.n_windows} of {contract.window:g} s, "
                 f"{contract.n_chans} channels at {contract.sfreq:g} Hz",
             ),
+            *_block("filter", [contract.filter] if contract.filter else []),
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
+            *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block("changes", list(self.changes)),
             *_block("quarantined", [f"{file}: {reason}" for file, reason in self.quarantined]),
         ]
         width = max(len(name) for name, _ in lines) + 2
@@ -52,6 +60,7 @@ class PrepareReport:
 
 def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> None:
     """Write the unreadable recordings of a corpus into its folder, if there are any."""
+    (folder / QUARANTINE_FILE).unlink(missing_ok=True)
     if quarantined:
         rows = ["file\treason", *("\t".join(entry) for entry in quarantined)]
         text = "".join(f"{row}\n" for row in rows)

@@ -122,12 +122,7 @@ class Corpus:
         """
         ids = {"": -1} | {n: i for i, n in enumerate(self.preprocessing.label_names or ())}
         found, codes = np.unique(self.labels, return_inverse=True)
-        unknown = [name for name in found.tolist() if name not in ids]
-        if unknown:
-            raise CorpusError(
-                f"{self.path}: windows are labelled {', '.join(unknown)}, which preprocessing.json "
-                f"does not name. The folder was changed by hand; prepare it again."
-            )
+        self._require_named(set(found.tolist()) - ids.keys())
         return np.array([ids[name] for name in found.tolist()], dtype=np.int64)[codes]
 
     @cached_property
@@ -206,7 +201,7 @@ class Corpus:
     @property
     def task(self) -> str:
         """``classes``, ``multilabel`` or ``regression``."""
-        return str(getattr(self.preprocessing, "task", "classes"))
+        return self.preprocessing.task
 
     @cached_property
     def corpus_ids(self) -> npt.NDArray[np.int64]:
@@ -214,13 +209,13 @@ class Corpus:
         return np.zeros(len(self), dtype=np.int64)
 
     @cached_property
-    def targets(self) -> npt.NDArray[np.float32]:
+    def targets(self) -> npt.NDArray[np.float64]:
         """(n_windows, K) tags that hold as 0 and 1, or target numbers; NaN where unlabelled.
 
         Empty, K = 0, for a corpus of classes.
         """
         names = self.label_names if self.task != "classes" else ()
-        values = np.full((len(self), len(names)), np.nan, dtype=np.float32)
+        values = np.full((len(self), len(names)), np.nan)
         if self.task == "regression":
             for row, numbers in enumerate(self._table.column("targets").to_pylist()):
                 if numbers is not None:
@@ -229,6 +224,7 @@ class Corpus:
             place = {name: i for i, name in enumerate(names)}
             for row, tags in enumerate(self._table.column("labels").to_pylist()):
                 if tags is not None:
+                    self._require_named(set(tags) - place.keys())
                     values[row] = 0
                     values[row, [place[tag] for tag in tags]] = 1
         return values
@@ -249,6 +245,14 @@ class Corpus:
         """
         columns = {"subject": self.subjects, "recording": self.recordings, "label": self.labels}
         return select_rows(columns, len(self), wanted, where=str(self.path))
+
+    def _require_named(self, unknown: set[str]) -> None:
+        if unknown:
+            raise CorpusError(
+                f"{self.path}: windows are labelled {', '.join(sorted(unknown))}, which "
+                "preprocessing.json does not name. The folder was changed by hand; prepare it "
+                "again."
+            )
 
     def _texts(self, column: str) -> Texts:
         encoded = self._table.column(column).combine_chunks().dictionary_encode()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.contract import Preprocessing
+from biot.corpus.labels import Label
+from biot.corpus.manifest import Manifest, Record, versions, write_json
 from biot.corpus.schema import arrow_schema, encode, features, record_batch
+from biot.corpus.tally import Spread, Tally
 from biot.errors import CorpusError, require
 from biot.signals.preprocess import q95_scale
 
@@ -28,8 +31,14 @@ __all__ = [
     "SHARDS",
     "STATE_FILE",
     "CorpusWriter",
+    "Shard",
     "Windows",
     "new_folder",
+    "sha256_of",
+    "shard_name",
+    "write_description",
+    "write_shard",
+    "write_state",
 ]
 
 STATE_FILE = "state.json"
@@ -81,7 +90,7 @@ class Windows:
     """(n_windows, n_chans, n_times) in physical units, NaN where missing."""
     starts: list[float]
     """Seconds from the recording's first sample to each window's."""
-    labels: list[str | None]
+    labels: Sequence[Label | None]
 
 
 class CorpusWriter:
@@ -91,74 +100,134 @@ class CorpusWriter:
     ----------
     folder
         An empty folder, such as :func:`new_folder` gives.
+    parameters
+        How the windows were made, for the manifest.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.labels: Counter[str] = Counter()
-        """Windows of each label so far."""
-        self.subjects: set[str] = set()
-        """Those that have a window so far."""
-        self.n_windows = 0
+    def __init__(self, folder: Path, parameters: Mapping[str, Any]) -> None:
         self._folder = folder
-        self._shards: list[dict[str, Any]] = []
-        self._digest = hashlib.sha256()
+        self._parameters = parameters
+        self._records: dict[str, Record] = {}
         (folder / SHARDS).mkdir()
-
-    @property
-    def n_recordings(self) -> int:
-        """Recordings that gave a window so far."""
-        return len(self._shards)
 
     def add(
         self, parts: Iterable[Windows], contract: Preprocessing, *, subject: str, recording: str
     ) -> None:
-        """Write the windows of one recording, whose name is new, as its shard.
+        """Write the windows of one recording, whose name is new, as its shard."""
+        digest = hashlib.sha256()
+        size = 0
 
-        Without any window there is no shard. An error that comes out of `parts` passes through,
-        and leaves no shard either.
-        """
-        pa = require("pyarrow", extra="corpus")
-        shard = f"{SHARDS}/{_shard_name(recording)}"
-        path = self._folder / shard
-        labels: list[str | None] = []
-        try:
-            with (
-                pa.OSFile(str(path), "wb") as sink,
-                pa.ipc.new_stream(sink, arrow_schema()) as stream,
-            ):
-                for part in parts:
-                    stream.write_batch(_encoded(part, contract, subject, recording))
-                    labels += part.labels
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        if not labels:
-            path.unlink()
-            return
-        self._digest.update(shard.encode())
-        with path.open("rb") as file:
-            self._digest.update(hashlib.file_digest(file, "sha256").digest())
-        self._shards.append({"filename": shard, "n_windows": len(labels)})
-        self.n_windows += len(labels)
-        self.labels.update(label for label in labels if label is not None)
-        self.subjects.add(subject)
+        def counted() -> Iterator[Windows]:
+            nonlocal size
+            for part in parts:
+                content = np.ascontiguousarray(part.signal).tobytes()
+                digest.update(content)
+                size += len(content)
+                yield part
+
+        written = write_shard(self._folder, counted(), contract, subject, recording)
+        self._records[recording] = Record(
+            size=size,
+            sha256=digest.hexdigest(),
+            subject=subject,
+            ch_names=contract.ch_names,
+            units=contract.units,
+            **asdict(written),
+        )
 
     def finish(self, contract: Preprocessing) -> None:
-        """Write ``preprocessing.json`` and what `datasets` needs to open the folder."""
-        contract.save(self._folder)
-        self._digest.update(json.dumps(contract.to_dict()).encode())
-        state: dict[str, Any] = {
-            "_data_files": self._shards,
-            "_fingerprint": self._digest.hexdigest()[:16],
-            "_format_columns": None,
-            "_format_kwargs": {},
-            "_format_type": None,
-            "_output_all_columns": False,
-            "_split": None,
-        }
-        info = {"citation": "", "description": "", "features": features()}
-        _write_json(self._folder / STATE_FILE, state)
-        _write_json(self._folder / INFO_FILE, {**info, "homepage": "", "license": ""})
+        """Write the contract, the manifest and what `datasets` needs to open the folder."""
+        manifest = Manifest(
+            parameters=self._parameters, recordings=self._records, versions=versions()
+        )
+        write_description(self._folder, contract, manifest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """What was written of one recording."""
+
+    shard: str | None = None
+    """Its file, relative to the corpus; None if there was no window."""
+    shard_sha256: str | None = None
+    n_windows: int = 0
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Windows of each class of the first label column, or of each tag."""
+    spreads: tuple[Spread, ...] = ()
+    """Of each target of a regression."""
+
+
+def write_shard(
+    folder: Path, parts: Iterable[Windows], contract: Preprocessing, subject: str, recording: str
+) -> Shard:
+    """Write the windows of one recording into a corpus under a temporary name, and rename it.
+
+    Without any window there is no shard. An error that comes out of `parts` passes through, and
+    leaves no file either.
+    """
+    pa = require("pyarrow", extra="corpus")
+    shard = f"{SHARDS}/{shard_name(recording)}"
+    path = folder / shard
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
+    labels: list[Label | None] = []
+    try:
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, arrow_schema()) as to:
+            for part in parts:
+                to.write_batch(_encoded(part, contract, subject, recording))
+                labels += part.labels
+        if not labels:
+            return Shard()
+        digest = sha256_of(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    tally = Tally()
+    tally.update(labels, contract.task)
+    return Shard(
+        shard=shard,
+        shard_sha256=digest,
+        n_windows=len(labels),
+        labels=dict(sorted(tally.counts.items())),
+        spreads=tuple(tally.spreads),
+    )
+
+
+def sha256_of(*paths: Path) -> str:
+    """Checksum of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def write_description(folder: Path, contract: Preprocessing, manifest: Manifest) -> None:
+    """Write all that a corpus holds besides its shards; ``state.json`` last, which makes it one."""
+    contract.save(folder)
+    manifest.save(folder)
+    info = {"citation": "", "description": "", "features": features()}
+    write_json(folder / INFO_FILE, {**info, "homepage": "", "license": ""})
+    write_state(folder, contract, manifest)
+
+
+def write_state(folder: Path, contract: Preprocessing, manifest: Manifest) -> None:
+    """Write the list of shards, in the order of the manifest, with a fingerprint of all content."""
+    used = [record for record in manifest.recordings.values() if record.shard is not None]
+    digest = hashlib.sha256()
+    for record in used:
+        digest.update(f"{record.shard}{record.shard_sha256}".encode())
+    digest.update(json.dumps(contract.to_dict()).encode())
+    state: dict[str, Any] = {
+        "_data_files": [{"filename": r.shard, "n_windows": r.n_windows} for r in used],
+        "_fingerprint": digest.hexdigest()[:16],
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
+    write_json(folder / STATE_FILE, state)
 
 
 def _encoded(part: Windows, contract: Preprocessing, subject: str, recording: str) -> Any:
@@ -172,14 +241,11 @@ def _encoded(part: Windows, contract: Preprocessing, subject: str, recording: st
         recording=recording,
         starts=part.starts,
         labels=part.labels,
+        task=contract.task,
     )
 
 
-def _shard_name(recording: str) -> str:
+def shard_name(recording: str) -> str:
     """A file name that is legal everywhere and differs between recordings."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", recording).lstrip(".")[:80]
     return f"{readable}-{hashlib.sha256(recording.encode()).hexdigest()[:12]}.arrow"
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

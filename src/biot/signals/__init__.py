@@ -9,6 +9,7 @@ from biot.signals.filters import filtered
 from biot.signals.folders import SUFFIXES, recordings_in
 from biot.signals.mne_objects import from_mne
 from biot.signals.montage import MontageEntry, MontagePlan, plan
+from biot.signals.overview import overview
 from biot.signals.preprocess import q95_scale, resample, resampled
 from biot.signals.readers import read_recording
 from biot.signals.recording import Annotation, Recording
@@ -26,6 +27,7 @@ __all__ = [
     "from_braindecode",
     "from_mne",
     "kind",
+    "overview",
     "participants",
     "plan",
     "q95_scale",

@@ -19,7 +19,7 @@ from biot.signals.missing import is_missing
 from biot.signals.recording import Annotation, Array, Recording
 from biot.signals.units import conversion
 
-__all__ = ["entities_of", "participants", "with_bids_tables"]
+__all__ = ["entities_of", "participants", "tables_of", "with_bids_tables"]
 
 _NOTHING = ("", "n/a")
 _KINDS = {"EEG": "eeg", "ECG": "ecg", "EOG": "eog", "VEOG": "eog", "HEOG": "eog", "EMG": "emg"}
@@ -81,6 +81,14 @@ def with_bids_tables(recording: Recording) -> Recording:
     if events is not None:
         recording = replace(recording, annotations=_events(recording, events))
     return recording
+
+
+def tables_of(path: Path) -> list[Path]:
+    """The tables of channels and events that :func:`with_bids_tables` reads for a file."""
+    if not entities_of(path):
+        return []
+    tables = (_table_of(path, suffix) for suffix in ("channels.tsv", "events.tsv"))
+    return [table for table in tables if table is not None]
 
 
 def _table_of(path: Path, suffix: str) -> Path | None:

@@ -35,7 +35,14 @@ from biot.training.metrics import (
 )
 from biot.training.steps import predict_logits
 
-__all__ = ["Evaluation", "assess", "evaluate", "evaluate_rows", "labelled_rows"]
+__all__ = [
+    "Evaluation",
+    "assess",
+    "evaluate",
+    "evaluate_rows",
+    "labelled_rows",
+    "require_classes_task",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +185,16 @@ def assess(
     )
 
 
+def require_classes_task(corpus: Corpus) -> None:
+    """Raise ``CorpusError`` for labels that training and evaluation do not take: tags, targets."""
+    task = corpus.preprocessing.task
+    if task != "classes":
+        raise CorpusError(
+            f"{corpus.path} was prepared for the task {task!r}; training and evaluation take "
+            "classes only. Prepare it again with the task 'classes'."
+        )
+
+
 def labelled_rows(corpus: Corpus, label_names: tuple[str, ...]) -> tuple[Ints, Ints]:
     """Rows of a corpus that have a label, and the label's position in `label_names`, (W,) each.
 
@@ -186,6 +203,7 @@ def labelled_rows(corpus: Corpus, label_names: tuple[str, ...]) -> tuple[Ints, I
     CorpusError
         If no window has a label, or one has a label that is not among `label_names`.
     """
+    require_classes_task(corpus)
     rows = np.flatnonzero(corpus.label_ids >= 0)
     if not len(rows):
         raise CorpusError(f"{corpus.path}: no window has a label. Prepare it again with --labels.")

@@ -23,7 +23,7 @@ from biot.model import BIOT
 from biot.model.tokenizer import token_mask
 from biot.training.build import build_model
 from biot.training.config import FinetuneConfig
-from biot.training.evaluate import Evaluation, evaluate_rows, labelled_rows
+from biot.training.evaluate import Evaluation, evaluate_rows, labelled_rows, require_classes_task
 from biot.training.fit import EpochRecord, Passes, fit, launch
 from biot.training.metrics import SCORES, Floats, Ints
 from biot.training.run_folder import Part, RunRecord, write_run
@@ -137,6 +137,7 @@ def finetune(
 
 
 def _require_classes(corpus: Corpus) -> None:
+    require_classes_task(corpus)
     names = corpus.preprocessing.label_names or ()
     if len(names) < 2:
         found = f"only the class {names[0]!r}" if names else "no labels"

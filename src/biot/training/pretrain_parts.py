@@ -120,7 +120,7 @@ def _head_specs(data: Corpora) -> tuple[HeadSpec, ...]:
         specs.append(
             HeadSpec(
                 name=name,
-                task=data.task,
+                task=part.preprocessing.task,
                 label_names=labels,
                 columns=tuple(place[label] for label in labels),
             )
@@ -138,6 +138,8 @@ def _contract(data: Corpora, vocabulary: tuple[str, ...]) -> Preprocessing:
         # A bipolar channel that is derived has the unit of the others.
         units=tuple(units.get(canonical(name), common.units[0]) for name in vocabulary),
         label_names=None,
+        task="classes",
+        label_columns=("label",),
     )
 
 
@@ -160,6 +162,6 @@ def save_models(folder: Path, parts: Parts, weights: Mapping[str, Tensor], data:
             start = f"heads.{number - 1}."
             head = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
             model.final_layer.load_state_dict(head)
-            contract = replace(contract, label_names=spec.label_names)
+            contract = replace(contract, label_names=spec.label_names, task=spec.task)
         model.save_pretrained(folder / place, preprocessing=contract, corpora=list(data.names))
         seen.save(folder / place)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from biot.contract import Task
 from biot.corpus.batch import Batch
 from biot.errors import ConfigError
 from biot.model.encoder import BIOTEncoder
@@ -26,7 +27,7 @@ class HeadSpec:
 
     name: str
     """Of the corpus."""
-    task: str
+    task: Task
     """``classes`` or ``multilabel``."""
     label_names: tuple[str, ...]
     """Names of its outputs."""

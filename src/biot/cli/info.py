@@ -1,0 +1,85 @@
+"""`biot info`: what a corpus or a recording holds."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from biot.cli.common import Commands, add_command, channel_names, require_writable
+from biot.errors import ConfigError
+
+__all__ = ["add_to"]
+
+_EXAMPLES = """\
+  biot info corpus
+  biot info corpus --plot corpus.png
+  biot info night.edf --vocabulary prest-18
+  biot info night.edf --vocabulary run/model
+"""
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "info",
+        summary="show what a corpus or a recording holds",
+        description="Of a corpus: recordings, subjects, hours, channels, labels by subject, "
+        "the share of missing samples, and what was quarantined. Of a recording: its header, its "
+        "channels, its annotations, and how its channels would meet a model's.",
+        examples=_EXAMPLES,
+        execute=_execute,
+    )
+    parser.add_argument("path", metavar="CORPUS|FILE", type=Path, help="folder or recording")
+    parser.add_argument(
+        "--plot", metavar="PNG", type=Path, help="draw the overview of a corpus into this file"
+    )
+    parser.add_argument(
+        "--vocabulary",
+        metavar="NAMES|MODEL",
+        help="channels to meet a recording with: a model folder, names with commas between them, "
+        "or prest-16, prest-18: the published montages",
+    )
+
+
+def _execute(args: Namespace) -> None:
+    if not args.path.exists():
+        raise ConfigError(f"{args.path} does not exist. Name a corpus folder or a recording.")
+    if args.path.is_dir():
+        _show_corpus(args)
+    else:
+        _show_recording(args)
+
+
+def _show_corpus(args: Namespace) -> None:
+    from biot.corpus.overview import overview
+
+    if args.vocabulary is not None:
+        raise ConfigError(
+            f"--vocabulary is for a recording; {args.path} is a folder. Name one of its files."
+        )
+    if args.plot is not None:
+        require_writable(args.plot, suffixes=(".png",))
+    found = overview(args.path)
+    print(found)
+    if args.plot is not None:
+        found.to_png(args.plot)
+        print(f"\noverview -> {args.plot}")
+
+
+def _show_recording(args: Namespace) -> None:
+    from biot.signals import overview, read_recording
+
+    if args.plot is not None:
+        raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
+    vocabulary = None if args.vocabulary is None else _vocabulary(args.vocabulary)
+    print(overview(read_recording(args.path), vocabulary))
+
+
+def _vocabulary(text: str) -> list[str]:
+    folder = Path(text)
+    if not folder.is_dir():
+        return channel_names(text)
+    from biot.contract import Preprocessing
+
+    return list(Preprocessing.load(folder).ch_names)

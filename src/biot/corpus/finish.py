@@ -1,0 +1,181 @@
+"""From finished recordings to a whole corpus: what needs all of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from biot.contract import FILE_NAME, Preprocessing
+from biot.corpus.label_format import LabelFormat
+from biot.corpus.layout import layout_of
+from biot.corpus.manifest import Manifest, Record, versions
+from biot.corpus.place import Place
+from biot.corpus.recipe import Recipe
+from biot.corpus.relay import channels_of, relay
+from biot.corpus.report import PrepareReport, write_quarantine
+from biot.corpus.tally import Tally
+from biot.corpus.writer import SHARDS, sha256_of, write_description
+from biot.errors import CorpusError
+
+__all__ = ["finish", "quarantined", "report_of"]
+
+
+def finish(
+    place: Place,
+    recipe: Recipe,
+    records: Mapping[str, Record],
+    old: Manifest | None,
+    skipped: Mapping[str, int],
+) -> tuple[Preprocessing, Manifest]:
+    """Bring the shards into one layout and write what describes them; ``state.json`` comes last.
+
+    Parameters
+    ----------
+    place
+        The unfinished corpus.
+    records
+        All recordings that it is to hold, by name.
+    old
+        Manifest of the corpus that it is to replace, if there is one.
+    skipped
+        Recordings that have no record, by reason.
+
+    Raises
+    ------
+    CorpusError
+        If there is no window at all.
+    """
+    final = _in_one_layout(place, records)
+    if not any(record.shard for record in final.values()):
+        raise CorpusError(_why_nothing(final, recipe, skipped))
+    _tell_of_equal(final)
+    wanted = {record.shard for record in final.values()}
+    for path in (place.folder / SHARDS).iterdir():
+        if f"{SHARDS}/{path.name}" not in wanted:
+            path.unlink()
+    layout = layout_of({n: record for n, record in final.items() if record.shard is not None})
+    contract = replace(recipe.contract, ch_names=layout.ch_names, units=layout.units)
+    if recipe.how.labelled:
+        names = _label_names(final, recipe.labels, old, place.out)
+        contract = replace(contract, label_names=names)
+    manifest = Manifest(
+        parameters=recipe.parameters,
+        recordings=final,
+        versions=versions(),
+        dropped=old.dropped if old is not None else (),
+    )
+    write_quarantine(place.folder, quarantined(final))
+    write_description(place.folder, contract, manifest)
+    return contract, manifest
+
+
+def _in_one_layout(place: Place, records: Mapping[str, Record]) -> dict[str, Record]:
+    """The records, once the shards have the channels that they are to have."""
+    final = dict(sorted(records.items()))
+    shards = {name: record for name, record in final.items() if record.shard is not None}
+    layout = layout_of(shards)
+    for name, record in shards.items():
+        shard = place.folder / str(record.shard)
+        if name in layout.clashes:
+            final[name] = Record(
+                size=record.size,
+                sha256=record.sha256,
+                subject=record.subject,
+                rows=record.rows,
+                quarantine=layout.clashes[name],
+                clash=True,
+            )
+            continue
+        channels = layout.of(record)
+        if channels_of(shard) != channels:
+            # killed between the two, the next run must not trust the old checksum
+            place.keep(name, replace(record, shard_sha256=None), None)
+            relay(shard, *channels)
+            record = replace(record, shard_sha256=None)
+        digest = record.shard_sha256 or sha256_of(shard)
+        final[name] = replace(record, shard_sha256=digest)
+    return final
+
+
+def report_of(
+    out: Path,
+    contract: Preprocessing,
+    manifest: Manifest,
+    skipped: Mapping[str, int],
+    changes: tuple[str, ...],
+) -> PrepareReport:
+    """What became of all recordings of a corpus, whichever run prepared them."""
+    used = [record for record in manifest.recordings.values() if record.shard is not None]
+    tally, names = tally_of(manifest.recordings), contract.label_names or ()
+    return PrepareReport(
+        out=out,
+        preprocessing=contract,
+        n_recordings=len(used),
+        n_subjects=len({record.subject for record in used}),
+        n_windows=sum(record.n_windows for record in used),
+        labels={name: tally.counts[name] for name in names if not tally.spreads},
+        targets=dict(zip(names, tally.spreads, strict=False)),
+        dropped=dict(_left_out(manifest.recordings) + Counter(skipped)),
+        quarantined=quarantined(manifest.recordings),
+        changes=changes,
+    )
+
+
+def quarantined(records: Mapping[str, Record]) -> tuple[tuple[str, str], ...]:
+    """Recordings that are not used, each with the reason."""
+    return tuple((n, r.quarantine) for n, r in sorted(records.items()) if r.quarantine is not None)
+
+
+def _why_nothing(records: Mapping[str, Record], recipe: Recipe, skipped: Mapping[str, int]) -> str:
+    """Why no window could be prepared."""
+    counts = _left_out(records) + Counter(skipped)
+    reasons = [f"{count} {what}" for what, count in counts.items()]
+    unusable = quarantined(records)
+    reasons += [reason.rstrip(".") for _, reason in unusable[:3]]
+    if len(unusable) > 3:
+        reasons.append(f"and {len(unusable) - 3} more that cannot be read")
+    if recipe.how.labelled and not any(record.labelled for record in records.values()):
+        reasons.append("no recording has a label")
+    return f"No window could be prepared: {'; '.join(reasons)}."
+
+
+def _label_names(
+    records: Mapping[str, Record], labels: LabelFormat, old: Manifest | None, out: Path
+) -> tuple[str, ...]:
+    """Those that occur; after a subject was removed also those that it alone had."""
+    tally = tally_of(records)
+    if old is not None and old.dropped and (out / FILE_NAME).is_file():
+        tally.counts.update(dict.fromkeys(Preprocessing.load(out).label_names or (), 0))
+    return labels.names(tally)
+
+
+def tally_of(records: Mapping[str, Record]) -> Tally:
+    """What the windows of all recordings together are labelled."""
+    tally = Tally()
+    for _, record in sorted(records.items()):
+        tally.merge(Tally(Counter(record.labels), [replace(each) for each in record.spreads]))
+    return tally
+
+
+def _left_out(records: Mapping[str, Record]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for _, record in sorted(records.items()):
+        counts.update(record.left_out)
+    return counts
+
+
+def _tell_of_equal(records: Mapping[str, Record]) -> None:
+    names: dict[str, list[str]] = {}
+    for name, record in sorted(records.items()):
+        if record.sha256 is not None and record.shard is not None:
+            names.setdefault(record.sha256, []).append(name)
+    for equal in names.values():
+        if len(equal) > 1:
+            warnings.warn(
+                f"{' and '.join(equal)} are the same recording by content; all are kept. "
+                "Leave one out unless it is meant.",
+                stacklevel=4,
+            )

@@ -1,0 +1,149 @@
+"""`manifest.json`: from which files a corpus was made, and how."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from biot.corpus.tally import Spread
+from biot.errors import CorpusError
+
+__all__ = ["MANIFEST_FILE", "Manifest", "Record", "versions", "write_json"]
+
+MANIFEST_FILE = "manifest.json"
+_VERSION = 1
+_PACKAGES = ("biot", "numpy", "scipy", "pyarrow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What became of one recording; holds no place of a machine and nothing of its header."""
+
+    size: int
+    """Bytes of its files together."""
+    sha256: str | None
+    """Of its files, one after the other in the order of their names; None if they are closed."""
+    subject: str
+    shard: str | None = None
+    """Its file in the corpus; None if it gave no window."""
+    shard_sha256: str | None = None
+    n_windows: int = 0
+    ch_names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    """As the recording has them; those of the rows may be in the order of the corpus."""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Windows of each class of the first label column, or of each tag."""
+    spreads: tuple[Spread, ...] = ()
+    """Of each target of a regression."""
+    labelled: bool = False
+    """Whether it has any label at all, also outside the windows."""
+    rows: str | None = None
+    """Checksum of its rows in the table of labels."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    quarantine: str | None = None
+    """Why it was not used; None if it was."""
+    clash: bool = False
+    """Whether that is because of the other recordings, so that it may be used without them."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Record:
+        """The inverse of ``dataclasses.asdict``, by way of JSON."""
+        known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
+        for name in ("ch_names", "units"):
+            known[name] = tuple(known.get(name, ()))
+        known["spreads"] = tuple(Spread(**spread) for spread in known.get("spreads", ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The file as a whole."""
+
+    parameters: Mapping[str, Any]
+    recordings: Mapping[str, Record]
+    """By name: the path relative to the folder that was given."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    """Hashes of the subjects that were removed for good, see :meth:`is_dropped`."""
+
+    def hash_of(self, subject: str) -> str:
+        """What a removed subject is known by: not its name, and another in each corpus."""
+        salt = json.dumps(dict(self.parameters), sort_keys=True)
+        return hashlib.sha256(f"{salt}\0{subject}".encode()).hexdigest()
+
+    def is_dropped(self, subject: str) -> bool:
+        """Whether a subject was removed for good."""
+        return self.hash_of(subject) in self.dropped
+
+    def save(self, folder: Path) -> None:
+        """Write the file, in one step."""
+        ordered = {name: asdict(self.recordings[name]) for name in sorted(self.recordings)}
+        content = {
+            "version": _VERSION,
+            "parameters": dict(self.parameters),
+            "versions": dict(self.versions),
+            "dropped": sorted(self.dropped),
+            "recordings": ordered,
+        }
+        write_json(folder / MANIFEST_FILE, content)
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest | None:
+        """Read the file from a folder; None if there is none.
+
+        Raises
+        ------
+        CorpusError
+            If it is damaged, or of another release.
+        """
+        path = folder / MANIFEST_FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["version"] != _VERSION:
+                raise CorpusError(f"{path}: version is {content['version']!r}, not {_VERSION}.")
+            return cls(
+                parameters=content["parameters"],
+                versions=content["versions"],
+                dropped=tuple(content["dropped"]),
+                recordings={
+                    name: Record.from_dict(values) for name, values in content["recordings"].items()
+                },
+            )
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, CorpusError):
+                raise
+            raise CorpusError(
+                f"{path}: damaged ({error!r}). Delete the folder and prepare it again."
+            ) from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide over the bytes of a corpus."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file under a temporary name, and rename it."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,79 @@
+"""The same function over many arguments: here, in processes, or on a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any, TypeVar
+
+from biot.errors import ConfigError, require
+
+__all__ = ["run"]
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+def run(
+    function: Callable[[A], R],
+    arguments: Sequence[A],
+    *,
+    workers: int = 1,
+    dask: str | None = None,
+    progress: str | None = None,
+) -> Generator[R, None, None]:
+    """Results as they come, in any order; the first error ends the rest and is raised.
+
+    Parameters
+    ----------
+    workers
+        Processes of this machine; with 1 everything happens in this one. Where the caller has set
+        ``joblib.parallel_config``, that backend is used.
+    dask
+        Address of a scheduler, such as ``"tcp://host:8786"``, instead.
+    progress
+        What a bar of progress is called; None shows none.
+
+    Raises
+    ------
+    ConfigError
+        If nothing answers at the address.
+    """
+    with contextlib.ExitStack() as stack:
+        results: Any
+        if not arguments:
+            results = ()
+        elif dask is None and workers == 1:
+            results = map(function, arguments)
+        else:
+            joblib = require("joblib", extra="corpus")
+            if dask is not None:
+                stack.enter_context(_client(dask))
+                stack.enter_context(joblib.parallel_config(backend="dask"))
+            parallel = joblib.Parallel(
+                n_jobs=workers if dask is None else -1,
+                batch_size=1,
+                return_as="generator_unordered",
+            )
+            results = parallel(joblib.delayed(function)(argument) for argument in arguments)
+            stack.callback(results.close)  # after an error of the caller: end the workers' tasks
+        yield from _shown(results, len(arguments), progress)
+
+
+def _client(address: str) -> Any:
+    distributed = require("distributed", extra="dask")
+    try:
+        return distributed.Client(address, timeout=10, set_as_default=True)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ConfigError(
+            f"dask: no scheduler answers at {address} ({error}). Start one with `dask scheduler`, "
+            "and workers with `dask worker ADDRESS`."
+        ) from error
+
+
+def _shown(results: Iterable[R], total: int, progress: str | None) -> Iterable[R]:
+    if progress is None or total == 0:
+        return results
+    from tqdm import tqdm
+
+    return tqdm(results, desc=progress, total=total, unit="recording")
