@@ -136,6 +136,18 @@ def test_supervised_gives_a_model_for_each_corpus(undisturbed: Callable[[str], P
     assert torch.equal(wake.encoder.channel_tokens.weight, sleep.encoder.channel_tokens.weight)
 
 
+def test_tags_are_learned_too(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(24, 1, 100)), rng.integers(0, 2, (24, 2))
+    from_arrays(X, y, subject=["s"] * 24, sfreq=50.0, ch_names=["Cz"], units="µV",
+                label_names=("spike", "slow"), task="multilabel", out=tmp_path / "tags")  # fmt: skip
+    pretrain([tmp_path / "tags"], tmp_path / "run", config=config(objective="supervised"))
+    contract = Preprocessing.load(tmp_path / "run" / "heads" / "tags")
+    assert (contract.task, contract.label_names) == ("multilabel", ("spike", "slow"))
+    assert Preprocessing.load(tmp_path / "run" / "model").task == "classes"
+    assert 0 < float(history(tmp_path / "run")[-1]["loss"]) < 2
+
+
 def test_the_history_has_a_line_every_few_steps(undisturbed: Callable[[str], Path]):
     rows = history(undisturbed("supervised"))
     assert [int(row["step"]) for row in rows] == [3, 6, 9, 12]

@@ -13,7 +13,16 @@ from typing import TextIO
 
 from biot import __version__
 from biot.cli import (
-    convert, corpus, demo, evaluate, export, finetune, info, predict, prepare, pretrain,
+    convert,
+    corpus,
+    demo,
+    evaluate,
+    export,
+    finetune,
+    info,
+    predict,
+    prepare,
+    pretrain,
 )  # fmt: skip
 from biot.cli.common import HelpFormatter
 from biot.errors import BiotError
