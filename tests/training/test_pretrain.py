@@ -139,8 +139,10 @@ def test_supervised_gives_a_model_for_each_corpus(undisturbed: Callable[[str], P
 def test_tags_are_learned_too(tmp_path: Path):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(24, 1, 100)), rng.integers(0, 2, (24, 2))
-    from_arrays(X, y, subject=["s"] * 24, sfreq=50.0, ch_names=["Cz"], units="µV",
-                label_names=("spike", "slow"), task="multilabel", out=tmp_path / "tags")  # fmt: skip
+    from_arrays(
+        X, y, subject=["s"] * 24, sfreq=50.0, ch_names=["Cz"], units="µV", task="multilabel",
+        label_names=("spike", "slow"), out=tmp_path / "tags",
+    )  # fmt: skip
     pretrain([tmp_path / "tags"], tmp_path / "run", config=config(objective="supervised"))
     contract = Preprocessing.load(tmp_path / "run" / "heads" / "tags")
     assert (contract.task, contract.label_names) == ("multilabel", ("spike", "slow"))
