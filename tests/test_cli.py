@@ -19,7 +19,7 @@ from biot.cli.common import show_progress
 from biot.errors import ConfigError
 from biot.training import FinetuneConfig
 
-COMMANDS = ("prepare", "finetune", "evaluate", "predict", "demo")
+COMMANDS = ("prepare", "pretrain", "finetune", "evaluate", "predict", "demo")
 Capture = pytest.CaptureFixture[str]
 
 

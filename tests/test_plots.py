@@ -54,6 +54,20 @@ def test_the_confusion_shows_counts_and_shares_of_the_true_class():
     np.testing.assert_allclose(image, [[0.8, 0.2, 0], [0.25, 0.75, 0], [0, 0, 0]])
 
 
+def test_the_curves_of_pretraining_are_what_the_history_says():
+    columns = {
+        "loss": [3.0, 2.5],
+        "top1": [0.1, np.nan],
+        "embedding_std": [0.5, 0.6],
+        "effective_rank": [7.0, 9.0],
+    }
+    figure = plots.pretraining(steps=[10, 20], **columns)
+    for axes, values in zip(figure.axes, columns.values(), strict=True):
+        np.testing.assert_array_equal(axes.lines[0].get_xdata(), [10, 20])
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), values)
+    assert {"Loss", "Top-1", "Effective rank", "step"} <= texts(figure)
+
+
 def test_the_curves_mark_the_epoch_that_was_kept():
     figure = plots.curves(
         train_loss=[1.0, 0.5, 0.2], valid_loss=[1.1, 0.6, 0.7], valid_score=[0.5, 0.9, 0.8],

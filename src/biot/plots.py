@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["confusion", "corpus_overview", "curves", "save_png", "timeline"]
+__all__ = ["confusion", "corpus_overview", "curves", "pretraining", "save_png", "timeline"]
 
 # Eight hues that stay apart for colour-blind readers; more classes start over.
 _COLOURS = (
@@ -118,6 +118,43 @@ def curves(
     )
     left.legend(edgecolor="none", framealpha=1)
     right.legend(edgecolor="none", framealpha=1, loc="lower right")
+    return figure  # type: ignore[no-any-return]
+
+
+def pretraining(
+    *,
+    steps: npt.ArrayLike,
+    loss: npt.ArrayLike,
+    top1: npt.ArrayLike,
+    embedding_std: npt.ArrayLike,
+    effective_rank: npt.ArrayLike,
+) -> Figure:
+    """Loss, share of right answers, and the spread of the features over a pretraining run.
+
+    Parameters
+    ----------
+    steps
+        Steps of the lines, ascending.
+    loss, top1, embedding_std, effective_rank
+        One value a line; NaN leaves a gap.
+    """
+    panels = {
+        "Loss": loss,
+        "Top-1": top1,
+        "Embedding standard deviation": embedding_std,
+        "Effective rank": effective_rank,
+    }
+    figure = _figure(9.0, 5.4)
+    cells = figure.subplots(2, 2, sharex=True).flat
+    for index, (axes, (title, values)) in enumerate(zip(cells, panels.items(), strict=True)):
+        axes.plot(np.asarray(steps), np.asarray(values, float), color=_colour(index))
+        axes.set(title=title)
+        _plain(axes)
+        if index > 0:
+            axes.set_ylim(bottom=0)
+    for axes in figure.axes[2:]:
+        axes.set_xlabel("step")
+        axes.xaxis.get_major_locator().set_params(integer=True)
     return figure  # type: ignore[no-any-return]
 
 

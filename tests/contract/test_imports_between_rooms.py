@@ -53,9 +53,9 @@ RULES = {
         "safetensors huggingface_hub tabulate",
     ),
     "training": rule(
-        "errors contract plots corpus model",
+        "errors contract plots signals.channels corpus model",
         "numpy torch",
-        "lightning_fabric sklearn tabulate tqdm",
+        "lightning_fabric sklearn tabulate tensorboard tqdm",
     ),
     "inference": rule(
         "errors contract plots signals corpus.batch model",

@@ -12,13 +12,26 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from biot import __version__
-from biot.cli import convert, corpus, demo, evaluate, export, finetune, info, predict, prepare
+from biot.cli import (
+    convert,
+    corpus,
+    demo,
+    evaluate,
+    export,
+    finetune,
+    info,
+    predict,
+    prepare,
+    pretrain,
+)  # fmt: skip
 from biot.cli.common import HelpFormatter
 from biot.errors import BiotError
 
 __all__ = ["execute", "main", "run"]
 
-_COMMANDS = (prepare, info, corpus, finetune, evaluate, predict, convert, export, demo)
+_COMMANDS = (
+    prepare, info, corpus, pretrain, finetune, evaluate, predict, convert, export, demo,
+)  # fmt: skip
 
 _EPILOG = """\
 from recordings to predictions:
@@ -26,6 +39,10 @@ from recordings to predictions:
   biot finetune corpus --out run
   biot evaluate run/model corpus_of_another_clinic
   biot predict run/model night.edf --out night.csv --png night.png
+
+an encoder from many corpora, with or without labels, to start from:
+  biot pretrain corpus other_corpus --out pretrained
+  biot finetune corpus --out run --from pretrained/model
 
 or see all of it at work on simulated EEG:
   biot demo

@@ -13,7 +13,7 @@ from biot.errors import ChannelError, ConfigError
 from biot.model.attention import LinearAttentionTransformer
 from biot.model.tokenizer import PatchFrequencyEmbedding, token_mask
 
-__all__ = ["BIOTEncoder"]
+__all__ = ["BIOTEncoder", "present_samples"]
 
 CACHED_TOKENS = 2432
 """Tokens at a time that stay in a core's cache: 8 windows of 16 channels × 10 s."""
@@ -82,7 +82,7 @@ class BIOTEncoder(nn.Module):
     ) -> Tensor:
         """Features of each sample, (batch, embed_dim); the arguments are those of ``BIOT``."""
         self._check(x_BCT, valid, channel_ids, lengths)
-        present = _present(x_BCT, valid, channel_ids, lengths)
+        present = present_samples(x_BCT, valid, channel_ids, lengths)
         size = self.cached_batch_size(x_BCT.shape[1], x_BCT.shape[2])
         if not _runs_eagerly_without_gradients(x_BCT) or x_BCT.shape[0] <= size:
             return self._encode(x_BCT, present, channel_ids)
@@ -95,13 +95,21 @@ class BIOTEncoder(nn.Module):
         return max(1, CACHED_TOKENS // (n_chans * self.patch_embedding.n_tokens(n_times)))
 
     def _encode(self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None) -> Tensor:
-        tokens, mask = self.tokens(x_BCT, present_BCT, channel_ids)
-        return self.transformer.mean(_one_sentence(tokens), _one_sentence(mask))
+        return self.pooled(*self.tokens(x_BCT, present_BCT, channel_ids))
+
+    def pooled(self, tokens_BCNE: Tensor, mask_BCN: Tensor) -> Tensor:
+        """Features from :meth:`tokens`, (B, E); where the mask is False nothing is seen.
+
+        A narrower mask gives another view of the same tokens; a masked channel is as good as
+        absent. Dropout is drawn anew for each view.
+        """
+        tokens = self.dropout(tokens_BCNE)
+        return self.transformer.mean(_one_sentence(tokens), _one_sentence(mask_BCN))
 
     def tokens(
         self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Tokens and which of them are valid: (B, C, N, E) and (B, C, N) bool."""
+        """Tokens before dropout, and which of them are valid: (B, C, N, E) and (B, C, N) bool."""
         patch = self.patch_embedding
         mask = token_mask(present_BCT, patch.n_fft, patch.hop_length)
         embedded = patch(x_BCT, mask)
@@ -111,7 +119,7 @@ class BIOTEncoder(nn.Module):
         else:
             channels_CE = self.channel_tokens(channel_ids.clamp(min=0).long())
         embedded = embedded + (channels_CE.unsqueeze(-2).to(embedded.dtype) + positions_NE)
-        return self.dropout(embedded), mask
+        return embedded, mask
 
     def _check(
         self, x: Tensor, valid: Tensor | None, channel_ids: Tensor | None, lengths: Tensor | None
@@ -188,10 +196,13 @@ def _one_sentence(values: Tensor) -> Tensor:
     return values.flatten(1, 2)
 
 
-def _present(
-    x_BCT: Tensor, valid: Tensor | None, channel_ids: Tensor | None, lengths: Tensor | None
+def present_samples(
+    x_BCT: Tensor,
+    valid: Tensor | None = None,
+    channel_ids: Tensor | None = None,
+    lengths: Tensor | None = None,
 ) -> Tensor:
-    """Samples that were recorded: (B, C, T) bool."""
+    """Samples that were recorded, (B, C, T) bool; the arguments are those of ``BIOT``."""
     present = ~x_BCT.isnan()
     if valid is not None:
         present = present & valid

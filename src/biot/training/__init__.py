@@ -1,9 +1,18 @@
-"""Training: fine-tuning a model on a corpus, and saying how good it is."""
+"""Training: pretraining, fine-tuning a model on a corpus, and saying how good it is."""
 
 from __future__ import annotations
 
 from biot.training.config import FinetuneConfig
 from biot.training.evaluate import Evaluation, evaluate
 from biot.training.finetune import finetune
+from biot.training.pretrain import pretrain
+from biot.training.pretrain_config import PretrainConfig
 
-__all__ = ["Evaluation", "FinetuneConfig", "evaluate", "finetune"]
+__all__ = [
+    "Evaluation",
+    "FinetuneConfig",
+    "PretrainConfig",
+    "evaluate",
+    "finetune",
+    "pretrain",
+]

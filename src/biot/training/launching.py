@@ -1,0 +1,64 @@
+"""Starting the processes of a run: one, or those that torchrun or SLURM began, by Fabric."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import torch
+
+from biot.errors import ConfigError, require
+from biot.training.pretrain_config import PretrainConfig
+
+__all__ = ["start"]
+
+# Fabric's own float64 rounds what a model gives to float32: the loop widens model and windows.
+_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "64": "32-true"}
+
+
+def start(config: PretrainConfig) -> Any:
+    """A started Lightning Fabric: one process, or DDP (gloo on CPUs, NCCL on GPUs) over several.
+
+    Raises
+    ------
+    ConfigError
+        If the machine has no GPU and one is needed, or a batch cannot be shared out evenly.
+    """
+    has_gpu = torch.cuda.is_available()
+    if config.device == "cuda" and not has_gpu:
+        raise ConfigError("device is 'cuda', but PyTorch finds no GPU. Use 'cpu' or 'auto'.")
+    on_gpu = has_gpu and config.device != "cpu"
+    if config.precision == "16" and not on_gpu:
+        raise ConfigError("precision '16' needs a GPU. Use 'bf16' or '32' on a CPU.")
+    devices, nodes = _processes(config)
+    if config.batch_size % (devices * nodes):
+        raise ConfigError(
+            f"batch_size={config.batch_size} cannot be shared out evenly among "
+            f"{devices * nodes} processes. Choose a multiple."
+        )
+    module = require("lightning_fabric", extra="training")
+    # Fabric announces the precision on stderr; the caller chose it and knows.
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    fabric = module.Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if devices * nodes > 1 else "auto",
+        precision=_PRECISIONS[config.precision],
+    )
+    fabric.launch()
+    return fabric
+
+
+def _processes(config: PretrainConfig) -> tuple[int, int]:
+    """Processes a node, and nodes."""
+    environment = os.environ
+    devices, nodes = 1, 1
+    if "TORCHELASTIC_RUN_ID" in environment:
+        devices = int(environment["LOCAL_WORLD_SIZE"])
+        nodes = int(environment["WORLD_SIZE"]) // devices
+    elif "SLURM_STEP_NUM_TASKS" in environment:  # not in a shell that SLURM merely gave
+        nodes = int(environment["SLURM_STEP_NUM_NODES"])
+        devices = int(environment["SLURM_STEP_NUM_TASKS"]) // nodes
+    return config.devices or devices, config.nodes or nodes

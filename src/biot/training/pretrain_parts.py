@@ -1,0 +1,167 @@
+"""What a pretraining run is made of: corpora, contract, model and objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from biot.contract import Preprocessing
+from biot.corpus.leakage import SeenData
+from biot.corpus.load import load_corpus
+from biot.corpus.mixed import Corpora
+from biot.errors import ConfigError
+from biot.model import BIOT
+from biot.model.vocabulary import require_distinct
+from biot.signals.channels import canonical
+from biot.training.contrastive import ContrastiveModel, ContrastiveTask
+from biot.training.loop import Task
+from biot.training.perturb import Perturbation
+from biot.training.pretrain_config import PretrainConfig
+from biot.training.supervised import HeadSpec, SupervisedModel, SupervisedTask
+
+__all__ = ["Parts", "build_parts", "open_corpora", "save_models"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Model, objective, and the contract that the model is saved with."""
+
+    model: BIOT
+    """Its encoder is what the task trains."""
+    contract: Preprocessing
+    """Of the model, without labels."""
+    specs: tuple[HeadSpec, ...]
+    """Heads of the supervised objective; else none."""
+    task: Task
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``run.json``."""
+        heads = {spec.name: list(spec.label_names) for spec in self.specs}
+        return {**self.model.get_config(), **({"heads": heads} if heads else {})}
+
+
+def open_corpora(paths: Sequence[Path | str], sfreq: float | None) -> Corpora:
+    """Corpora as one; those of another rate are resampled to `sfreq`, if it is given."""
+    if not paths:
+        raise ConfigError("No corpus was given; pretraining needs one or more.")
+    parts = [load_corpus(path) for path in paths]
+    return Corpora.of(parts, resample=sfreq is not None, sfreq=sfreq)
+
+
+def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] | None) -> Parts:
+    """A fresh model and its objective, drawn from torch's generator.
+
+    Raises
+    ------
+    ConfigError
+        If the model does not fit the windows, or labels do not suffice.
+    """
+    vocabulary = tuple(data.ch_names if channels is None else channels)
+    require_distinct(vocabulary)
+    specs = _head_specs(data) if config.objective == "supervised" else ()
+    contract = _contract(data, vocabulary)
+    shortest = min(part.preprocessing.window for part in data.parts) * contract.sfreq
+    n_fft = config.n_fft or max(1, min(int(contract.sfreq), round(shortest)))
+    hop_length = config.hop_length or max(1, n_fft // 2)
+    if hop_length > contract.sfreq:
+        raise ConfigError(
+            f"hop_length={hop_length} is longer than a second of {contract.sfreq:g} samples. "
+            "Choose a shorter one."
+        )
+    model = BIOT(
+        n_outputs=1,  # pretraining has no use for the head; fine-tuning replaces it
+        n_chans=len(vocabulary),
+        channels=vocabulary,
+        n_times=contract.n_times,
+        sfreq=contract.sfreq,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        embed_dim=config.embed_dim,
+        num_heads=config.num_heads,
+        num_layers=config.num_layers,
+        drop_prob=config.drop_prob,
+        att_layer_drop_prob=config.att_layer_drop_prob,
+    )
+    return Parts(model=model, contract=contract, specs=specs, task=_task(config, model, specs))
+
+
+def _task(config: PretrainConfig, model: BIOT, specs: tuple[HeadSpec, ...]) -> Task:
+    if config.objective == "supervised":
+        return SupervisedTask(
+            module=SupervisedModel(model.encoder, specs),
+            specs=specs,
+            gamma=config.focal_gamma if config.class_loss == "focal" else 0.0,
+        )
+    perturbation = Perturbation(
+        kind=config.perturbation,
+        seed=config.seed,
+        n_channels=model.n_chans,
+        n_tokens=model.encoder.patch_embedding.n_tokens(model.n_times),
+    )
+    return ContrastiveTask(
+        module=ContrastiveModel(model.encoder),
+        perturbation=perturbation,
+        temperature=config.temperature,
+        symmetric=config.symmetric,
+        gather=config.gather_negatives,
+        cached=config.cache_gradients,
+    )
+
+
+def _head_specs(data: Corpora) -> tuple[HeadSpec, ...]:
+    place = {name: column for column, name in enumerate(data.label_names or ())}
+    specs = []
+    for name, part in zip(data.names, data.parts, strict=True):
+        labels = tuple(part.preprocessing.label_names or ())
+        specs.append(
+            HeadSpec(
+                name=name,
+                task=part.preprocessing.task,
+                label_names=labels,
+                columns=tuple(place[label] for label in labels),
+            )
+        )
+    return tuple(specs)
+
+
+def _contract(data: Corpora, vocabulary: tuple[str, ...]) -> Preprocessing:
+    """The corpora's contract with the model's channels."""
+    common = data.preprocessing
+    units = dict(zip(map(canonical, common.ch_names), common.units, strict=True))
+    return replace(
+        common,
+        ch_names=vocabulary,
+        # A bipolar channel that is derived has the unit of the others.
+        units=tuple(units.get(canonical(name), common.units[0]) for name in vocabulary),
+        label_names=None,
+        task="classes",
+        label_columns=("label",),
+    )
+
+
+def save_models(folder: Path, parts: Parts, weights: Mapping[str, Tensor], data: Corpora) -> None:
+    """Write ``model/``, and with heads ``heads/NAME/`` for each corpus, from trained weights."""
+    encoder = {
+        name.removeprefix("encoder."): value
+        for name, value in weights.items()
+        if name.startswith("encoder.")
+    }
+    seen = SeenData.of(data)
+    outputs = {"model": None, **{f"heads/{spec.name}": spec for spec in parts.specs}}
+    for number, (place, spec) in enumerate(outputs.items()):
+        model, contract = BIOT.from_config(parts.model.get_config()), parts.contract
+        model.encoder.load_state_dict(encoder)
+        # Untrained, but drawn from the run's seed: a run that is repeated ends with the same file.
+        model.final_layer.load_state_dict(parts.model.final_layer.state_dict())
+        if spec is not None:
+            model.reset_head(len(spec.label_names))
+            start = f"heads.{number - 1}."
+            head = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
+            model.final_layer.load_state_dict(head)
+            contract = replace(contract, label_names=spec.label_names, task=spec.task)
+        model.save_pretrained(folder / place, preprocessing=contract, corpora=list(data.names))
+        seen.save(folder / place)
