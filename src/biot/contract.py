@@ -6,15 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
 
 from biot.errors import ConfigError, ContractError
 
-__all__ = ["FILE_NAME", "Preprocessing", "Scale"]
+__all__ = ["FILE_NAME", "Preprocessing", "Scale", "Task"]
 
 FILE_NAME = "preprocessing.json"
 VERSION = 1
 Scale = Literal["q95", "none"]
+Task = Literal["classes", "multilabel", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,11 @@ class Preprocessing:
     """``"q95"``: each channel of a window is divided by the 95th percentile of its magnitude."""
     label_names: tuple[str, ...] | None = None
     """Names of the classes in the order of the model's outputs; None without labels."""
+    task: Task = "classes"
+    """What the outputs are: classes of which one holds, tags of which several may, or numbers."""
+    thresholds: tuple[float, ...] | None = None
+    """Probabilities from which on the second of two classes, or each tag, is said to hold, chosen
+    on a model's validation windows; None: the more probable class, and 0.5 for tags."""
 
     def __post_init__(self) -> None:
         if not self.sfreq > 0:
@@ -52,6 +61,24 @@ class Preprocessing:
             )
         if self.scale not in ("q95", "none"):
             raise ConfigError(f"scale must be 'q95' or 'none', got {self.scale!r}.")
+        if self.task not in get_args(Task):
+            raise ConfigError(
+                f"task must be one of {', '.join(get_args(Task))}; got {self.task!r}."
+            )
+        self._check_thresholds()
+
+    def _check_thresholds(self) -> None:
+        if self.thresholds is None:
+            return
+        n_names = len(self.label_names or ())
+        wanted = {"classes": 1 if n_names == 2 else 0, "multilabel": n_names, "regression": 0}
+        if len(self.thresholds) != wanted[self.task] or not self.thresholds:
+            raise ConfigError(
+                f"thresholds belong to two classes (one) or to tags (one each); got "
+                f"{len(self.thresholds)} for {n_names} label names and task {self.task!r}."
+            )
+        if not all(0 <= threshold <= 1 for threshold in self.thresholds):
+            raise ConfigError(f"thresholds must lie in 0 to 1, got {self.thresholds}.")
 
     @property
     def n_times(self) -> int:
@@ -64,13 +91,29 @@ class Preprocessing:
         return len(self.ch_names)
 
     def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
-        """The same contract with other class names."""
-        return replace(self, label_names=label_names)
+        """The same contract with other class names, and without thresholds for the earlier ones."""
+        return replace(self, label_names=label_names, thresholds=None)
+
+    def decide(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """What is said to hold, from (W, K) probabilities.
+
+        Returns
+        -------
+        numpy.ndarray
+            (W,) class of each window; of tags (W, K), 1 where one holds.
+        """
+        if self.task == "multilabel":
+            return (probabilities >= (self.thresholds or 0.5)).astype(np.int64)
+        if self.thresholds is not None:
+            return (probabilities[:, 1] >= self.thresholds[0]).astype(np.int64)
+        most: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
+        return most
 
     def require_same(self, data: Preprocessing, *, where: str) -> None:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
-        Label names are not compared: a corpus may hold some of the classes only.
+        Label names are not compared: a corpus may hold some of the classes only. Nor are
+        thresholds, which belong to a model.
 
         Parameters
         ----------
@@ -82,7 +125,7 @@ class Preprocessing:
         differing = [
             f"{field.name} is {getattr(data, field.name)!r}, expected {getattr(self, field.name)!r}"
             for field in fields(self)
-            if field.name != "label_names"
+            if field.name not in ("label_names", "thresholds")
             and getattr(self, field.name) != getattr(data, field.name)
         ]
         if differing:
@@ -108,7 +151,7 @@ class Preprocessing:
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
-        for key in ("ch_names", "units", "label_names"):
+        for key in ("ch_names", "units", "label_names", "thresholds"):
             if given.get(key) is not None:
                 given[key] = tuple(given[key])
         return cls(**given)

@@ -14,7 +14,7 @@ from biot.corpus import load_corpus
 from biot.errors import ConfigError, ContractError, CorpusError
 from biot.model import BIOT
 from biot.training import evaluate, finetune
-from biot.training.finetune import class_weights
+from biot.training.modes import class_weights
 
 
 def read_json(path):

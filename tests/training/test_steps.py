@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from biot.model import BIOT
 from biot.training.steps import backward_in_parts, learning_rate_at, predict_logits
+from biot.training.tasks import Classes
 
 
 @dataclass
@@ -40,12 +41,13 @@ def make_model(**settings) -> BIOT:
 def test_micro_batches_add_up_to_the_gradient_of_the_whole_batch():
     batch = make_batch(10, torch.float64)
     weights = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
-    gradients = []
+    task, gradients = Classes(names=("a", "b", "c"), weights=(0.5, 1.0, 2.0)), []
     for part_size in (10, 3):
         model = make_model(drop_prob=0.0, att_layer_drop_prob=0.0).double()
         loss = backward_in_parts(
-            model, batch, weights, part_size=part_size, backward=torch.Tensor.backward
-        )
+            model, batch, task, part_size=part_size, backward=torch.Tensor.backward,
+            device=torch.device("cpu"),
+        )  # fmt: skip
         gradients.append([parameter.grad for parameter in model.parameters()])
         with torch.no_grad():
             nll = F.cross_entropy(model(batch.signal), batch.label, reduction="none")

@@ -49,8 +49,8 @@ _MODEL: tuple[Option, ...] = (
     ("--num-layers", count, "N", "transformer layers; from scratch 4"),
     ("--n-fft", count, "N", "samples a token; from scratch one second"),
     ("--hop-length", count, "N", "samples from token to token; from scratch half of --n-fft"),
-    ("--drop-prob", number, "X", "dropout on the tokens; from scratch 0.2"),
-    ("--att-layer-drop-prob", number, "X", "dropout on what attention adds; from scratch 0.2"),
+    ("--drop-prob", number, "X", "dropout on the tokens; from scratch 0"),
+    ("--att-layer-drop-prob", number, "X", "dropout on what attention adds; from scratch 0"),
 )
 _TRAINING: tuple[Option, ...] = (
     ("--epochs", count, "N", "passes over the training windows, at most"),

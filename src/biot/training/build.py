@@ -16,8 +16,8 @@ FROM_SCRATCH = {
     "embed_dim": 128,
     "num_heads": 8,
     "num_layers": 4,
-    "drop_prob": 0.2,
-    "att_layer_drop_prob": 0.2,
+    "drop_prob": 0.0,
+    "att_layer_drop_prob": 0.0,
 }
 """Settings of a fresh model that the config leaves open."""
 
