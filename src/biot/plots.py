@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["confusion", "curves", "save_png", "timeline"]
+__all__ = ["confusion", "curves", "groups", "save_png", "timeline"]
 
 # Eight hues that stay apart for colour-blind readers; more classes start over.
 _COLOURS = (
@@ -118,6 +118,38 @@ def curves(
     )
     left.legend(edgecolor="none", framealpha=1)
     right.legend(edgecolor="none", framealpha=1, loc="lower right")
+    return figure  # type: ignore[no-any-return]
+
+
+def groups(names: Sequence[str], values: Sequence[Sequence[float]], *, score_name: str) -> Figure:
+    """A score of each subject, one dot a seed, from the lowest mean to the highest.
+
+    Parameters
+    ----------
+    names
+        Of the subjects.
+    values
+        Scores of each subject, one or more; NaN is left out.
+    score_name
+        Name of the score for the axis.
+    """
+    numbers = [np.asarray(scores, float)[np.isfinite(scores)] for scores in values]
+    means = np.array([scores.mean() if len(scores) else np.nan for scores in numbers])
+    order = np.argsort(means, kind="stable")  # undefined ones last
+    figure = _figure(min(3.0 + 0.32 * len(names), 24.0), 4.0)
+    axes = figure.subplots()
+    for place, index in enumerate(order):
+        scores = numbers[index]
+        axes.plot([place] * len(scores), scores, "o", color=_colour(0), alpha=0.5, markersize=5)
+    axes.plot(range(len(names)), means[order], "_", color=_colour(1), markersize=12)
+    if np.isfinite(means).any():
+        mean = means[np.isfinite(means)].mean()
+        axes.axhline(mean, color=_GREY, linestyle="--", linewidth=1, label=f"mean {mean:.3f}")
+        axes.legend(frameon=False, loc="lower right")
+    axes.set_xticks(range(len(names)), [names[index] for index in order], rotation=60, ha="right",
+                    rotation_mode="anchor")  # fmt: skip
+    axes.set(xlabel="subject", ylabel=score_name)
+    _plain(axes)
     return figure  # type: ignore[no-any-return]
 
 

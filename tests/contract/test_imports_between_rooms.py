@@ -50,7 +50,7 @@ RULES = {
     "training": rule(
         "errors contract plots corpus model",
         "numpy torch",
-        "lightning_fabric sklearn tabulate tqdm",
+        "lightning_fabric sklearn joblib peft tabulate tqdm",
     ),
     "inference": rule(
         "errors contract plots signals corpus.batch model",
@@ -58,7 +58,7 @@ RULES = {
         "pyarrow tqdm onnx onnxruntime onnxscript",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
-    "sklearn": rule("errors contract corpus model training", "numpy torch", "sklearn"),
+    "sklearn": rule("errors contract corpus model training", "numpy torch sklearn"),
     "cli": rule(
         "__init__ errors contract plots signals corpus model training inference simulate",
         "",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from biot.training.config import FinetuneConfig
+from biot.training.crossval import cross_validate
 from biot.training.evaluate import Evaluation, evaluate
 from biot.training.finetune import finetune
 
-__all__ = ["Evaluation", "FinetuneConfig", "evaluate", "finetune"]
+__all__ = ["Evaluation", "FinetuneConfig", "cross_validate", "evaluate", "finetune"]

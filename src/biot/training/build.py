@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def _fresh(config: FinetuneConfig, contract: Preprocessing) -> BIOT:
 
 def _pretrained(config: FinetuneConfig, contract: Preprocessing, source: Path) -> BIOT:
     if (source / FILE_NAME).is_file():
-        Preprocessing.load(source).require_same(contract, where="The corpus")
+        # What the model said before is of no matter: it gets a fresh head.
+        trained = replace(Preprocessing.load(source).with_labels(None), task=contract.task)
+        trained.require_same(contract, where="The corpus")
     dropout = {
         name: getattr(config, name)
         for name in ("drop_prob", "att_layer_drop_prob")

@@ -26,7 +26,7 @@ from biot.training.metrics import ClassScores, Floats, Ints, TargetScores
 from biot.training.steps import predict_logits
 from biot.training.tasks import Task, Truth, plain_task
 
-__all__ = ["Evaluation", "assess", "evaluate", "evaluate_rows", "labelled_rows"]
+__all__ = ["Evaluation", "assess", "evaluate", "evaluate_rows", "labelled_rows", "tabulated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class Evaluation:
             low, high = (self.intervals or {}).get(key, (math.nan, math.nan))
             interval = f"{low:.3f} to {high:.3f}" if math.isfinite(low) else ""
             rows.append((name, _number(self.scores[key]), interval))
-        return _table(rows, ("score", "value", "95 % interval"))
+        return tabulated(rows, ("score", "value", "95 % interval"))
 
     def _class_table(self) -> str:
         columns = [field.name for field in fields(self.classes[0])]
@@ -100,7 +100,7 @@ class Evaluation:
             (name, *(_number(getattr(scored, column)) for column in columns))
             for name, scored in zip(self.label_names, self.classes, strict=True)
         ]
-        return _table(rows, ("class", *(_HEADERS.get(column, column) for column in columns)))
+        return tabulated(rows, ("class", *(_HEADERS.get(column, column) for column in columns)))
 
 
 _HEADERS = {
@@ -118,7 +118,8 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "undefined"
 
 
-def _table(rows: Iterable[tuple[str, ...]], headers: tuple[str, ...]) -> str:
+def tabulated(rows: Iterable[tuple[str, ...]], headers: tuple[str, ...]) -> str:
+    """Rows of text as an aligned table, numbers to the right."""
     from tabulate import tabulate
 
     align = ("left", *("right" for _ in headers[1:]))

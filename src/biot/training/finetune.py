@@ -102,13 +102,15 @@ def finetune(
         fabric = launch(config.device, config.precision)
         parts = _parts(data, test_data, config)
         learned = learn(
-            fabric, parts.train, parts.valid, config, from_model=source, progress=progress
-        )
+            fabric, data.preprocessing, parts.train, parts.valid, config, from_model=source,
+            where=str(data.path), progress=progress,
+        )  # fmt: skip
         record = RunRecord(
             out=Path(out), command=command, config=config, from_model=source,
-            device=fabric.device, train=learned.train, valid=parts.valid, test=parts.test,
+            device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,
+            test=parts.test,
             left_out={
-                "training windows without usable data": learned.n_unusable,
+                "training windows without usable data": len(parts.train.rows) - len(learned.kept),
                 "windows that overlap an earlier part": parts.n_overlapping,
             },
             metric=learned.metric, trained=learned.trained, contract=learned.contract,
@@ -193,10 +195,8 @@ class Learned:
     trained: Trained
     metric: str
     """That decided."""
-    train: Part
-    """The windows that were learned from."""
-    n_unusable: int
-    """Training windows that were left out, because they hold no whole token."""
+    kept: Ints
+    """Positions of the training windows that were learned from: those with a whole token."""
 
     def evaluate(self, fabric: Any, part: Part, config: FinetuneConfig) -> Evaluation:
         """Scores on some windows."""
@@ -208,23 +208,24 @@ class Learned:
 
 def learn(
     fabric: Any,
-    train: Part,
-    valid: Part,
+    contract: Preprocessing,
+    train: Windows,
+    valid: Windows,
     config: FinetuneConfig,
     *,
     from_model: Path | None = None,
+    where: str = "The corpus",
     progress: bool = False,
 ) -> Learned:
-    """Build and train a model on some windows of a corpus, and choose its thresholds.
+    """Build and train a model on windows that a contract describes, and choose its thresholds.
 
-    The caller's random state is left as it was.
+    The caller's random state is left as it was; `where` names the windows in errors.
 
     Raises
     ------
     BiotError
         As :func:`finetune`.
     """
-    contract = train.corpus.preprocessing
     # On a GPU its generator is forked too.
     gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(gpus):
@@ -234,7 +235,7 @@ def learn(
             train, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
         )
         learned_from = train.chosen(keep)
-        _require_every_class(learned_from)
+        _require_every_class(contract, learned_from, where)
         task = training_task(contract, config, learned_from.truth)
         metric = task.require_metric(config.metric)
         model, trained = train_model(
@@ -245,8 +246,7 @@ def learn(
         contract=replace(contract, thresholds=chosen_thresholds(fabric, model, contract, valid)),
         trained=trained,
         metric=metric,
-        train=learned_from,
-        n_unusable=len(train.rows) - len(keep),
+        kept=keep,
     )
 
 
@@ -261,15 +261,14 @@ def chosen_thresholds(
     return task.thresholds(valid.truth[kept], task.predicted(outputs[kept]))
 
 
-def _require_every_class(train: Part) -> None:
-    contract = train.corpus.preprocessing
+def _require_every_class(contract: Preprocessing, train: Windows, where: str) -> None:
     if contract.task != "classes":
         return
     names = contract.label_names or ()
-    missing = [name for index, name in enumerate(names) if not (train.labels == index).any()]
+    missing = [name for index, name in enumerate(names) if not (train.truth == index).any()]
     if missing:
         raise CorpusError(
-            f"{train.corpus.path}: no training window with usable data is labelled "
+            f"{where}: no training window with usable data is labelled "
             f"{', '.join(missing)}. Choose another seed, or --split recording|time, or prepare "
             "the corpus without that class."
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from biot.errors import ConfigError, CorpusError, require
 from biot.model import BIOT
@@ -18,7 +18,7 @@ from biot.training.steps import forward
 from biot.training.tasks import Classes, MultiLabel, Regression, Task, Truth
 from biot.training.windows import TensorWindows, Windows, batches_of
 
-__all__ = ["Probe", "features", "fit_probe"]
+__all__ = ["Probe", "encoded", "features", "fit_probe"]
 
 RIDGE_PENALTIES = tuple(np.logspace(-2, 5, 15).tolist())
 LOGISTIC_PENALTIES = tuple(np.logspace(-3, 4, 8).tolist())
@@ -36,10 +36,21 @@ class _Features(nn.Module):
         return self.model(*signal, return_features=True, **given)["features"]
 
 
+def encoded(fabric: Any, model: BIOT, windows: Windows, batch_size: int) -> Tensor:
+    """The encoder's features of windows in evaluation mode, (W, E) float32; NaN without data."""
+    encode = fabric.setup_module(_Features(model).eval())
+    with torch.no_grad():
+        parts = [
+            forward(encode, batch, fabric.device).float().cpu()
+            for batch in batches_of(windows, batch_size)
+        ]
+    return torch.cat(parts)
+
+
 def features(
     fabric: Any, model: BIOT, windows: Windows, batch_size: int
 ) -> tuple[TensorWindows, Floats]:
-    """The encoder's features of windows, computed once, in evaluation mode.
+    """The features of windows, computed once.
 
     Returns
     -------
@@ -47,19 +58,15 @@ def features(
         Windows whose signal is their features, (W, E) float32, without those that have none; and
         the input of the last linear layer, (W, E) float64: these features after the activation.
     """
-    encode = fabric.setup_module(_Features(model).eval())
+    found = encoded(fabric, model, windows, batch_size)
+    kept = found.isfinite().all(dim=1).nonzero().squeeze(1)
+    if not len(kept):
+        raise CorpusError(f"None of the {len(found)} windows has usable data.")
+    found = found[kept]
     with torch.no_grad():
-        parts = [
-            forward(encode, batch, fabric.device).float().cpu()
-            for batch in batches_of(windows, batch_size)
-        ]
-        encoded = torch.cat(parts)
-        kept = encoded.isfinite().all(dim=1).nonzero().squeeze(1)
-        if not len(kept):
-            raise CorpusError(f"None of the {len(encoded)} windows has usable data.")
-        active = model.final_layer.activation_layer(encoded[kept].to(fabric.device)).cpu()
-    truth = windows.truth[kept.numpy()]
-    return TensorWindows(signal=encoded[kept], truth=truth), active.double().numpy()
+        active = model.final_layer.activation_layer(found.to(fabric.device)).cpu()
+    known = TensorWindows(signal=found, truth=windows.truth[kept.numpy()])
+    return known, active.double().numpy()
 
 
 @dataclass(frozen=True, kw_only=True)

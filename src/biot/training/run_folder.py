@@ -24,7 +24,7 @@ from biot.training.fit import EpochRecord
 from biot.training.modes import Trained
 from biot.training.windows import Part
 
-__all__ = ["RunRecord", "versions", "write_json", "write_run"]
+__all__ = ["RunRecord", "describe_corpus", "relative", "versions", "write_json", "write_run"]
 
 PACKAGES = ("biot", "torch", "numpy", "lightning-fabric", "scikit-learn")
 
@@ -89,11 +89,11 @@ def _description(record: RunRecord) -> dict[str, Any]:
     return {
         "command": record.command,
         "config": asdict(record.config),
-        "corpus": _corpus(record.train.corpus, record.out),
+        "corpus": describe_corpus(record.train.corpus, record.out),
         "test_corpus": None
         if record.test.corpus is record.train.corpus
-        else _corpus(record.test.corpus, record.out),
-        "from_model": None if source is None else _relative(source, record.out),
+        else describe_corpus(record.test.corpus, record.out),
+        "from_model": None if source is None else relative(source, record.out),
         "split": {
             "train": record.train.to_dict(),
             "valid": record.valid.to_dict(),
@@ -112,16 +112,18 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-def _corpus(corpus: Corpus, out: Path) -> dict[str, Any]:
+def describe_corpus(corpus: Corpus, out: Path) -> dict[str, Any]:
+    """Where a corpus lies, seen from a run's folder, and what tells it from others."""
     state = json.loads((corpus.path / STATE_FILE).read_text(encoding="utf-8"))
     return {
-        "path": _relative(corpus.path, out),
+        "path": relative(corpus.path, out),
         "fingerprint": state.get("_fingerprint"),
         "n_windows": len(corpus),
     }
 
 
-def _relative(path: Path, start: Path) -> str:
+def relative(path: Path, start: Path) -> str:
+    """A path as seen from a folder, so that both can move together."""
     return Path(os.path.relpath(path.resolve(), start.resolve())).as_posix()
 
 
