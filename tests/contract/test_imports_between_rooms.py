@@ -41,6 +41,7 @@ RULES = {
     "signals": rule("errors", "numpy", "scipy tabulate mne wfdb edfio pyarrow"),
     "corpus": rule("errors contract signals plots", "numpy", "datasets pyarrow joblib tqdm"),
     "corpus.batch": rule("errors contract signals corpus", "numpy torch"),
+    "corpus.loader": rule("errors contract signals corpus", "numpy"),
     "corpus.sampler": rule("errors contract signals corpus", "numpy torch"),
     "model": rule(
         "errors contract signals.channels",

@@ -49,6 +49,11 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--seed", metavar="N", type=whole, default=0, help="seed of the resamples (default: 0)"
     )
+    parser.add_argument(
+        "--allow-leakage",
+        action="store_true",
+        help="score subjects and recordings of the training too",
+    )
     add_device(parser)
 
 
@@ -66,6 +71,7 @@ def _execute(args: Namespace) -> None:
         batch_size=args.batch_size,
         n_bootstrap=args.bootstrap,
         seed=args.seed,
+        allow_leakage=args.allow_leakage,
     )
     print(evaluation)
     if args.json is not None:

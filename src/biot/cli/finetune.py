@@ -64,6 +64,11 @@ def add_to(commands: Commands) -> None:
     folds.add_argument(
         "--workers", metavar="N", type=count, help="trainings at the same time (default: 1)"
     )
+    parser.add_argument(
+        "--allow-leakage",
+        action="store_true",
+        help="test on subjects and recordings of the training too; run.json says which",
+    )
     add_config(parser)
     add_device(parser)
 
@@ -92,6 +97,7 @@ def _execute_once(args: Namespace, config: FinetuneConfig) -> None:
         from_model=args.from_model,
         test=args.test,
         config=config,
+        allow_leakage=args.allow_leakage,
         command=args.command_line,
         progress=show_progress(),
     )
@@ -116,6 +122,7 @@ def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:
         workers=args.workers or 1,
         from_model=args.from_model,
         config=config,
+        allow_leakage=args.allow_leakage,
         command=args.command_line,
         progress=show_progress(),
     )

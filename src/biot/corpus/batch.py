@@ -1,12 +1,12 @@
 """From rows of a corpus to a `Batch` of tensors, scaled as the contract says."""
 
-# B windows, C channels, T samples
+# B windows, C channels (the most in the batch), T samples (the longest), K outputs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,27 +14,78 @@ import torch
 from torch import Tensor
 
 from biot.contract import Scale
-from biot.corpus.load import Corpus
-from biot.corpus.schema import decode
-from biot.errors import ConfigError
+from biot.corpus.arrange import arranged
+from biot.corpus.load import Corpora, Corpus
+from biot.corpus.schema import MISSING
+from biot.corpus.windows import WindowRows
+from biot.errors import ConfigError, CorpusError
 from biot.signals.preprocess import q95_scale
 
-__all__ = ["Batch", "batches", "collate", "scaled_window"]
+__all__ = ["Batch", "Dtype", "batches", "collate", "scaled_window"]
+
+Dtype = Literal["float32", "int16"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Windows as a model takes them."""
+    """Windows as a model takes them.
+
+    ``model(b.signal, valid=b.valid, channel_ids=b.channel_ids, lengths=b.lengths)``, after
+    ``b = batch.scaled(device)`` where the batch is of integers.
+    """
 
     signal: Tensor
-    """(B, C, T) float32, scaled as the contract says; NaN where a sample is missing."""
+    """(B, C, T) float32, scaled as the contract says, NaN where a sample is missing; or int16."""
+    valid: Tensor
+    """(B, C, T) bool: a sample is there. Where none is missing, one element seen B·C·T times."""
+    channel_ids: Tensor
+    """(B, C) int64 row of the vocabulary that each channel is; −1: no channel."""
+    lengths: Tensor
+    """(B,) int64 samples of each window."""
     label: Tensor
-    """(B,) int64 position in the contract's label names; −1 without a label."""
+    """(B,) int64 position in the corpus's label names, −1 without a label; for tags and target
+    numbers (B, K) float32, NaN without."""
+    corpus: Tensor
+    """(B,) int64 which corpus each window is from."""
     index: Tensor
     """(B,) int64 position of each window in its corpus."""
+    scale: Tensor | None = None
+    """(B, C) float32 of a batch of integers: scaled signal = signal · scale + offset."""
+    offset: Tensor | None = None
+    """(B, C) float32"""
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on a device; a GPU is not waited for where memory is pinned."""
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if value is not None and name != "valid"
+        }
+        return replace(self, **moved, valid=_moved(self.valid, device))
+
+    def scaled(self, device: torch.device | str = "cpu") -> Batch:
+        """The batch in float32 on a device, which does the arithmetic."""
+        batch = self.to(device)
+        if batch.scale is None or batch.offset is None:
+            return batch
+        signal = batch.signal.float().mul_(batch.scale[..., None]).add_(batch.offset[..., None])
+        if not _is_whole(batch.valid):
+            signal.masked_fill_(~batch.valid, torch.nan)
+        return replace(batch, signal=signal, scale=None, offset=None)
+
+
+def _is_whole(valid: Tensor) -> bool:
+    """Nothing is missing: one element, True, expanded. Asks the strides, not the device."""
+    return set(valid.stride()) == {0}
+
+
+def _moved(valid: Tensor, device: torch.device | str) -> Tensor:
+    if _is_whole(valid):
+        return torch.ones(1, dtype=torch.bool, device=device).expand(valid.shape)
+    return valid.to(device, non_blocking=True)
 
 
 def scaled_window(
@@ -44,7 +95,7 @@ def scaled_window(
 ) -> npt.NDArray[np.float32]:
     """Apply a contract's ``scale`` to windows in physical units.
 
-    Training and prediction both scale here, so they cannot differ.
+    Prediction scales here; :func:`collate` folds the same division into decoding.
 
     Parameters
     ----------
@@ -69,22 +120,115 @@ def scaled_window(
     return (physical / divisor[..., None]).astype(np.float32, copy=False)
 
 
-def collate(corpus: Corpus, indices: npt.ArrayLike) -> Batch:
-    """The windows of a corpus at `indices`, decoded and scaled, in that order."""
+def collate(
+    corpus: Corpus | Corpora,
+    indices: npt.ArrayLike,
+    vocabulary: Sequence[str] | None = None,
+    dtype: Dtype = "float32",
+    *,
+    tokens: tuple[int, int] | None = None,
+    empty: Literal["raise", "keep"] = "raise",
+) -> Batch:
+    """The windows of a corpus at `indices`, in that order, as one batch.
+
+    Parameters
+    ----------
+    indices
+        Positions in the corpus.
+    vocabulary
+        Channels of the model, in the order of its rows. Each window's channels meet them through
+        :func:`biot.signals.montage.plan`: matched, derived (A − B, rounded to 16 bits as stored
+        windows are), or absent. None: the corpus's own channels.
+    dtype
+        ``"int16"`` leaves the arithmetic to :meth:`Batch.scaled`, on the model's device.
+    tokens
+        Samples of a patch and from one patch to the next (``n_fft``, ``hop_length``): every
+        window must have a channel with a whole patch. None: it must have a sample.
+    empty
+        ``"keep"`` lets windows without any pass.
+
+    Raises
+    ------
+    CorpusError
+        If a window has nothing that a model could use; the message names it.
+    ChannelError
+        If no channel of a window is in the vocabulary, or one could come from several.
+    """
+    if dtype not in ("float32", "int16"):
+        raise ConfigError(f"dtype must be 'float32' or 'int16', got {dtype!r}.")
     rows = corpus.rows(indices)
-    physical = decode(rows.digital, rows.scale, rows.offset)
-    signal = scaled_window(physical, corpus.preprocessing.scale, rows.q95)
+    if vocabulary is not None:
+        rows = arranged(rows, corpus.layouts, tuple(vocabulary))
+    valid = _valid(rows)
+    if empty == "raise":
+        _require_tokens(corpus, rows, valid, tokens)
+    scale, offset = rows.scale, rows.offset
+    if corpus.preprocessing.scale == "q95":
+        scale, offset = scale / rows.q95, offset / rows.q95
+    digital = torch.from_numpy(rows.digital)
+    factors = {"scale": torch.from_numpy(scale), "offset": torch.from_numpy(offset)}
+    if dtype == "float32":
+        signal = _decoded(digital, **factors)
+        if not _is_whole(valid):
+            signal.masked_fill_(~valid, torch.nan)
+        digital, factors = signal, {}
+    label = rows.label if corpus.task == "classes" else corpus.targets[rows.index]
     return Batch(
-        signal=torch.from_numpy(signal),
-        label=torch.from_numpy(rows.label),
+        signal=digital,
+        valid=valid,
+        channel_ids=torch.from_numpy(rows.channel.copy()),
+        lengths=torch.from_numpy(rows.n_times),
+        label=torch.from_numpy(label),
+        corpus=torch.from_numpy(corpus.corpus_ids[rows.index]),
         index=torch.from_numpy(rows.index),
+        **factors,
     )
 
 
+def _decoded(digital: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
+    """A few windows at a time, so that the three passes over them stay in the processor's cache."""
+    signal = torch.empty(digital.shape, dtype=torch.float32)
+    factors = (scale[..., None], offset[..., None])
+    parts = (tensor.split(4) for tensor in (signal, digital, *factors))
+    for out, windows, factor, shift in zip(*parts, strict=True):
+        out.copy_(windows).mul_(factor).add_(shift)
+    return signal
+
+
+def _valid(rows: WindowRows) -> Tensor:
+    digital = rows.digital
+    if digital.min(initial=0) > MISSING:
+        return torch.ones(1, dtype=torch.bool).expand(digital.shape)
+    return torch.from_numpy(digital != MISSING)
+
+
+def _require_tokens(
+    corpus: Corpus | Corpora, rows: WindowRows, valid: Tensor, tokens: tuple[int, int] | None
+) -> None:
+    n_fft, hop_length = tokens or (1, 1)
+    n_times = valid.shape[-1]
+    if _is_whole(valid) and n_times >= n_fft and valid.shape[1]:
+        return
+    if n_times < n_fft:
+        usable = torch.zeros(len(valid), dtype=torch.bool)
+    else:
+        usable = valid.unfold(-1, n_fft, hop_length).all(-1).flatten(1).any(-1)
+    for place in np.flatnonzero(~usable.numpy())[:1].tolist():
+        row = int(rows.index[place])
+        need = "a sample" if tokens is None else f"{n_fft} samples of a channel in one patch"
+        raise CorpusError(
+            f"{corpus.path}: window {row}, of recording {corpus.recordings[row]} from "
+            f"{corpus.starts[row]:g} s, has nothing for the model: it needs {need}. "
+            "Leave the window out."
+        )
+
+
 def batches(
-    corpus: Corpus, indices: npt.ArrayLike, batch_size: int, *, seed: int | None = None
+    corpus: Corpus | Corpora, indices: npt.ArrayLike, batch_size: int, *, seed: int | None = None
 ) -> Iterator[Batch]:
     """Every window at `indices` once, `batch_size` at a time; the last batch may be smaller.
+
+    Windows without any usable sample come too.
 
     Parameters
     ----------
@@ -100,4 +244,5 @@ def batches(
     order = np.asarray(indices, dtype=np.int64).reshape(-1)
     if seed is not None:
         order = np.random.default_rng(seed).permutation(order)
-    return (collate(corpus, order[i : i + batch_size]) for i in range(0, len(order), batch_size))
+    parts = (order[i : i + batch_size] for i in range(0, len(order), batch_size))
+    return (collate(corpus, part, empty="keep") for part in parts)

@@ -1,173 +1,64 @@
-"""`Corpus`: prepared windows on disk, memory-mapped."""
-
-# n windows asked for, C channels, T samples
+"""Opening corpora: :func:`load_corpus`."""
 
 from __future__ import annotations
 
-import bisect
 import json
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, overload
 
 from biot.contract import Preprocessing
+from biot.corpus.mixed import Corpora
 from biot.corpus.schema import COLUMNS
+from biot.corpus.windows import Corpus, WindowRows
 from biot.corpus.writer import INFO_FILE, STATE_FILE
 from biot.errors import ContractError, CorpusError, require
 
-__all__ = ["Corpus", "WindowRows", "load_corpus"]
+__all__ = ["Corpora", "Corpus", "WindowRows", "load_corpus"]
 
-Indices = npt.NDArray[np.int64]
-Texts = npt.NDArray[np.str_]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowRows:
-    """Windows as they lie on disk: physical = digital · scale + offset."""
-
-    digital: npt.NDArray[np.int16]
-    """(n, C, T); −32768 where a sample is missing."""
-    scale: npt.NDArray[np.float32]
-    """(n, C)"""
-    offset: npt.NDArray[np.float32]
-    """(n, C)"""
-    q95: npt.NDArray[np.float32]
-    """(n, C) 95th percentile of the physical magnitude."""
-    label: npt.NDArray[np.int64]
-    """(n,) position in the contract's label names; −1 without a label."""
-    index: Indices
-    """(n,) position in the corpus."""
+OPTIONAL = ("labels", "targets")
+"""Columns that a corpus need not have."""
 
 
-class Corpus:
-    """A folder of prepared windows; open one with :func:`load_corpus`.
+@overload
+def load_corpus(path: str | Path) -> Corpus: ...
+@overload
+def load_corpus(
+    path: str | Path,
+    second: str | Path,
+    /,
+    *more: str | Path,
+    resample: bool = ...,
+    sfreq: float | None = ...,
+) -> Corpora: ...
+def load_corpus(
+    path: str | Path, *more: str | Path, resample: bool = False, sfreq: float | None = None
+) -> Corpus | Corpora:
+    """Open a corpus folder, or several as one; the windows stay on disk.
 
-    The windows stay on disk until :meth:`rows` fetches them. Rows come recording
-    after recording.
+    Parameters
+    ----------
+    path, *more
+        Folders. Several give :class:`~biot.corpus.mixed.Corpora`: channels and lengths may
+        differ, labels are merged by name.
+    resample
+        Bring corpora of several rates to one when windows are fetched; False refuses them.
+    sfreq
+        That rate, in Hz; None: the rate of the first corpus.
+
+    Raises
+    ------
+    CorpusError
+        If a folder is not a corpus or is damaged; the message names what is missing.
+    ContractError
+        If several corpora differ in rate (without `resample`), scale, filters or task.
     """
-
-    def __init__(
-        self, path: Path, preprocessing: Preprocessing, table: Any, *, fingerprint: str
-    ) -> None:
-        self.path = path
-        """The folder."""
-        self.preprocessing = preprocessing
-        """What was done to every window, and the names of the classes."""
-        self.fingerprint = fingerprint
-        """Changes when any window, name or label does."""
-        self._table = table
-        self._signal = _Ragged(table.column("signal"), np.dtype("<i2"))
-        self._factors = {
-            name: _Ragged(table.column(name), np.dtype("<f4"))
-            for name in ("scale", "offset", "q95")
-        }
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-    def __repr__(self) -> str:
-        classes = self.preprocessing.label_names
-        labelled = f"classes {', '.join(classes)}" if classes else "no labels"
-        return f"Corpus({str(self.path)!r}: {len(self)} windows, {labelled})"
-
-    @cached_property
-    def subjects(self) -> Texts:
-        """(n_windows,) name of each window's subject."""
-        return self._texts("subject")
-
-    @cached_property
-    def recordings(self) -> Texts:
-        """(n_windows,) name of each window's recording."""
-        return self._texts("recording")
-
-    @cached_property
-    def labels(self) -> Texts:
-        """(n_windows,) name of each window's class; an empty string without a label."""
-        return self._texts("label")
-
-    @cached_property
-    def starts(self) -> npt.NDArray[np.float64]:
-        """(n_windows,) seconds from the recording's first sample to the window's."""
-        return np.asarray(self._table.column("start").to_numpy(), dtype=np.float64)
-
-    @cached_property
-    def label_ids(self) -> npt.NDArray[np.int64]:
-        """(n_windows,) position of each label in the contract's label names; −1 without one.
-
-        Raises
-        ------
-        CorpusError
-            If a window has a label that the contract does not name.
-        """
-        ids = {"": -1} | {n: i for i, n in enumerate(self.preprocessing.label_names or ())}
-        found, codes = np.unique(self.labels, return_inverse=True)
-        unknown = [name for name in found.tolist() if name not in ids]
-        if unknown:
-            raise CorpusError(
-                f"{self.path}: windows are labelled {', '.join(unknown)}, which preprocessing.json "
-                f"does not name. The folder was changed by hand; prepare it again."
-            )
-        return np.array([ids[name] for name in found.tolist()], dtype=np.int64)[codes]
-
-    @cached_property
-    def dataset(self) -> Any:
-        """The same rows as a ``datasets.Dataset``."""
-        return require("datasets", extra="corpus").load_from_disk(str(self.path))
-
-    def rows(self, indices: npt.ArrayLike) -> WindowRows:
-        """Fetch windows by their positions (or a mask), in the order asked for."""
-        asked = np.asarray(indices).reshape(-1)
-        index = np.flatnonzero(asked) if asked.dtype == bool else asked.astype(np.int64)
-        label = self.label_ids[index]  # an index outside the corpus raises IndexError here
-        index = np.where(index < 0, index + len(self), index)
-        shape = (len(index), self.preprocessing.n_chans, self.preprocessing.n_times)
-        digital = np.empty(shape, dtype=np.int16)
-        factors = {name: np.empty(shape[:2], dtype=np.float32) for name in self._factors}
-        for place, row in enumerate(index.tolist()):
-            digital[place] = self._signal[row].reshape(shape[1:])
-            for name, column in self._factors.items():
-                factors[name][place] = column[row]
-        return WindowRows(digital=digital, **factors, label=label, index=index)
-
-    def _texts(self, column: str) -> Texts:
-        encoded = self._table.column(column).combine_chunks().dictionary_encode()
-        names = np.array([*encoded.dictionary.to_pylist(), ""], dtype=np.str_)
-        codes: Indices = encoded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
-        return names[codes]
+    if not more:
+        return _open(path)
+    return Corpora.of([_open(folder) for folder in (path, *more)], resample=resample, sfreq=sfreq)
 
 
-class _Ragged:
-    """An Arrow column of numbers, some a row, as views of its memory."""
-
-    def __init__(self, column: Any, dtype: np.dtype[Any]) -> None:
-        self._parts: list[tuple[npt.NDArray[Any], list[int]]] = []
-        self._first_rows: list[int] = []
-        row = 0
-        for chunk in column.chunks:
-            if len(chunk) == 0:
-                continue
-            _, ends, *_, values = chunk.buffers()
-            offset_type = np.int64 if dtype.kind == "i" else np.int32
-            bounds = np.frombuffer(ends, dtype=offset_type)[chunk.offset :][: len(chunk) + 1]
-            # The offsets of a binary column count bytes, those of a list column count values.
-            step = dtype.itemsize if dtype.kind == "i" else 1
-            self._parts.append((np.frombuffer(values, dtype=dtype), (bounds // step).tolist()))
-            self._first_rows.append(row)
-            row += len(chunk)
-
-    def __getitem__(self, row: int) -> npt.NDArray[Any]:
-        part = bisect.bisect_right(self._first_rows, row) - 1
-        values, bounds = self._parts[part]
-        local = row - self._first_rows[part]
-        return values[bounds[local] : bounds[local + 1]]
-
-
-def load_corpus(path: str | Path) -> Corpus:
-    """Open a corpus folder; the windows stay on disk.
+def _open(path: str | Path) -> Corpus:
+    """Open one corpus folder.
 
     Raises
     ------
@@ -227,7 +118,8 @@ def _read_shard(folder: Path, name: str, n_windows: int) -> Any:
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path}: damaged ({reason}). Prepare the corpus again.") from error
-    if table.schema.names != list(COLUMNS):
+    required = [name for name in COLUMNS if name not in OPTIONAL]
+    if [name for name in table.schema.names if name not in OPTIONAL] != required:
         raise CorpusError(
             f"{path} has the columns {', '.join(table.schema.names)}; "
             f"a corpus has {', '.join(COLUMNS)}."

@@ -15,6 +15,7 @@ import numpy as np
 
 from biot import plots
 from biot.corpus import Corpus, load_corpus
+from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.writer import new_folder
 from biot.errors import BiotError, ConfigError, require
 from biot.training.config import FinetuneConfig
@@ -65,6 +66,7 @@ def cross_validate(
     workers: int = 1,
     from_model: Path | str | None = None,
     config: FinetuneConfig | None = None,
+    allow_leakage: bool = False,
     command: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
@@ -91,6 +93,8 @@ def cross_validate(
         Model that every fold starts from.
     config
         How to build and train; its `split` must be ``"subject"``, its `test_share` is not used.
+    allow_leakage
+        Go on where `from_model` was trained on subjects or recordings of the corpus.
     command
         The command line, if there was one, for ``run.json``.
     progress
@@ -115,6 +119,12 @@ def cross_validate(
         data = load_corpus(Path(corpus))
         require_labels(data)
         rows = part_of(data, np.arange(len(data)), "cross-validation").rows
+        leakage = None
+        if source is not None:
+            leakage = require_disjoint(
+                SeenData.load(source), SeenData.of(data, rows), allow_leakage=allow_leakage,
+                where=f"the training of {source} and the test on {data.path}",
+            )  # fmt: skip
         jobs = [
             _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)
             for seeded in (replace(config, seed=config.seed + index) for index in range(n_seeds))
@@ -127,7 +137,7 @@ def cross_validate(
         record = {
             "command": command, "folds": folds, "n_seeds": n_seeds, "workers": workers,
             "config": asdict(config), "corpus": describe_corpus(data, Path(out)),
-            "from_model": None if source is None else relative(source, Path(out)),
+            "leakage": leakage, "from_model": None if source is None else relative(source, Path(out)),
             "versions": versions(),
         }  # fmt: skip
         return _write(folder, result, config, record)

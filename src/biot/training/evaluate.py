@@ -17,7 +17,7 @@ from torch import nn
 
 from biot.contract import Preprocessing
 from biot.corpus import Corpus, load_corpus
-from biot.corpus.batch import batches
+from biot.corpus.leakage import SeenData, require_disjoint
 from biot.errors import ConfigError, ContractError, CorpusError
 from biot.model import BIOT
 from biot.training.config import Device, Precision
@@ -25,6 +25,7 @@ from biot.training.fit import launch
 from biot.training.metrics import ClassScores, Floats, Ints, TargetScores
 from biot.training.steps import predict_logits
 from biot.training.tasks import Task, Truth, plain_task
+from biot.training.windows import Part, batches_of
 
 __all__ = ["Evaluation", "assess", "evaluate", "evaluate_rows", "labelled_rows", "tabulated"]
 
@@ -222,8 +223,8 @@ def evaluate_rows(
     seed: int = 0,
 ) -> Evaluation:
     """Scores of a trained model, under its contract, on rows of a corpus."""
-    outputs, _, order = predict_logits(model, batches(corpus, rows, batch_size), device)
-    assert np.array_equal(order, rows)
+    part = Part(corpus=corpus, rows=rows, labels=truth)
+    outputs, _, _ = predict_logits(model, batches_of(part, batch_size), device)
     task = plain_task(contract)
     predicted = task.predicted(outputs)
     return assess(
@@ -241,6 +242,7 @@ def evaluate(
     batch_size: int = 64,
     n_bootstrap: int = 1000,
     seed: int = 0,
+    allow_leakage: bool = False,
 ) -> Evaluation:
     """Scores of a fine-tuned model on the labelled windows of a corpus.
 
@@ -258,13 +260,16 @@ def evaluate(
         Resamples for the intervals; 0 for none.
     seed
         Seed of the resamples.
+    allow_leakage
+        Score the model on subjects or recordings that it was trained on, too.
 
     Raises
     ------
     ContractError
         If the corpus was prepared differently, or the model does not name its classes.
     CorpusError
-        If the corpus has no labels, or others than the model knows.
+        If the corpus has no labels, or others than the model knows, or holds subjects or
+        recordings that the model was trained on.
     ConfigError
         If a number is out of range, or a GPU is asked for and there is none.
     """
@@ -284,6 +289,10 @@ def evaluate(
             f"{len(label_names)} classes. Fine-tune it first."
         )
     rows, labels = labelled_rows(data, label_names)
+    require_disjoint(
+        SeenData.load(folder), SeenData.of(data, rows),
+        where=f"the training of {folder} and {data.path}", allow_leakage=allow_leakage,
+    )  # fmt: skip
     fabric = launch(device, precision)
     return evaluate_rows(
         fabric.setup_module(network), data, rows, labels, contract,

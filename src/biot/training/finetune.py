@@ -14,6 +14,7 @@ import torch
 
 from biot.contract import Preprocessing
 from biot.corpus import Corpus, load_corpus
+from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.split import split
 from biot.corpus.writer import new_folder
 from biot.errors import CorpusError
@@ -50,6 +51,7 @@ def finetune(
     from_model: Path | str | None = None,
     test: Path | str | None = None,
     config: FinetuneConfig | None = None,
+    allow_leakage: bool = False,
     command: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
@@ -71,6 +73,9 @@ def finetune(
         Another corpus to test on, prepared alike; None keeps a share of `corpus` for the test.
     config
         How to split, build and train; None for the defaults.
+    allow_leakage
+        Go on where `test` shares a subject or a recording with `corpus` or with the training of
+        `from_model`; ``run.json`` says what is shared.
     command
         The command line, if there was one, for ``run.json``.
     progress
@@ -84,7 +89,7 @@ def finetune(
     Raises
     ------
     CorpusError
-        If labels or subjects do not suffice, or `out` exists.
+        If labels or subjects do not suffice, `out` exists, or the test is on what was learnt from.
     ContractError
         If corpus, test corpus and model were made for different preprocessing.
     ConfigError
@@ -101,6 +106,7 @@ def finetune(
             data.preprocessing.require_same(test_data.preprocessing, where=str(test))
         fabric = launch(config.device, config.precision)
         parts = _parts(data, test_data, config)
+        seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
         learned = learn(
             fabric, data.preprocessing, parts.train, parts.valid, config, from_model=source,
             where=str(data.path), progress=progress,
@@ -113,7 +119,7 @@ def finetune(
                 "training windows without usable data": len(parts.train.rows) - len(learned.kept),
                 "windows that overlap an earlier part": parts.n_overlapping,
             },
-            metric=learned.metric, trained=learned.trained, contract=learned.contract,
+            leakage=leakage, metric=learned.metric, trained=learned.trained, contract=learned.contract,
             evaluations={
                 name: learned.evaluate(fabric, part, config)
                 for name, part in (("valid", parts.valid), ("test", parts.test))
@@ -125,6 +131,7 @@ def finetune(
             corpora=[Path(corpus).resolve().name],
             metrics=_figures(record.evaluations["test"]),
         )
+        seen.save(folder / "model")
         return write_run(folder, record, learned.model.get_config())
 
 
@@ -183,6 +190,24 @@ def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -
         test=test,
         n_overlapping=division.n_overlapping,
     )
+
+
+def _leakage(
+    parts: _Parts, source: Path | None, *, allow_leakage: bool
+) -> tuple[SeenData, list[dict[str, Any]]]:
+    """What the model will have learnt from, and what the test shares with it."""
+    corpus, test = parts.train.corpus, SeenData.of(parts.test.corpus, parts.test.rows)
+    learnt = SeenData.of(corpus, np.concatenate([parts.train.rows, parts.valid.rows]))
+    records = []
+    if parts.test.corpus is not corpus:  # within one corpus the split has seen to it
+        where = f"{corpus.path} and {parts.test.corpus.path}"
+        records.append(require_disjoint(learnt, test, where=where, allow_leakage=allow_leakage))
+    if source is None:
+        return learnt, records
+    before = SeenData.load(source)
+    where = f"the training of {source} and the test on {parts.test.corpus.path}"
+    records.append(require_disjoint(before, test, where=where, allow_leakage=allow_leakage))
+    return learnt.joined(before), records
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,8 @@ class RunRecord:
     """Of the model, with its thresholds."""
     evaluations: Mapping[str, Evaluation]
     """``valid`` and ``test``."""
+    leakage: list[dict[str, Any]]
+    """What the test shares with what was learnt from, as far as that is known."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,6 +102,7 @@ def _description(record: RunRecord) -> dict[str, Any]:
             "test": record.test.to_dict(),
             "left_out": dict(record.left_out),
         },
+        "leakage": record.leakage,
         "device": str(record.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),

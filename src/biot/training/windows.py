@@ -5,21 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from biot.corpus import Corpus
-from biot.corpus.batch import batches
+from biot.corpus.batch import Batch, batches
 from biot.model.tokenizer import token_mask
 from biot.training.metrics import Ints
 from biot.training.steps import MixedBatch, WindowBatch
 from biot.training.tasks import Truth
 
-__all__ = ["Part", "TensorWindows", "Windows", "batches_of", "usable"]
+__all__ = ["Part", "TensorWindows", "Windows", "batches_of", "filled_up", "usable"]
 
 
 class Windows(Protocol):
@@ -52,8 +53,10 @@ class Part:
         return self.labels
 
     def batches(self, order: Ints, batch_size: int) -> Iterator[WindowBatch]:
-        """Read from the corpus."""
-        return batches(self.corpus, self.rows[order], batch_size)
+        """Read from the corpus; all are as long as the contract's windows, or filled up to it."""
+        n_times = self.corpus.preprocessing.n_times
+        for batch in batches(self.corpus, self.rows[order], batch_size):
+            yield filled_up(batch, n_times)
 
     def chosen(self, keep: Ints) -> Part:
         """The windows at these positions only."""
@@ -84,6 +87,18 @@ class TensorWindows:
     def chosen(self, keep: Ints) -> TensorWindows:
         """The windows at these positions only."""
         return TensorWindows(signal=self.signal[torch.from_numpy(keep)], truth=self.truth[keep])
+
+
+def filled_up(batch: Batch, n_times: int) -> Batch:
+    """A batch of at least `n_times` samples; what is added is missing."""
+    lacking = n_times - batch.signal.shape[2]
+    if lacking <= 0:
+        return batch
+    return replace(
+        batch,
+        signal=F.pad(batch.signal, (0, lacking), value=torch.nan),
+        valid=F.pad(batch.valid, (0, lacking), value=False),
+    )
 
 
 def batches_of(windows: Windows, batch_size: int) -> Iterable[WindowBatch]:

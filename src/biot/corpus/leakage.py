@@ -1,0 +1,180 @@
+"""Leakage guard: no subject and no recording both in what was learnt from and in what tests it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from biot.corpus.load import Corpora, Corpus
+from biot.errors import CorpusError
+
+__all__ = ["MANIFEST", "TRAINING_DATA", "SeenData", "require_disjoint"]
+
+MANIFEST = "manifest.json"
+TRAINING_DATA = "training_data.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenData:
+    """Subjects and recordings by checksum, of a part of a corpus or of a model's training."""
+
+    recordings: dict[str, str]
+    """SHA-256 of a recording's source, and its name."""
+    subjects: tuple[str, ...]
+    """Sorted."""
+    unknown: tuple[str, ...] = ()
+    """Recordings whose checksum nobody wrote down: these are compared by subject only."""
+
+    @classmethod
+    def of(cls, corpus: Corpus | Corpora, rows: npt.ArrayLike | None = None) -> SeenData:
+        """What the windows at `rows` (None: all) are from, by the manifests of the corpora.
+
+        Raises
+        ------
+        CorpusError
+            If a manifest is damaged.
+        """
+        index = np.arange(len(corpus)) if rows is None else np.asarray(rows)
+        parts = corpus.parts if isinstance(corpus, Corpora) else (corpus,)
+        recordings: dict[str, str] = {}
+        unknown: list[str] = []
+        subjects: set[str] = set()
+        first = 0
+        for part in parts:
+            own = index[(index >= first) & (index < first + len(part))] - first
+            checksums = _checksums(part.path)
+            for name in np.unique(part.recordings[own]).tolist():
+                if name in checksums:
+                    recordings[checksums[name]] = name
+                else:
+                    unknown.append(name)
+            subjects.update(part.subjects[own].tolist())
+            first += len(part)
+        return cls(recordings=recordings, subjects=tuple(sorted(subjects)), unknown=tuple(unknown))
+
+    @classmethod
+    def load(cls, model: Path) -> SeenData | None:
+        """What a model was trained on, from the ``training_data.json`` in its folder.
+
+        None where there is no such file: nobody wrote it down.
+
+        Raises
+        ------
+        CorpusError
+            If the file is damaged.
+        """
+        path = model / TRAINING_DATA
+        if not path.is_file():
+            return None
+        values = _read(path)
+        try:
+            recordings = {str(k): str(v) for k, v in values["recordings"].items()}
+            unknown = tuple(str(name) for name in values.get("unknown", ()))
+            subjects = tuple(sorted(str(name) for name in values["subjects"]))
+        except (KeyError, TypeError, AttributeError):
+            raise CorpusError(
+                f"{path}: expected the keys recordings (checksum: name) and subjects. "
+                "Save the model again."
+            ) from None
+        return cls(recordings=recordings, subjects=subjects, unknown=unknown)
+
+    def save(self, model: Path) -> Path:
+        """Write ``training_data.json`` into a model's folder."""
+        path = model / TRAINING_DATA
+        values = {
+            "recordings": self.recordings,
+            "subjects": list(self.subjects),
+            "unknown": list(self.unknown),
+        }
+        path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+    def joined(self, other: SeenData | None) -> SeenData:
+        """This and that together."""
+        if other is None:
+            return self
+        return SeenData(
+            recordings=other.recordings | self.recordings,
+            subjects=tuple(sorted({*self.subjects, *other.subjects})),
+            unknown=tuple(dict.fromkeys((*other.unknown, *self.unknown))),
+        )
+
+
+def require_disjoint(
+    train: SeenData | None, test: SeenData, *, where: str, allow_leakage: bool = False
+) -> dict[str, Any]:
+    """Refuse a test on subjects or recordings that were learnt from.
+
+    Parameters
+    ----------
+    train
+        What was learnt from; None: nobody wrote it down.
+    test
+        What is to be tested on.
+    where
+        Names of the two for the message, such as ``"corpus and test corpus"``.
+    allow_leakage
+        Go on all the same; the record says so.
+
+    Returns
+    -------
+    dict
+        What was found, for ``run.json``: ``checked`` is ``"subjects and checksums"``,
+        ``"subjects only"`` where a checksum is unknown, or ``"unknown"``.
+
+    Raises
+    ------
+    CorpusError
+        If a subject or a recording is in both, unless overruled.
+    """
+    if train is None:
+        return {"between": where, "checked": "unknown", "subjects": [], "recordings": []}
+    subjects = sorted(set(train.subjects) & set(test.subjects))
+    shared = sorted(test.recordings[key] for key in set(train.recordings) & set(test.recordings))
+    if (subjects or shared) and not allow_leakage:
+        found = [_counted("subject", subjects)] if subjects else []
+        found += [_counted("recording", shared)] if shared else []
+        raise CorpusError(
+            f"{where} share {' and '.join(found)}: the test would flatter the model. Test on "
+            "others, or, where they only happen to be named alike, pass --allow-leakage "
+            "(allow_leakage=True), which is written down."
+        )
+    partly = bool(train.unknown or test.unknown)
+    return {
+        "between": where,
+        "checked": "subjects only" if partly else "subjects and checksums",
+        "subjects": subjects,
+        "recordings": shared,
+    }
+
+
+def _counted(what: str, names: Sequence[str]) -> str:
+    listed = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({listed})"
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        entries = _read(path)["recordings"].items()
+        return {str(name): str(entry["sha256"]) for name, entry in entries}
+    except (KeyError, TypeError, AttributeError):
+        raise CorpusError(f"{path}: it lists no recordings with their sha256.") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CorpusError(f"{path}: not valid JSON ({error}).") from error
+    if not isinstance(values, dict):
+        raise CorpusError(f"{path}: expected an object.")
+    return values

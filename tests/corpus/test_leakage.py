@@ -1,0 +1,68 @@
+"""What was learnt from is not tested on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from biot.corpus import Corpus
+from biot.corpus.leakage import SeenData, require_disjoint
+from biot.errors import CorpusError
+
+
+@pytest.fixture
+def make(make_corpus: Callable[..., Corpus]) -> Callable[..., Corpus]:
+    def build(name: str, subjects: list[str], checksum: str | None) -> Corpus:
+        corpus = make_corpus(None, subjects, name)
+        path = corpus.path / "manifest.json"
+        path.unlink(missing_ok=True)
+        if checksum is not None:
+            names = sorted(set(corpus.recordings.tolist()))
+            entries = {n: {"sha256": f"{checksum}{i}"} for i, n in enumerate(names)}
+            path.write_text(json.dumps({"recordings": entries}), encoding="utf-8")
+        return corpus
+
+    return build
+
+
+def test_a_shared_subject_is_refused_unless_overruled(make: Callable[..., Corpus]) -> None:
+    train, test = (SeenData.of(make(n, s, n)) for n, s in (("x", ["s", "t"]), ("y", ["t", "u"])))
+    with pytest.raises(CorpusError, match=r"x and y share 1 subject \(t\).*--allow-leakage"):
+        require_disjoint(train, test, where="x and y")
+    record = require_disjoint(train, test, where="x and y", allow_leakage=True)
+    assert (record["subjects"], record["recordings"]) == (["t"], [])
+    assert record["checked"] == "subjects and checksums"
+
+
+def test_a_renamed_recording_is_known_by_its_checksum(make: Callable[..., Corpus]) -> None:
+    train, test = SeenData.of(make("x", ["s"], "same")), SeenData.of(make("y", ["u"], "same"))
+    with pytest.raises(CorpusError, match=r"share 1 recording"):
+        require_disjoint(train, test, where="x and y")
+
+
+def test_only_the_windows_asked_for_count(make: Callable[..., Corpus]) -> None:
+    corpus = make("x", ["s", "t"], "x")
+    train, test = (SeenData.of(corpus, corpus.select(subject=name)) for name in "st")
+    assert require_disjoint(train, test, where="")["subjects"] == []
+
+
+def test_what_nobody_wrote_down_is_said(make: Callable[..., Corpus], tmp_path: Path) -> None:
+    train, test = SeenData.of(make("x", ["s"], None)), SeenData.of(make("y", ["u"], "y"))
+    assert require_disjoint(train, test, where="")["checked"] == "subjects only"
+    assert SeenData.load(tmp_path) is None
+    assert require_disjoint(None, test, where="")["checked"] == "unknown"
+
+
+def test_training_data_are_kept_with_a_model(make: Callable[..., Corpus], tmp_path: Path) -> None:
+    first, second = SeenData.of(make("x", ["s"], "x")), SeenData.of(make("y", ["u"], "y"))
+    first.joined(second).save(tmp_path)
+    loaded = SeenData.load(tmp_path)
+    assert loaded is not None
+    assert loaded.subjects == ("s", "u")
+    assert set(loaded.recordings) == {*first.recordings, *second.recordings}
+    (tmp_path / "training_data.json").write_text("[]")
+    with pytest.raises(CorpusError, match="expected an object"):
+        SeenData.load(tmp_path)
