@@ -135,3 +135,27 @@ def test_a_real_recording_with_these_electrodes_is_predicted(
     assert main(["predict", str(run / "model"), recording, "--out", str(out)]) == 0
     assert "8 matched" in capsys.readouterr().out
     assert len(out.read_text(encoding="utf-8").splitlines()) == 31
+
+
+def test_prepare_takes_filters_rules_and_several_columns(
+    recordings: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    names = sorted(path.relative_to(recordings).as_posix() for path in recordings.rglob("*.edf"))
+    table = tmp_path / "t.tsv"
+    rows = [f"{name}\t{30 + i}\t{i}\n" for i, name in enumerate(names)]
+    table.write_text("file\tage\tscore\n" + "".join(rows))
+    out = tmp_path / "corpus"
+    words = ["--sfreq", "100", "--window", "25", "--labels", str(table), "--label-column", "age"]
+    words += ["--label-column", "score", "--task", "regression", "--l-freq", "1", "--h-freq", "40"]
+    words += ["--notch", "50", "--resample", "fft", "--keep-short"]
+    assert main(["prepare", str(recordings), "--out", str(out), *words]) == 0
+    shown = capsys.readouterr().out
+    assert "filter      1 to 40 Hz, without 50 Hz" in shown
+    assert f"targets     age: mean {30 + (len(names) - 1) / 2:.4g}" in shown
+    contract = json.loads((out / "preprocessing.json").read_text(encoding="utf-8"))
+    assert (contract["label_columns"], contract["resample"]) == (["age", "score"], "fft")
+    again = ["--sfreq", "100", "--window", "4", "--labels", "annotations", "--label-rule", "centre"]
+    assert main(["prepare", str(recordings), "--out", str(tmp_path / "b"), *again]) == 0
+    again += ["--min-overlap", "0.4"]
+    assert main(["prepare", str(recordings), "--out", str(tmp_path / "c"), *again]) == 1
+    assert "goes with label_rule 'overlap'" in only_line(capsys.readouterr().err)

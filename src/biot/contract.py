@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -13,11 +14,12 @@ import numpy.typing as npt
 
 from biot.errors import ConfigError, ContractError
 
-__all__ = ["FILE_NAME", "Preprocessing", "Scale", "Task"]
+__all__ = ["FILE_NAME", "Preprocessing", "Resample", "Scale", "Task"]
 
 FILE_NAME = "preprocessing.json"
 VERSION = 1
 Scale = Literal["q95", "none"]
+Resample = Literal["polyphase", "fft"]
 Task = Literal["classes", "multilabel", "regression"]
 
 
@@ -40,9 +42,21 @@ class Preprocessing:
     scale: Scale = "q95"
     """``"q95"``: each channel of a window is divided by the 95th percentile of its magnitude."""
     label_names: tuple[str, ...] | None = None
-    """Names of the classes in the order of the model's outputs; None without labels."""
+    """Names of the model's outputs in their order; None without labels. They are the classes (of
+    the first label column), the tags, or the columns of target numbers, as the task has it."""
+    resample: Resample = "polyphase"
+    """How recordings came to `sfreq`, see :func:`biot.signals.resample`."""
+    l_freq: float | None = None
+    """Lowest frequency that was kept before resampling, in Hz; None: no high-pass filter."""
+    h_freq: float | None = None
+    """Highest frequency that was kept before resampling, in Hz; None: no low-pass filter."""
+    notch: float | None = None
+    """Frequency that was removed before resampling, in Hz; None: no notch filter."""
     task: Task = "classes"
-    """What the outputs are: classes of which one holds, tags of which several may, or numbers."""
+    """``"classes"``: a window has one of the labels; ``"multilabel"``: any number of them;
+    ``"regression"``: a number for each."""
+    label_columns: tuple[str, ...] = ("label",)
+    """Columns of the table that the labels came from; ``label`` without a table."""
     thresholds: tuple[float, ...] | None = None
     """Probabilities from which on the second of two classes, or each tag, is said to hold, chosen
     on a model's validation windows; None: the more probable class, and 0.5 for tags."""
@@ -59,26 +73,22 @@ class Preprocessing:
                 f"units must name one unit a channel: {len(self.units)} units "
                 f"for {len(self.ch_names)} channels."
             )
-        if self.scale not in ("q95", "none"):
-            raise ConfigError(f"scale must be 'q95' or 'none', got {self.scale!r}.")
-        if self.task not in get_args(Task):
+        for name, allowed in (("scale", Scale), ("resample", Resample), ("task", Task)):
+            value, choices = getattr(self, name), [repr(choice) for choice in get_args(allowed)]
+            if repr(value) not in choices:
+                listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ConfigError(f"{name} must be {listed}, got {value!r}.")
+        for name in ("l_freq", "h_freq", "notch"):
+            frequency = getattr(self, name)
+            if frequency is not None and not (frequency > 0 and isfinite(frequency)):
+                raise ConfigError(f"{name} must be above 0 Hz, got {frequency}.")
+        if self.l_freq is not None and self.h_freq is not None and self.l_freq >= self.h_freq:
             raise ConfigError(
-                f"task must be one of {', '.join(get_args(Task))}; got {self.task!r}."
+                f"l_freq must be below h_freq, got {self.l_freq:g} and {self.h_freq:g} Hz."
             )
-        self._check_thresholds()
-
-    def _check_thresholds(self) -> None:
-        if self.thresholds is None:
-            return
-        n_names = len(self.label_names or ())
-        wanted = {"classes": 1 if n_names == 2 else 0, "multilabel": n_names, "regression": 0}
-        if len(self.thresholds) != wanted[self.task] or not self.thresholds:
-            raise ConfigError(
-                f"thresholds belong to two classes (one) or to tags (one each); got "
-                f"{len(self.thresholds)} for {n_names} label names and task {self.task!r}."
-            )
-        if not all(0 <= threshold <= 1 for threshold in self.thresholds):
-            raise ConfigError(f"thresholds must lie in 0 to 1, got {self.thresholds}.")
+        _require_columns(self.label_columns)
+        if self.thresholds is not None:
+            _require_thresholds(self.thresholds, self.task, len(self.label_names or ()))
 
     @property
     def n_times(self) -> int:
@@ -89,6 +99,21 @@ class Preprocessing:
     def n_chans(self) -> int:
         """Channels in a window."""
         return len(self.ch_names)
+
+    @property
+    def filter(self) -> str:
+        """The filters in words, such as ``"0.5 to 40 Hz, without 50 Hz"``; empty without any."""
+        low, high = self.l_freq, self.h_freq
+        words = []
+        if low is not None or high is not None:
+            words.append(
+                f"below {high:g} Hz" if low is None
+                else f"above {low:g} Hz" if high is None
+                else f"{low:g} to {high:g} Hz"
+            )  # fmt: skip
+        if self.notch is not None:
+            words.append(f"without {self.notch:g} Hz")
+        return ", ".join(words)
 
     def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
         """The same contract with other class names, and without thresholds for the earlier ones."""
@@ -112,8 +137,8 @@ class Preprocessing:
     def require_same(self, data: Preprocessing, *, where: str) -> None:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
-        Label names are not compared: a corpus may hold some of the classes only. Nor are
-        thresholds, which belong to a model.
+        Label names are not compared: a corpus may hold some of the classes only. Nor are the
+        columns that labels came from, a model's thresholds, nor the task of data without labels.
 
         Parameters
         ----------
@@ -122,11 +147,13 @@ class Preprocessing:
         where
             Name of the data for the message, such as the corpus folder.
         """
+        apart = {"label_names", "label_columns", "thresholds"} | (
+            {"task"} if data.label_names is None else set()
+        )
         differing = [
             f"{field.name} is {getattr(data, field.name)!r}, expected {getattr(self, field.name)!r}"
             for field in fields(self)
-            if field.name not in ("label_names", "thresholds")
-            and getattr(self, field.name) != getattr(data, field.name)
+            if field.name not in apart and getattr(self, field.name) != getattr(data, field.name)
         ]
         if differing:
             raise ContractError(
@@ -151,7 +178,7 @@ class Preprocessing:
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
-        for key in ("ch_names", "units", "label_names", "thresholds"):
+        for key in ("ch_names", "units", "label_names", "label_columns", "thresholds"):
             if given.get(key) is not None:
                 given[key] = tuple(given[key])
         return cls(**given)
@@ -178,3 +205,21 @@ class Preprocessing:
         if not isinstance(values, dict):
             raise ContractError(f"{path}: expected an object, found {type(values).__name__}.")
         return cls.from_dict(cast("dict[str, Any]", values), where=str(path))
+
+
+def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int) -> None:
+    wanted = {"classes": 1 if n_names == 2 else 0, "multilabel": n_names, "regression": 0}[task]
+    if len(thresholds) != wanted or not thresholds:
+        raise ConfigError(
+            "thresholds belong to two classes (one) or to tags (one each); got "
+            f"{len(thresholds)} for {n_names} label names and the task {task!r}."
+        )
+    if not all(0 <= threshold <= 1 for threshold in thresholds):
+        raise ConfigError(f"thresholds must lie in 0 to 1, got {thresholds}.")
+
+
+def _require_columns(names: tuple[str, ...]) -> None:
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise ConfigError(
+            f"label_columns must name one column or more, each once; got {list(names)!r}."
+        )

@@ -191,3 +191,53 @@ def test_a_folder_that_holds_something_is_left_alone(
 def test_an_empty_folder_is_used(arguments: dict[str, Any]) -> None:
     arguments["out"].mkdir()
     assert len(from_arrays(**arguments)) == 6
+
+
+def test_tags_are_given_as_ones_and_zeros(arguments: dict[str, Any]) -> None:
+    y = [[1, 0, 1], [0, 0, 0], [-1, -1, -1], [0, 1, 0], [1, 1, 1], [0, 0, 1]]
+    names = ["spike", "blink", "sweat"]
+    changes = {"y": y, "label_names": names, "task": "multilabel", "subject": ["s"] * 6}
+    corpus = from_arrays(**arguments | changes)
+    assert corpus.tags.tolist() == y
+    assert corpus.preprocessing.label_names == tuple(names)
+    assert corpus.preprocessing.task == "multilabel"
+    rows = corpus.dataset["labels"][:]
+    assert rows == [["spike", "sweat"], [], None, ["blink"], ["blink", "spike", "sweat"], ["sweat"]]
+    assert set(corpus.label_ids.tolist()) == {-1}
+    assert corpus.targets.shape == (6, 0)
+
+
+def test_targets_are_numbers(arguments: dict[str, Any], tmp_path: Path) -> None:
+    changes = {"task": "regression", "label_names": None, "subject": ["s"] * 6}
+    y = [1.5, np.nan, 3, 4, 5, -6e-3]
+    corpus = from_arrays(**arguments | changes | {"y": y})
+    np.testing.assert_array_equal(corpus.targets, np.array(y)[:, None])
+    assert corpus.preprocessing.label_names == ("label",)
+    y = np.arange(12.0).reshape(6, 2)
+    changes |= {"y": y, "label_names": ["age", "score"], "out": tmp_path / "two"}
+    corpus = from_arrays(**arguments | changes)
+    np.testing.assert_array_equal(corpus.targets, y)
+    assert corpus.preprocessing.label_columns == ("age", "score")
+    assert corpus.tags.shape == (6, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task": "multilabel"}, r"in shape \(6, tags\); got int64 of shape \(6,\)"),
+        ({"task": "multilabel", "y": [[0, 2]] * 6}, r"y\[0\] is \[0, 2\]; each must be 0 or 1"),
+        ({"task": "multilabel", "y": [[0, -1]] * 6}, "or all −1 where nothing is known"),
+        ({"task": "multilabel", "y": [[0, 1, 1]] * 6}, "must name the 3 columns of y"),
+        ({"task": "regression", "y": [["a", "b"]] * 6}, "y must hold numbers in shape"),
+        ({"task": "regression", "y": [[1, np.nan]] * 6}, "targets must be finite, or all NaN"),
+        ({"task": "regression", "y": [[1, np.inf]] * 6}, "targets must be finite"),
+        ({"task": "regression", "y": None, "label_names": None}, "'regression', but y is None"),
+        ({"task": "regression", "y": [1.0] * 6, "label_names": {1: "a"}}, "must be a sequence"),
+    ],
+)
+def test_tags_and_targets_that_do_not_fit_are_refused(
+    arguments: dict[str, Any], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CorpusError, match=message):
+        from_arrays(**arguments | change)
+    assert list(tmp_path.iterdir()) == []

@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from biot.corpus.labels import (
     Event,
+    Label,
+    LabelRule,
     event_starts,
     grid_labels,
     grid_starts,
     to_events,
+    window_tags,
 )
 from biot.signals.recording import Annotation
 
@@ -24,8 +27,8 @@ annotations = st.lists(
 rates = st.sampled_from([7.0, 12.5, 100.0, 128.0, 250.0])
 
 
-def label_of(start: int, window: int, events: list[Event]) -> str | None:
-    return grid_labels([start], window, sorted(events))[0]
+def label_of(start: int, window: int, events: list[Event]) -> Label | None:
+    return grid_labels([(start, start + window)], sorted(events))[0]
 
 
 @given(annotations, rates, st.integers(1, 60), st.integers(0, 400))
@@ -60,7 +63,7 @@ def test_labels_follow_the_rule_counted_sample_by_sample(
         chosen = min(touching, default=None)
         enough = chosen and -2 * chosen[0] >= min(window, chosen[1].stop - chosen[1].start)
         expected.append(chosen[1].label if chosen and enough else None)
-    assert grid_labels(sorted(starts), window, events) == expected
+    assert grid_labels([(a, a + window) for a in sorted(starts)], events) == expected
 
 
 @pytest.mark.parametrize(
@@ -106,3 +109,90 @@ def test_an_event_as_long_as_a_window_gives_one_wherever_it_begins(
     (event,) = to_events([Annotation(onset, window / sfreq, "a")], sfreq)
     assert list(event_starts(event, window, 1)) == [event.start]
     assert event.stop - event.start == window
+
+
+# rules, counted sample by sample --------------------------------------------------------------
+
+shares = st.sampled_from([0.1, 0.3, 0.5, 0.55, 0.7, 1.0])
+spans = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 60)), max_size=6).map(
+    lambda pairs: sorted((start, start + n_times) for start, n_times in pairs)
+)
+rules: st.SearchStrategy[LabelRule] = st.sampled_from(["overlap", "centre", "any"])
+
+
+def counted(span: tuple[int, int], event: Event) -> int:
+    """Samples shared; −1 without contact."""
+    samples = set(range(*span))
+    shared = len(samples & set(range(event.start, event.stop)))
+    return shared if shared or (event.start == event.stop and event.start in samples) else -1
+
+
+def counts(span: tuple[int, int], event: Event, rule: LabelRule, share: float) -> bool:
+    shared = counted(span, event)
+    if shared < 0:
+        return False
+    if rule == "centre":
+        samples = list(range(*span))
+        return samples[len(samples) // 2] in {event.start, *range(event.start, event.stop)}
+    length = min(span[1] - span[0], event.stop - event.start)
+    return rule == "any" or Fraction(shared) >= Fraction(str(share)) * length
+
+
+@given(annotations, spans, rules, shares)
+def test_each_rule_is_that_of_a_plain_count(
+    notes: list[Annotation], windows: list[tuple[int, int]], rule: LabelRule, share: float
+) -> None:
+    events = to_events(notes, 100.0)
+    expected: list[Label | None] = []
+    for span in windows:
+        # the overlap rule looks at the event shared most; the others choose among those that count
+        among = [e for e in events if counted(span, e) >= 0]
+        if rule != "overlap":
+            among = [e for e in among if counts(span, e, rule, share)]
+        best = min(among, key=lambda e: (-counted(span, e), e), default=None)
+        expected.append(best.label if best and counts(span, best, rule, share) else None)
+    assert grid_labels(windows, events, rule, share) == expected
+
+
+@given(annotations, spans, rules, shares)
+def test_a_window_has_the_tags_of_all_events_that_count(
+    notes: list[Annotation], windows: list[tuple[int, int]], rule: LabelRule, share: float
+) -> None:
+    events = sorted(
+        Event(e.start, e.stop, (e.label, "also") if e.label == "a" else (e.label,))
+        for e in to_events(notes, 100.0)
+    )
+    expected: list[Label | None] = []
+    for span in windows:
+        counting = [e for e in events if counts(span, e, rule, share)]
+        tags = sorted({tag for e in counting for tag in e.label})
+        expected.append(tuple(tags) if counting else None)
+    assert window_tags(windows, events, rule, share) == expected
+
+
+@given(annotations, st.integers(0, 400), st.integers(1, 60), rules, shares)
+def test_a_window_fully_inside_an_event_takes_its_label_whatever_the_rule(
+    notes: list[Annotation], start: int, n_times: int, rule: LabelRule, share: float
+) -> None:
+    events = to_events(notes, 100.0)
+    around = {e.label for e in events if e.start <= start and start + n_times <= e.stop}
+    (label,) = grid_labels([(start, start + n_times)], events, rule, share)
+    assert label in around or not around
+
+
+@pytest.mark.parametrize(
+    ("events", "rule", "expected"),
+    [
+        ([Event(105, 106, "a")], "centre", "a"),  # the middle sample of 100 to 110
+        ([Event(90, 105, "a")], "centre", None),
+        ([Event(105, 105, "a")], "centre", "a"),
+        ([Event(90, 107, "a"), Event(105, 120, "b")], "centre", "a"),  # 7 samples, not 5
+        ([Event(90, 101, "a")], "any", "a"),
+        ([Event(90, 100, "a"), Event(110, 120, "b")], "any", None),
+        ([Event(90, 102, "a"), Event(107, 200, "b")], "any", "b"),
+    ],
+)
+def test_the_rules_on_the_window_from_100_to_110(
+    events: list[Event], rule: LabelRule, expected: str | None
+) -> None:
+    assert grid_labels([(100, 110)], events, rule) == [expected]

@@ -88,8 +88,8 @@ def test_a_row_holds_little_endian_integers_channel_after_channel(
 
 
 def test_the_columns_are_these() -> None:
-    names = "signal n_times scale offset q95 ch_names units sfreq subject recording start label"
-    assert list(COLUMNS) == names.split()
+    names = "signal n_times scale offset q95 ch_names units sfreq subject recording start"
+    assert list(COLUMNS) == [*names.split(), "label", "labels", "targets"]
 
 
 def test_the_features_are_those_that_datasets_derives_from_the_arrow_schema() -> None:

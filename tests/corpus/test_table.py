@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from biot.corpus.labels import Stretch
 from biot.corpus.table import LabelTable
 from biot.errors import CorpusError
-from biot.signals.recording import Annotation
 
 RECORDINGS = ["a/one.edf", "a/two.edf", "b/two.edf", "three.edf", "three.bdf"]
 
@@ -39,7 +39,7 @@ def test_a_row_names_a_recording_by_path_name_or_stem(
     read: Callable[..., LabelTable], named: str, recording: str
 ) -> None:
     table = read(f"file|label\n{named}|rest\n")
-    assert table.annotations(recording, 9.0) == [Annotation(0.0, 9.0, "rest")]
+    assert table.stretches(recording, 9.0) == [Stretch(0.0, 9.0, "rest")]
     assert set(table.rows) == {recording}
 
 
@@ -52,18 +52,18 @@ def test_the_recording_may_stand_under_several_headings(
 
 def test_rows_with_onset_and_duration_are_events(read: Callable[..., LabelTable]) -> None:
     table = read("file|onset|duration|label\none|1.5|2|x\none|4|0|y\n")
-    assert table.annotations("a/one.edf", 10.0) == [
-        Annotation(1.5, 2.0, "x"),
-        Annotation(4.0, 0.0, "y"),
+    assert table.stretches("a/one.edf", 10.0) == [
+        Stretch(1.5, 2.0, "x"),
+        Stretch(4.0, 0.0, "y"),
     ]
-    assert table.annotations("a/two.edf", 10.0) == []
+    assert table.stretches("a/two.edf", 10.0) == []
     assert table.has_events
 
 
 def test_a_csv_from_a_spreadsheet_is_read(read: Callable[..., LabelTable]) -> None:
     text = '\ufefffile,label,subject\r\n"one.edf","eyes, open",S 1\r\n\r\n'
     table = read(text, "labels.csv")
-    assert table.annotations("a/one.edf", 3.0)[0].label == "eyes, open"
+    assert table.stretches("a/one.edf", 3.0)[0].label == "eyes, open"
     assert table.subject("a/one.edf") == "S 1"
 
 
@@ -106,11 +106,11 @@ def test_a_fault_is_named_with_table_line_and_column(
 def test_an_event_beyond_the_recording_is_named(read: Callable[..., LabelTable]) -> None:
     table = read("file|label|onset|duration\none|x|1|1\none|x|900|1\n")
     with pytest.raises(CorpusError, match=r"line 3: onset is 900 s, but a/one\.edf lasts 60 s"):
-        table.annotations("a/one.edf", 60.0)
+        table.stretches("a/one.edf", 60.0)
 
 
 def test_other_files_are_refused(read: Callable[..., LabelTable], tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"labels must be none, annotations, or a table.*\.xlsx"):
+    with pytest.raises(CorpusError, match=r"labels must be none, .*, folder, or a table.*\.xlsx"):
         LabelTable.read(tmp_path / "labels.xlsx", RECORDINGS)
     with pytest.raises(CorpusError, match=r"gone\.tsv: cannot be read.*No such file"):
         LabelTable.read(tmp_path / "gone.tsv", RECORDINGS)

@@ -20,6 +20,7 @@ __all__ = [
     "HelpFormatter",
     "add_command",
     "add_device",
+    "add_table_options",
     "as_table",
     "count",
     "number",
@@ -77,6 +78,21 @@ def add_device(parser: ArgumentParser) -> None:
         default="32",
         help="bf16 computes in bfloat16 where that is safe: faster, a little less exact "
         "(default: 32)",
+    )
+
+
+def add_table_options(parser: ArgumentParser) -> None:
+    """``--table-sfreq`` and ``--table-units``."""
+    parser.add_argument(
+        "--table-sfreq",
+        metavar="HZ",
+        type=positive,
+        help="samples a second of recordings in .csv, .tsv, .parquet or .npz that do not say it",
+    )
+    parser.add_argument(
+        "--table-units",
+        metavar="UNIT",
+        help="unit of all channels of such recordings, such as µV",
     )
 
 

@@ -6,7 +6,15 @@ from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 
-from biot.cli.common import Commands, add_command, add_device, as_table, positive, require_writable
+from biot.cli.common import (
+    Commands,
+    add_command,
+    add_device,
+    add_table_options,
+    as_table,
+    positive,
+    require_writable,
+)
 
 __all__ = ["add_to"]
 
@@ -53,6 +61,7 @@ def add_to(commands: Commands) -> None:
         type=positive,
         help="seconds between the starts of windows (default: the window, so that none overlap)",
     )
+    add_table_options(parser)
     add_device(parser)
 
 
@@ -64,7 +73,7 @@ def _execute(args: Namespace) -> None:
     if args.png is not None:
         require_writable(args.png, suffixes=(".png",))
     predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
-    recording = read_recording(args.recording)
+    recording = read_recording(args.recording, sfreq=args.table_sfreq, units=args.table_units)
     print(predictor.montage(recording))
     predictions = predictor.predict(recording, stride=args.stride)
     predictions.save(args.out)

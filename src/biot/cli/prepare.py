@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
-from biot.cli.common import Commands, add_command, positive, show_progress
+from biot.cli.common import Commands, add_command, add_table_options, positive, show_progress
+from biot.cli.prepare_options import add_label_options, add_signal_options
 
 __all__ = ["add_to"]
 
@@ -13,6 +14,8 @@ _EXAMPLES = """\
   biot prepare recordings/ --out corpus --sfreq 200 --window 10 --labels annotations
   biot prepare recordings/ --out corpus --sfreq 200 --window 4 --labels annotations --align events
   biot prepare a.edf b.edf --out corpus --sfreq 200 --window 10 --labels patients.tsv
+  biot prepare bids/ --out corpus --sfreq 200 --window 10 --labels bids/participants.tsv \
+      --label-column age --task regression --l-freq 0.5 --notch 50
 """
 
 
@@ -52,12 +55,15 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--labels",
-        metavar="none|annotations|TABLE.tsv",
+        metavar="none|annotations|folder|TABLE.tsv",
         type=_labels,
         default="none",
-        help="where labels come from: the recordings' annotations, or a table with the columns "
-        "file, label and, if wanted, subject, onset and duration in seconds (default: none)",
+        help="where labels come from: the recordings' annotations or BIDS events; the folder that "
+        "a file lies in; or a table with the columns file (or participant_id), label and, if "
+        "wanted, subject, onset and duration in seconds (default: none)",
     )
+    add_label_options(parser)
+    add_signal_options(parser)
     parser.add_argument(
         "--align",
         choices=("grid", "events"),
@@ -83,13 +89,16 @@ def add_to(commands: Commands) -> None:
         help="q95: each channel of a window is divided by the 95th percentile of its magnitude; "
         "none: numbers stay in physical units (default: q95)",
     )
+    add_table_options(parser)
 
 
 def _labels(text: str) -> str | Path:
-    if text in ("none", "annotations"):
+    if text in ("none", "annotations", "folder"):
         return text
     if Path(text).suffix.lower() not in (".tsv", ".csv"):
-        raise ArgumentTypeError(f"expected none, annotations or a table (.tsv), got {text!r}")
+        raise ArgumentTypeError(
+            f"expected none, annotations, folder or a table (.tsv), got {text!r}"
+        )
     return Path(text)
 
 
@@ -108,6 +117,17 @@ def _execute(args: Namespace) -> None:
             scale=args.scale,
             background=args.background,
             subject=args.subject,
+            label_columns=args.label_column or ("label",),
+            task=args.task,
+            label_rule=args.label_rule,
+            min_overlap=args.min_overlap,
+            keep_short=args.keep_short,
+            resample=args.resample,
+            l_freq=args.l_freq,
+            h_freq=args.h_freq,
+            notch=args.notch,
+            table_sfreq=args.table_sfreq,
+            table_units=args.table_units,
             progress=show_progress(),
         )
     )

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from biot.contract import Preprocessing, Scale
+from biot.contract import Preprocessing, Scale, Task
+from biot.corpus.array_labels import LabelNames, labels_of
 from biot.corpus.layout import same_channel
 from biot.corpus.load import Corpus, load_corpus
 from biot.corpus.writer import CHUNK_VALUES, CorpusWriter, Windows, new_folder
@@ -29,8 +31,9 @@ def from_arrays(
     ch_names: Sequence[str],
     units: str | Sequence[str],
     out: str | Path,
-    label_names: Sequence[str] | Mapping[Any, str] | None = None,
+    label_names: LabelNames = None,
     scale: Scale = "q95",
+    task: Task = "classes",
 ) -> Corpus:
     """Write windows in memory as a corpus.
 
@@ -44,7 +47,9 @@ def from_arrays(
     X
         (n, C, T) windows in physical units; NaN where nothing was recorded.
     y
-        (n,) class of each window, as integers or names; None for a corpus without labels.
+        (n,) class of each window, as integers or names; None for a corpus without labels. For
+        the task ``"multilabel"``: (n, K), 1 where a tag holds, else 0, and −1 in all K where
+        nothing is known. For ``"regression"``: (n,) or (n, K) numbers, NaN where none is known.
     subject
         (n,) name or number of each window's subject.
     sfreq
@@ -58,9 +63,11 @@ def from_arrays(
     label_names
         What the classes are called: a sequence (``y`` holds positions in it, or its names) or a
         mapping from each code in ``y`` to its name. The corpus keeps these names in this order;
-        without them, the classes are those that occur, sorted.
-    scale
-        How a model is to see the windows, see :class:`biot.contract.Preprocessing`.
+        without them, the classes are those that occur, sorted. Of tags and targets, the names
+        of the K columns; without them, their numbers, or ``label`` for y of shape (n,).
+    scale, task
+        How a model is to see the windows, and what it is to say of them, see
+        :class:`biot.contract.Preprocessing`.
 
     Raises
     ------
@@ -68,11 +75,10 @@ def from_arrays(
         If shapes, names or labels do not fit each other, a value is infinite, or a window holds
         no sample at all; or if `out` is taken.
     ConfigError
-        If ``sfreq`` or ``scale`` is out of range.
+        If ``sfreq``, ``scale`` or ``task`` is out of range.
     """
     windows = _windows(X, ch_names)
     n_windows, n_chans, n_times = windows.shape
-    labels, names = _labels(y, label_names, n_windows)
     subjects = _subjects(subject, n_windows)
     preprocessing = Preprocessing(
         sfreq=float(sfreq),
@@ -80,8 +86,11 @@ def from_arrays(
         ch_names=tuple(ch_names),
         units=(units,) * n_chans if isinstance(units, str) else tuple(units),
         scale=scale,
-        label_names=names,
+        task=task,
     )
+    labels, names = labels_of(y, label_names, task, n_windows)
+    columns = names if task == "regression" and names else preprocessing.label_columns
+    preprocessing = replace(preprocessing, label_names=names, label_columns=columns)
 
     at_once = max(1, CHUNK_VALUES // (n_chans * n_times))
 
@@ -143,48 +152,3 @@ def _subjects(subject: npt.ArrayLike, n_windows: int) -> npt.NDArray[np.str_]:
     if (names == "").any():
         raise CorpusError(f"subject[{(names == '').argmax()}] is empty.")
     return names
-
-
-def _labels(
-    y: npt.ArrayLike | None, label_names: Sequence[str] | Mapping[Any, str] | None, n_windows: int
-) -> tuple[Sequence[str | None], tuple[str, ...] | None]:
-    """Name of each window's class, and the names of all classes."""
-    if y is None:
-        if label_names is not None:
-            raise CorpusError("label_names are given, but y is None. Give both, or neither.")
-        return [None] * n_windows, None
-    codes = np.asarray(y)
-    if codes.shape != (n_windows,):
-        raise CorpusError(
-            f"y must hold one label a window, {n_windows} in all; got shape {codes.shape}."
-        )
-    values = codes.tolist()
-    wrong = [value for value in values if not isinstance(value, int | str)]
-    if wrong:
-        raise CorpusError(f"y must hold integers or names, found {wrong[0]!r}.")
-    naming = _naming(set(values), label_names)
-    unknown = next((i for i, value in enumerate(values) if value not in naming), None)
-    if unknown is not None:
-        known = ", ".join(map(repr, naming))
-        raise CorpusError(f"y[{unknown}] is {values[unknown]!r}; label_names knows {known}.")
-    names = tuple(dict.fromkeys(naming.values()))
-    if "" in names:
-        raise CorpusError("A label is empty; every class needs a name.")
-    return [naming[value] for value in values], names
-
-
-def _naming(
-    found: set[Any], label_names: Sequence[str] | Mapping[Any, str] | None
-) -> dict[Any, str]:
-    """Name of each code that may stand in ``y``, in the order of the classes."""
-    if label_names is None:
-        numbers = all(isinstance(value, int) for value in found)
-        return {value: str(value) for value in sorted(found, key=None if numbers else str)}
-    if isinstance(label_names, Mapping):
-        return {code: str(name) for code, name in label_names.items()}
-    names = [str(name) for name in label_names]
-    if len(set(names)) < len(names):
-        raise CorpusError(f"label_names names a class twice: {', '.join(names)}.")
-    if any(isinstance(value, str) for value in found):
-        return {name: name for name in names}
-    return dict(enumerate(names))

@@ -5,22 +5,32 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from biot.corpus.labels import Event, event_starts, grid_labels, grid_starts
+from biot.corpus.labels import (
+    Event,
+    Label,
+    LabelRule,
+    Span,
+    event_starts,
+    grid_labels,
+    grid_starts,
+    window_tags,
+)
 from biot.corpus.writer import CHUNK_VALUES, Windows
-from biot.errors import RecordingError
+from biot.errors import ConfigError, RecordingError
 from biot.signals.recording import Recording
 
-__all__ = ["Align", "Windowing", "cut"]
+__all__ = ["Align", "Windowing", "cut", "rule_options"]
 
 Align = Literal["grid", "events"]
-_Place = tuple[int, str | None]  # first sample of a window, and its label
+_Place = tuple[Span, Label | None]  # where a window lies, and its label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +45,40 @@ class Windowing:
     """``"grid"``: from the recording's start on; ``"events"``: from each event's start on."""
     labelled: bool
     """Whether windows without a label are left out; else labels are not looked at."""
-    background: str | None
+    background: Label | None
     """Label of the windows that would have none; they are kept then."""
+    rule: LabelRule = "overlap"
+    """Which event gives a window on the grid its label, see :func:`grid_labels`."""
+    min_overlap: float = 0.5
+    tags: bool = False
+    """Whether labels are tags, so that several events may label a window."""
+    keep_short: bool = False
+    """Whether what is left at a segment's end is kept as a window shorter than the others."""
+
+
+def rule_options(
+    rule: LabelRule, min_overlap: float | None, *, tags: bool, align: Align
+) -> dict[str, Any]:
+    """The rule of a :class:`Windowing` and its share, by name.
+
+    Raises
+    ------
+    ConfigError
+        If they are out of range, or would have no effect.
+    """
+    if rule not in get_args(LabelRule):
+        raise ConfigError(f"label_rule must be 'overlap', 'centre' or 'any', got {rule!r}.")
+    if align == "events" and not tags and (rule != "overlap" or min_overlap is not None):
+        raise ConfigError(
+            "label_rule and min_overlap are for windows on a grid, or for tags; with align "
+            "'events' a window has the label of its event."
+        )
+    if min_overlap is not None and (rule != "overlap" or not 0 < min_overlap <= 1):
+        raise ConfigError(
+            "min_overlap must be above 0 and at most 1, and goes with label_rule 'overlap'; "
+            f"got {min_overlap} and {rule!r}."
+        )
+    return {"rule": rule, "min_overlap": 0.5 if min_overlap is None else min_overlap}
 
 
 def cut(
@@ -55,65 +97,94 @@ def cut(
     """
     find = _on_grid if how.align == "grid" else _on_events
     for group in _groups(find(recording, events, how, left_out), how, len(recording.ch_names)):
-        first = group[0][0]
+        first = group[0][0][0]
         try:
-            block = recording.read(first, group[-1][0] + how.n_times)
+            block = recording.read(first, group[-1][0][1])
         except OSError as error:
             raise RecordingError(f"{recording.name}: {error.strerror or error}.") from error
-        windows = np.stack([block[:, s - first : s - first + how.n_times] for s, _ in group])
+        windows = np.stack([block[:, a - first : b - first] for (a, b), _ in group])
         usable = np.count_nonzero(~np.isnan(windows), axis=(1, 2)) > 0
         if not usable.all():
             left_out["windows without any sample"] += int((~usable).sum())
         kept = [place for place, good in zip(group, usable, strict=True) if good]
         if kept:
-            starts = [start / recording.sfreq for start, _ in kept]
+            starts = [start / recording.sfreq for (start, _), _ in kept]
             yield Windows(windows[usable], starts, [label for _, label in kept])
 
 
 def _on_grid(
     recording: Recording, events: list[Event], how: Windowing, left_out: Counter[str]
 ) -> Iterable[_Place]:
-    starts = [
-        first + start  # windows keep within a segment
-        for first, stop in recording.segments
-        for start in grid_starts(stop - first, how.n_times, how.step)
+    spans = [
+        (first + start, min(first + start + how.n_times, stop))
+        for first, stop in recording.segments  # windows keep within a segment
+        for start in _starts(stop - first, how)
     ]
-    if not starts:
+    if not spans:
         left_out["recordings shorter than a window"] += 1
     if not how.labelled:
-        return [(start, None) for start in starts]
-    labels = [label or how.background for label in grid_labels(starts, how.n_times, events)]
+        return [(span, None) for span in spans]
+    find = window_tags if how.tags else grid_labels
+    labels = [
+        how.background if label is None else label
+        for label in find(spans, events, how.rule, how.min_overlap)
+    ]
     unlabelled = labels.count(None)
     if unlabelled:
         left_out["windows without a label"] += unlabelled
-    return [place for place in zip(starts, labels, strict=True) if place[1] is not None]
+    return [place for place in zip(spans, labels, strict=True) if place[1] is not None]
+
+
+def _starts(n_times: int, how: Windowing) -> list[int]:
+    """First samples of a segment's windows; the last one may reach beyond its end."""
+    if not how.keep_short:
+        return grid_starts(n_times, how.n_times, how.step)
+    # those that fit into a longer segment: one more is kept if it holds a sample that none has
+    starts = grid_starts(n_times + how.n_times - 1, how.n_times, how.step)
+    n_whole = len(grid_starts(n_times, how.n_times, how.step))
+    covered = starts[n_whole - 1] + how.n_times if n_whole else 0
+    return starts[: n_whole + 1] if covered < n_times else starts[:n_whole]
 
 
 def _on_events(
     recording: Recording, events: list[Event], how: Windowing, left_out: Counter[str]
 ) -> Iterable[_Place]:
-    segments = recording.segments
     places: list[_Place] = []
     for event in events:
         segment = bisect.bisect_right(recording.starts, event.start) - 1
-        last = segments[segment][1] - how.n_times
+        stop = recording.segments[segment][1]
+        last = stop - (1 if how.keep_short else how.n_times)
         if not 0 <= event.start <= last:
             left_out["events without room for a window"] += 1
             continue
-        starts = event_starts(event, how.n_times, how.step)
-        places.extend((start, event.label) for start in starts if start <= last)
-    return sorted(places, key=lambda place: place[0])
+        for start in event_starts(event, how.n_times, how.step):
+            if start <= last:
+                places.append(((start, min(start + how.n_times, stop)), event.label))
+    places.sort(key=lambda place: place[0])
+    return _with_all_tags(places, events, how) if how.tags else places
+
+
+def _with_all_tags(places: list[_Place], events: list[Event], how: Windowing) -> list[_Place]:
+    """Each window once, with the tags of the events that it begins with and of those that count."""
+    own: dict[Span, set[str]] = {}
+    for span, label in places:
+        own.setdefault(span, set()).update(label or ())
+    found = window_tags(list(own), events, how.rule, how.min_overlap)
+    return [
+        (span, tuple(sorted(tags.union(label or ()))))
+        for (span, tags), label in zip(own.items(), found, strict=True)
+    ]
 
 
 def _groups(places: Iterable[_Place], how: Windowing, n_chans: int) -> Iterator[list[_Place]]:
-    """Neighbouring windows, as many as are read and encoded at a time."""
+    """Neighbouring windows of one length, as many as are read and encoded at a time."""
     most = max(how.n_times, CHUNK_VALUES // n_chans)
-    group: list[_Place] = []
-    for place in places:
-        too_many = (len(group) + 1) * how.n_times > most
-        if group and (too_many or place[0] + how.n_times - group[0][0] > most):
-            yield group
-            group = []
-        group.append(place)
-    if group:
+    for length, equal in itertools.groupby(places, key=lambda place: place[0][1] - place[0][0]):
+        group: list[_Place] = []
+        for place in equal:
+            too_many = (len(group) + 1) * length > most
+            if group and (too_many or place[0][1] - group[0][0][0] > most):
+                yield group
+                group = []
+            group.append(place)
         yield group

@@ -10,19 +10,19 @@ from math import isfinite
 from pathlib import Path
 from typing import get_args
 
-from biot.contract import Preprocessing, Scale
-from biot.corpus.cut import Align, Windowing, cut
-from biot.corpus.labels import to_events
+from biot.contract import Preprocessing, Resample, Scale, Task
+from biot.corpus.cut import Align, Windowing, cut, rule_options
+from biot.corpus.label_format import LabelFormat
+from biot.corpus.label_sources import LabelSource
+from biot.corpus.labels import Label, LabelRule, to_events
 from biot.corpus.layout import Layout, without_triggers
 from biot.corpus.report import PrepareReport, write_quarantine
-from biot.corpus.sources import Source, find_sources, subject_of, subject_pattern
-from biot.corpus.table import LabelTable
+from biot.corpus.sources import Source, TableOptions, find_sources, subject_pattern
 from biot.corpus.writer import CorpusWriter, new_folder
 from biot.errors import ConfigError, CorpusError, RecordingError
-from biot.signals.missing import is_missing, without_bad_spans
-from biot.signals.preprocess import resampled
+from biot.signals.conditioning import conditioned
 from biot.signals.readers import read_recording
-from biot.signals.recording import Annotation, Recording
+from biot.signals.recording import Recording
 
 __all__ = ["prepare"]
 
@@ -39,6 +39,17 @@ def prepare(
     scale: Scale = "q95",
     background: str | None = None,
     subject: str | None = None,
+    label_columns: Sequence[str] = ("label",),
+    task: Task = "classes",
+    label_rule: LabelRule = "overlap",
+    min_overlap: float | None = None,
+    keep_short: bool = False,
+    resample: Resample = "polyphase",
+    l_freq: float | None = None,
+    h_freq: float | None = None,
+    notch: float | None = None,
+    table_sfreq: float | None = None,
+    table_units: str | None = None,
     progress: bool = False,
 ) -> PrepareReport:
     """Cut recordings into windows and write them as a corpus.
@@ -60,22 +71,39 @@ def prepare(
         Length of a window, and from one start to the next, in seconds; without a stride, windows
         follow each other.
     align
-        ``"grid"``: windows from the start of a recording on, each with the label of the event
-        that it shares most samples with, if that is at least half of the shorter of the two.
+        ``"grid"``: windows from the start of a recording on, with labels as `label_rule` says.
         ``"events"``: windows from the start of each event on while they fit inside it, but at
         least one.
     labels
-        ``"none"``; ``"annotations"`` of the recordings; or the path of a ``.tsv`` or ``.csv``
-        table, see :meth:`biot.corpus.table.LabelTable.read`. Windows without a label are left
-        out, and counted.
+        ``"none"``; ``"annotations"`` of the recordings, and the ``events.tsv`` of BIDS;
+        ``"folder"``: the name of the folder that a file lies in; or the path of a ``.tsv`` or
+        ``.csv`` table, see :meth:`biot.corpus.table.LabelTable.read`. Windows without a label
+        are left out, and counted.
     scale
         How a model is to see the windows, see :class:`biot.contract.Preprocessing`.
     background
-        Label for the windows that have none; they are kept then.
+        Label for the windows that have none; they are kept then. Empty, for the task
+        ``"multilabel"``: they are kept without a tag.
     subject
         Regular expression whose first group is the subject's name in a recording's path relative
         to the folder given. Without it, subjects come from the column ``subject`` of the table,
         else from the BIDS entity ``sub-…`` of the path, else each file is one.
+    label_columns, task
+        The columns of labels in the table, and what they hold, see
+        :class:`biot.contract.Preprocessing`. Tags are separated by ``;`` in one column, or are
+        the names of several columns of 0 and 1.
+    label_rule, min_overlap
+        Which event labels a window, see :func:`biot.corpus.labels.grid_labels`; for tags,
+        :func:`biot.corpus.labels.window_tags`. `min_overlap`, for ``"overlap"``, is 0.5 by default.
+    keep_short
+        Keep what is left at the end of a segment, and a segment shorter than a window, as one
+        window of its own length.
+    resample, l_freq, h_freq, notch
+        How recordings come to `sfreq`, and how they are filtered before, in Hz; see
+        :func:`biot.signals.filtered`.
+    table_sfreq, table_units
+        Rate in Hz, and unit of all channels, of recordings in tables and NumPy archives that do
+        not say them.
     progress
         Show a progress bar over recordings.
 
@@ -87,21 +115,24 @@ def prepare(
         If a path or the table is at fault, recordings have different channels or units, no window
         remains, or `out` is taken.
     """
-    contract = Preprocessing(sfreq=sfreq, window=window, ch_names=(), units=(), scale=scale)
-    how = _windowing(contract, stride, align, labels, background)
+    contract = Preprocessing(
+        sfreq=sfreq, window=window, ch_names=(), units=(), scale=scale, resample=resample,
+        l_freq=l_freq, h_freq=h_freq, notch=notch, task=task, label_columns=tuple(label_columns),
+    )  # fmt: skip
+    how = replace(
+        _windowing(contract, stride, align, labels, background),
+        **rule_options(label_rule, min_overlap, tags=task == "multilabel", align=align),
+        keep_short=keep_short,
+    )
     pattern = None if subject is None else subject_pattern(subject)
     sources = find_sources(paths)
+    tables = TableOptions(table_sfreq, table_units)
+    tables.require_a_table(sources)
+    label_format = LabelFormat(contract.task, contract.label_columns)
     names = [source.recording for source in sources]
-    table = None if str(labels) in ("none", "annotations") else LabelTable.read(Path(labels), names)
-    if table is not None and table.has_subjects and pattern is not None:
-        raise ConfigError(f"Subjects are given twice: by a pattern and in {table.path}.")
-    if table is not None and background is not None and not table.has_events:
-        raise ConfigError(
-            f"background names the windows outside all events, but {table.path} labels whole "
-            "recordings. Give its rows an onset and a duration, or leave background out."
-        )
+    source_of_labels = LabelSource.open(labels, label_format, names, pattern, background)
     with new_folder(Path(out)) as folder:
-        run = _Preparation(folder, contract, how, table, pattern)
+        run = _Preparation(folder, contract, how, source_of_labels, pattern, tables)
         for source in _with_progress(sources, progress):
             run.add(source)
         return run.finish(Path(out))
@@ -122,7 +153,9 @@ def _windowing(
     labelled = str(labels) != "none"
     if align == "events" and not labelled:
         raise ConfigError("align is 'events', but labels is 'none': nothing says where events are.")
-    if background is not None and (not background or not labelled or align == "events"):
+    tags = contract.task == "multilabel"
+    named = bool(background) or tags
+    if background is not None and (not named or not labelled or align == "events"):
         raise ConfigError(
             "background names the windows outside all events: it needs a name, labels, and "
             f"windows on a grid; got {background!r}, labels {str(labels)!r}, align {align!r}."
@@ -132,8 +165,19 @@ def _windowing(
         step=step,
         align=align,
         labelled=labelled,
-        background=background,
+        background=_background(contract, background),
+        tags=tags,
     )
+
+
+def _background(contract: Preprocessing, text: str | None) -> Label | None:
+    """The background's label as the task has it: a number for each target of a regression."""
+    if text is None:
+        return None
+    how = LabelFormat(contract.task, contract.label_columns)
+    if contract.task == "multilabel":
+        return how.of_text(text, "background")
+    return how.of_cells([text] * len(how.columns), "background")
 
 
 class _Preparation:
@@ -144,36 +188,40 @@ class _Preparation:
         folder: Path,
         contract: Preprocessing,
         how: Windowing,
-        table: LabelTable | None,
+        labels: LabelSource,
         pattern: re.Pattern[str] | None,
+        tables: TableOptions,
     ) -> None:
         self._folder = folder
         self._contract = contract
         self._how = how
-        self._table = table
+        self._labels = labels
+        self._tables = tables
         self._pattern = pattern
         self._layout: Layout | None = None
         self._writer = CorpusWriter(folder)
         self._left_out: Counter[str] = Counter()
-        self._found_labels: set[str] = set()
+        self._found_labels: set[Label] = set()
         self._quarantined: list[tuple[str, str]] = []
 
     def add(self, source: Source) -> None:
         """Prepare one recording, or quarantine it."""
         name = source.recording
-        if self._table is not None and name not in self._table.rows and not self._how.background:
-            self._left_out[f"recordings without a row in {self._table.path.name}"] += 1
+        lacks = self._labels.lacks(name)
+        if lacks is not None and self._how.background is None:
+            self._left_out[lacks] += 1
             return
-        subject = self._subject(name)
+        subject = self._labels.subject(name, self._pattern)
         left_out: Counter[str] = Counter()
         try:
-            recording, triggers = without_triggers(read_recording(source.path))
+            recording, triggers = without_triggers(
+                read_recording(source.path, **self._tables.of(source.path))
+            )
             left_out.update(f"trigger channels {channel!r}" for channel in triggers)
-            annotations = self._annotations(recording, name)
-            events = to_events(annotations, self._contract.sfreq)
+            stretches = self._labels.stretches(recording, name)
+            events = to_events(stretches, self._contract.sfreq)
             layout = self._layout or Layout(name, recording.ch_names, recording.units)
-            arranged = layout.arrange(without_bad_spans(recording), name)
-            at_rate = resampled(arranged, self._contract.sfreq)
+            at_rate = self._conditioned(layout.arrange(recording, name))
             self._writer.add(
                 cut(at_rate, events, self._how, left_out),
                 replace(self._contract, ch_names=layout.ch_names, units=layout.units),
@@ -188,14 +236,14 @@ class _Preparation:
             raise ConfigError(f"{name}: {error}") from error
         self._layout = layout
         self._left_out += left_out
-        self._found_labels.update(annotation.label for annotation in annotations)
+        self._found_labels.update(stretch.label for stretch in stretches)
 
     def finish(self, out: Path) -> PrepareReport:
         """Write what describes the corpus."""
         if self._layout is None or self._writer.n_windows == 0:
             raise CorpusError(self._why_nothing())
-        counts = self._writer.labels
-        label_names = tuple(sorted(counts)) if self._how.labelled else None
+        tally = self._writer.tally
+        label_names = self._labels.format.names(tally) if self._how.labelled else None
         contract = replace(
             self._contract,
             ch_names=self._layout.ch_names,
@@ -211,31 +259,18 @@ class _Preparation:
             n_recordings=self._writer.n_recordings,
             n_subjects=len(self._writer.subjects),
             n_windows=self._writer.n_windows,
-            labels={name: counts[name] for name in label_names or ()},
+            labels={name: tally.counts[name] for name in label_names or () if not tally.spreads},
+            targets=dict(zip(label_names or (), tally.spreads, strict=False)),
             dropped=dict(self._left_out),
             quarantined=quarantined,
         )
 
-    def _subject(self, name: str) -> str:
-        if self._table is None or not self._table.has_subjects:
-            return subject_of(name, self._pattern)
-        if name not in self._table.rows:
-            raise CorpusError(
-                f"{self._table.path}: no row names {name}, so nothing says whose it is. "
-                "Add a row, or leave the column subject out."
-            )
-        return self._table.subject(name)
-
-    def _annotations(self, recording: Recording, name: str) -> list[Annotation]:
-        if not self._how.labelled:
-            return []
-        if self._table is not None:
-            return self._table.annotations(name, recording.duration)
-        return [
-            annotation
-            for annotation in recording.annotations
-            if annotation.label.strip() and not is_missing(annotation)
-        ]
+    def _conditioned(self, recording: Recording) -> Recording:
+        how = self._contract
+        return conditioned(
+            recording, how.sfreq, resample=how.resample,
+            l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
+        )  # fmt: skip
 
     def _why_nothing(self) -> str:
         reasons = [f"{count} {what}" for what, count in self._left_out.items()]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from biot.contract import Preprocessing
+from biot.corpus.tally import Spread
 
 __all__ = ["QUARANTINE_FILE", "PrepareReport", "write_quarantine"]
 
@@ -25,7 +26,9 @@ class PrepareReport:
     n_subjects: int
     n_windows: int
     labels: Mapping[str, int]
-    """Windows of each class, sorted by name; empty without labels."""
+    """Windows of each class, or of each tag, sorted by name; empty without labels."""
+    targets: Mapping[str, Spread] = field(default_factory=dict)
+    """Mean and range of each target of a regression."""
     dropped: Mapping[str, int]
     """What was left out, such as ``"windows without a label"``: how many."""
     quarantined: tuple[tuple[str, str], ...]
@@ -42,7 +45,9 @@ class PrepareReport:
                 f"{self.n_windows} of {contract.window:g} s, "
                 f"{contract.n_chans} channels at {contract.sfreq:g} Hz",
             ),
+            *_block("filter", [contract.filter] if contract.filter else []),
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
+            *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
             *_block("quarantined", [f"{file}: {reason}" for file, reason in self.quarantined]),
         ]

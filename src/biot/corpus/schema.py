@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from biot.contract import Task
+from biot.corpus.labels import Label
 from biot.errors import require
 
 __all__ = [
@@ -42,7 +45,9 @@ COLUMNS: dict[str, str] = {
     "subject": "string",
     "recording": "string",
     "start": "float64",  # seconds from the recording's first sample
-    "label": "string",  # null without a label
+    "label": "string",  # class of the first label column; null without one
+    "labels": "list<string>",  # the tags; or a class for each of several label columns
+    "targets": "list<float64>",  # of a regression; null without
 }
 """Columns of a row and their types, in the order of the Arrow schema."""
 
@@ -120,6 +125,7 @@ def arrow_schema() -> Any:
         "int32": pa.int32(),
         "float64": pa.float64(),
         "list<float32>": pa.list_(pa.float32()),
+        "list<float64>": pa.list_(pa.float64()),
         "list<string>": pa.list_(pa.string()),
     }
     info = json.dumps({"info": {"features": features()}})
@@ -137,7 +143,8 @@ def record_batch(
     subject: str,
     recording: str,
     starts: list[float],
-    labels: list[str | None],
+    labels: Sequence[Label | None],
+    task: Task = "classes",
 ) -> Any:
     """Windows of one recording as a ``pyarrow.RecordBatch`` of :func:`arrow_schema`.
 
@@ -167,6 +174,19 @@ def record_batch(
         "subject": pa.array([subject] * n_windows, pa.string()),
         "recording": pa.array([recording] * n_windows, pa.string()),
         "start": pa.array(starts, pa.float64()),
-        "label": pa.array(labels, pa.string()),
+        **_label_columns(labels, task),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in COLUMNS], schema=arrow_schema())
+
+
+def _label_columns(labels: Sequence[Label | None], task: Task) -> dict[str, Any]:
+    """The columns ``label``, ``labels`` and ``targets``."""
+    pa = require("pyarrow", extra="corpus")
+    nothing = [None] * len(labels)
+    first = [label[0] if isinstance(label, tuple) and label else label for label in labels]
+    lists = [list(label) if isinstance(label, tuple) else None for label in labels]
+    return {
+        "label": pa.array(first if task == "classes" else nothing, pa.string()),
+        "labels": pa.array(nothing if task == "regression" else lists, pa.list_(pa.string())),
+        "targets": pa.array(lists if task == "regression" else nothing, pa.list_(pa.float64())),
+    }

@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from biot.errors import ConfigError, CorpusError
 from biot.signals.folders import SUFFIXES, recordings_in
+from biot.signals.readers import is_table
 
-__all__ = ["Source", "find_sources", "subject_of", "subject_pattern"]
+__all__ = ["Source", "TableOptions", "find_sources", "subject_of", "subject_pattern"]
 
 _BIDS_SUBJECT = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9]+)")
 
@@ -22,6 +24,29 @@ class Source:
     recording: str
     """Its path relative to the folder given, with forward slashes; its name if given itself."""
     path: Path
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What recordings in tables and NumPy archives may not say themselves."""
+
+    sfreq: float | None = None
+    """Their rate in Hz."""
+    units: str | None = None
+    """Unit of all their channels."""
+
+    def of(self, path: Path) -> dict[str, Any]:
+        """Options of :func:`biot.signals.read_recording` for a file; none for other formats."""
+        given = {"sfreq": self.sfreq, "units": self.units}
+        return {k: v for k, v in given.items() if v is not None} if is_table(path) else {}
+
+    def require_a_table(self, sources: Sequence[Source]) -> None:
+        """Raise ``ConfigError`` if something is said of tables, but none is given."""
+        if self != TableOptions() and not any(is_table(source.path) for source in sources):
+            raise ConfigError(
+                "table_sfreq and table_units are for tables and NumPy archives, but no such "
+                "recording is given; the other formats say both themselves."
+            )
 
 
 def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
+from biot.corpus.label_format import LabelFormat
+from biot.corpus.labels import Label, Stretch
 from biot.errors import CorpusError
-from biot.signals.recording import Annotation
 
 __all__ = ["LabelTable", "Row"]
 
 FILE_COLUMNS = ("file", "filename", "recording", "path")
+SUBJECT_COLUMN = "participant_id"
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
 
 
@@ -25,7 +27,8 @@ class Row:
     number: int
     """Line of the file, the header being line 1."""
     file: str
-    label: str
+    """Name of the recording, or of the subject where the table is one of participants."""
+    label: Label
     subject: str | None
     span: tuple[float, float] | None
     """Onset and duration in seconds; None for the whole recording."""
@@ -42,7 +45,7 @@ class LabelTable:
     """Whether rows label stretches of a recording, not the whole."""
     has_subjects: bool
 
-    def annotations(self, recording: str, duration: float) -> list[Annotation]:
+    def stretches(self, recording: str, duration: float) -> list[Stretch]:
         """Labelled stretches of a recording that lasts `duration` seconds.
 
         Raises
@@ -50,7 +53,7 @@ class LabelTable:
         CorpusError
             If a stretch begins outside the recording.
         """
-        stretches = []
+        found = []
         for row in self.rows.get(recording, ()):
             onset, length = row.span or (0.0, duration)
             if not 0 <= onset < duration:
@@ -58,26 +61,40 @@ class LabelTable:
                     f"{self.path}, line {row.number}: onset is {onset:g} s, "
                     f"but {recording} lasts {duration:g} s. Onsets count in seconds from its start."
                 )
-            stretches.append(Annotation(onset, length, row.label))
-        return stretches
+            found.append(Stretch(onset, length, row.label))
+        return found
 
     def subject(self, recording: str) -> str:
         """Subject of a recording that has a row, in a table with subjects."""
         return self.rows[recording][0].subject or ""
 
     @classmethod
-    def read(cls, path: Path, recordings: Sequence[str]) -> LabelTable:
+    def read(
+        cls,
+        path: Path,
+        recordings: Sequence[str],
+        how: LabelFormat | None = None,
+        subject_of: Callable[[str], str] = str,
+    ) -> LabelTable:
         """Read a table and match its rows to the recordings of a corpus.
+
+        A table of participants, as BIDS has it, names subjects in its column ``participant_id``
+        instead; a row labels every recording of its subject, and one with a label ``n/a`` none.
 
         Parameters
         ----------
         path
             A ``.tsv`` or ``.csv`` file in UTF-8 whose first line names the columns: one of
-            ``file``, ``filename``, ``recording``, ``path``; ``label``; and, where wanted,
-            ``subject``, and ``onset`` and ``duration`` in seconds. Further columns are ignored.
+            ``file``, ``filename``, ``recording``, ``path``; the columns of labels; and, where
+            wanted, ``subject``, and ``onset`` and ``duration`` in seconds. Further columns are
+            ignored.
         recordings
             Their paths relative to the folder given. A row names one by this path, by its file
             name or by the name without suffix.
+        how
+            What the labels are, and their columns; default: classes in the column ``label``.
+        subject_of
+            Gives the subject of a recording, for a table of participants.
 
         Raises
         ------
@@ -85,12 +102,18 @@ class LabelTable:
             If a column is missing, a cell is empty or not a number, a row names no recording
             or several, or rows contradict each other; with table, line and column.
         """
-        columns, lines = _read_lines(path)
-        rows = [_row(path, number, columns, cells) for number, cells in lines]
-        names = _Names(recordings)
-        matched: dict[str, list[Row]] = {}
-        for row in rows:
-            matched.setdefault(names.match(path, row), []).append(row)
+        how = how or LabelFormat()
+        columns, lines = _read_lines(path, how)
+        if SUBJECT_COLUMN in columns and not set(FILE_COLUMNS) & set(columns):
+            lines = [line for line in lines if not _unknown(line[1], columns, how)]
+            rows = [_row(path, number, columns, cells, how) for number, cells in lines]
+            matched = _by_subject(path, rows, {name: subject_of(name) for name in recordings})
+        else:
+            rows = [_row(path, number, columns, cells, how) for number, cells in lines]
+            names = _Names(recordings)
+            matched = {}
+            for row in rows:
+                matched.setdefault(names.match(path, row), []).append(row)
         table = cls(
             path=path,
             rows={name: tuple(of_name) for name, of_name in matched.items()},
@@ -116,12 +139,13 @@ class LabelTable:
                     )
 
 
-def _read_lines(path: Path) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
+def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
     """Position of each column, and the cells of each line that is not blank."""
     delimiter = _DELIMITERS.get(path.suffix.lower())
     if delimiter is None:
         raise CorpusError(
-            f"labels must be none, annotations, or a table that ends in .tsv or .csv; got {path}."
+            "labels must be none, annotations, folder, or a table that ends in .tsv or .csv; "
+            f"got {path}."
         )
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -135,7 +159,7 @@ def _read_lines(path: Path) -> tuple[dict[str, int], list[tuple[int, list[str]]]
         raise CorpusError(f"{path}: the table holds no row below its header.")
     (_, header), *body = lines
     columns = {name.lower(): place for place, name in enumerate(header)}
-    _require_columns(path, header, columns)
+    _require_columns(path, header, columns, how)
     for number, cells in body:
         if len(cells) != len(header):
             raise CorpusError(
@@ -144,18 +168,22 @@ def _read_lines(path: Path) -> tuple[dict[str, int], list[tuple[int, list[str]]]
     return columns, body
 
 
-def _require_columns(path: Path, header: list[str], columns: dict[str, int]) -> None:
+def _require_columns(
+    path: Path, header: list[str], columns: dict[str, int], how: LabelFormat
+) -> None:
     found = f"it has {', '.join(header)}"
     if len(columns) < len(header):
         raise CorpusError(f"{path}: two columns have the same name; {found}.")
     naming = [name for name in FILE_COLUMNS if name in columns]
-    if len(naming) != 1:
+    if len(naming) != 1 and (naming or SUBJECT_COLUMN not in columns):
         problem = "no column names" if not naming else f"{' and '.join(naming)} both name"
         raise CorpusError(
-            f"{path}: {problem} the recording; {found}. Have one of {', '.join(FILE_COLUMNS)}."
+            f"{path}: {problem} the recording; {found}. Have one of {', '.join(FILE_COLUMNS)}, "
+            f"or {SUBJECT_COLUMN}."
         )
-    if "label" not in columns:
-        raise CorpusError(f"{path}: the column label is missing; {found}.")
+    for name in how.columns:
+        if name.lower() not in columns:
+            raise CorpusError(f"{path}: the column {name} is missing; {found}.")
     if ("onset" in columns) != ("duration" in columns):
         missing = "duration" if "onset" in columns else "onset"
         raise CorpusError(
@@ -164,10 +192,12 @@ def _require_columns(path: Path, header: list[str], columns: dict[str, int]) -> 
         )
 
 
-def _row(path: Path, number: int, columns: dict[str, int], cells: list[str]) -> Row:
-    def cell(name: str) -> str:
-        text = cells[columns[name]]
-        if not text:
+def _row(
+    path: Path, number: int, columns: dict[str, int], cells: list[str], how: LabelFormat
+) -> Row:
+    def cell(name: str, *, may_be_empty: bool = False) -> str:
+        text = cells[columns[name.lower()]]
+        if not text and not may_be_empty:
             raise CorpusError(f"{path}, line {number}: the column {name} is empty.")
         return text
 
@@ -184,13 +214,39 @@ def _row(path: Path, number: int, columns: dict[str, int], cells: list[str]) -> 
             )
         return value
 
+    texts = [cell(name, may_be_empty=how.may_be_empty) for name in how.columns]
     return Row(
         number=number,
-        file=cell(next(name for name in FILE_COLUMNS if name in columns)),
-        label=cell("label"),
+        file=cell(next(name for name in (*FILE_COLUMNS, SUBJECT_COLUMN) if name in columns)),
+        label=how.of_cells(texts, f"{path}, line {number}"),
         subject=cell("subject") if "subject" in columns else None,
         span=(seconds("onset"), seconds("duration")) if "onset" in columns else None,
     )
+
+
+def _unknown(cells: list[str], columns: dict[str, int], how: LabelFormat) -> bool:
+    """Whether a participant's label is not known: BIDS writes ``n/a``."""
+    return any(cells[columns[name.lower()]].lower() == "n/a" for name in how.columns)
+
+
+def _by_subject(path: Path, rows: Sequence[Row], subjects: dict[str, str]) -> dict[str, list[Row]]:
+    """The rows of each recording's subject; a participant without a recording is no fault."""
+    of_subject: dict[str, list[Row]] = {}
+    for row in rows:
+        of_subject.setdefault(row.file.removeprefix("sub-"), []).append(row)
+    matched = {
+        recording: of_subject[key]
+        for recording, subject in subjects.items()
+        if (key := subject.removeprefix("sub-")) in of_subject
+    }
+    if not matched:
+        recording, subject = next(iter(subjects.items()))
+        raise CorpusError(
+            f"{path}: no {SUBJECT_COLUMN} with a label is the subject of a recording; the first "
+            f"recording is {recording}, of the subject {subject}. Say with subject= where its "
+            "name is."
+        )
+    return matched
 
 
 class _Names:

@@ -8,8 +8,7 @@ import json
 import re
 import shutil
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.contract import Preprocessing
+from biot.corpus.labels import Label
 from biot.corpus.schema import arrow_schema, encode, features, record_batch
+from biot.corpus.tally import Tally
 from biot.errors import CorpusError, require
 from biot.signals.preprocess import q95_scale
 
@@ -81,7 +82,7 @@ class Windows:
     """(n_windows, n_chans, n_times) in physical units, NaN where missing."""
     starts: list[float]
     """Seconds from the recording's first sample to each window's."""
-    labels: list[str | None]
+    labels: Sequence[Label | None]
 
 
 class CorpusWriter:
@@ -94,8 +95,8 @@ class CorpusWriter:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.labels: Counter[str] = Counter()
-        """Windows of each label so far."""
+        self.tally = Tally()
+        """What the windows are labelled so far."""
         self.subjects: set[str] = set()
         """Those that have a window so far."""
         self.n_windows = 0
@@ -120,7 +121,7 @@ class CorpusWriter:
         pa = require("pyarrow", extra="corpus")
         shard = f"{SHARDS}/{_shard_name(recording)}"
         path = self._folder / shard
-        labels: list[str | None] = []
+        labels: list[Label | None] = []
         try:
             with (
                 pa.OSFile(str(path), "wb") as sink,
@@ -140,7 +141,7 @@ class CorpusWriter:
             self._digest.update(hashlib.file_digest(file, "sha256").digest())
         self._shards.append({"filename": shard, "n_windows": len(labels)})
         self.n_windows += len(labels)
-        self.labels.update(label for label in labels if label is not None)
+        self.tally.update(labels, contract.task)
         self.subjects.add(subject)
 
     def finish(self, contract: Preprocessing) -> None:
@@ -172,6 +173,7 @@ def _encoded(part: Windows, contract: Preprocessing, subject: str, recording: st
         recording=recording,
         starts=part.starts,
         labels=part.labels,
+        task=contract.task,
     )
 
 

@@ -19,9 +19,8 @@ from biot.corpus.batch import scaled_window
 from biot.errors import ConfigError, ContractError
 from biot.inference.predictions import Predictions
 from biot.model import BIOT
-from biot.signals.missing import without_bad_spans
+from biot.signals.conditioning import conditioned
 from biot.signals.montage import MontagePlan, plan
-from biot.signals.preprocess import resampled
 from biot.signals.recording import Recording
 from biot.signals.units import conversion
 
@@ -162,7 +161,14 @@ class _Windows:
 
     def __init__(self, recording: Recording, montage: MontagePlan, contract: Preprocessing) -> None:
         self._factors_C1 = _unit_factors(recording, montage, contract)[:, None]
-        self._recording = resampled(without_bad_spans(recording), contract.sfreq)
+        self._recording = conditioned(
+            recording,
+            contract.sfreq,
+            resample=contract.resample,
+            l_freq=contract.l_freq,
+            h_freq=contract.h_freq,
+            notch=contract.notch,
+        )
         self._montage = montage
         self._contract = contract
 
@@ -238,6 +244,10 @@ def _require_fit(model: BIOT, contract: Preprocessing) -> None:
         raise ContractError(
             "The model's preprocessing.json names no classes, so it cannot predict any. "
             "Fine-tune it on a labelled corpus first."
+        )
+    if contract.task != "classes":
+        raise ContractError(
+            f"The model's task is {contract.task!r}; the Predictor predicts classes only."
         )
     for what, has, needs in (
         ("outputs", model.n_outputs, len(contract.label_names)),

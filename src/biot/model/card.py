@@ -92,6 +92,8 @@ def _facts(
             if preprocessing.scale == "q95"
             else "none: physical units"
         )
+        if preprocessing.filter:
+            facts["Filter"] = preprocessing.filter
         if preprocessing.label_names:
             facts["Classes"] = ", ".join(preprocessing.label_names)
     return facts

@@ -15,7 +15,7 @@ from biot.signals.recording import Recording
 from biot.signals.tables import read_npz, read_table
 from biot.signals.wfdb_files import read_wfdb
 
-__all__ = ["SUFFIXES", "read_recording"]
+__all__ = ["SUFFIXES", "is_table", "read_recording"]
 
 _READERS = {
     **dict.fromkeys((".edf", ".bdf"), read_edf),
@@ -23,6 +23,11 @@ _READERS = {
     **dict.fromkeys((".hea", ".dat", ".mat"), read_wfdb),
 }
 _TABLES = {**dict.fromkeys((".csv", ".tsv", ".parquet"), read_table), ".npz": read_npz}
+
+
+def is_table(path: Path) -> bool:
+    """Whether a recording of this name may need its rate and units said; by its suffix."""
+    return path.suffix.lower() in _TABLES
 
 
 def read_recording(

@@ -25,7 +25,7 @@ from biot.training.fit import launch
 from biot.training.metrics import ClassScores, Floats, Ints, TargetScores
 from biot.training.steps import predict_logits
 from biot.training.tasks import Task, Truth, plain_task
-from biot.training.windows import Part, batches_of
+from biot.training.windows import Part, batches_of, is_labelled, truth_of
 
 __all__ = ["Evaluation", "assess", "evaluate", "evaluate_rows", "labelled_rows", "tabulated"]
 
@@ -187,27 +187,45 @@ def assess(
     )
 
 
-def labelled_rows(corpus: Corpus, label_names: tuple[str, ...]) -> tuple[Ints, Ints]:
-    """Rows of a corpus that have a label, and the label's position in `label_names`, (W,) each.
+def labelled_rows(corpus: Corpus, contract: Preprocessing) -> tuple[Ints, Truth]:
+    """Rows of a corpus that have a label, and the truth as a model of the contract counts it.
+
+    Returns
+    -------
+    tuple
+        (W,) positions; (W,) classes, or (W, K) tags or numbers. A tag that the corpus does not
+        name holds in none of its windows.
 
     Raises
     ------
     CorpusError
-        If no window has a label, or one has a label that is not among `label_names`.
+        If no window has a label, or one has a label that the contract does not name.
     """
-    rows = np.flatnonzero(corpus.label_ids >= 0)
+    truth, own_names = truth_of(corpus), corpus.label_names
+    rows = np.flatnonzero(is_labelled(truth)) if own_names else np.array([], dtype=np.int64)
     if not len(rows):
         raise CorpusError(f"{corpus.path}: no window has a label. Prepare it again with --labels.")
-    own_names = corpus.preprocessing.label_names or ()
-    found = [own_names[index] for index in np.unique(corpus.label_ids[rows])]
-    unknown = [name for name in found if name not in label_names]
+    truth, names = truth[rows], contract.label_names or ()
+    if corpus.task == "classes":
+        found = [own_names[index] for index in np.unique(truth)]
+    elif corpus.task == "multilabel":
+        found = [name for name, held in zip(own_names, truth.T, strict=True) if held.any()]
+    else:
+        found = [*own_names, *(name for name in names if name not in own_names)]
+    unknown = [name for name in found if name not in names or name not in own_names]
     if unknown:
         raise CorpusError(
             f"{corpus.path}: windows are labelled {', '.join(unknown)}; the model knows "
-            f"{', '.join(label_names)} only. Evaluate on a corpus of these classes."
+            f"{', '.join(names)} only. Evaluate on a corpus of these."
         )
-    position = np.array([label_names.index(n) if n in found else -1 for n in own_names])
-    return rows, position[corpus.label_ids[rows]].astype(np.int64)
+    if corpus.task == "classes":
+        place = np.array([names.index(name) if name in found else -1 for name in own_names])
+        return rows, place[truth].astype(np.int64)
+    columns = [
+        truth[:, own_names.index(name)] if name in own_names else np.zeros(len(rows))
+        for name in names
+    ]
+    return rows, np.stack(columns, axis=1)
 
 
 def evaluate_rows(
@@ -288,7 +306,7 @@ def evaluate(
             f"{folder}: the model has {network.n_outputs} outputs, its preprocessing.json names "
             f"{len(label_names)} classes. Fine-tune it first."
         )
-    rows, labels = labelled_rows(data, label_names)
+    rows, labels = labelled_rows(data, contract)
     require_disjoint(
         SeenData.load(folder), SeenData.of(data, rows),
         where=f"the training of {folder} and {data.path}", allow_leakage=allow_leakage,

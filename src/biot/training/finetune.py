@@ -28,7 +28,14 @@ from biot.training.modes import Trained, require_source, train_model, training_t
 from biot.training.run_folder import RunRecord, write_run
 from biot.training.steps import predict_logits
 from biot.training.tasks import plain_task
-from biot.training.windows import Part, Windows, batches_of, usable
+from biot.training.windows import (
+    Part,
+    Windows,
+    batches_of,
+    is_labelled,
+    truth_of,
+    usable,
+)
 
 __all__ = ["Learned", "chosen_thresholds", "finetune", "learn", "part_of", "require_labels"]
 
@@ -166,13 +173,14 @@ def part_of(corpus: Corpus, rows: Ints, role: str) -> Part:
     CorpusError
         If there are none.
     """
-    labelled = rows[corpus.label_ids[rows] >= 0]
+    truth = truth_of(corpus)
+    labelled = rows[is_labelled(truth[rows])]
     if not len(labelled):
         raise CorpusError(
             f"{corpus.path}: no labelled window is left for {role}. Choose another seed, "
             "other shares, or --split recording|time."
         )
-    return Part(corpus=corpus, rows=labelled, labels=corpus.label_ids[labelled])
+    return Part(corpus=corpus, rows=labelled, labels=truth[labelled])
 
 
 def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -> _Parts:
@@ -182,7 +190,7 @@ def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -
     if test_corpus is None:
         test = part_of(corpus, division.test, "the test")
     else:
-        rows, labels = labelled_rows(test_corpus, corpus.preprocessing.label_names or ())
+        rows, labels = labelled_rows(test_corpus, corpus.preprocessing)
         test = Part(corpus=test_corpus, rows=rows, labels=labels)
     return _Parts(
         train=part_of(corpus, division.train, "training"),

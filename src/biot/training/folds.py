@@ -65,7 +65,8 @@ def folds_by_subject(
             f"{corpus.path} has {len(names)} subjects with labels; {folds} folds need "
             f"{max(3, n_folds)} or more. Use fewer folds, or a corpus with more subjects."
         )
-    classes = corpus.label_ids[rows]
+    # Tags and numbers are dealt out as they come.
+    classes = corpus.label_ids[rows] if corpus.task == "classes" else np.zeros(len(rows), int)
     made = []
     if folds == "loso":
         pairs = [(subjects != name, subjects == name) for name in names]

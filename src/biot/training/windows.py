@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,7 +21,16 @@ from biot.training.metrics import Ints
 from biot.training.steps import MixedBatch, WindowBatch
 from biot.training.tasks import Truth
 
-__all__ = ["Part", "TensorWindows", "Windows", "batches_of", "filled_up", "usable"]
+__all__ = [
+    "Part",
+    "TensorWindows",
+    "Windows",
+    "batches_of",
+    "filled_up",
+    "is_labelled",
+    "truth_of",
+    "usable",
+]
 
 
 class Windows(Protocol):
@@ -87,6 +97,18 @@ class TensorWindows:
     def chosen(self, keep: Ints) -> TensorWindows:
         """The windows at these positions only."""
         return TensorWindows(signal=self.signal[torch.from_numpy(keep)], truth=self.truth[keep])
+
+
+def truth_of(corpus: Corpus) -> Truth:
+    """(n_windows,) classes, −1 without a label; or (n_windows, K) tags or numbers, NaN without."""
+    if corpus.task == "classes":
+        return corpus.label_ids
+    return corpus.targets.astype(np.float64)
+
+
+def is_labelled(truth: Truth) -> npt.NDArray[np.bool_]:
+    """(W,) whether a window has a label: a class, or all its tags or numbers."""
+    return truth >= 0 if truth.ndim == 1 else np.isfinite(truth).all(axis=1)
 
 
 def filled_up(batch: Batch, n_times: int) -> Batch:
