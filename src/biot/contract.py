@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from biot.errors import ConfigError, ContractError
 
-__all__ = ["FILE_NAME", "Preprocessing", "Resample", "Scale", "Task"]
+__all__ = ["FILE_NAME", "Preprocessing", "Resample", "Scale", "Task", "decide"]
 
 FILE_NAME = "preprocessing.json"
 VERSION = 1
@@ -127,12 +127,7 @@ class Preprocessing:
         numpy.ndarray
             (W,) class of each window; of tags (W, K), 1 where one holds.
         """
-        if self.task == "multilabel":
-            return (probabilities >= (self.thresholds or 0.5)).astype(np.int64)
-        if self.thresholds is not None:
-            return (probabilities[:, 1] >= self.thresholds[0]).astype(np.int64)
-        most: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
-        return most
+        return decide(probabilities, self.task, self.thresholds)
 
     def require_same(self, data: Preprocessing, *, where: str) -> None:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
@@ -205,6 +200,18 @@ class Preprocessing:
         if not isinstance(values, dict):
             raise ContractError(f"{path}: expected an object, found {type(values).__name__}.")
         return cls.from_dict(cast("dict[str, Any]", values), where=str(path))
+
+
+def decide(
+    probabilities: npt.NDArray[np.float64], task: Task, thresholds: tuple[float, ...] | None
+) -> npt.NDArray[np.int64]:
+    """What is said to hold, as :meth:`Preprocessing.decide`."""
+    if task == "multilabel":
+        return (probabilities >= (0.5 if thresholds is None else thresholds)).astype(np.int64)
+    if thresholds is not None:
+        return (probabilities[:, 1] >= thresholds[0]).astype(np.int64)
+    most: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
+    return most
 
 
 def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int) -> None:

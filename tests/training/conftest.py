@@ -45,6 +45,7 @@ def make_corpus() -> Callable[..., Corpus]:
         n_subjects: int = 6,
         per_subject: int = 40,
         missing: int = 0,
+        subject_prefix: str = "s",
         unlabelled: bool = False,
         seed: int = 0,
         **arguments: Any,
@@ -62,7 +63,7 @@ def make_corpus() -> Callable[..., Corpus]:
         wave = np.sin(2 * np.pi * rhythm[y][:, None] * time + phase) * (rhythm[y][:, None] > 0)
         X += 1.5 * wave[:, None]
         X[:missing, :, ::10] = np.nan  # no whole token is left
-        subject = [f"s{index // per_subject}" for index in range(n_windows)]
+        subject = [f"{subject_prefix}{index // per_subject}" for index in range(n_windows)]
         given = {"sfreq": SFREQ, "ch_names": ("Fz", "Cz"), "units": "µV", **arguments}
         labels = None if unlabelled else np.array(label_names)[y]
         if not unlabelled:

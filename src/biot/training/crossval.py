@@ -137,8 +137,8 @@ def cross_validate(
         record = {
             "command": command, "folds": folds, "n_seeds": n_seeds, "workers": workers,
             "config": asdict(config), "corpus": describe_corpus(data, Path(out)),
-            "leakage": leakage, "from_model": None if source is None else relative(source, Path(out)),
-            "versions": versions(),
+            "from_model": None if source is None else relative(source, Path(out)),
+            "leakage": leakage, "versions": versions(),
         }  # fmt: skip
         return _write(folder, result, config, record)
 

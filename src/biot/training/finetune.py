@@ -126,7 +126,8 @@ def finetune(
                 "training windows without usable data": len(parts.train.rows) - len(learned.kept),
                 "windows that overlap an earlier part": parts.n_overlapping,
             },
-            leakage=leakage, metric=learned.metric, trained=learned.trained, contract=learned.contract,
+            leakage=leakage, metric=learned.metric, trained=learned.trained,
+            contract=learned.contract,
             evaluations={
                 name: learned.evaluate(fabric, part, config)
                 for name, part in (("valid", parts.valid), ("test", parts.test))
