@@ -26,7 +26,7 @@ FAST = TINY | {"epochs": 12, "patience": 12, "batch_size": 16, "learning_rate": 
 
 
 class FlatClassifier(BIOTClassifier):
-    """The same for rows, each taken as a window of one channel, which scikit-learn's checks give."""
+    """The same for rows, each taken as a window of one channel: what the checks give."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -83,12 +83,11 @@ def data(n: int = 60, seed: int = 0):
 
 
 def checks(estimator):
-    expected = {name: why for name, why in CANNOT_APPLY.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return list(
             estimator_checks_generator(
-                estimator, legacy=True, expected_failed_checks=expected, mark="skip"
+                estimator, legacy=True, expected_failed_checks=CANNOT_APPLY, mark="skip"
             )
         )
 

@@ -94,7 +94,14 @@ def test_labels_meet_the_outputs_by_name(wave_run, make_corpus, tmp_path):
 
 def test_the_batch_size_changes_nothing(wave_run, wave_corpus):
     first, second = (
-        evaluate(wave_run / "model", wave_corpus.path, batch_size=size, n_bootstrap=0, device="cpu")
+        evaluate(
+            wave_run / "model",
+            wave_corpus.path,
+            allow_leakage=True,
+            batch_size=size,
+            n_bootstrap=0,
+            device="cpu",
+        )
         for size in (7, 64)
     )
     assert first.confusion == second.confusion
@@ -134,4 +141,6 @@ def test_a_model_that_names_no_classes_is_refused(wave_run, wave_corpus, tmp_pat
 
 def test_numbers_out_of_range_are_refused(wave_run, wave_corpus):
     with pytest.raises(ConfigError, match=r"batch_size must be at least 1 .* got 0 and 10"):
-        evaluate(wave_run / "model", wave_corpus.path, batch_size=0, n_bootstrap=10)
+        evaluate(
+            wave_run / "model", wave_corpus.path, allow_leakage=True, batch_size=0, n_bootstrap=10
+        )

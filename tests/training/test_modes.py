@@ -28,9 +28,9 @@ SMALL = {"embed_dim": None, "num_heads": None, "num_layers": None}
 
 @pytest.fixture(scope="module")
 def runs(wave_run, make_corpus, tiny_config, tmp_path_factory):
-    """The folder of a run in each mode, on other subjects than those of the model it starts from."""
+    """The folder of a run in each mode, on subjects that the model it starts from has not seen."""
     folder, made = tmp_path_factory.mktemp("modes"), {}
-    corpus = make_corpus(folder / "corpus", seed=9, subject_prefix="new")
+    corpus = make_corpus(folder / "others", seed=9)
 
     def run(mode, **changes):
         if mode not in made:

@@ -44,8 +44,8 @@ def test_two_classes_have_one_threshold_tags_one_each_and_more_classes_none():
     both = np.stack((1 - p, p), axis=1)
     assert Classes(names=("a", "b")).thresholds(truth, both) == (pytest.approx(0.25),)
     assert Classes(names=("a", "b", "c")).thresholds(truth, np.ones((4, 3))) is None
-    tags = MultiLabel(names=("x", "y")).thresholds(np.stack((truth, 1 - truth), axis=1), both)
-    assert tags == (pytest.approx(0.25), pytest.approx(0.75))
+    tags = MultiLabel(names=("x", "y")).thresholds(np.stack((1 - truth, truth), axis=1), both)
+    assert tags == (pytest.approx(0.75), pytest.approx(0.25))
 
 
 def test_a_contract_decides_by_its_thresholds_and_keeps_them(tmp_path):

@@ -108,7 +108,8 @@ def truth_of(corpus: Corpus) -> Truth:
 
 def is_labelled(truth: Truth) -> npt.NDArray[np.bool_]:
     """(W,) whether a window has a label: a class, or all its tags or numbers."""
-    return truth >= 0 if truth.ndim == 1 else np.isfinite(truth).all(axis=1)
+    known = truth >= 0 if truth.ndim == 1 else np.isfinite(truth).all(axis=1)
+    return np.asarray(known)
 
 
 def filled_up(batch: Batch, n_times: int) -> Batch:
