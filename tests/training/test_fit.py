@@ -116,3 +116,40 @@ def test_bfloat16_learns_too():
 def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(ConfigError, match=r"device is 'cuda', but PyTorch finds no GPU"):
         launch("cuda", "32")
+
+
+def test_a_running_mean_of_the_weights_is_validated_and_kept():
+    steps: list[torch.Tensor] = []
+
+    class Spied(Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                steps.append(self.layer.weight.detach().clone())  # after the step before
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    model, batch = Spied(), make_batch(0)
+    config = FinetuneConfig(epochs=6, patience=6, learning_rate=0.1, ema=0.5, metric="loss")
+    passes = Passes(train=lambda _: [batch] * 4, valid=lambda: [make_batch(1)], n_steps=4)
+    task = Classes(names=("low", "high"))
+    history, best = fit(launch("cpu", "32"), model, passes, task=task, part_size=40, config=config)
+    weights = steps[1:]  # after each step; the last one's are not seen
+    mean, means = weights[0], []
+    for n, now in enumerate(weights[1:], 1):
+        means.append(mean)
+        share = min(0.5, (1 + n) / (10 + n))
+        mean = share * mean + (1 - share) * now
+    means.append(mean)
+    if best * 4 <= len(means):
+        torch.testing.assert_close(model.layer.weight.detach(), means[best * 4 - 1])
+    losses = [record.valid_score for record in history]
+    assert best == losses.index(min(losses)) + 1
+    assert [record.valid_loss for record in history] == losses
+
+
+def test_the_metric_that_is_asked_for_decides():
+    _, history, best = run(lambda _: [make_batch(1)], metric="auroc")
+    scores = [record.valid_score for record in history]
+    assert scores[best - 1] == max(scores)
+    with pytest.raises(ConfigError, match=r"metric must be one of balanced_accuracy, .*'speed'"):
+        run(lambda _: [make_batch(1)], metric="speed")

@@ -18,7 +18,7 @@ from biot.inference import Predictor
 from biot.model import BIOT
 from biot.training import FinetuneConfig, evaluate, finetune
 from biot.training.fit import launch
-from biot.training.modes import training_task
+from biot.training.modes import _order, training_task
 from biot.training.probes import features, fit_probe
 from biot.training.tasks import Classes, MultiLabel, Regression
 from biot.training.windows import TensorWindows
@@ -217,3 +217,25 @@ def test_options_without_meaning_for_a_task_are_refused():
         training_task(contract, FinetuneConfig(class_weights="sampled"), truth)
     with pytest.raises(ConfigError, match=r"label_smoothing is for classes and tags"):
         training_task(contract, FinetuneConfig(label_smoothing=0.1), truth)
+
+
+def test_sampled_classes_come_equally_often_and_all_windows_before_any_twice():
+    truth = np.array([0] * 30 + [1] * 6)
+    config = FinetuneConfig(class_weights="sampled")
+    order = _order(truth, config, 1)
+    assert np.bincount(truth[order]).tolist() == [18, 18]
+    assert np.bincount(order, minlength=36)[30:].tolist() == [3] * 6
+    assert np.bincount(order, minlength=36)[:30].max() == 1
+    np.testing.assert_array_equal(order, _order(truth, config, 1))
+    assert not np.array_equal(order, _order(truth, config, 2))
+    assert sorted(_order(truth, FinetuneConfig(), 1)) == list(range(36))
+
+
+def test_all_changes_of_training_windows_together_still_learn(wave_corpus, tiny_config, tmp_path):
+    config = tiny_config(
+        mixup=0.2, time_shift=0.2, channel_drop=0.2, band_stop=2.0, amplitude=0.3, ema=0.9,
+        label_smoothing=0.05, layer_decay=0.8, class_weights="sampled", metric="auroc", epochs=10,
+    )  # fmt: skip
+    metrics = finetune(wave_corpus.path, tmp_path / "run", config=config)
+    assert metrics["metric"] == "auroc"
+    assert metrics["test"]["auroc"] > 0.9
