@@ -20,7 +20,10 @@ OPTIONAL = ("labels", "targets")
 
 
 @overload
-def load_corpus(path: str | Path) -> Corpus: ...
+def load_corpus(path: str | Path) -> Corpus:
+    """Open one folder."""
+
+
 @overload
 def load_corpus(
     path: str | Path,
@@ -29,7 +32,10 @@ def load_corpus(
     *more: str | Path,
     resample: bool = ...,
     sfreq: float | None = ...,
-) -> Corpora: ...
+) -> Corpora:
+    """Open several folders as one."""
+
+
 def load_corpus(
     path: str | Path, *more: str | Path, resample: bool = False, sfreq: float | None = None
 ) -> Corpus | Corpora:
