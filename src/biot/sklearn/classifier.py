@@ -148,7 +148,6 @@ class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]
             )
         config = self._config()
         require_source(config, self.from_model)
-        self.n_times_in_ = X.shape[2]
         contract = self.contract_of(X, tuple(str(name) for name in self.classes_))
         valid = _validation_windows(truth, groups, self.valid_share, config.seed)
         signal, everything = self.signal_of(X), np.arange(len(truth))

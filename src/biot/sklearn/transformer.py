@@ -81,10 +81,14 @@ class BIOTTransformer(TransformerMixin, WindowEstimator):  # type: ignore[misc]
         self.device = device
         self.random_state = random_state
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
     def fit(self, X: Any, y: Any = None) -> BIOTTransformer:
         """Open or make the encoder for windows like X, (n, C, T); nothing is learned from them."""
         X = self.checked(X, fitting=True)
-        self.n_times_in_ = X.shape[2]
         named = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "batch_size")
         config = FinetuneConfig(**{name: getattr(self, name) for name in named})
         contract = self.contract_of(X, ("features",))  # a head is made, and not used

@@ -68,7 +68,14 @@ class WindowEstimator(BaseEstimator):  # type: ignore[misc]
                 f"X must be (windows, channels, samples), got shape {windows.shape}. "
                 "Reshape your data: one window is X[None], one channel X[:, None]."
             )
-        if not fitting and windows.shape[2] != self.n_times_in_:
+        if fitting:
+            self.n_features_in_, self.n_times_in_ = windows.shape[1:]
+        elif windows.shape[1] != self.n_features_in_:
+            raise ConfigError(
+                f"X has {windows.shape[1]} channels, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} channels as input."
+            )
+        elif windows.shape[2] != self.n_times_in_:
             raise ConfigError(
                 f"X has windows of {windows.shape[2]} samples, {type(self).__name__} was fitted "
                 f"to {self.n_times_in_}."
