@@ -59,7 +59,7 @@ class FlatTransformer(BIOTTransformer):
 
 def as_windows(X):
     """Each row as a window of one channel; what is not a table of numbers is passed on."""
-    if hasattr(X, "tocsr") or hasattr(X, "iloc"):
+    if hasattr(X, "tocsr"):
         return X
     rows = np.asarray(X)
     return rows[:, None, :] if rows.ndim == 2 and rows.shape[1] else X
@@ -68,7 +68,9 @@ def as_windows(X):
 CANNOT_APPLY = {
     "check_n_features_in": "n_features_in_ counts channels, of which a row as a window has one",
     "check_n_features_in_after_fitting": "the same: the length of a window is told otherwise",
-    "check_estimators_pickle": "a gap in a row of three samples leaves no token; see the test below",
+    "check_classifiers_train": "it tells points of a plane by their signs, which spectra leave out",
+    "check_dataframe_column_names_consistency": "a table's columns; ch_names names the channels",
+    "check_estimators_pickle": "a gap in so short a row leaves no token; a test below does it",
 }
 """scikit-learn's checks that mean tables, and why they say nothing of windows."""
 
@@ -133,6 +135,22 @@ def test_it_learns_predicts_and_says_how_sure_it_is():
     np.testing.assert_array_equal(model.classes_[p.argmax(axis=1)], model.predict(X[40:]))
     assert model.classes_.tolist() == ["rest", "wave"]
     assert (model.n_features_in_, model.n_times_in_) == (2, 20)
+
+
+def test_training_as_scikit_learn_checks_it_on_windows_that_spectra_tell_apart():
+    """`check_classifiers_train`, with waves in the place of points."""
+    X, y = data()
+    model = BIOTClassifier(**FAST)
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 59\]"):
+        model.fit(X, y[:-1])
+    model.fit(X.tolist(), y.tolist())
+    predicted, p = model.predict(X), model.predict_proba(X)
+    assert predicted.shape == (60,)
+    assert p.shape == (60, 2)
+    assert np.mean(predicted == y) > 0.83
+    np.testing.assert_array_equal(p.argmax(axis=1), model.classes_.searchsorted(predicted))
+    with pytest.raises(ValueError, match=r"X has 20 channels"):
+        model.predict(X.transpose(0, 2, 1))
 
 
 def test_it_stops_early():
