@@ -69,7 +69,6 @@ CANNOT_APPLY = {
     "check_n_features_in": "n_features_in_ counts channels, of which a row as a window has one",
     "check_n_features_in_after_fitting": "the same: the length of a window is told otherwise",
     "check_classifiers_train": "it tells points of a plane by their signs, which spectra leave out",
-    "check_dataframe_column_names_consistency": "a table's columns; ch_names names the channels",
     "check_estimators_pickle": "a gap in so short a row leaves no token; a test below does it",
 }
 """scikit-learn's checks that mean tables, and why they say nothing of windows."""
