@@ -57,7 +57,7 @@ def test_version(capsys: Capture) -> None:
         (["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "x"], "above 0, got 'x'"),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
-            "expected none, annotations or a table (.tsv), got 'yes'",
+            "expected none, annotations, folder or a table (.tsv), got 'yes'",
         ),
         (["finetune", "c", "--out", "r", "--epochs", "0"], "1 or more, got '0'"),
         (["finetune", "c", "--out", "r", "--seed", "-1"], "0 or more, got '-1'"),
@@ -84,6 +84,9 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
         "att_layer_drop_prob": 0.1, "epochs": 7, "patience": 3, "batch_size": 9,
         "micro_batch_size": 3, "learning_rate": 0.01, "warmup": 0.0, "weight_decay": 0.0,
         "clip_norm": 2.0, "class_weights": "none", "device": "cpu", "precision": "bf16", "seed": 5,
+        "mode": "lora", "lora_rank": 4, "lora_layers": "all", "metric": "auroc", "layer_decay": 0.5,
+        "label_smoothing": 0.1, "regression_loss": "huber", "ema": 0.9, "mixup": 0.2,
+        "time_shift": 0.5, "channel_drop": 0.1, "band_stop": 3.0, "amplitude": 0.3,
     }  # fmt: skip
     assert set(given) == {field.name for field in fields(FinetuneConfig)}
     words = [

@@ -165,3 +165,21 @@ def test_prepare_takes_filters_rules_and_several_columns(
     again += ["--min-overlap", "0.4"]
     assert main(["prepare", str(recordings), "--out", str(tmp_path / "c"), *again]) == 1
     assert "goes with label_rule 'overlap'" in only_line(capsys.readouterr().err)
+
+
+def test_finetune_cross_validates_and_trains_the_head_alone(
+    corpus: Path, run: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    quick = ["--embed-dim", "8", "--num-heads", "2", "--device", "cpu"]
+    words = ["finetune", str(corpus), "--out", str(tmp_path / "folds"), "--folds", "loso"]
+    assert main([*words, "--num-layers", "1", "--epochs", "1", *quick]) == 0
+    shown = capsys.readouterr().out
+    assert "mean ± sd of" in shown
+    assert "balanced accuracy" in shown
+    assert "subjects.csv" in shown
+    model = str(run / "model")
+    words = ["finetune", str(corpus), "--out", str(tmp_path / "probe"), "--from", model]
+    assert main([*words, "--mode", "logistic", "--allow-leakage", "--device", "cpu"]) == 0
+    assert "Test, with the penalty" in capsys.readouterr().out
+    assert main([*words, "--workers", "2"]) == 1
+    assert "--workers is for cross-validation. Give --folds too." in capsys.readouterr().err

@@ -125,3 +125,12 @@ def test_pyplot_is_never_imported(tmp_path):
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], check=True)
+
+
+def test_subjects_stand_from_the_lowest_mean_to_the_highest():
+    values = [[0.9, 0.7], [0.5], [float("nan")], [0.6, float("nan")]]
+    figure = plots.groups(["a", "b", "c", "d"], values, score_name="AUROC")
+    (axes,) = figure.axes
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["b", "d", "a", "c"]
+    assert axes.get_ylabel() == "AUROC"
+    assert axes.get_legend().get_texts()[0].get_text() == "mean 0.633"

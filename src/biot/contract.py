@@ -9,9 +9,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+import numpy as np
+import numpy.typing as npt
+
 from biot.errors import ConfigError, ContractError
 
-__all__ = ["FILE_NAME", "Preprocessing", "Resample", "Scale", "Task"]
+__all__ = ["FILE_NAME", "Preprocessing", "Resample", "Scale", "Task", "decide"]
 
 FILE_NAME = "preprocessing.json"
 VERSION = 1
@@ -54,6 +57,9 @@ class Preprocessing:
     ``"regression"``: a number for each."""
     label_columns: tuple[str, ...] = ("label",)
     """Columns of the table that the labels came from; ``label`` without a table."""
+    thresholds: tuple[float, ...] | None = None
+    """Probabilities from which on the second of two classes, or each tag, is said to hold, chosen
+    on a model's validation windows; None: the more probable class, and 0.5 for tags."""
 
     def __post_init__(self) -> None:
         for name in ("sfreq", "window", "l_freq", "h_freq", "notch"):
@@ -84,6 +90,8 @@ class Preprocessing:
                 f"l_freq must be below h_freq, got {self.l_freq:g} and {self.h_freq:g} Hz."
             )
         _require_columns(self.label_columns)
+        if self.thresholds is not None:
+            _require_thresholds(self.thresholds, self.task, len(self.label_names or ()))
 
     @property
     def n_times(self) -> int:
@@ -111,14 +119,24 @@ class Preprocessing:
         return ", ".join(words)
 
     def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
-        """The same contract with other class names."""
-        return replace(self, label_names=label_names)
+        """The same contract with other class names, and without thresholds for the earlier ones."""
+        return replace(self, label_names=label_names, thresholds=None)
+
+    def decide(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """What is said to hold, from (W, K) probabilities.
+
+        Returns
+        -------
+        numpy.ndarray
+            (W,) class of each window; of tags (W, K), 1 where one holds.
+        """
+        return decide(probabilities, self.task, self.thresholds)
 
     def require_same(self, data: Preprocessing, *, where: str) -> None:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
         Label names are not compared: a corpus may hold some of the classes only. Nor are the
-        columns that labels came from, nor the task of data without labels.
+        columns that labels came from, a model's thresholds, nor the task of data without labels.
 
         Parameters
         ----------
@@ -127,7 +145,9 @@ class Preprocessing:
         where
             Name of the data for the message, such as the corpus folder.
         """
-        apart = {"label_names", "label_columns"} | ({"task"} if data.label_names is None else set())
+        apart = {"label_names", "label_columns", "thresholds"} | (
+            {"task"} if data.label_names is None else set()
+        )
         differing = [
             f"{field.name} is {getattr(data, field.name)!r}, expected {getattr(self, field.name)!r}"
             for field in fields(self)
@@ -156,7 +176,7 @@ class Preprocessing:
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
-        for key in ("ch_names", "units", "label_names", "label_columns"):
+        for key in ("ch_names", "units", "label_names", "label_columns", "thresholds"):
             if given.get(key) is not None:
                 given[key] = tuple(given[key])
         return cls(**given)
@@ -183,6 +203,29 @@ class Preprocessing:
         if not isinstance(values, dict):
             raise ContractError(f"{path}: expected an object, found {type(values).__name__}.")
         return cls.from_dict(cast("dict[str, Any]", values), where=str(path))
+
+
+def decide(
+    probabilities: npt.NDArray[np.float64], task: Task, thresholds: tuple[float, ...] | None
+) -> npt.NDArray[np.int64]:
+    """What is said to hold, as :meth:`Preprocessing.decide`."""
+    if task == "multilabel":
+        return (probabilities >= (0.5 if thresholds is None else thresholds)).astype(np.int64)
+    if thresholds is not None:
+        return (probabilities[:, 1] >= thresholds[0]).astype(np.int64)
+    most: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
+    return most
+
+
+def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int) -> None:
+    wanted = {"classes": 1 if n_names == 2 else 0, "multilabel": n_names, "regression": 0}[task]
+    if len(thresholds) != wanted or not thresholds:
+        raise ConfigError(
+            "thresholds belong to two classes (one) or to tags (one each); got "
+            f"{len(thresholds)} for {n_names} label names and the task {task!r}."
+        )
+    if not all(0 <= threshold <= 1 for threshold in thresholds):
+        raise ConfigError(f"thresholds must lie in 0 to 1, got {thresholds}.")
 
 
 def _require_columns(names: tuple[str, ...]) -> None:

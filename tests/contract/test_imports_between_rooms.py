@@ -55,7 +55,7 @@ RULES = {
     "training": rule(
         "errors contract plots signals.channels corpus model",
         "numpy torch",
-        "lightning_fabric sklearn tabulate tensorboard tqdm",
+        "lightning_fabric sklearn joblib peft tabulate tensorboard tqdm",
     ),
     "inference": rule(
         "errors contract plots signals corpus.batch model",
@@ -63,7 +63,7 @@ RULES = {
         "pyarrow tqdm onnx onnxruntime onnxscript",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
-    "sklearn": rule("errors contract corpus model training", "numpy torch", "sklearn"),
+    "sklearn": rule("errors contract corpus model training", "numpy torch sklearn"),
     "cli": rule(
         "__init__ errors contract plots signals corpus model training inference simulate",
         "",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,8 @@ from scipy.signal import fftconvolve, firwin, resample, resample_poly
 from biot.contract import Preprocessing
 from biot.corpus import load_corpus, prepare
 from biot.corpus.schema import decode, encode
-from biot.errors import ContractError
 from biot.inference import Predictor
 from biot.inference.predictor import _Windows
-from biot.model import BIOT
 from biot.signals import read_recording
 from biot.simulate import simulate_eeg, write_edf
 
@@ -93,12 +90,3 @@ def test_fft_resampling_is_that_of_scipy_on_the_whole(path: Path, tmp_path: Path
     expected = resample(data, 4200, axis=-1)
     joined = np.concatenate(list(found), axis=-1)
     np.testing.assert_allclose(joined, expected, atol=np.ptp(expected) / 131068 * 2)
-
-
-def test_a_model_of_another_task_is_refused(make_model: Callable[..., BIOT]) -> None:
-    contract = Preprocessing(
-        sfreq=50, window=2, ch_names=("C3",), units=("µV",), label_names=("age", "x"),
-        task="regression",
-    )  # fmt: skip
-    with pytest.raises(ContractError, match="The model's task is 'regression'; the Predictor"):
-        Predictor(make_model(contract), contract, device="cpu")

@@ -130,3 +130,25 @@ def test_a_file_that_is_not_finished_leaves_the_earlier_one(tmp_path: Path) -> N
         write_and_fail()
     assert path.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_threshold_decides_between_two_classes_and_tags_are_listed():
+    given = {"name": "night", "start": np.arange(3.0), "stop": np.arange(1.0, 4.0)}
+    p = np.array([[0.8, 0.2], [0.6, 0.4], [np.nan, np.nan]])
+    two = Predictions(probabilities=p, label_names=("a", "b"), thresholds=(0.3,), **given)
+    assert two.labels == ("a", "b", "")
+    tags = Predictions(
+        probabilities=p, label_names=("a", "b"), task="multilabel", thresholds=(0.5, 0.3), **given
+    )
+    assert tags.labels == ("a", "a;b", "")
+    assert tags.columns()["label"] == ["a", "a;b", None]
+
+
+def test_numbers_have_columns_of_their_own_and_no_timeline(tmp_path):
+    numbers = Predictions(
+        name="night", start=np.arange(2.0), stop=np.arange(1.0, 3.0), task="regression",
+        probabilities=np.array([[51.5], [np.nan]]), label_names=("age",),
+    )  # fmt: skip
+    assert numbers.columns() == {"start": [0.0, 1.0], "stop": [1.0, 2.0], "age": [51.5, None]}
+    with pytest.raises(ConfigError, match=r"a timeline shows classes; this model predicts numbers"):
+        numbers.to_png(tmp_path / "x.png")

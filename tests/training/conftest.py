@@ -50,6 +50,8 @@ def make_corpus() -> Callable[..., Corpus]:
         **arguments: Any,
     ) -> Corpus:
         generator = np.random.default_rng(seed)
+        # Subjects of two corpora are not the same people.
+        prefix = "s" if out.name == "corpus" else f"{out.name}-"
         n_windows, n_times = n_subjects * per_subject, int(2 * SFREQ)
         y = np.arange(n_windows) % len(label_names)
         time = np.arange(n_times) / SFREQ
@@ -62,7 +64,7 @@ def make_corpus() -> Callable[..., Corpus]:
         wave = np.sin(2 * np.pi * rhythm[y][:, None] * time + phase) * (rhythm[y][:, None] > 0)
         X += 1.5 * wave[:, None]
         X[:missing, :, ::10] = np.nan  # no whole token is left
-        subject = [f"s{index // per_subject}" for index in range(n_windows)]
+        subject = [f"{prefix}{index // per_subject}" for index in range(n_windows)]
         given = {"sfreq": SFREQ, "ch_names": ("Fz", "Cz"), "units": "µV", **arguments}
         labels = None if unlabelled else np.array(label_names)[y]
         if not unlabelled:

@@ -12,7 +12,7 @@ from biot.training import FinetuneConfig
     ("values", "message"),
     [
         ({"split": "window"}, r"split must be one of subject, recording, time; got 'window'"),
-        ({"class_weights": "sqrt"}, r"class_weights must be one of balanced, none; got 'sqrt'"),
+        ({"class_weights": "sqrt"}, r"must be one of balanced, sampled, none; got 'sqrt'"),
         ({"device": "gpu"}, r"device must be one of auto, cpu, cuda; got 'gpu'"),
         ({"precision": "16"}, r"precision must be one of 32, bf16; got '16'"),
         ({"epochs": 0}, r"epochs must be at least 1, got 0"),

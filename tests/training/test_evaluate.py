@@ -13,6 +13,9 @@ from biot.contract import Preprocessing
 from biot.errors import ConfigError, ContractError, CorpusError
 from biot.training import evaluate
 from biot.training.evaluate import assess
+from biot.training.tasks import Classes
+
+TASK = Classes(names=("rest", "task"))
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def example():
     labels = np.array([0, 0, 0, 1, 1, 1, 0, 1])
     high = np.array([0.1, 0.2, 0.6, 0.7, 0.9, 0.4, np.nan, np.nan])
     subjects = np.array(["a", "b"] * 4)
-    return assess(labels, np.stack((1 - high, high), axis=1), subjects, ("rest", "task"))
+    return assess(labels, np.stack((1 - high, high), axis=1), subjects, TASK)
 
 
 def test_windows_without_usable_data_are_left_out_and_counted(example):
@@ -44,7 +47,7 @@ def test_the_text_holds_aligned_tables(example):
 
 def test_the_dictionary_is_json_and_undefined_scores_are_null():
     one_class = assess(
-        np.zeros(4, dtype=int), np.tile([0.9, 0.1], (4, 1)), np.array(["a"] * 4), ("rest", "task")
+        np.zeros(4, dtype=int), np.tile([0.9, 0.1], (4, 1)), np.array(["a"] * 4), TASK
     )
     assert math.isnan(one_class.scores["auroc"])
     plain = json.loads(json.dumps(one_class.to_dict(), allow_nan=False))
@@ -61,7 +64,7 @@ def test_the_dictionary_is_json_and_undefined_scores_are_null():
 
 def test_an_interval_that_is_undefined_is_null():
     labels, probabilities = np.zeros(4, dtype=int), np.tile([0.9, 0.1], (4, 1))
-    result = assess(labels, probabilities, np.array(["a", "a", "b", "b"]), ("rest", "task"))
+    result = assess(labels, probabilities, np.array(["a", "a", "b", "b"]), TASK)
     intervals = result.to_dict()["intervals"]
     assert intervals["balanced_accuracy"] == [1.0, 1.0]
     assert intervals["auroc"] is None
@@ -69,7 +72,7 @@ def test_an_interval_that_is_undefined_is_null():
 
 def test_nothing_usable_is_an_error():
     with pytest.raises(CorpusError, match=r"None of the 3 windows to evaluate has usable data"):
-        assess(np.zeros(3, dtype=int), np.full((3, 2), np.nan), np.array(["a"] * 3), ("x", "y"))
+        assess(np.zeros(3, dtype=int), np.full((3, 2), np.nan), np.array(["a"] * 3), TASK)
 
 
 def test_a_trained_model_is_good_on_new_subjects(wave_run, make_corpus, tmp_path):
@@ -91,7 +94,14 @@ def test_labels_meet_the_outputs_by_name(wave_run, make_corpus, tmp_path):
 
 def test_the_batch_size_changes_nothing(wave_run, wave_corpus):
     first, second = (
-        evaluate(wave_run / "model", wave_corpus.path, batch_size=size, n_bootstrap=0, device="cpu")
+        evaluate(
+            wave_run / "model",
+            wave_corpus.path,
+            allow_leakage=True,
+            batch_size=size,
+            n_bootstrap=0,
+            device="cpu",
+        )
         for size in (7, 64)
     )
     assert first.confusion == second.confusion
@@ -131,4 +141,6 @@ def test_a_model_that_names_no_classes_is_refused(wave_run, wave_corpus, tmp_pat
 
 def test_numbers_out_of_range_are_refused(wave_run, wave_corpus):
     with pytest.raises(ConfigError, match=r"batch_size must be at least 1 .* got 0 and 10"):
-        evaluate(wave_run / "model", wave_corpus.path, batch_size=0, n_bootstrap=10)
+        evaluate(
+            wave_run / "model", wave_corpus.path, allow_leakage=True, batch_size=0, n_bootstrap=10
+        )

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biot.model import BIOT
-from biot.training.steps import backward_in_parts, learning_rate_at, predict_logits
+from biot.training.steps import (
+    backward_in_parts,
+    learning_rate_at,
+    parameter_groups,
+    predict_logits,
+)
+from biot.training.tasks import Classes
 
 
 @dataclass
@@ -40,12 +46,13 @@ def make_model(**settings) -> BIOT:
 def test_micro_batches_add_up_to_the_gradient_of_the_whole_batch():
     batch = make_batch(10, torch.float64)
     weights = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
-    gradients = []
+    task, gradients = Classes(names=("a", "b", "c"), weights=(0.5, 1.0, 2.0)), []
     for part_size in (10, 3):
         model = make_model(drop_prob=0.0, att_layer_drop_prob=0.0).double()
         loss = backward_in_parts(
-            model, batch, weights, part_size=part_size, backward=torch.Tensor.backward
-        )
+            model, batch, task, part_size=part_size, backward=torch.Tensor.backward,
+            device=torch.device("cpu"),
+        )  # fmt: skip
         gradients.append([parameter.grad for parameter in model.parameters()])
         with torch.no_grad():
             nll = F.cross_entropy(model(batch.signal), batch.label, reduction="none")
@@ -87,3 +94,23 @@ def test_the_learning_rate_climbs_to_its_peak_and_falls_to_almost_nothing():
 def test_the_learning_rate_stays_between_zero_and_the_peak(n_steps, warmup):
     for step in range(n_steps):
         assert 0 < learning_rate_at(step, n_steps, peak=0.1, warmup=warmup) <= 0.1 * (1 + 1e-9)
+
+
+def test_lower_layers_learn_slower_and_only_matrices_decay():
+    torch.manual_seed(0)
+    model = BIOT(embed_dim=8, num_heads=2, num_layers=2, sfreq=20, hop_length=10, n_outputs=3,
+                 n_chans=2, n_times=60)  # fmt: skip
+    model.encoder.transformer.layers[0].attention.to_q.weight.requires_grad_(False)
+    groups = parameter_groups(model, weight_decay=0.1, layer_decay=0.5)
+    found = {id(p): (g["scale"], g["weight_decay"]) for g in groups for p in g["params"]}
+    expected = {
+        "final_layer.classification_head.weight": (1.0, 0.1),
+        "final_layer.classification_head.bias": (1.0, 0.0),
+        "encoder.transformer.layers.1.attention.to_k.weight": (0.5, 0.1),
+        "encoder.transformer.layers.0.attention.norm.weight": (0.25, 0.0),
+        "encoder.channel_tokens.weight": (0.125, 0.1),
+        "encoder.patch_embedding.projection.bias": (0.125, 0.0),
+    }
+    for name, wanted in expected.items():
+        assert found[id(model.get_parameter(name))] == wanted, name
+    assert len(found) == len(list(model.parameters())) - 1

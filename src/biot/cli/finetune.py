@@ -1,24 +1,16 @@
-"""`biot finetune`: train a classifier on a corpus."""
+"""`biot finetune`: train a model on a labelled corpus."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping
+from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from biot.cli.common import (
-    Commands,
-    add_command,
-    add_device,
-    as_table,
-    count,
-    number,
-    positive,
-    show_progress,
-    whole,
-)
+from biot.cli.common import Commands, add_command, add_device, as_table, count, show_progress
+from biot.cli.finetune_options import add_config
+from biot.errors import ConfigError
 from biot.training.config import FinetuneConfig
 
 __all__ = ["add_to"]
@@ -28,40 +20,16 @@ _EXAMPLES = """\
   biot finetune corpus --out run --from pretrained/model --epochs 10
   biot finetune corpus --out run --test corpus_of_another_clinic --seed 1
   biot finetune one_recording --out run --split time
+  biot finetune corpus --out run --from pretrained/model --mode logistic
+  biot finetune corpus --out folds --folds loso --seeds 3 --workers 2
 
 what RUN holds afterwards:
   model/           the best model: for `biot evaluate` and `biot predict`
   metrics.json     scores on the test windows     confusion.png  the same as a picture
   history.csv      one line an epoch              curves.png     the same as a picture
   run.json         all that is needed to repeat the run
+with --folds: metrics.json, table.txt, folds.csv, subjects.csv, subjects.png, run.json
 """
-
-Option = tuple[str, Callable[[str], Any], str, str]
-
-# Option, its type, its letter in the help, its meaning; the defaults are those of FinetuneConfig.
-_SPLIT: tuple[Option, ...] = (
-    ("--valid-share", positive, "X", "share of the subjects (recordings, time) for validation"),
-    ("--test-share", positive, "X", "share for the test; without meaning beside --test"),
-)
-_MODEL: tuple[Option, ...] = (
-    ("--embed-dim", count, "N", "width of a token; from scratch 128"),
-    ("--num-heads", count, "N", "attention heads; from scratch 8"),
-    ("--num-layers", count, "N", "transformer layers; from scratch 4"),
-    ("--n-fft", count, "N", "samples a token; from scratch one second"),
-    ("--hop-length", count, "N", "samples from token to token; from scratch half of --n-fft"),
-    ("--drop-prob", number, "X", "dropout on the tokens; from scratch 0.2"),
-    ("--att-layer-drop-prob", number, "X", "dropout on what attention adds; from scratch 0.2"),
-)
-_TRAINING: tuple[Option, ...] = (
-    ("--epochs", count, "N", "passes over the training windows, at most"),
-    ("--patience", count, "N", "epochs without a better validation score until training stops"),
-    ("--batch-size", count, "N", "windows a step"),
-    ("--micro-batch-size", count, "N", "windows at once, gradients add up over a step"),
-    ("--learning-rate", positive, "X", "peak of the one-cycle schedule"),
-    ("--warmup", number, "X", "share of the steps in which the learning rate climbs"),
-    ("--weight-decay", number, "X", "weight decay of AdamW"),
-    ("--clip-norm", positive, "X", "largest norm of the gradient"),
-)
 
 
 def add_to(commands: Commands) -> None:
@@ -86,55 +54,43 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--test", metavar="CORPUS2", type=Path, help="corpus to score on, instead of a share"
     )
-    _add_split(parser)
-    _add_options(parser.add_argument_group("model"), _MODEL)
-    training = parser.add_argument_group("training")
-    _add_options(training, _TRAINING)
-    training.add_argument(
-        "--class-weights",
-        choices=("balanced", "none"),
-        default="balanced",
-        help="balanced: every class counts as much as the others, however rare (default: balanced)",
+    folds = parser.add_argument_group("cross-validation by subject, instead of one split")
+    folds.add_argument(
+        "--folds", metavar="N", type=_folds, help="folds, or loso: leave one subject out"
     )
-    training.add_argument(
-        "--seed",
-        metavar="N",
-        type=whole,
-        default=0,
-        help="of the split, the weights, the order of windows and dropout (default: 0)",
+    folds.add_argument(
+        "--seeds", metavar="N", type=count, help="repeat with so many seeds, from --seed on"
+    )
+    folds.add_argument(
+        "--workers", metavar="N", type=count, help="trainings at the same time (default: 1)"
     )
     parser.add_argument(
         "--allow-leakage",
         action="store_true",
         help="test on subjects and recordings of the training too; run.json says which",
     )
+    add_config(parser)
     add_device(parser)
 
 
-def _add_split(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("split")
-    group.add_argument(
-        "--split",
-        choices=("subject", "recording", "time"),
-        default="subject",
-        help="what training, validation and test never share; time: early windows of each "
-        "recording train, late ones test (default: subject)",
-    )
-    _add_options(group, _SPLIT)
-
-
-def _add_options(group: Any, options: tuple[Option, ...]) -> None:
-    defaults = {field.name: field.default for field in fields(FinetuneConfig)}
-    for option, kind, letter, meaning in options:
-        default = defaults[option[2:].replace("-", "_")]
-        shown = meaning if default is None else f"{meaning} (default: {default:g})"
-        group.add_argument(option, type=kind, metavar=letter, default=default, help=shown)
+def _folds(text: str) -> int | str:
+    return text if text == "loso" else count(text)
 
 
 def _execute(args: Namespace) -> None:
+    config = FinetuneConfig(**{f.name: getattr(args, f.name) for f in fields(FinetuneConfig)})
+    if args.folds is None:
+        _execute_once(args, config)
+    else:
+        _execute_folds(args, config)
+
+
+def _execute_once(args: Namespace, config: FinetuneConfig) -> None:
     from biot.training import finetune
 
-    config = FinetuneConfig(**{f.name: getattr(args, f.name) for f in fields(FinetuneConfig)})
+    for option in ("seeds", "workers"):
+        if getattr(args, option) is not None:
+            raise ConfigError(f"--{option} is for cross-validation. Give --folds too.")
     metrics = finetune(
         args.corpus,
         args.out,
@@ -145,18 +101,43 @@ def _execute(args: Namespace) -> None:
         command=args.command_line,
         progress=show_progress(),
     )
-    print(f"Test, with the weights of epoch {metrics['best_epoch']}:\n")
+    if metrics["best_epoch"] is None:
+        print(f"Test, with the penalty {metrics['penalty']:g}:\n")
+    else:
+        print(f"Test, with the weights of epoch {metrics['best_epoch']}:\n")
     print(score_table(metrics["test"]))
     print(f"\nmodel -> {args.out / 'model'}\nall scores -> {args.out / 'metrics.json'}")
 
 
+def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:
+    from biot.training import cross_validate
+
+    if args.test is not None:
+        raise ConfigError("--test and --folds exclude each other: folds test on the corpus itself.")
+    cross_validate(
+        args.corpus,
+        args.out,
+        folds=args.folds,
+        n_seeds=args.seeds or 1,
+        workers=args.workers or 1,
+        from_model=args.from_model,
+        config=config,
+        allow_leakage=args.allow_leakage,
+        command=args.command_line,
+        progress=show_progress(),
+    )
+    print((args.out / "table.txt").read_text(encoding="utf-8"))
+    print(f"subjects -> {args.out / 'subjects.csv'}\nall scores -> {args.out / 'metrics.json'}")
+
+
 def score_table(metrics: Mapping[str, Any]) -> str:
     """Scores of a part of ``metrics.json``, with their intervals."""
-    from biot.training.metrics import SCORES
+    from biot.training.metrics import SCORES, TAG_SCORES, TARGET_SCORES
 
     intervals = metrics["intervals"] or {}
+    names = next(n for n in (SCORES, TAG_SCORES, TARGET_SCORES) if set(n) <= set(metrics))
     rows = [
         (name, metrics[key], " to ".join(f"{end:.3f}" for end in intervals.get(key) or ()))
-        for key, name in SCORES.items()
+        for key, name in names.items()
     ]
     return as_table(rows, ("score", "value", "95 % interval"))

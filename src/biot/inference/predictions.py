@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot import plots
+from biot.contract import Task, decide
 from biot.errors import ConfigError, require
 
 if TYPE_CHECKING:
@@ -41,9 +42,14 @@ class Predictions:
     stop: Floats
     """(R,) seconds; the recording's end where the last window reaches beyond it."""
     probabilities: Floats
-    """(R, K); a row of NaN where a window holds no usable data."""
+    """(R, K), or the numbers of a regression; NaN where a window holds no usable data."""
     label_names: tuple[str, ...]
-    """Names of the K classes."""
+    """Names of the K classes, tags or numbers."""
+    task: Task = "classes"
+    """What was predicted."""
+    thresholds: tuple[float, ...] | None = None
+    """Of the model's contract: from which probability on the second of two classes, or each tag,
+    is said to hold."""
 
     def __len__(self) -> int:
         return len(self.start)
@@ -55,25 +61,36 @@ class Predictions:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """(R,) the most probable class of each window; ``""`` without usable data."""
-        best = np.where(self.usable[:, None], self.probabilities, 0.0).argmax(axis=1)
-        return tuple(
-            self.label_names[index] if usable else ""
-            for index, usable in zip(best, self.usable, strict=True)
-        )
+        """(R,) what is said of each window; ``""`` without usable data.
+
+        The class; or the tags that hold, joined by ``;``. Of a regression nothing is said.
+        """
+        if self.task == "regression":
+            return ("",) * len(self)
+        known = np.where(self.usable[:, None], self.probabilities, 0.0)
+        decided = decide(known, self.task, self.thresholds)
+        if self.task == "classes":
+            said = [self.label_names[index] for index in decided]
+        else:
+            names = np.array(self.label_names, dtype=object)
+            said = [";".join(names[held > 0]) for held in decided]
+        return tuple(text if usable else "" for text, usable in zip(said, self.usable, strict=True))
 
     def columns(self) -> dict[str, list[Any]]:
-        """The table: ``start``, ``stop``, ``label``, and ``p_<class>`` for each class.
+        """The table: ``start``, ``stop``, ``label``, and ``p_<class>`` for each class or tag.
 
-        Label and probabilities are None in the rows without usable data.
+        Of a regression there is no label, and a column ``<name>`` for each number. All is None in
+        the rows without usable data.
         """
-        table: dict[str, list[Any]] = {
-            "start": self.start.tolist(),
-            "stop": self.stop.tolist(),
-            "label": [label or None for label in self.labels],
-        }
+        table: dict[str, list[Any]] = {"start": self.start.tolist(), "stop": self.stop.tolist()}
+        prefix = "" if self.task == "regression" else "p_"
+        if prefix:
+            table["label"] = [
+                label if usable else None
+                for label, usable in zip(self.labels, self.usable, strict=True)
+            ]
         for name, values in zip(self.label_names, self.probabilities.T, strict=True):
-            table[f"p_{name}"] = [
+            table[f"{prefix}{name}"] = [
                 value if usable else None
                 for value, usable in zip(values.tolist(), self.usable, strict=True)
             ]
@@ -117,7 +134,17 @@ class Predictions:
         """Draw probabilities and labels over time; `truth` adds a strip of known events.
 
         Where windows overlap, they share the overlap half and half.
+
+        Raises
+        ------
+        ConfigError
+            If tags or numbers were predicted: a timeline shows one class a window.
         """
+        if self.task != "classes":
+            raise ConfigError(
+                f"{path}: a timeline shows classes; this model predicts "
+                f"{'tags' if self.task == 'multilabel' else 'numbers'}. Write a table instead."
+            )
         halfway = (self.stop[:-1] + self.start[1:]) / 2
         figure = plots.timeline(
             np.maximum(self.start, np.append(self.start[:1], halfway)),

@@ -38,7 +38,7 @@ class Predictor:
     Parameters
     ----------
     model
-        A trained model with one output a class.
+        A trained model with one output a class, tag or number.
     preprocessing
         What its windows went through, with the names of the classes.
     device
@@ -144,16 +144,23 @@ class Predictor:
             stop=np.minimum(stop, recording.duration),
             probabilities=np.concatenate(parts),
             label_names=contract.label_names or (),
+            task=contract.task,
+            thresholds=contract.thresholds,
         )
 
     def _probabilities(self, signal_BCT: Tensor) -> npt.NDArray[np.float64]:
-        """(B, K), NaN without usable data."""
+        """(B, K) probabilities, or numbers of a regression; NaN without usable data."""
         bfloat16 = torch.autocast(
             self._device.type, torch.bfloat16, enabled=self._precision == "bf16"
         )
         with torch.no_grad(), bfloat16:
             logits_BK: Tensor = self._model(signal_BCT.to(self._device))
-        return logits_BK.double().softmax(dim=1).cpu().numpy()
+        outputs_BK = logits_BK.double().cpu()
+        kind = self.preprocessing.task
+        if kind == "regression":
+            return outputs_BK.numpy()
+        tags = kind == "multilabel"
+        return (outputs_BK.sigmoid() if tags else outputs_BK.softmax(dim=1)).numpy()
 
 
 class _Windows:
@@ -244,10 +251,6 @@ def _require_fit(model: BIOT, contract: Preprocessing) -> None:
         raise ContractError(
             "The model's preprocessing.json names no classes, so it cannot predict any. "
             "Fine-tune it on a labelled corpus first."
-        )
-    if contract.task != "classes":
-        raise ContractError(
-            f"The model's task is {contract.task!r}; the Predictor predicts classes only."
         )
     for what, has, needs in (
         ("outputs", model.n_outputs, len(contract.label_names)),

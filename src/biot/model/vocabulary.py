@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from biot.model.encoder import BIOTEncoder
     from biot.model.signal import Signal
 
-__all__ = ["ChannelVocabulary", "extended", "picked", "require_distinct"]
+__all__ = ["ChannelVocabulary", "canonical", "extended", "picked", "require_distinct"]
 
 
 def extended(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from biot.training.config import FinetuneConfig
+from biot.training.crossval import cross_validate
 from biot.training.evaluate import Evaluation, evaluate
 from biot.training.finetune import finetune
 from biot.training.pretrain import pretrain
@@ -12,6 +13,7 @@ __all__ = [
     "Evaluation",
     "FinetuneConfig",
     "PretrainConfig",
+    "cross_validate",
     "evaluate",
     "finetune",
     "pretrain",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from biot.contract import FILE_NAME, Preprocessing
 from biot.errors import ConfigError, ContractError
 from biot.model import BIOT
+from biot.model.vocabulary import canonical
 from biot.training.config import FinetuneConfig
 
 __all__ = ["build_model"]
@@ -16,8 +18,8 @@ FROM_SCRATCH = {
     "embed_dim": 128,
     "num_heads": 8,
     "num_layers": 4,
-    "drop_prob": 0.2,
-    "att_layer_drop_prob": 0.2,
+    "drop_prob": 0.0,
+    "att_layer_drop_prob": 0.0,
 }
 """Settings of a fresh model that the config leaves open."""
 
@@ -68,7 +70,7 @@ def _fresh(config: FinetuneConfig, contract: Preprocessing) -> BIOT:
 
 def _pretrained(config: FinetuneConfig, contract: Preprocessing, source: Path) -> BIOT:
     if (source / FILE_NAME).is_file():
-        Preprocessing.load(source).require_same(contract, where="The corpus")
+        _require_same_making(contract, Preprocessing.load(source), source)
     dropout = {
         name: getattr(config, name)
         for name in ("drop_prob", "att_layer_drop_prob")
@@ -85,8 +87,27 @@ def _pretrained(config: FinetuneConfig, contract: Preprocessing, source: Path) -
     )
     _require_same_architecture(config, model, source)
     _require_same_signal(contract, model, source)
+    if model.channels is not None and model.channels != contract.ch_names:
+        model.pick_channels(contract.ch_names)
     model.reset_head(n_outputs)
     return model
+
+
+def _require_same_making(contract: Preprocessing, trained: Preprocessing, source: Path) -> None:
+    """Windows must be made alike; they may have other labels, lengths and fewer channels."""
+    alike = replace(
+        trained.with_labels(None), task=contract.task, window=contract.window,
+        ch_names=contract.ch_names, units=contract.units,
+    )  # fmt: skip
+    alike.require_same(contract, where="The corpus")
+    known = {canonical(n): u for n, u in zip(trained.ch_names, trained.units, strict=True)}
+    for name, unit in zip(contract.ch_names, contract.units, strict=True):
+        expected = known.get(canonical(name), unit)
+        if unit != expected:
+            raise ContractError(
+                f"{name} is in {unit!r} in the corpus, {source} was trained with {expected!r}. "
+                "Correct the recordings' units and prepare the corpus again."
+            )
 
 
 def _require_same_architecture(config: FinetuneConfig, model: BIOT, source: Path) -> None:
@@ -106,13 +127,18 @@ def _require_same_signal(contract: Preprocessing, model: BIOT, source: Path) -> 
             f"{source} is for {model.sfreq:g} Hz, the corpus has {contract.sfreq:g} Hz. "
             f"Prepare the corpus with --sfreq {model.sfreq:g}."
         )
-    if model.n_chans != contract.n_chans:
+    if model.channels is None:
+        if model.n_chans != contract.n_chans:
+            raise ContractError(
+                f"{source} knows {model.n_chans} channels without names, the corpus has "
+                f"{contract.n_chans}: {', '.join(contract.ch_names)}. Prepare the corpus with the "
+                "model's channels."
+            )
+        return
+    known = {canonical(name) for name in model.channels}
+    unknown = [name for name in contract.ch_names if canonical(name) not in known]
+    if unknown:
         raise ContractError(
-            f"{source} knows {model.n_chans} channels, the corpus has {contract.n_chans}: "
-            f"{', '.join(contract.ch_names)}. Prepare the corpus with the model's channels."
-        )
-    if model.channels is not None and model.channels != contract.ch_names:
-        raise ContractError(
-            f"{source} has the channels {', '.join(model.channels)}; the corpus has "
-            f"{', '.join(contract.ch_names)}. Prepare the corpus with the model's, in this order."
+            f"{source} does not know {', '.join(unknown)} of the corpus; it has the channels "
+            f"{', '.join(model.channels)}. Prepare the corpus with some of these."
         )

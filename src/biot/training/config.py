@@ -8,11 +8,28 @@ from typing import Literal, get_args
 from biot.corpus.split import SplitBy
 from biot.errors import ConfigError
 
-__all__ = ["ClassWeights", "Device", "FinetuneConfig", "Precision"]
+__all__ = [
+    "NEEDS_MODEL",
+    "ClassWeights",
+    "Device",
+    "FinetuneConfig",
+    "LoraLayers",
+    "Mode",
+    "Precision",
+    "RegressionLoss",
+]
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["32", "bf16"]
-ClassWeights = Literal["balanced", "none"]
+ClassWeights = Literal["balanced", "sampled", "none"]
+Mode = Literal["full", "head", "ridge", "logistic", "lora"]
+LoraLayers = Literal["attention", "all"]
+RegressionLoss = Literal["mse", "huber"]
+NEEDS_MODEL = ("head", "ridge", "logistic", "lora")
+"""Modes that train little, so that there must be something to start from."""
+FIXED_FEATURES = ("head", "ridge", "logistic")
+"""Modes that compute the features of every window once."""
+AUGMENTATIONS = ("mixup", "time_shift", "channel_drop", "band_stop", "amplitude")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +39,15 @@ class FinetuneConfig:
     Fields that are None take the value of the pretrained model, or the default named there when
     training starts from scratch.
     """
+
+    mode: Mode = "full"
+    """What is trained: ``"full"`` everything, ``"head"`` the last layer on fixed features,
+    ``"ridge"`` and ``"logistic"`` the same in closed form and by scikit-learn, ``"lora"`` low-rank
+    additions to the encoder and the last layer."""
+    lora_rank: int = 8
+    """Rank of these additions."""
+    lora_layers: LoraLayers = "attention"
+    """``"attention"``: queries, keys, values and output; ``"all"``: the feed-forward layers too."""
 
     split: SplitBy = "subject"
     """What is never shared between training, validation and test windows."""
@@ -41,14 +67,17 @@ class FinetuneConfig:
     hop_length: int | None = None
     """Samples between the starts of tokens; from scratch half of `n_fft`."""
     drop_prob: float | None = None
-    """Dropout on the tokens; from scratch 0.2."""
+    """Dropout on the tokens; from scratch 0."""
     att_layer_drop_prob: float | None = None
-    """Dropout on what attention adds; from scratch 0.2."""
+    """Dropout on what attention adds; from scratch 0."""
 
     epochs: int = 30
     """Passes over the training windows at most; also the length of the learning rate's cycle."""
     patience: int = 10
     """Epochs without a better validation score after which training stops."""
+    metric: str | None = None
+    """The validation score that decides, or ``"loss"``; None: balanced accuracy for classes, macro
+    AUROC for tags, R² for numbers."""
     batch_size: int = 64
     """Windows a step."""
     micro_batch_size: int | None = None
@@ -58,12 +87,33 @@ class FinetuneConfig:
     """Peak of the one-cycle schedule."""
     warmup: float = 0.2
     """Share of the steps in which the learning rate climbs to its peak."""
+    layer_decay: float = 1.0
+    """Each layer learns this much slower than the one above it; the head learns at full rate."""
     weight_decay: float = 0.01
     """Weight decay of AdamW."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; longer ones are shortened."""
     class_weights: ClassWeights = "balanced"
-    """``"balanced"``: every class counts as much as the others, however rare it is."""
+    """``"balanced"``: every class counts as much as the others, however rare it is;
+    ``"sampled"``: windows of rare classes are shown more often instead."""
+    label_smoothing: float = 0.0
+    """Share of each target that is spread over all classes."""
+    regression_loss: RegressionLoss = "mse"
+    """``"huber"`` heeds outliers less."""
+    ema: float = 0.0
+    """Decay a step of a running mean of the weights, which is then validated and kept instead of
+    the weights themselves; 0: none. Such as 0.99."""
+
+    mixup: float = 0.0
+    """Windows are mixed in pairs, by shares from Beta(mixup, mixup); 0: not at all."""
+    time_shift: float = 0.0
+    """Most seconds by which a window is moved; what enters is missing."""
+    channel_drop: float = 0.0
+    """Share of the channels that are made missing, each by chance."""
+    band_stop: float = 0.0
+    """Width in Hz of a band that is taken out of every second window."""
+    amplitude: float = 0.0
+    """Channels are multiplied by a factor between 1 / (1 + amplitude) and 1 + amplitude."""
 
     device: Device = "auto"
     """``"auto"`` takes the GPU if there is one."""
@@ -73,11 +123,19 @@ class FinetuneConfig:
     """Seed of the split, the weights, the order of windows and dropout."""
 
     def __post_init__(self) -> None:
-        _require_choice("split", self.split, get_args(SplitBy))
-        _require_choice("class_weights", self.class_weights, get_args(ClassWeights))
-        _require_choice("device", self.device, get_args(Device))
-        _require_choice("precision", self.precision, get_args(Precision))
-        for name in ("epochs", "patience", "batch_size"):
+        for name, choices in _CHOICES.items():
+            _require_choice(name, getattr(self, name), choices)
+        self._require_ranges()
+        shares = (self.valid_share, self.test_share)
+        if not (min(shares) > 0 and sum(shares) < 1):
+            raise ConfigError(
+                "valid_share and test_share must be above 0 and leave windows for training, got "
+                f"{self.valid_share} and {self.test_share}."
+            )
+        self._require_moving_features()
+
+    def _require_ranges(self) -> None:
+        for name in ("epochs", "patience", "batch_size", "lora_rank"):
             _require_at_least_one(name, getattr(self, name))
         for name in ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length",
                      "micro_batch_size"):  # fmt: skip
@@ -88,18 +146,45 @@ class FinetuneConfig:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}.")
         if self.seed < 0:
             raise ConfigError(f"seed must be 0 or more, got {self.seed}.")
-        if not self.weight_decay >= 0:
-            raise ConfigError(f"weight_decay must be 0 or more, got {self.weight_decay}.")
-        for name in ("drop_prob", "att_layer_drop_prob", "warmup"):
+        for name in ("weight_decay", "mixup", "time_shift", "band_stop", "amplitude"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}.")
+        if not 0 < self.layer_decay <= 1:
+            raise ConfigError(
+                f"layer_decay must lie above 0 and be at most 1, got {self.layer_decay}."
+            )
+        for name in ("drop_prob", "att_layer_drop_prob", "warmup", "label_smoothing", "ema",
+                     "channel_drop"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise ConfigError(f"{name} must lie in 0 to below 1, got {value}.")
-        shares = (self.valid_share, self.test_share)
-        if not (min(shares) > 0 and sum(shares) < 1):
+
+    def _require_moving_features(self) -> None:
+        """What changes windows or layers has no place where features are computed once."""
+        if self.mode not in FIXED_FEATURES:
+            return
+        changed = [name for name in AUGMENTATIONS if getattr(self, name) > 0]
+        if self.layer_decay != 1:
+            changed.append("layer_decay")
+        if self.mode != "head":
+            changed += [name for name in ("label_smoothing", "ema") if getattr(self, name) > 0]
+            changed += ["class_weights=sampled"] * (self.class_weights == "sampled")
+        if changed:
             raise ConfigError(
-                "valid_share and test_share must be above 0 and leave windows for training, got "
-                f"{self.valid_share} and {self.test_share}."
+                f"mode {self.mode!r} computes the features of each window once; "
+                f"{', '.join(changed)} cannot be had with it. Leave it out, or use full or lora."
             )
+
+
+_CHOICES = {
+    "mode": get_args(Mode),
+    "lora_layers": get_args(LoraLayers),
+    "split": get_args(SplitBy),
+    "class_weights": get_args(ClassWeights),
+    "regression_loss": get_args(RegressionLoss),
+    "device": get_args(Device),
+    "precision": get_args(Precision),
+}
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

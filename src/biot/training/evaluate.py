@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,52 +17,43 @@ from torch import nn
 
 from biot.contract import Preprocessing
 from biot.corpus import Corpus, load_corpus
-from biot.corpus.batch import batches
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.errors import ConfigError, ContractError, CorpusError
 from biot.model import BIOT
 from biot.training.config import Device, Precision
 from biot.training.fit import launch
-from biot.training.intervals import bootstrap_intervals
-from biot.training.metrics import (
-    SCORES,
-    ClassScores,
-    Floats,
-    Ints,
-    confusion_counts,
-    per_class,
-    scores,
-)
+from biot.training.metrics import ClassScores, Floats, Ints, TargetScores
 from biot.training.steps import predict_logits
+from biot.training.tasks import Task, Truth, plain_task
+from biot.training.windows import Part, batches_of, is_labelled, truth_of
 
-__all__ = [
-    "Evaluation",
-    "assess",
-    "evaluate",
-    "evaluate_rows",
-    "labelled_rows",
-    "require_classes_task",
-]
+__all__ = ["Evaluation", "assess", "evaluate", "evaluate_rows", "labelled_rows", "tabulated"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Scores of one model on one set of windows; ``str()`` gives tables, `to_dict` plain values."""
 
-    label_names: tuple[str, ...]
+    task: Task
+    """What was asked for; it names the scores."""
     n_windows: int
     """Windows that the scores are of."""
     n_left_out: int
     """Windows without usable data; the model says nothing about them."""
     n_subjects: int
     scores: dict[str, float]
-    """Value by key of :data:`biot.training.metrics.SCORES`; NaN where undefined."""
+    """Value by key of the task's `score_names`; NaN where undefined."""
     intervals: dict[str, tuple[float, float]] | None
     """95 % bootstrap interval over subjects of each score; None where it cannot be had."""
-    classes: tuple[ClassScores, ...]
-    """In the order of `label_names`."""
-    confusion: tuple[tuple[int, ...], ...]
-    """Windows; row: true class, column: predicted class."""
+    classes: Sequence[ClassScores | TargetScores]
+    """How each class, tag or target fared, in the order of `label_names`."""
+    confusion: tuple[tuple[int, ...], ...] | None
+    """Windows; row: true class, column: predicted class; None unless there are classes."""
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the classes, tags or targets."""
+        return self.task.names
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them: what is undefined is None."""
@@ -98,18 +89,24 @@ class Evaluation:
 
     def _score_table(self) -> str:
         rows = []
-        for key, name in SCORES.items():
+        for key, name in self.task.score_names.items():
             low, high = (self.intervals or {}).get(key, (math.nan, math.nan))
             interval = f"{low:.3f} to {high:.3f}" if math.isfinite(low) else ""
             rows.append((name, _number(self.scores[key]), interval))
-        return _table(rows, ("score", "value", "95 % interval"))
+        return tabulated(rows, ("score", "value", "95 % interval"))
 
     def _class_table(self) -> str:
+        columns = [field.name for field in fields(self.classes[0])]
         rows = [
-            (name, _number(c.precision), _number(c.recall), _number(c.f1), str(c.support))
-            for name, c in zip(self.label_names, self.classes, strict=True)
+            (name, *(_number(getattr(scored, column)) for column in columns))
+            for name, scored in zip(self.label_names, self.classes, strict=True)
         ]
-        return _table(rows, ("class", "precision", "recall", "F1", "windows"))
+        return tabulated(rows, ("class", *(_HEADERS.get(column, column) for column in columns)))
+
+
+_HEADERS = {
+    "f1": "F1", "support": "windows", "auroc": "AUROC", "auprc": "AUPRC", "r2": "R²", "mae": "MAE",
+}  # fmt: skip
 
 
 def _count(number: int, noun: str) -> str:
@@ -117,10 +114,13 @@ def _count(number: int, noun: str) -> str:
 
 
 def _number(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
     return f"{value:.3f}" if math.isfinite(value) else "undefined"
 
 
-def _table(rows: Iterable[tuple[str, ...]], headers: tuple[str, ...]) -> str:
+def tabulated(rows: Iterable[tuple[str, ...]], headers: tuple[str, ...]) -> str:
+    """Rows of text as an aligned table, numbers to the right."""
     from tabulate import tabulate
 
     align = ("left", *("right" for _ in headers[1:]))
@@ -136,11 +136,12 @@ def _without_nan(value: Any) -> Any:
 
 
 def assess(
-    labels: Ints,
-    probabilities: Floats,
+    truth: Truth,
+    predicted_WK: Floats,
     subjects: npt.NDArray[np.str_],
-    label_names: tuple[str, ...],
+    task: Task,
     *,
+    decided: Truth | None = None,
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
@@ -148,14 +149,16 @@ def assess(
 
     Parameters
     ----------
-    labels
-        (W,) true classes, 0 to K − 1.
-    probabilities
-        (W, K); a row of NaN is a window without usable data, and left out.
+    truth
+        (W,) true classes, 0 to K − 1; of tags (W, K) 0 or 1; of targets (W, K) numbers.
+    predicted_WK
+        Probabilities or numbers; a row of NaN is a window without usable data, and left out.
     subjects
         (W,) name of each window's subject.
-    label_names
-        Names of the K classes.
+    task
+        What was predicted.
+    decided
+        What is said to hold, as :meth:`Task.decided` gives it; None decides without thresholds.
     n_bootstrap
         Resamples for the intervals; 0 for none.
     seed
@@ -166,78 +169,85 @@ def assess(
     CorpusError
         If no window has usable data.
     """
-    usable = np.isfinite(probabilities).all(axis=1)
+    usable = np.isfinite(predicted_WK).all(axis=1)
     if not usable.any():
-        raise CorpusError(f"None of the {len(labels)} windows to evaluate has usable data.")
-    labels, probabilities, subjects = labels[usable], probabilities[usable], subjects[usable]
-    counts = confusion_counts(labels, probabilities.argmax(axis=1), len(label_names))
+        raise CorpusError(f"None of the {len(truth)} windows to evaluate has usable data.")
+    if decided is None:
+        decided = task.decided(predicted_WK)
+    given = truth[usable], predicted_WK[usable], decided[usable]
     return Evaluation(
-        label_names=label_names,
-        n_windows=len(labels),
+        task=task,
+        n_windows=int(usable.sum()),
         n_left_out=int((~usable).sum()),
-        n_subjects=len(np.unique(subjects)),
-        scores=scores(labels, probabilities),
-        intervals=bootstrap_intervals(
-            labels, probabilities, subjects, n_bootstrap=n_bootstrap, seed=seed
-        ),
-        classes=per_class(counts),
-        confusion=tuple(tuple(row) for row in counts.tolist()),
+        n_subjects=len(np.unique(subjects[usable])),
+        scores=task.scores(*given),
+        intervals=task.intervals(*given, subjects[usable], n_bootstrap=n_bootstrap, seed=seed),
+        classes=task.details(*given),
+        confusion=task.confusion(given[0], given[2]),
     )
 
 
-def require_classes_task(corpus: Corpus) -> None:
-    """Raise ``CorpusError`` for labels that training and evaluation do not take: tags, targets."""
-    task = corpus.preprocessing.task
-    if task != "classes":
-        raise CorpusError(
-            f"{corpus.path} was prepared for the task {task!r}; training and evaluation take "
-            "classes only. Prepare it again with the task 'classes'."
-        )
+def labelled_rows(corpus: Corpus, contract: Preprocessing) -> tuple[Ints, Truth]:
+    """Rows of a corpus that have a label, and the truth as a model of the contract counts it.
 
-
-def labelled_rows(corpus: Corpus, label_names: tuple[str, ...]) -> tuple[Ints, Ints]:
-    """Rows of a corpus that have a label, and the label's position in `label_names`, (W,) each.
+    Returns
+    -------
+    tuple
+        (W,) positions; (W,) classes, or (W, K) tags or numbers. A tag that the corpus does not
+        name holds in none of its windows.
 
     Raises
     ------
     CorpusError
-        If no window has a label, or one has a label that is not among `label_names`.
+        If no window has a label, or one has a label that the contract does not name.
     """
-    require_classes_task(corpus)
-    rows = np.flatnonzero(corpus.label_ids >= 0)
+    truth, own_names = truth_of(corpus), corpus.label_names
+    rows = np.flatnonzero(is_labelled(truth)) if own_names else np.array([], dtype=np.int64)
     if not len(rows):
         raise CorpusError(f"{corpus.path}: no window has a label. Prepare it again with --labels.")
-    own_names = corpus.preprocessing.label_names or ()
-    found = [own_names[index] for index in np.unique(corpus.label_ids[rows])]
-    unknown = [name for name in found if name not in label_names]
+    truth, names = truth[rows], contract.label_names or ()
+    if corpus.task == "classes":
+        found = [own_names[index] for index in np.unique(truth)]
+    elif corpus.task == "multilabel":
+        found = [name for name, held in zip(own_names, truth.T, strict=True) if held.any()]
+    else:
+        found = [*own_names, *(name for name in names if name not in own_names)]
+    unknown = [name for name in found if name not in names or name not in own_names]
     if unknown:
         raise CorpusError(
             f"{corpus.path}: windows are labelled {', '.join(unknown)}; the model knows "
-            f"{', '.join(label_names)} only. Evaluate on a corpus of these classes."
+            f"{', '.join(names)} only. Evaluate on a corpus of these."
         )
-    position = np.array([label_names.index(n) if n in found else -1 for n in own_names])
-    return rows, position[corpus.label_ids[rows]].astype(np.int64)
+    if corpus.task == "classes":
+        place = np.array([names.index(name) if name in found else -1 for name in own_names])
+        return rows, place[truth].astype(np.int64)
+    columns = [
+        truth[:, own_names.index(name)] if name in own_names else np.zeros(len(rows))
+        for name in names
+    ]
+    return rows, np.stack(columns, axis=1)
 
 
 def evaluate_rows(
     model: nn.Module,
     corpus: Corpus,
     rows: Ints,
-    labels: Ints,
-    label_names: tuple[str, ...],
+    truth: Truth,
+    contract: Preprocessing,
     *,
     device: torch.device,
     batch_size: int = 64,
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
-    """Scores of a model on rows of a corpus with the given labels."""
-    logits, _, order = predict_logits(model, batches(corpus, rows, batch_size), device)
-    assert np.array_equal(order, rows)
-    probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()
+    """Scores of a trained model, under its contract, on rows of a corpus."""
+    part = Part(corpus=corpus, rows=rows, labels=truth)
+    outputs, _, _ = predict_logits(model, batches_of(part, batch_size), device)
+    task = plain_task(contract)
+    predicted = task.predicted(outputs)
     return assess(
-        labels, probabilities, corpus.subjects[rows], label_names,
-        n_bootstrap=n_bootstrap, seed=seed,
+        truth, predicted, corpus.subjects[rows], task,
+        decided=task.decided(predicted, contract), n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip
 
 
@@ -296,13 +306,13 @@ def evaluate(
             f"{folder}: the model has {network.n_outputs} outputs, its preprocessing.json names "
             f"{len(label_names)} classes. Fine-tune it first."
         )
-    rows, labels = labelled_rows(data, label_names)
+    rows, labels = labelled_rows(data, contract)
     require_disjoint(
         SeenData.load(folder), SeenData.of(data, rows),
         where=f"the training of {folder} and {data.path}", allow_leakage=allow_leakage,
     )  # fmt: skip
     fabric = launch(device, precision)
     return evaluate_rows(
-        fabric.setup_module(network), data, rows, labels, label_names,
+        fabric.setup_module(network), data, rows, labels, contract,
         device=fabric.device, batch_size=batch_size, n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip

@@ -5,30 +5,39 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
+from biot.contract import Preprocessing
 from biot.corpus import Corpus, load_corpus
-from biot.corpus.batch import batches
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.split import split
 from biot.corpus.writer import new_folder
 from biot.errors import CorpusError
 from biot.model import BIOT
-from biot.model.tokenizer import token_mask
 from biot.training.build import build_model
 from biot.training.config import FinetuneConfig
-from biot.training.evaluate import Evaluation, evaluate_rows, labelled_rows, require_classes_task
-from biot.training.fit import EpochRecord, Passes, fit, launch
-from biot.training.metrics import SCORES, Floats, Ints
-from biot.training.run_folder import Part, RunRecord, write_run
+from biot.training.evaluate import Evaluation, evaluate_rows, labelled_rows
+from biot.training.fit import launch
+from biot.training.metrics import Ints
+from biot.training.modes import Trained, require_source, train_model, training_task
+from biot.training.run_folder import RunRecord, write_run
+from biot.training.steps import predict_logits
+from biot.training.tasks import plain_task
+from biot.training.windows import (
+    Part,
+    Windows,
+    batches_of,
+    is_labelled,
+    truth_of,
+    usable,
+)
 
-__all__ = ["class_weights", "finetune"]
+__all__ = ["Learned", "chosen_thresholds", "finetune", "learn", "part_of", "require_labels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +47,8 @@ class _Parts:
     train: Part
     valid: Part
     test: Part
-    left_out: dict[str, int]
-    """Labelled windows of the corpus that are in no part, by reason."""
+    n_overlapping: int
+    """Windows of the corpus that are in no part, because they overlap one of an earlier part."""
 
 
 def finetune(
@@ -55,9 +64,9 @@ def finetune(
 ) -> dict[str, Any]:
     """Train a model on a labelled corpus and write all about it into a folder.
 
-    The folder holds ``model/`` (weights, configuration, preprocessing), ``metrics.json``,
-    ``history.csv``, ``confusion.png``, ``curves.png`` and ``run.json``. On a CPU the same corpus,
-    config and seed give the same metrics again.
+    The folder holds ``model/`` (weights, configuration, preprocessing), ``metrics.json`` and
+    ``run.json``; ``confusion.png`` where there are classes; ``history.csv`` and ``curves.png``
+    where there were epochs. On a CPU the same corpus, config and seed give the same metrics again.
 
     Parameters
     ----------
@@ -94,98 +103,101 @@ def finetune(
         If the config contradicts the model or the machine, or training diverges.
     """
     config = config or FinetuneConfig()
+    require_source(config, from_model)
     source = None if from_model is None else Path(from_model)
     with new_folder(Path(out)) as folder:
         data = load_corpus(Path(corpus))
-        contract = data.preprocessing
-        _require_classes(data)
+        require_labels(data)
         test_data = None if test is None else load_corpus(Path(test))
         if test_data is not None:
-            contract.require_same(test_data.preprocessing, where=str(test))
+            data.preprocessing.require_same(test_data.preprocessing, where=str(test))
         fabric = launch(config.device, config.precision)
-        # The caller's random state is left as it was.
-        gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
-        with torch.random.fork_rng(gpus):
-            torch.manual_seed(config.seed)
-            model = build_model(config, contract, from_model=source)
-            parts = _parts(data, test_data, model, config)
-            seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
-            history, best_epoch = _train(fabric, model, parts, config, progress)
-        evaluations = {
-            name: _evaluate(fabric, model, part, config)
-            for name, part in (("valid", parts.valid), ("test", parts.test))
-        }
+        parts = _parts(data, test_data, config)
+        seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
+        learned = learn(
+            fabric, data.preprocessing, parts.train, parts.valid, config, from_model=source,
+            where=str(data.path), progress=progress,
+        )  # fmt: skip
         record = RunRecord(
             out=Path(out), command=command, config=config, from_model=source,
-            device=fabric.device, train=parts.train, valid=parts.valid, test=parts.test,
-            left_out=parts.left_out, history=history, best_epoch=best_epoch,
-            evaluations=evaluations, leakage=leakage,
-        )  # fmt: skip
-        test_scores = evaluations["test"].scores
-        model.cpu().save_pretrained(
-            folder / "model",
-            preprocessing=contract,
-            corpora=[Path(corpus).resolve().name],
-            metrics={
-                f"test {SCORES[key]}": value
-                for key, value in test_scores.items()
-                if math.isfinite(value)
+            device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,
+            test=parts.test,
+            left_out={
+                "training windows without usable data": len(parts.train.rows) - len(learned.kept),
+                "windows that overlap an earlier part": parts.n_overlapping,
             },
+            leakage=leakage, metric=learned.metric, trained=learned.trained,
+            contract=learned.contract,
+            evaluations={
+                name: learned.evaluate(fabric, part, config)
+                for name, part in (("valid", parts.valid), ("test", parts.test))
+            },
+        )  # fmt: skip
+        learned.model.cpu().save_pretrained(
+            folder / "model",
+            preprocessing=learned.contract,
+            corpora=[Path(corpus).resolve().name],
+            metrics=_figures(record.evaluations["test"]),
         )
         seen.save(folder / "model")
-        return write_run(folder, record, model.get_config())
+        return write_run(folder, record, learned.model.get_config())
 
 
-def _require_classes(corpus: Corpus) -> None:
-    require_classes_task(corpus)
-    names = corpus.preprocessing.label_names or ()
-    if len(names) < 2:
+def _figures(test: Evaluation) -> dict[str, float]:
+    """Test scores by name, for the model's card."""
+    return {
+        f"test {test.task.score_names[key]}": value
+        for key, value in test.scores.items()
+        if math.isfinite(value)
+    }
+
+
+def require_labels(corpus: Corpus) -> None:
+    """Raise :class:`CorpusError` unless there is something to learn to say."""
+    contract = corpus.preprocessing
+    names = contract.label_names or ()
+    if contract.task == "classes" and len(names) < 2:
         found = f"only the class {names[0]!r}" if names else "no labels"
         raise CorpusError(
             f"{corpus.path} holds {found}; fine-tuning needs two classes or more. "
             "Prepare it again with --labels."
         )
+    if not names:
+        raise CorpusError(f"{corpus.path} names no outputs. Prepare it again with --labels.")
 
 
-def _parts(
-    corpus: Corpus, test_corpus: Corpus | None, model: BIOT, config: FinetuneConfig
-) -> _Parts:
-    names = corpus.preprocessing.label_names or ()
+def part_of(corpus: Corpus, rows: Ints, role: str) -> Part:
+    """The labelled ones of some windows.
+
+    Raises
+    ------
+    CorpusError
+        If there are none.
+    """
+    truth = truth_of(corpus)
+    labelled = rows[is_labelled(truth[rows])]
+    if not len(labelled):
+        raise CorpusError(
+            f"{corpus.path}: no labelled window is left for {role}. Choose another seed, "
+            "other shares, or --split recording|time."
+        )
+    return Part(corpus=corpus, rows=labelled, labels=truth[labelled])
+
+
+def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -> _Parts:
     test_share = config.test_share if test_corpus is None else 0.0
     shares = (1.0 - config.valid_share - test_share, config.valid_share, test_share)
     division = split(corpus, config.split, shares, seed=config.seed)
-
-    def part(rows: Ints, role: str) -> Part:
-        labelled = rows[corpus.label_ids[rows] >= 0]
-        if not len(labelled):
-            raise CorpusError(
-                f"{corpus.path}: no labelled window is left for {role}. Choose another seed, "
-                "other shares, or --split recording|time."
-            )
-        return Part(corpus=corpus, rows=labelled, labels=corpus.label_ids[labelled])
-
-    labelled = part(division.train, "training")
-    train = _usable(labelled, model, config)
-    missing = [name for index, name in enumerate(names) if not (train.labels == index).any()]
-    if missing:
-        raise CorpusError(
-            f"{corpus.path}: no training window with usable data is labelled "
-            f"{', '.join(missing)}. Choose another seed, or --split recording|time, or prepare "
-            "the corpus without that class."
-        )
     if test_corpus is None:
-        test = part(division.test, "the test")
+        test = part_of(corpus, division.test, "the test")
     else:
-        rows, labels = labelled_rows(test_corpus, names)
+        rows, labels = labelled_rows(test_corpus, corpus.preprocessing)
         test = Part(corpus=test_corpus, rows=rows, labels=labels)
     return _Parts(
-        train=train,
-        valid=part(division.valid, "validation"),
+        train=part_of(corpus, division.train, "training"),
+        valid=part_of(corpus, division.valid, "validation"),
         test=test,
-        left_out={
-            "training windows without usable data": len(labelled.rows) - len(train.rows),
-            "windows that overlap an earlier part": division.n_overlapping,
-        },
+        n_overlapping=division.n_overlapping,
     )
 
 
@@ -207,56 +219,90 @@ def _leakage(
     return learnt.joined(before), records
 
 
-def _usable(part: Part, model: BIOT, config: FinetuneConfig) -> Part:
-    """Without the windows that hold no whole token: there is nothing to learn from them."""
-    keep = []
-    for batch in batches(part.corpus, part.rows, config.batch_size):
-        mask = token_mask(~batch.signal.isnan(), model.n_fft, model.hop_length)
-        keep.append(mask.flatten(1).any(dim=1).numpy())
-    usable = np.concatenate(keep)
-    return Part(corpus=part.corpus, rows=part.rows[usable], labels=part.labels[usable])
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """A trained model and all that belongs to it."""
+
+    model: BIOT
+    contract: Preprocessing
+    """The corpus', with thresholds that were chosen on the validation windows."""
+    trained: Trained
+    metric: str
+    """That decided."""
+    kept: Ints
+    """Positions of the training windows that were learned from: those with a whole token."""
+
+    def evaluate(self, fabric: Any, part: Part, config: FinetuneConfig) -> Evaluation:
+        """Scores on some windows."""
+        return evaluate_rows(
+            fabric.setup_module(self.model), part.corpus, part.rows, part.labels, self.contract,
+            device=fabric.device, batch_size=config.batch_size, seed=config.seed,
+        )  # fmt: skip
 
 
-def class_weights(labels: Ints, n_classes: int) -> Floats:
-    """Weight of each class, (K,): each class weighs the same in sum, a window 1 on average."""
-    return len(labels) / (n_classes * np.bincount(labels, minlength=n_classes))
+def learn(
+    fabric: Any,
+    contract: Preprocessing,
+    train: Windows,
+    valid: Windows,
+    config: FinetuneConfig,
+    *,
+    from_model: Path | None = None,
+    where: str = "The corpus",
+    progress: bool = False,
+) -> Learned:
+    """Build and train a model on windows that a contract describes, and choose its thresholds.
 
+    The caller's random state is left as it was; `where` names the windows in errors.
 
-def _train(
-    fabric: Any, model: BIOT, parts: _Parts, config: FinetuneConfig, progress: bool
-) -> tuple[list[EpochRecord], int]:
-    train, valid = parts.train, parts.valid
-    weights = np.ones(model.n_outputs)
-    if config.class_weights == "balanced":
-        weights = class_weights(train.labels, model.n_outputs)
-    part_size = config.micro_batch_size or config.batch_size
-    if config.micro_batch_size is None and fabric.device.type == "cpu":
-        part_size = model.encoder.cached_batch_size(model.n_chans, model.n_times)
-
-    def shuffled(epoch: int) -> int:
-        return int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
-
-    passes = Passes(
-        train=lambda epoch: batches(
-            train.corpus, train.rows, config.batch_size, seed=shuffled(epoch)
-        ),
-        valid=lambda: batches(valid.corpus, valid.rows, config.batch_size),
-        n_steps=-(-len(train.rows) // config.batch_size),
+    Raises
+    ------
+    BiotError
+        As :func:`finetune`.
+    """
+    # On a GPU its generator is forked too.
+    gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
+    with torch.random.fork_rng(gpus):
+        torch.manual_seed(config.seed)
+        model = build_model(config, contract, from_model=from_model)
+        keep = usable(
+            train, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
+        )
+        learned_from = train.chosen(keep)
+        _require_every_class(contract, learned_from, where)
+        task = training_task(contract, config, learned_from.truth)
+        metric = task.require_metric(config.metric)
+        model, trained = train_model(
+            fabric, model, learned_from, valid, task, config, progress=progress
+        )
+    return Learned(
+        model=model,
+        contract=replace(contract, thresholds=chosen_thresholds(fabric, model, contract, valid)),
+        trained=trained,
+        metric=metric,
+        kept=keep,
     )
-    return fit(
-        fabric,
-        model,
-        passes,
-        weights_K=torch.tensor(weights, dtype=torch.float32),
-        part_size=part_size,
-        config=config,
-        progress=progress,
-    )
 
 
-def _evaluate(fabric: Any, model: nn.Module, part: Part, config: FinetuneConfig) -> Evaluation:
-    names = part.corpus.preprocessing.label_names or ()
-    return evaluate_rows(
-        fabric.setup_module(model), part.corpus, part.rows, part.labels, names,
-        device=fabric.device, batch_size=config.batch_size, seed=config.seed,
-    )  # fmt: skip
+def chosen_thresholds(
+    fabric: Any, model: BIOT, contract: Preprocessing, valid: Windows, batch_size: int = 64
+) -> tuple[float, ...] | None:
+    """Thresholds that serve the validation windows best; None where the task has none."""
+    task = plain_task(contract)
+    network = fabric.setup_module(model)
+    outputs, _, _ = predict_logits(network, batches_of(valid, batch_size), fabric.device)
+    kept = np.isfinite(outputs).all(axis=1)
+    return task.thresholds(valid.truth[kept], task.predicted(outputs[kept]))
+
+
+def _require_every_class(contract: Preprocessing, train: Windows, where: str) -> None:
+    if contract.task != "classes":
+        return
+    names = contract.label_names or ()
+    missing = [name for index, name in enumerate(names) if not (train.truth == index).any()]
+    if missing:
+        raise CorpusError(
+            f"{where}: no training window with usable data is labelled "
+            f"{', '.join(missing)}. Choose another seed, or --split recording|time, or prepare "
+            "the corpus without that class."
+        )

@@ -13,18 +13,19 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from biot.errors import ConfigError, CorpusError, require
 from biot.training.config import Device, FinetuneConfig, Precision
-from biot.training.metrics import confusion_counts, count_scores
 from biot.training.steps import (
     WindowBatch,
     backward_in_parts,
     learning_rate_at,
+    parameter_groups,
     predict_logits,
 )
+from biot.training.tasks import Task
 
 __all__ = ["EpochRecord", "Passes", "fit", "launch"]
 
@@ -37,9 +38,10 @@ class EpochRecord:
     """Counted from 1."""
     train_loss: float
     valid_loss: float
-    valid_balanced_accuracy: float
+    valid_score: float
+    """Of the metric that decides."""
     learning_rate: float
-    """At the epoch's last step."""
+    """Of the head, at the epoch's last step."""
     seconds: float
 
 
@@ -81,7 +83,7 @@ def fit(
     model: nn.Module,
     passes: Passes,
     *,
-    weights_K: Tensor,
+    task: Task,
     part_size: int,
     config: FinetuneConfig,
     progress: bool = False,
@@ -93,15 +95,15 @@ def fit(
     fabric
         From :func:`launch`; the model is moved to its device.
     model
-        What to train, (B, C, T) → (B, K).
+        What to train, (B, C, T) → (B, K); parameters that ask for no gradient stay as they are.
     passes
         Training and validation windows.
-    weights_K
-        (K,) weight of each class in the loss.
+    task
+        Loss and scores.
     part_size
         Windows that go through the model at once.
     config
-        Epochs, patience, learning rate, weight decay and clipping.
+        Epochs, patience, metric, learning rate, weight decay, clipping and running mean.
     progress
         Show a bar with loss and validation score on stderr.
 
@@ -117,28 +119,33 @@ def fit(
     """
     from tqdm import tqdm
 
-    wrapped, optimizer = fabric.setup(model, _optimizer(model, config))
-    weights_K = weights_K.to(fabric.device)
+    metric = task.require_metric(config.metric)
+    groups = parameter_groups(
+        model, weight_decay=config.weight_decay, layer_decay=config.layer_decay
+    )
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    kept = wrapped if config.ema == 0 else _running_mean(wrapped, config.ema)
     history: list[EpochRecord] = []
     best = _Best()
     n_steps = config.epochs * passes.n_steps
     with tqdm(total=n_steps, unit="step", disable=not progress, dynamic_ncols=True) as bar:
-        trainer = _Trainer(fabric, wrapped, optimizer, weights_K, part_size, config, n_steps, bar)
+        trainer = _Trainer(fabric, wrapped, kept, optimizer, task, part_size, config, n_steps, bar)
         for epoch in range(1, config.epochs + 1):
             started = time.monotonic()
             train_loss, rate = trainer.run_epoch(epoch, passes)
-            valid_loss, score = _validate(wrapped, passes.valid(), weights_K)
+            valid_loss, score = _validate(kept, passes.valid(), task, metric, fabric.device)
             record = EpochRecord(
                 epoch=epoch,
                 train_loss=train_loss,
                 valid_loss=valid_loss,
-                valid_balanced_accuracy=score,
+                valid_score=score,
                 learning_rate=rate,
                 seconds=time.monotonic() - started,
             )
             history.append(record)
-            best.offer(model, record)
-            trainer.show(record, best)
+            best.offer(_plain_weights(kept, model), record, task.rank(metric, score))
+            trainer.show(record, metric, history[best.epoch - 1])
             if epoch - best.epoch >= config.patience:
                 break
     model.load_state_dict(best.weights)
@@ -146,12 +153,30 @@ def fit(
     return history, best.epoch
 
 
+def _running_mean(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of the model that follows it; in the first steps faster, so that it forgets them."""
+
+    def follow(mean: Tensor, now: Tensor, n_steps: Tensor | int) -> Tensor:
+        n = int(n_steps)
+        return torch.lerp(now, mean, min(decay, (1 + n) / (10 + n)))
+
+    return AveragedModel(model, avg_fn=follow)
+
+
+def _plain_weights(kept: nn.Module, model: nn.Module) -> dict[str, Tensor]:
+    """The state of what is kept, under the names of the plain model."""
+    if not isinstance(kept, AveragedModel):
+        return model.state_dict()
+    return dict(kept.module.state_dict())
+
+
 @dataclass(frozen=True)
 class _Trainer:
     fabric: Any
     model: nn.Module
+    kept: nn.Module
     optimizer: torch.optim.Optimizer
-    class_weights: Tensor
+    task: Task
     part_size: int
     config: FinetuneConfig
     n_steps: int
@@ -173,13 +198,14 @@ class _Trainer:
 
     def _step(self, batch: WindowBatch, rate: float, where: str) -> float:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         loss = backward_in_parts(
             self.model,
             batch,
-            self.class_weights,
+            self.task,
             part_size=self.part_size,
             backward=self.fabric.backward,
+            device=self.fabric.device,
         )
         norm = self.fabric.clip_gradients(
             self.model, self.optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False
@@ -192,12 +218,14 @@ class _Trainer:
             )
         self.optimizer.step()
         self.optimizer.zero_grad()
+        if isinstance(self.kept, AveragedModel):
+            self.kept.update_parameters(self.model)
         return loss
 
-    def show(self, record: EpochRecord, best: _Best) -> None:
+    def show(self, record: EpochRecord, metric: str, best: EpochRecord) -> None:
         self.bar.set_postfix_str(
             f"epoch {record.epoch}/{self.config.epochs}, loss {record.train_loss:.3f}, "
-            f"valid {record.valid_balanced_accuracy:.3f}, best {best.rank[0]:.3f}"
+            f"valid {metric} {record.valid_score:.3f}, best {best.valid_score:.3f}"
         )
 
 
@@ -209,38 +237,24 @@ class _Best:
         self.epoch = 0
         self.weights: dict[str, Tensor] = {}
 
-    def offer(self, model: nn.Module, record: EpochRecord) -> None:
-        rank = (record.valid_balanced_accuracy, -record.valid_loss)
+    def offer(self, weights: dict[str, Tensor], record: EpochRecord, height: float) -> None:
+        rank = (height, -record.valid_loss)
         if rank > self.rank:
             self.rank, self.epoch = rank, record.epoch
-            self.weights = {name: value.clone() for name, value in model.state_dict().items()}
-
-
-def _optimizer(model: nn.Module, config: FinetuneConfig) -> torch.optim.AdamW:
-    """AdamW; weight decay on matrices only, not on biases and norms."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+            self.weights = {name: value.clone() for name, value in weights.items()}
 
 
 def _validate(
-    model: nn.Module, batches: Iterable[WindowBatch], weights_K: Tensor
+    model: nn.Module, batches: Iterable[WindowBatch], task: Task, metric: str, device: torch.device
 ) -> tuple[float, float]:
-    """Weighted loss and balanced accuracy of the windows with usable data."""
-    logits, labels, _ = predict_logits(model, batches, weights_K.device)
-    usable = np.isfinite(logits).all(axis=1)
+    """Loss and score of the windows with usable data."""
+    outputs, truth, _ = predict_logits(model, batches, device)
+    usable = np.isfinite(outputs).all(axis=1)
     if not usable.any():
-        raise CorpusError(f"None of the {len(labels)} validation windows has usable data.")
-    logits, labels = logits[usable], labels[usable]
-    summed = F.cross_entropy(
-        torch.from_numpy(logits),
-        torch.from_numpy(labels),
-        weight=weights_K.double().cpu(),
-        reduction="sum",
-    )
-    counts = confusion_counts(labels, logits.argmax(axis=1), logits.shape[1])
-    return float(summed) / len(labels), float(count_scores(counts)["balanced_accuracy"])
+        raise CorpusError(f"None of the {len(truth)} validation windows has usable data.")
+    outputs, truth = outputs[usable], truth[usable]
+    loss = float(task.losses(torch.from_numpy(outputs), torch.from_numpy(truth)).mean())
+    if metric == "loss":
+        return loss, loss
+    predicted = task.predicted(outputs)
+    return loss, task.scores(truth, predicted, task.decided(predicted))[metric]

@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from biot.training.metrics import Floats, Ints, confusion_counts, count_scores, ranked_classes
 
-__all__ = ["bootstrap_intervals"]
+__all__ = ["Intervals", "bootstrap_intervals", "tag_intervals", "target_intervals"]
+
+Intervals = dict[str, tuple[float, float]]
+Bools = npt.NDArray[np.bool_]
 
 _CELLS = 4_000_000  # resamples × windows that are in memory at a time
 
@@ -19,10 +25,11 @@ def bootstrap_intervals(
     probabilities: Floats,
     subjects: npt.NDArray[np.str_],
     *,
+    decided: Ints | None = None,
     n_bootstrap: int = 1000,
     level: float = 0.95,
     seed: int = 0,
-) -> dict[str, tuple[float, float]] | None:
+) -> Intervals | None:
     """Interval of each score when the subjects had been others.
 
     Subjects are drawn with replacement, each with all its windows: windows of one subject are
@@ -34,6 +41,8 @@ def bootstrap_intervals(
         (W,) true classes and (W, K) probabilities, as for :func:`biot.training.metrics.scores`.
     subjects
         (W,) name of each window's subject.
+    decided
+        (W,) predicted classes; None: the most probable ones.
     n_bootstrap
         Resamples.
     level
@@ -47,19 +56,102 @@ def bootstrap_intervals(
         Lowest and highest value by score. A resample in which a score is undefined does not
         count; (NaN, NaN) when none is left. None with fewer than two subjects or no resamples.
     """
+    drawn = _draw(subjects, n_bootstrap, seed)
+    if drawn is None:
+        return None
+    subject_W, draws_RS = drawn
+    predicted = probabilities.argmax(axis=1) if decided is None else decided
+    values = _count_scores(labels, predicted, probabilities.shape[1], subject_W, draws_RS)
+    parts = [
+        _ranking_scores(labels, probabilities, weights_RW)
+        for weights_RW in _weights(subject_W, draws_RS)
+    ]
+    values["auroc"], values["auprc"] = np.concatenate(parts, axis=1)
+    return {name: _central(values_R, level) for name, values_R in values.items()}
+
+
+def tag_intervals(
+    truth_WK: Bools,
+    probabilities_WK: Floats,
+    decided_WK: Bools,
+    subjects: npt.NDArray[np.str_],
+    *,
+    n_bootstrap: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Intervals | None:
+    """The same for tags: macro AUROC, AUPRC and F1."""
+    drawn = _draw(subjects, n_bootstrap, seed)
+    if drawn is None:
+        return None
+    subject_W, draws_RS = drawn
+    hits_RK, either_RK = (
+        draws_RS @ _sums(values, subject_W)
+        for values in (truth_WK & decided_WK, truth_WK.astype(int) + decided_WK)
+    )
+    f1_RK = np.divide(2.0 * hits_RK, either_RK, out=np.full(hits_RK.shape, np.nan),
+                      where=either_RK > 0)  # fmt: skip
+    columns = list(zip(truth_WK.T, probabilities_WK.T, strict=True))
+    parts = [
+        _mean_of_known(np.stack([_ranking_of_class(*column, weights_RW) for column in columns]))
+        for weights_RW in _weights(subject_W, draws_RS)
+    ]
+    auroc_R, auprc_R = np.concatenate(parts, axis=1)
+    values = {"auroc": auroc_R, "auprc": auprc_R, "f1": _mean_of_known(f1_RK.T)}
+    return {name: _central(values_R, level) for name, values_R in values.items()}
+
+
+def target_intervals(
+    truth_WK: Floats,
+    predicted_WK: Floats,
+    subjects: npt.NDArray[np.str_],
+    *,
+    n_bootstrap: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Intervals | None:
+    """The same for numbers: R², mean absolute error and Pearson correlation."""
+    drawn = _draw(subjects, n_bootstrap, seed)
+    if drawn is None:
+        return None
+    subject_W, draws_RS = drawn
+    # Centred first, so that sums of squares do not cancel.
+    y, p = truth_WK - truth_WK.mean(axis=0), predicted_WK - truth_WK.mean(axis=0)
+    sums = (draws_RS @ _sums(v, subject_W) for v in (y, p, y * y, p * p, y * p, np.abs(y - p)))
+    y_RK, p_RK, yy_RK, pp_RK, yp_RK, error_RK = sums
+    n_R1 = (draws_RS @ np.bincount(subject_W))[:, None]
+    spread, guess = yy_RK - y_RK**2 / n_R1, pp_RK - p_RK**2 / n_R1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = {
+            "r2": 1.0 - (yy_RK - 2 * yp_RK + pp_RK) / spread,
+            "mae": error_RK / n_R1,
+            "pearson": (yp_RK - y_RK * p_RK / n_R1) / np.sqrt(spread * guess),
+        }
+    return {name: _central(_mean_of_known(v.T), level) for name, v in values.items()}
+
+
+def _draw(subjects: npt.NDArray[np.str_], n_bootstrap: int, seed: int) -> tuple[Ints, Ints] | None:
+    """Subject of each window, (W,), and how often each is drawn, (R, S)."""
     names, subject_W = np.unique(subjects, return_inverse=True)
     if len(names) < 2 or n_bootstrap < 1:
         return None
     generator = np.random.default_rng(seed)
-    draws_RS = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), n_bootstrap)
-    values = _count_scores(labels, probabilities, subject_W, draws_RS)
-    rows = max(1, _CELLS // len(labels))
-    parts = [
-        _ranking_scores(labels, probabilities, draws_RS[first : first + rows][:, subject_W])
-        for first in range(0, n_bootstrap, rows)
-    ]
-    values["auroc"], values["auprc"] = np.concatenate(parts, axis=1)
-    return {name: _central(values_R, level) for name, values_R in values.items()}
+    shares = np.full(len(names), 1 / len(names))
+    return subject_W, generator.multinomial(len(names), shares, n_bootstrap)
+
+
+def _weights(subject_W: Ints, draws_RS: Ints) -> Iterator[Ints]:
+    """How often each window is drawn, (some of R, W)."""
+    rows = max(1, _CELLS // len(subject_W))
+    for first in range(0, len(draws_RS), rows):
+        yield draws_RS[first : first + rows][:, subject_W]
+
+
+def _sums(values_WK: npt.NDArray[Any], subject_W: Ints) -> Floats:
+    """Sum over each subject's windows, (S, K)."""
+    sums = np.zeros((subject_W.max() + 1, values_WK.shape[1]))
+    np.add.at(sums, subject_W, values_WK)
+    return sums
 
 
 def _central(values_R: Floats, level: float) -> tuple[float, float]:
@@ -71,10 +163,8 @@ def _central(values_R: Floats, level: float) -> tuple[float, float]:
 
 
 def _count_scores(
-    labels: Ints, probabilities: Floats, subject_W: Ints, draws_RS: Ints
+    labels: Ints, predicted: Ints, n_classes: int, subject_W: Ints, draws_RS: Ints
 ) -> dict[str, Floats]:
-    n_classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
     counts_SKK = np.stack(
         [
             confusion_counts(labels[subject_W == index], predicted[subject_W == index], n_classes)
@@ -91,7 +181,11 @@ def _ranking_scores(labels: Ints, probabilities: Floats, weights_RW: Ints) -> Fl
         _ranking_of_class(labels == index, probabilities[:, index], weights_RW)
         for index in ranked_classes(n_classes)
     ]
-    stacked = np.stack(values)
+    return _mean_of_known(np.stack(values))
+
+
+def _mean_of_known(stacked: Floats) -> Floats:
+    """Mean over the first axis of what is not NaN; NaN where nothing is known."""
     known = np.isfinite(stacked)
     total, count = np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0)
     mean: Floats = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

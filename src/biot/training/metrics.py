@@ -11,7 +11,21 @@ import numpy.typing as npt
 
 from biot.errors import require
 
-__all__ = ["SCORES", "ClassScores", "confusion_counts", "count_scores", "per_class", "scores"]
+__all__ = [
+    "SCORES",
+    "TAG_SCORES",
+    "TARGET_SCORES",
+    "ClassScores",
+    "TagScores",
+    "TargetScores",
+    "confusion_counts",
+    "count_scores",
+    "mean_of_defined",
+    "per_class",
+    "per_tag",
+    "per_target",
+    "scores",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -23,7 +37,11 @@ SCORES = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
 }
-"""Key of each score, and its name for readers."""
+"""Key of each score of classes, and its name for readers."""
+TAG_SCORES = {"auroc": "macro AUROC", "auprc": "macro AUPRC", "f1": "macro F1"}
+"""The same of tags, of which a window may hold several: means over the tags."""
+TARGET_SCORES = {"r2": "R²", "mae": "mean absolute error", "pearson": "Pearson correlation"}
+"""The same of numbers: means over the targets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +56,28 @@ class ClassScores:
     """Harmonic mean of the two."""
     support: int
     """Windows of the class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagScores(ClassScores):
+    """How one tag fared; the ranking is NaN where no window, or every window, has it."""
+
+    auroc: float
+    """Chance that a window with the tag ranks above one without it."""
+    auprc: float
+    """Average precision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetScores:
+    """How one number was predicted; NaN where undefined: for a truth that does not vary."""
+
+    r2: float
+    """Share of the variance that is explained; below 0 where the mean would do better."""
+    mae: float
+    """Mean absolute error, in the target's unit."""
+    pearson: float
+    """Correlation of truth and prediction."""
 
 
 def confusion_counts(labels: Ints, predicted: Ints, n_classes: int) -> Ints:
@@ -98,7 +138,7 @@ def count_scores(counts: npt.NDArray[np.number]) -> dict[str, Floats]:
     }
 
 
-def scores(labels: Ints, probabilities: Floats) -> dict[str, float]:
+def scores(labels: Ints, probabilities: Floats, decided: Ints | None = None) -> dict[str, float]:
     """Every score in :data:`SCORES`; NaN where one is undefined.
 
     Parameters
@@ -106,7 +146,9 @@ def scores(labels: Ints, probabilities: Floats) -> dict[str, float]:
     labels
         (W,) true classes, 0 to K − 1.
     probabilities
-        (W, K), finite. The predicted class is the most probable one.
+        (W, K), finite.
+    decided
+        (W,) the predicted classes; None: the most probable ones.
 
     Notes
     -----
@@ -115,7 +157,8 @@ def scores(labels: Ints, probabilities: Floats) -> dict[str, float]:
     """
     n_classes = probabilities.shape[1]
     metrics = require("sklearn.metrics", extra="training")
-    counts = confusion_counts(labels, probabilities.argmax(axis=1), n_classes)
+    predicted = probabilities.argmax(axis=1) if decided is None else decided
+    counts = confusion_counts(labels, predicted, n_classes)
     auroc, auprc = [], []
     for index in ranked_classes(n_classes):
         positive = labels == index
@@ -132,3 +175,40 @@ def scores(labels: Ints, probabilities: Floats) -> dict[str, float]:
 def ranked_classes(n_classes: int) -> range:
     """Classes whose ranking counts: the second of two, else all."""
     return range(1, 2) if n_classes == 2 else range(n_classes)
+
+
+def per_tag(
+    truth: npt.NDArray[np.bool_], probabilities: Floats, decided: npt.NDArray[np.bool_]
+) -> tuple[TagScores, ...]:
+    """Scores of each tag; every array is (W, K)."""
+    metrics = require("sklearn.metrics", extra="training")
+    hits = (truth & decided).sum(axis=0).astype(np.float64)
+    given, held = decided.sum(axis=0).astype(np.float64), truth.sum(axis=0).astype(np.float64)
+    counted = _share(hits, given), _share(hits, held), _share(2.0 * hits, given + held)
+    ranked = np.full((2, truth.shape[1]), np.nan)
+    for tag, (positive, score) in enumerate(zip(truth.T, probabilities.T, strict=True)):
+        if positive.any() and not positive.all():
+            ranked[0, tag] = metrics.roc_auc_score(positive, score)
+            ranked[1, tag] = metrics.average_precision_score(positive, score)
+    return tuple(
+        TagScores(precision=p, recall=r, f1=f, support=int(n), auroc=area, auprc=average)
+        for p, r, f, n, area, average in np.stack((*counted, held, *ranked), axis=1).tolist()
+    )
+
+
+def per_target(truth: Floats, predicted: Floats) -> tuple[TargetScores, ...]:
+    """Scores of each target; both arrays are (W, K)."""
+    error, spread = truth - predicted, truth - truth.mean(axis=0)
+    guess = predicted - predicted.mean(axis=0)
+    total = (spread**2).sum(axis=0)
+    r2 = 1.0 - _share((error**2).sum(axis=0), total)
+    pearson = _share((spread * guess).sum(axis=0), np.sqrt(total * (guess**2).sum(axis=0)))
+    columns = np.stack((r2, np.abs(error).mean(axis=0), pearson), axis=1)
+    return tuple(TargetScores(r2=r, mae=e, pearson=c) for r, e, c in columns.tolist())
+
+
+def mean_of_defined(values: npt.ArrayLike) -> float:
+    """Mean of the values that are not NaN; NaN when none is left."""
+    numbers = np.asarray(values, dtype=np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    return float(numbers.mean()) if len(numbers) else float("nan")

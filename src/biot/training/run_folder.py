@@ -7,43 +7,26 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
 
 from biot import plots
+from biot.contract import Preprocessing
 from biot.corpus import Corpus
 from biot.corpus.writer import STATE_FILE
 from biot.training.config import FinetuneConfig
 from biot.training.evaluate import Evaluation
 from biot.training.fit import EpochRecord
-from biot.training.metrics import Ints
+from biot.training.modes import Trained
+from biot.training.windows import Part
 
-__all__ = ["Part", "RunRecord", "write_run"]
+__all__ = ["RunRecord", "describe_corpus", "relative", "versions", "write_json", "write_run"]
 
 PACKAGES = ("biot", "torch", "numpy", "lightning-fabric", "scikit-learn")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Windows of one corpus that play one role in a run."""
-
-    corpus: Corpus
-    rows: Ints
-    """(W,) positions in the corpus, ascending."""
-    labels: Ints
-    """(W,) classes as the model counts them."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Subjects, and the rows as ranges [first, last + 1]."""
-        breaks = np.flatnonzero(np.diff(self.rows) != 1) + 1
-        ranges = [[int(run[0]), int(run[-1]) + 1] for run in np.split(self.rows, breaks)]
-        subjects = np.unique(self.corpus.subjects[self.rows]).tolist()
-        return {"n_windows": len(self.rows), "subjects": subjects, "rows": ranges}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +37,8 @@ class RunRecord:
     """The folder's final place; paths in ``run.json`` are relative to it."""
     command: str | None
     config: FinetuneConfig
+    metric: str
+    """That decided when to stop, and which epoch or penalty was kept."""
     from_model: Path | None
     device: torch.device
     train: Part
@@ -61,35 +46,44 @@ class RunRecord:
     test: Part
     left_out: Mapping[str, int]
     """Windows of the corpus that are in no part, by reason."""
-    history: list[EpochRecord]
-    best_epoch: int
+    trained: Trained
+    contract: Preprocessing
+    """Of the model, with its thresholds."""
     evaluations: Mapping[str, Evaluation]
     """``valid`` and ``test``."""
-    leakage: list[dict[str, Any]] = field(default_factory=list)
+    leakage: list[dict[str, Any]]
     """What the test shares with what was learnt from, as far as that is known."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:
     """Write every file of a run but its model; returns what ``metrics.json`` holds."""
+    trained = record.trained
     metrics = {
-        "best_epoch": record.best_epoch,
+        "metric": record.metric,
+        "best_epoch": trained.best_epoch,
+        **({} if trained.penalty is None else {"penalty": trained.penalty}),
+        "thresholds": record.contract.thresholds,
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
-    _write_json(folder / "metrics.json", metrics)
-    _write_json(folder / "run.json", {**_description(record), "model": dict(model_config)})
-    _write_history(folder / "history.csv", record.history)
-    figure = plots.curves(
-        train_loss=[line.train_loss for line in record.history],
-        valid_loss=[line.valid_loss for line in record.history],
-        valid_score=[line.valid_balanced_accuracy for line in record.history],
-        best_epoch=record.best_epoch,
-    )
-    plots.save_png(figure, folder / "curves.png")
+    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "run.json", {**_description(record), "model": dict(model_config)})
     test = record.evaluations["test"]
-    title = f"Test: balanced accuracy {test.scores['balanced_accuracy']:.3f}"
-    figure = plots.confusion(test.confusion, test.label_names, title=title)
-    plots.save_png(figure, folder / "confusion.png")
-    return metrics
+    if trained.history and trained.best_epoch is not None:
+        _write_history(folder / "history.csv", trained.history, record.metric)
+        figure = plots.curves(
+            train_loss=[line.train_loss for line in trained.history],
+            valid_loss=[line.valid_loss for line in trained.history],
+            valid_score=[line.valid_score for line in trained.history],
+            best_epoch=trained.best_epoch,
+            score_name=test.task.score_names.get(record.metric, record.metric),
+        )
+        plots.save_png(figure, folder / "curves.png")
+    if test.confusion is not None:
+        title = f"Test: balanced accuracy {test.scores['balanced_accuracy']:.3f}"
+        figure = plots.confusion(test.confusion, test.label_names, title=title)
+        plots.save_png(figure, folder / "confusion.png")
+    # What the caller gets is what a reader of the file gets.
+    return cast("dict[str, Any]", json.loads(json.dumps(metrics)))
 
 
 def _description(record: RunRecord) -> dict[str, Any]:
@@ -97,11 +91,11 @@ def _description(record: RunRecord) -> dict[str, Any]:
     return {
         "command": record.command,
         "config": asdict(record.config),
-        "corpus": _corpus(record.train.corpus, record.out),
+        "corpus": describe_corpus(record.train.corpus, record.out),
         "test_corpus": None
         if record.test.corpus is record.train.corpus
-        else _corpus(record.test.corpus, record.out),
-        "from_model": None if source is None else _relative(source, record.out),
+        else describe_corpus(record.test.corpus, record.out),
+        "from_model": None if source is None else relative(source, record.out),
         "split": {
             "train": record.train.to_dict(),
             "valid": record.valid.to_dict(),
@@ -111,33 +105,44 @@ def _description(record: RunRecord) -> dict[str, Any]:
         "leakage": record.leakage,
         "device": str(record.device),
         "threads": torch.get_num_threads(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in PACKAGES},
-        },
+        "versions": versions(),
     }
 
 
-def _corpus(corpus: Corpus, out: Path) -> dict[str, Any]:
+def versions() -> dict[str, str]:
+    """Of Python and the packages that decide what a run computes."""
+    found = {name: metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found}
+
+
+def describe_corpus(corpus: Corpus, out: Path) -> dict[str, Any]:
+    """Where a corpus lies, seen from a run's folder, and what tells it from others."""
     state = json.loads((corpus.path / STATE_FILE).read_text(encoding="utf-8"))
     return {
-        "path": _relative(corpus.path, out),
+        "path": relative(corpus.path, out),
         "fingerprint": state.get("_fingerprint"),
         "n_windows": len(corpus),
     }
 
 
-def _relative(path: Path, start: Path) -> str:
+def relative(path: Path, start: Path) -> str:
+    """A path as seen from a folder, so that both can move together."""
     return Path(os.path.relpath(path.resolve(), start.resolve())).as_posix()
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write strict JSON that people can read."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _write_history(path: Path, history: list[EpochRecord]) -> None:
+def _write_history(path: Path, history: list[EpochRecord], metric: str) -> None:
+    """One line an epoch; without a column of its own for a score that is the loss."""
+    names = {field.name: field.name for field in fields(EpochRecord)}
+    names["valid_score"] = f"valid_{metric}"
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [column.name for column in fields(EpochRecord)])
+        writer = csv.DictWriter(file, list(dict.fromkeys(names.values())))
         writer.writeheader()
-        writer.writerows(asdict(record) for record in history)
+        writer.writerows(
+            {names[name]: value for name, value in asdict(record).items()} for record in history
+        )

@@ -5,16 +5,26 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from biot.training.metrics import Floats, Ints
+from biot.training.tasks import Task, Truth
 
-__all__ = ["WindowBatch", "backward_in_parts", "learning_rate_at", "predict_logits"]
+__all__ = [
+    "MixedBatch",
+    "WindowBatch",
+    "backward_in_parts",
+    "forward",
+    "learning_rate_at",
+    "parameter_groups",
+    "predict_logits",
+]
 
 
 class WindowBatch(Protocol):
@@ -26,11 +36,29 @@ class WindowBatch(Protocol):
 
     @property
     def label(self) -> Tensor:
-        """(B,) int64 classes."""
+        """(B,) int64 classes, or (B, K) tags or numbers."""
 
     @property
     def index(self) -> Tensor:
         """(B,) int64 rows of the corpus."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixedBatch:
+    """Windows that were changed on the way, each perhaps mixed with another."""
+
+    signal: Tensor
+    """(B, C, T) float32; NaN where missing."""
+    label: Tensor
+    """As in :class:`WindowBatch`."""
+    index: Tensor
+    """(B,) int64 rows of the corpus."""
+    channel_ids: Tensor | None = None
+    """(B, C) rows of the vocabulary; None: the channels in order."""
+    partner_label: Tensor | None = None
+    """Labels of the windows that were mixed in; None: nothing was."""
+    share: Tensor | None = None
+    """(B,) share of the window itself; the rest is its partner's."""
 
 
 def learning_rate_at(step: int, n_steps: int, *, peak: float, warmup: float) -> float:
@@ -58,50 +86,104 @@ def learning_rate_at(step: int, n_steps: int, *, peak: float, warmup: float) -> 
 def backward_in_parts(
     model: nn.Module,
     batch: WindowBatch,
-    weights_K: Tensor,
+    task: Task,
     *,
     part_size: int,
     backward: Callable[[Tensor], None],
+    device: torch.device,
 ) -> float:
-    """Add the gradient of a batch's weighted cross-entropy, a few windows at a time.
+    """Add the gradient of a batch's loss, a few windows at a time.
 
-    The loss is the weighted sum over the batch divided by its windows, so that the parts add up
-    to the gradient of the whole batch.
+    The loss is the sum over the batch divided by its windows, so that the parts add up to the
+    gradient of the whole batch.
 
     Returns
     -------
     float
         The loss of the batch.
     """
-    device, total = weights_K.device, 0.0
-    parts = zip(batch.signal.split(part_size), batch.label.split(part_size), strict=True)
-    for signal, label in parts:
-        logits = model(signal.to(device))
-        summed = F.cross_entropy(logits, label.to(device), weight=weights_K, reduction="sum")
-        loss = summed / len(batch.label)
+    total, n_windows = 0.0, len(batch.label)
+    for first in range(0, n_windows, part_size):
+        rows = slice(first, first + part_size)
+        losses = _losses(forward(model, batch, device, rows), batch, task, device, rows)
+        loss = losses.sum() / n_windows
         backward(loss)
         total += loss.item()
     return total
 
 
+def _losses(
+    outputs: Tensor, batch: WindowBatch, task: Task, device: torch.device, rows: slice
+) -> Tensor:
+    losses = task.losses(outputs, batch.label[rows].to(device))
+    if isinstance(batch, MixedBatch) and batch.partner_label is not None:
+        assert batch.share is not None
+        share = batch.share[rows].to(device, losses.dtype)
+        others = task.losses(outputs, batch.partner_label[rows].to(device))
+        losses = share * losses + (1 - share) * others
+    return losses
+
+
+def forward(
+    model: nn.Module, batch: WindowBatch, device: torch.device, rows: slice = slice(None)
+) -> Tensor:
+    """Outputs of a model for some windows of a batch, (rows, K)."""
+    given: dict[str, Tensor] = {
+        name: values[rows].to(device)
+        for name in ("valid", "channel_ids", "lengths")
+        if (values := getattr(batch, name, None)) is not None
+    }
+    outputs: Tensor = model(batch.signal[rows].to(device), **given)
+    return outputs
+
+
 def predict_logits(
     model: nn.Module, batches: Iterable[WindowBatch], device: torch.device
-) -> tuple[Floats, Ints, Ints]:
-    """Scores of every window, without dropout.
+) -> tuple[Floats, Truth, Ints]:
+    """Outputs for every window, without dropout.
 
     Returns
     -------
     tuple
-        Logits (W, K), labels (W,) and corpus rows (W,) in the order of the batches. A window
-        without usable data has logits of NaN.
+        Outputs (W, K), labels (W,) or (W, K), and corpus rows (W,) in the order of the batches. A
+        window without usable data has outputs of NaN.
     """
     was_training = model.training
     model.eval()
     logits, labels, rows = [], [], []
     with torch.no_grad():
         for batch in batches:
-            logits.append(model(batch.signal.to(device)).double().cpu())
+            logits.append(forward(model, batch, device).double().cpu())
             labels.append(batch.label)
             rows.append(batch.index)
     model.train(was_training)
     return torch.cat(logits).numpy(), torch.cat(labels).numpy(), torch.cat(rows).numpy()
+
+
+def parameter_groups(
+    model: nn.Module, *, weight_decay: float, layer_decay: float
+) -> list[dict[str, Any]]:
+    """Parameters that are trained, by weight decay and by share of the learning rate (``scale``).
+
+    Matrices decay, biases and norms do not. The head learns at full rate, each layer below
+    `layer_decay` times as fast as the one above it, the tokens slowest (Clark et al. 2020).
+    """
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    heights = {name: _height(name) for name, _ in trained}
+    n_layers = 1 + max((h for h in heights.values() if h is not None), default=-1)
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, parameter in trained:
+        height = heights[name]
+        scale = 1.0 if height is None else layer_decay ** (n_layers - height)
+        decay = weight_decay if parameter.ndim > 1 else 0.0
+        empty = {"params": [], "weight_decay": decay, "scale": scale}
+        groups.setdefault((decay, scale), empty)["params"].append(parameter)
+    return list(groups.values())
+
+
+def _height(name: str) -> int | None:
+    """Layer of a parameter, −1 for what makes the tokens, None for what is above the encoder."""
+    layer = re.search(r"encoder\.transformer\.layers\.(\d+)\.", name)
+    if layer:
+        return int(layer[1])
+    return -1 if "encoder." in name else None

@@ -1,0 +1,227 @@
+"""What is trained in each mode of fine-tuning, and how."""
+
+# W windows, E width of the features, K outputs
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from biot.contract import Preprocessing
+from biot.errors import ConfigError, require
+from biot.model import BIOT
+from biot.training.augment import Augmentation
+from biot.training.config import AUGMENTATIONS, NEEDS_MODEL, FinetuneConfig
+from biot.training.fit import EpochRecord, Passes, fit
+from biot.training.metrics import Floats, Ints
+from biot.training.probes import features, fit_probe
+from biot.training.tasks import Classes, MultiLabel, Regression, Task, Truth
+from biot.training.windows import Windows, batches_of
+
+__all__ = ["Trained", "class_weights", "require_source", "train_model", "training_task"]
+
+LORA_LAYERS = {
+    "attention": ["to_q", "to_k", "to_v", "to_out"],
+    "all": ["to_q", "to_k", "to_v", "to_out", "w1", "w2"],
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """How a training went; the model holds the result."""
+
+    history: list[EpochRecord]
+    """Empty for ridge and logistic regression, which know no epochs."""
+    best_epoch: int | None = None
+    penalty: float | None = None
+    """That ridge or logistic regression chose."""
+
+
+def require_source(config: FinetuneConfig, from_model: object) -> None:
+    """Raise :class:`ConfigError` where a mode needs a model to start from and there is none."""
+    if config.mode in NEEDS_MODEL and from_model is None:
+        raise ConfigError(
+            f"mode {config.mode!r} trains on the features of a pretrained model, and none is "
+            "given. Name one with --from (from_model), or use mode full."
+        )
+
+
+def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth) -> Task:
+    """The task of a contract with weights, smoothing and units for these training windows.
+
+    Raises
+    ------
+    ConfigError
+        If an option has no meaning for the task.
+    """
+    names = contract.label_names or ()
+    if contract.task == "classes":
+        weights = class_weights(truth, len(names)) if config.class_weights == "balanced" else None
+        return Classes(
+            names=names, label_smoothing=config.label_smoothing,
+            weights=None if weights is None else tuple(weights.tolist()),
+        )  # fmt: skip
+    if config.class_weights == "sampled":
+        raise ConfigError(
+            f"class_weights='sampled' draws windows by their class; the task is {contract.task}. "
+            "Use 'balanced' or 'none'."
+        )
+    if contract.task == "multilabel":
+        return MultiLabel(
+            names=names, label_smoothing=config.label_smoothing,
+            weights=_tag_weights(truth) if config.class_weights == "balanced" else None,
+        )  # fmt: skip
+    if config.label_smoothing:
+        raise ConfigError("label_smoothing is for classes and tags; the task is regression.")
+    spread = np.where(truth.std(axis=0) > 0, truth.std(axis=0), 1.0)
+    return Regression(
+        names=names, loss=config.regression_loss, mean=tuple(truth.mean(axis=0).tolist()),
+        spread=tuple(spread.tolist()),
+    )  # fmt: skip
+
+
+def class_weights(labels: Ints, n_classes: int) -> Floats:
+    """Weight of each class, (K,): each class weighs the same in sum, a window 1 on average."""
+    return len(labels) / (n_classes * np.bincount(labels, minlength=n_classes))
+
+
+def _tag_weights(truth_WK: Truth) -> tuple[tuple[float, float], ...]:
+    """Of the windows without and with each tag; 1 where all or none have it."""
+    shares = (truth_WK > 0.5).mean(axis=0).tolist()
+    return tuple(
+        (0.5 / (1 - share), 0.5 / share) if 0 < share < 1 else (1.0, 1.0) for share in shares
+    )
+
+
+def train_model(
+    fabric: Any,
+    model: BIOT,
+    train: Windows,
+    valid: Windows,
+    task: Task,
+    config: FinetuneConfig,
+    progress: bool = False,
+) -> tuple[BIOT, Trained]:
+    """Train a model in the mode of the config.
+
+    Returns
+    -------
+    tuple
+        The trained model, a plain one in every mode, whose outputs are in the units of the
+        truth; and how it went.
+
+    Raises
+    ------
+    ConfigError
+        If training diverges, or an option has no meaning here.
+    MissingDependencyError
+        If the mode is ``"lora"`` and PEFT is not installed.
+    """
+    if config.mode == "full":
+        history, best = _fit(fabric, model, model, train, valid, task, config, progress)
+        trained = Trained(history=history, best_epoch=best)
+    elif config.mode == "lora":
+        model, trained = _lora(fabric, model, train, valid, task, config, progress)
+    else:
+        trained = _on_features(fabric, model, train, valid, task, config, progress)
+    if isinstance(task, Regression):
+        _in_units(model, task)
+    model.requires_grad_(True)
+    return model.eval(), trained
+
+
+def _fit(
+    fabric: Any, network: torch.nn.Module, model: BIOT, train: Windows, valid: Windows,
+    task: Task, config: FinetuneConfig, progress: bool, augment: Augmentation | None = None,
+) -> tuple[list[EpochRecord], int]:  # fmt: skip
+    """The loop over windows, or over features when the network is a head."""
+    part_size = config.micro_batch_size or config.batch_size
+    on_windows = network is not model.final_layer
+    if config.micro_batch_size is None and fabric.device.type == "cpu" and on_windows:
+        part_size = model.encoder.cached_batch_size(model.n_chans, model.n_times)
+    if any(getattr(config, name) > 0 for name in AUGMENTATIONS):
+        augment = Augmentation(
+            config=config, sfreq=model.sfreq, n_fft=model.n_fft, hop_length=model.hop_length
+        )
+
+    def shown(epoch: int) -> Any:
+        batches = train.batches(_order(train.truth, config, epoch), config.batch_size)
+        for step, batch in enumerate(batches):
+            yield batch if augment is None else augment(batch, (config.seed, epoch, step))
+
+    passes = Passes(
+        train=shown,
+        valid=lambda: batches_of(valid, config.batch_size),
+        n_steps=-(-len(train.truth) // config.batch_size),
+    )
+    return fit(
+        fabric, network, passes, task=task, part_size=part_size, config=config, progress=progress
+    )
+
+
+def _order(truth: Truth, config: FinetuneConfig, epoch: int) -> Ints:
+    """Positions of the windows of one epoch: each once, or, sampled, each class equally often."""
+    sequence = np.random.SeedSequence([config.seed, epoch])
+    generator = np.random.default_rng(int(sequence.generate_state(1)[0]))
+    if config.class_weights != "sampled":
+        return generator.permutation(len(truth))
+    classes = np.unique(truth)
+    wanted = np.bincount(np.arange(len(truth)) % len(classes))
+    drawn = [
+        _cycled(np.flatnonzero(truth == label), n, generator)
+        for label, n in zip(generator.permutation(classes), wanted, strict=True)
+    ]
+    return generator.permutation(np.concatenate(drawn))
+
+
+def _cycled(rows: Ints, n: int, generator: np.random.Generator) -> Ints:
+    """`n` of the rows, each once before any comes again."""
+    rounds = [generator.permutation(rows) for _ in range(-(-n // len(rows)))]
+    return np.concatenate(rounds)[:n]
+
+
+def _lora(
+    fabric: Any, model: BIOT, train: Windows, valid: Windows, task: Task,
+    config: FinetuneConfig, progress: bool,
+) -> tuple[BIOT, Trained]:  # fmt: skip
+    peft = require("peft", extra="lora")
+    settings = peft.LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=2 * config.lora_rank,
+        target_modules=LORA_LAYERS[config.lora_layers],
+        modules_to_save=["final_layer"],
+    )
+    adapted = peft.get_peft_model(model, settings)
+    history, best = _fit(fabric, adapted, model, train, valid, task, config, progress)
+    merged: BIOT = adapted.merge_and_unload()
+    return merged, Trained(history=history, best_epoch=best)
+
+
+def _on_features(
+    fabric: Any, model: BIOT, train: Windows, valid: Windows, task: Task,
+    config: FinetuneConfig, progress: bool,
+) -> Trained:  # fmt: skip
+    known, inputs = features(fabric, model, train, config.batch_size)
+    checked, valid_inputs = features(fabric, model, valid, config.batch_size)
+    if config.mode == "head":
+        head = model.final_layer
+        history, best = _fit(fabric, head, model, known, checked, task, config, progress)
+        return Trained(history=history, best_epoch=best)
+    probe = fit_probe(
+        config.mode, task, task.require_metric(config.metric), (inputs, known.truth),
+        (valid_inputs, checked.truth),
+    )  # fmt: skip
+    probe.put_into(model)
+    return Trained(history=[], penalty=probe.penalty)
+
+
+def _in_units(model: BIOT, task: Regression) -> None:
+    """Fold the standardisation of the targets into the last layer."""
+    layer = model.final_layer.classification_head
+    spread, mean = (torch.tensor(v, dtype=torch.float64) for v in (task.spread, task.mean))
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight.cpu().double() * spread[:, None])
+        layer.bias.copy_(layer.bias.cpu().double() * spread + mean)
