@@ -13,9 +13,7 @@ import pytest
 from biot.corpus import load_corpus, prepare
 from biot.corpus.label_format import LabelFormat
 from biot.corpus.label_sources import LabelSource
-from biot.errors import BiotError, ConfigError, CorpusError
-from biot.training.evaluate import labelled_rows
-from biot.training.finetune import finetune
+from biot.errors import ConfigError, CorpusError
 
 WriteEdf = Callable[..., Path]
 HOW: dict[str, Any] = {"sfreq": 100, "window": 4}
@@ -234,19 +232,6 @@ def test_options_that_contradict_each_other_are_refused(
     with pytest.raises(ConfigError, match=message):
         prepare(folder, out, **HOW | change)
     assert not out.exists()
-
-
-def test_training_and_evaluation_refuse_tags_and_targets(
-    make_corpus: Callable[..., Any], tmp_path: Path
-) -> None:
-    corpus = make_corpus([1.0, 2.0], ["s", "t"], task="regression")
-    with pytest.raises(BiotError, match="prepared for the task 'regression'; training and"):
-        finetune(corpus.path, tmp_path / "run")
-    with pytest.raises(CorpusError, match="prepared for the task 'regression'; training and"):
-        labelled_rows(corpus, ("a", "b"))
-
-
-# tables of samples, short recordings ---------------------------------------------------------
 
 
 def test_rate_and_unit_of_a_table_may_be_said(write_edf: WriteEdf, tmp_path: Path) -> None:

@@ -405,7 +405,9 @@ def test_subjects_given_twice_are_refused(folder: Path, out: Path, tmp_path: Pat
 def test_other_parameters_are_refused_before_anything_is_read(folder: Path, out: Path) -> None:
     prepare(folder, out, sfreq=100, window=4)
     before = contents(out)
-    with pytest.raises(CorpusError, match=r"exists already.*window 4, not 2; stride 4, not 2\."):
+    with pytest.raises(
+        CorpusError, match=r"exists already.*window 4\.0, not 2\.0; stride 4\.0, not 2\.0\."
+    ):
         prepare(folder, out, sfreq=100, window=2)
     assert contents(out) == before
 

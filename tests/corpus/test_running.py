@@ -130,9 +130,9 @@ def cluster(tmp_path: Path) -> Iterator[str]:
         yield address
     finally:
         for process in processes:
-            process.terminate()
+            process.kill()
         for process in processes:
-            process.wait(30)
+            process.wait()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

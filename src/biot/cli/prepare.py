@@ -21,7 +21,7 @@ _EXAMPLES = """\
   biot prepare recordings/ --out corpus --sfreq 200 --window 10 --labels annotations
   biot prepare recordings/ --out corpus --sfreq 200 --window 4 --labels annotations --align events
   biot prepare a.edf b.edf --out corpus --sfreq 200 --window 10 --labels patients.tsv
-  biot prepare bids/ --out corpus --sfreq 200 --window 10 --labels bids/participants.tsv \
+  biot prepare bids/ --out corpus --sfreq 200 --window 10 --labels bids/participants.tsv \\
       --label-column age --task regression --l-freq 0.5 --notch 50
 """
 
