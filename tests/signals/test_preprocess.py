@@ -76,6 +76,15 @@ def test_missing_samples_stay_missing_and_spread_only_as_far_as_the_filter_reach
     assert not missing[distance > reach + 1e-9].any()
 
 
+def test_an_infinite_sample_spoils_what_a_missing_one_would():
+    data = _noise(300)
+    data[0, 100] = np.nan
+    expected = resample(data, 500, 200)
+    for value in (np.inf, -np.inf):
+        data[0, 100] = value
+        np.testing.assert_array_equal(resample(data, 500, 200), expected)
+
+
 def test_all_samples_missing_gives_none():
     assert np.isnan(resample(np.full((2, 50), np.nan), 256, 200)).all()
 

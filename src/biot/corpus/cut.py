@@ -103,7 +103,7 @@ def cut(
         except OSError as error:
             raise RecordingError(f"{recording.name}: {error.strerror or error}.") from error
         windows = np.stack([block[:, a - first : b - first] for (a, b), _ in group])
-        usable = ~np.isnan(windows).all(axis=(1, 2))
+        usable = np.asarray(~np.isnan(windows).all(axis=(1, 2)))
         if not usable.all():
             left_out["windows without any sample"] += int((~usable).sum())
         kept = [place for place, good in zip(group, usable, strict=True) if good]

@@ -29,6 +29,8 @@ def polyphase(data: Floats, up: int, down: int) -> Floats:
     ----------
     data
         (…, n_times), n_times at least 1.
+    up, down
+        Without a common divisor, and not both 1.
 
     Returns
     -------

@@ -57,7 +57,8 @@ def resample(
     -------
     numpy.ndarray
         (…, ceil(n_times × up / down)), for ``"fft"`` rounded instead, float32 for float32 data,
-        else float64; NaN where the filter reaches a missing sample.
+        else float64; NaN where the filter reaches a missing or, with ``"polyphase"``, an infinite
+        sample.
 
     Raises
     ------
@@ -177,9 +178,10 @@ def _q95(values: Floats) -> Floats:
 
 
 def _polyphase(array: Floats, up: int, down: int) -> Floats:
-    missing = np.isnan(array)
-    if not missing.any():
+    present = np.isfinite(array)
+    if present.all():
         return polyphase(array, up, down)
+    missing = ~present
     result = polyphase(np.where(missing, array.dtype.type(0), array), up, down)
     result[_touched(missing, up, down, result.shape[-1])] = np.nan
     return result
