@@ -121,8 +121,9 @@ def cross_validate(
         rows = part_of(data, np.arange(len(data)), "cross-validation").rows
         leakage = None
         if source is not None:
+            before = SeenData.load(source)
             leakage = require_disjoint(
-                SeenData.load(source), SeenData.of(data, rows), allow_leakage=allow_leakage,
+                before and before.by_checksum(), SeenData.of(data, rows), allow_leakage=allow_leakage,
                 where=f"the training of {source} and the test on {data.path}",
             )  # fmt: skip
         jobs = [
