@@ -50,7 +50,7 @@ def test_targets_are_told_by_subject(labelled: Callable[..., Corpus], tmp_path: 
 
 
 def test_windows_without_a_tag_have_a_column(labelled: Callable[..., Corpus]) -> None:
-    corpus = labelled(["x;y", "x", ""], task="multilabel", background="")
+    corpus = labelled(["x;y", "x", ""], task="multilabel")
     found = overview(corpus)
     assert found.label_names == ("x", "y", "(no tag)")
     assert found.windows_of_label.tolist() == [[10, 5, 0], [0, 0, 5]]
@@ -77,6 +77,6 @@ def test_a_picture_is_bounded(make_corpus: Callable[..., Corpus], tmp_path: Path
 
 def test_an_unfinished_corpus_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / ".corpus.partial").mkdir()
-    with pytest.raises(CorpusError, match="not finished.*Start the same `biot prepare` again"):
+    with pytest.raises(CorpusError, match=r"not finished.*Start the same `biot prepare` again"):
         overview(tmp_path / "corpus")
     assert np.all([not path.is_file() for path in tmp_path.iterdir()])

@@ -123,8 +123,9 @@ def cross_validate(
         if source is not None:
             before = SeenData.load(source)
             leakage = require_disjoint(
-                before and before.by_checksum(), SeenData.of(data, rows), allow_leakage=allow_leakage,
+                before and before.by_checksum(), SeenData.of(data, rows),
                 where=f"the training of {source} and the test on {data.path}",
+                allow_leakage=allow_leakage,
             )  # fmt: skip
         jobs = [
             _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)
