@@ -120,7 +120,7 @@ def test_the_loss_is_the_mean_over_the_labelled_windows_of_their_heads(
     fabric = start(PretrainConfig(device="cpu", precision="64"))
     machine = Machine(fabric=fabric, model=fabric.setup(task.module), seed=0)
     with torch.random.fork_rng():
-        outcome = task.gradient(machine, batch, 0, 2)
+        outcome = task.gradient(machine, batch, 0, lambda *_: 2)
     found = {name: p.grad.clone() for name, p in task.module.named_parameters()}
 
     task.module.zero_grad()
@@ -149,6 +149,6 @@ def test_a_batch_without_any_label_has_no_loss_and_no_gradient():
     fabric = start(PretrainConfig(device="cpu", precision="64"))
     with torch.random.fork_rng():
         machine = Machine(fabric=fabric, model=fabric.setup(task.module), seed=0)
-        outcome = task.gradient(machine, batch, 0, 2)
+        outcome = task.gradient(machine, batch, 0, lambda *_: 2)
     assert float(outcome.loss) == 0
     assert all(not p.grad.any() for p in task.module.parameters())

@@ -16,7 +16,7 @@ from biot.corpus.batch import Batch
 from biot.errors import ConfigError
 from biot.model.encoder import BIOTEncoder
 from biot.model.heads import ClassificationHead
-from biot.training.gradients import Machine, Outcome, separable_backward, split_inputs
+from biot.training.gradients import Machine, Outcome, Sizer, separable_backward, split_inputs
 
 __all__ = ["HeadSpec", "SupervisedModel", "SupervisedTask", "focal_bce", "focal_cross_entropy"]
 
@@ -100,15 +100,16 @@ class SupervisedTask:
     gamma: float = 0.0
     """Of the focal loss; 0 is cross-entropy."""
 
-    def gradient(self, machine: Machine, batch: Batch, step: int, size: int) -> Outcome:
-        """Add a batch's gradient, in micro-batches of `size` windows.
+    def gradient(self, machine: Machine, batch: Batch, step: int, size: Sizer) -> Outcome:
+        """Add a batch's gradient, in micro-batches as large as `size` says.
 
         The loss is the mean over the labelled windows of all processes.
         """
         device = machine.fabric.device
-        inputs = (batch.signal, batch.valid, batch.channel_ids, batch.lengths)
         label, corpus = batch.label.to(device), batch.corpus.to(device)
-        labels, corpora = label.split(size), corpus.split(size)
+        parts = split_inputs(batch, size, device)
+        lengths = [len(part[0]) for part in parts]
+        labels, corpora = label.split(lengths), corpus.split(lengths)
         n_labelled = machine.summed(_is_labelled(label).sum()).clamp(min=1)
 
         def loss_of(output: Tensor, part: int) -> Tensor:
@@ -118,7 +119,6 @@ class SupervisedTask:
                 summed = summed + loss(scores, target, self.gamma).sum()
             return summed / n_labelled
 
-        parts = split_inputs(inputs, size, device)
         loss, outputs = separable_backward(machine, parts, loss_of, step)
         return Outcome(
             loss=loss,
