@@ -441,6 +441,43 @@ def test_sigkill_and_sigterm_resume_to_the_same_bits(
     require_same_end(tmp_path / "run", undisturbed("contrastive"))
 
 
+def windows_of(folder: Path, world: int) -> dict[int, list[int]]:
+    """Windows of each step, in their global order."""
+    steps: dict[int, list[int]] = {}
+    for rank in range(world):
+        for line in (folder / f"{world}-{rank}.txt").read_text().splitlines():
+            step, windows = json.loads(line)
+            steps.setdefault(step, []).extend(windows)
+    return steps
+
+
+def test_a_run_resumes_in_two_processes_with_the_very_next_window(
+    corpora: list[Path], tmp_path: Path
+):
+    settings: dict[str, Any] = {
+        "precision": "64", "drop_prob": 0.0, "att_layer_drop_prob": 0.0, "workers": 1
+    }  # fmt: skip
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    alone.mkdir()
+    shared.mkdir()
+    whole = asked_for(corpora, tmp_path / "whole", **settings) | {"windows": str(alone)}
+    asked = asked_for(corpora, tmp_path / "run", **settings) | {"windows": str(shared)}
+    assert ended(started(whole)) == 0
+    assert ended(started(asked | {"strike": 6, "signal": "SIGKILL"})) == -9
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    both = [started(asked, rank, 2, port) for rank in range(2)]
+    assert [ended(process) for process in both] == [0, 0]
+    expected, found = windows_of(alone, 1), windows_of(shared, 2)
+    assert sorted(found) == [4, 5, 6, 7, 8, 9, 10, 11]  # from the checkpoint of step 4
+    assert found == {step: expected[step] for step in found}
+    for name, value in last_state(tmp_path / "whole")["weights"].items():
+        resumed = last_state(tmp_path / "run")["weights"][name]
+        assert torch.allclose(resumed, value, rtol=0, atol=1e-9), name
+    assert [row["step"] for row in history(tmp_path / "run")] == ["3", "6", "9", "12"]
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_two_processes_equal_one(corpora: list[Path], tmp_path: Path, objective: str):
     settings: dict[str, Any] = {
