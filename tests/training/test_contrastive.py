@@ -107,9 +107,7 @@ def make_mixed_batch(n_windows: int = 14) -> Batch:
         signal[window, :n_chans, :length] = noise
         ids[window, :n_chans] = torch.randperm(3, generator=generator)[:n_chans]
     ids[5] = torch.tensor([2, -1, 0])  # a channel that is absent between two that are there
-    return replace(
-        batch, signal=signal, valid=~signal.isnan(), channel_ids=ids, lengths=lengths
-    )
+    return replace(batch, signal=signal, valid=~signal.isnan(), channel_ids=ids, lengths=lengths)
 
 
 @pytest.mark.parametrize("cached", [False, True])

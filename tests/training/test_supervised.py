@@ -72,9 +72,18 @@ def make_task(task: str) -> SupervisedTask:
                  embed_dim=16, num_heads=2, num_layers=1, drop_prob=0,
                  att_layer_drop_prob=0)  # fmt: skip
     specs = (
-        HeadSpec(name="first", task="classes" if task == "both" else task,
-                 label_names=("c", "a"), columns=(2, 0)),
-        HeadSpec(name="second", task="multilabel" if task == "both" else task, label_names=("a", "d", "b"), columns=(0, 3, 1)),
+        HeadSpec(
+            name="first",
+            task="classes" if task == "both" else task,
+            label_names=("c", "a"),
+            columns=(2, 0),
+        ),
+        HeadSpec(
+            name="second",
+            task="multilabel" if task == "both" else task,
+            label_names=("a", "d", "b"),
+            columns=(0, 3, 1),
+        ),
     )
     return SupervisedTask(module=SupervisedModel(model.encoder, specs).double(), specs=specs)
 
