@@ -5,7 +5,7 @@ Pretraining sees the windows of UCI HAR's training subjects and the raw streams 
 label. HAPT's users are the same people as UCI HAR's subjects of the same number, so the streams of
 test subjects (2, 4, 9, 10) are left out.
 
-    python benchmarks/pretraining.py [--data ../shared/data] [--seeds 0 1 2] [--steps 1500]
+    python benchmarks/pretraining.py [--data ../shared/data] [--seeds 0 1 2] [--steps 600]
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1500, help="of pretraining")
+    parser.add_argument("--steps", type=int, default=600, help="of pretraining")
+    parser.add_argument("--rotation", type=float, default=11.5, help="degrees (default: 11.5)")
     arguments = parser.parse_args()
     found = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -148,7 +149,7 @@ def main() -> int:
                 out = work / f"pretrained{steps}-{seed}"
                 config = PretrainConfig(
                     steps=steps, batch_size=128, seed=seed,
-                    learning_rate=1e-3 if steps > 1 else 1e-9,
+                    learning_rate=1e-3 if steps > 1 else 1e-9, rotation=arguments.rotation,
                     **SIZE, **NO_DROPOUT,
                 )  # fmt: skip
                 pretrain(corpora, out, config=config, channels=HAR_CHANNELS, progress=True)

@@ -13,6 +13,7 @@ from biot.errors import ConfigError
 from biot.training import PretrainConfig
 
 GIVEN: dict[str, Any] = {
+    "rotation": 5.0,
     "objective": "supervised", "steps": 7, "batch_size": 9, "seed": 5, "checkpoint_every": 3,
     "log_every": 2, "embed_dim": 32, "num_heads": 4, "num_layers": 3, "n_fft": 64,
     "hop_length": 16, "drop_prob": 0.0, "att_layer_drop_prob": 0.3, "temperature": 0.5,

@@ -53,6 +53,7 @@ _TRAINING: tuple[Option, ...] = (
 )
 _OBJECTIVE: tuple[Option, ...] = (
     ("--temperature", positive, "X", "of the contrastive loss"),
+    ("--rotation", number, "DEG", "movement sensors are turned by so many degrees in one view"),
     ("--focal-gamma", number, "X", "exponent of the focal loss"),
 )
 _MODEL: tuple[Option, ...] = (

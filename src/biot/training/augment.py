@@ -101,8 +101,8 @@ def require_fitting(config: FinetuneConfig, sfreq: float, n_times: int) -> None:
     """Raise :class:`ConfigError` where a change would leave nothing of a window."""
     if config.band_stop >= sfreq / 2:
         raise ConfigError(
-            f"band_stop={config.band_stop:g} Hz takes all that windows at {sfreq:g} Hz hold. Choose "
-            f"a width below {sfreq / 2:g} Hz."
+            f"band_stop={config.band_stop:g} Hz takes all that windows at {sfreq:g} Hz hold. "
+            f"Choose a width below {sfreq / 2:g} Hz."
         )
     if config.time_shift * sfreq >= n_times:
         raise ConfigError(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from biot.model.encoder import BIOTEncoder, present_samples
 from biot.training.gradients import Machine, Outcome, Sizer, joint_backward, split_inputs
 from biot.training.health import retrieval
 from biot.training.perturb import Perturbation, kept_tokens
+from biot.training.rotate import Turning, turned
 
 __all__ = ["ContrastiveModel", "ContrastiveTask", "info_nce", "similarity"]
 
@@ -26,10 +28,13 @@ class ContrastiveModel(nn.Module):
     ----------
     encoder
         What is pretrained.
+    sensors
+        Movement sensors that the perturbed view may turn, see :mod:`biot.training.rotate`.
     """
 
-    def __init__(self, encoder: BIOTEncoder) -> None:
+    def __init__(self, encoder: BIOTEncoder, sensors: Sequence[tuple[int, int, int]] = ()) -> None:
         super().__init__()
+        self.sensors = tuple(sensors)
         width = encoder.embed_dim
         self.encoder = encoder
         self.predictor = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
@@ -41,14 +46,21 @@ class ContrastiveModel(nn.Module):
         channel_ids: Tensor,
         lengths: Tensor | None,
         draws: Tensor,
+        rotations: Tensor | None = None,
     ) -> Tensor:
         """Both views of each window, (b, 2, E): the full one, and the predicted perturbed one.
 
-        `draws` is from :meth:`biot.training.perturb.Perturbation.draws`; the rest as in ``BIOT``.
+        `draws` is from :meth:`biot.training.perturb.Perturbation.draws`, `rotations` from
+        :meth:`biot.training.rotate.Turning.draws`; the rest as in ``BIOT``.
         """
         present = present_samples(x_BCT, valid, channel_ids, lengths)
         tokens, mask = self.encoder.tokens(x_BCT, present, channel_ids)
         full = self.encoder.pooled(tokens, mask)
+        if rotations is not None:
+            x_BCT = x_BCT.masked_fill(~present, torch.nan)
+            x_BCT = turned(x_BCT, channel_ids, rotations, self.sensors)
+            present = present_samples(x_BCT, valid, channel_ids, lengths)
+            tokens, mask = self.encoder.tokens(x_BCT, present, channel_ids)
         perturbed = self.encoder.pooled(tokens, kept_tokens(mask, draws))
         return torch.stack([full, self.predictor(perturbed)], dim=1)
 
@@ -82,6 +94,8 @@ class ContrastiveTask:
 
     module: ContrastiveModel
     perturbation: Perturbation
+    turning: Turning | None = None
+    """Turn movement sensors in the perturbed view."""
     temperature: float = 0.2
     symmetric: bool = False
     gather: bool = True
@@ -93,6 +107,8 @@ class ContrastiveTask:
         """Add a batch's gradient, in micro-batches as large as `size` says."""
         device = machine.fabric.device
         draws = self.perturbation.draws(step, batch.index.cpu(), batch.channel_ids.cpu())
+        turning = self.turning
+        rotations = None if turning is None else turning.draws(step, batch.index.cpu())
         index = batch.index.to(device)
         if self.gather:
             index = machine.gathered(index)
@@ -102,7 +118,7 @@ class ContrastiveTask:
 
         loss, views = joint_backward(
             machine,
-            split_inputs(batch, size, device, draws),
+            split_inputs(batch, size, device, per_channel=(draws,), per_window=(rotations,)),
             lambda views: info_nce(logits(views), symmetric=self.symmetric),
             step,
             cached=self.cached,

@@ -26,7 +26,7 @@ __all__ = [
     "split_inputs",
 ]
 
-Inputs = tuple[Tensor, ...]
+Inputs = tuple[Tensor | None, ...]
 Sizer = Callable[[int, int], int]
 """How many windows of so many channels and samples go through the model at once."""
 
@@ -51,16 +51,27 @@ def by_size(batch: Batch) -> Batch:
     return replace(batch, **{name: values[order] for name, values in given.items()})
 
 
-def split_inputs(batch: Batch, size: Sizer, device: torch.device, *more: Tensor) -> list[Inputs]:
+def split_inputs(
+    batch: Batch,
+    size: Sizer,
+    device: torch.device,
+    *,
+    per_channel: Sequence[Tensor] = (),
+    per_window: Sequence[Tensor | None] = (),
+) -> list[Inputs]:
     """Micro-batches of neighbours, on a device, each without the padding that others needed.
 
     What is left out is masked, so the gradient is that of the whole batch up to rounding. Each has
-    signal, valid, channel ids and lengths, and its part of `more`, which is (b, C, ...).
+    signal, valid, channel ids and lengths, and its part of what is (b, C, ...) and of what is
+    (b, ...); None stays None.
     """
     n_chans, n_times = _sizes(batch.channel_ids, batch.lengths)
-    tensors = (batch.signal, batch.valid, batch.channel_ids, batch.lengths, *more)
-    signal, valid, ids, lengths, *others = (t.to(device, non_blocking=True) for t in tensors)
-    parts, first = [], 0
+    tensors = (batch.signal, batch.valid, batch.channel_ids, batch.lengths)
+    signal, valid, ids, lengths = (tensor.to(device, non_blocking=True) for tensor in tensors)
+    drawn = [values.to(device, non_blocking=True) for values in per_channel]
+    given = [None if v is None else v.to(device, non_blocking=True) for v in per_window]
+    parts: list[Inputs] = []
+    first = 0
     while first < len(batch):
         # The widest and longest so far: how many windows there may be only falls as they grow.
         c, t = n_chans[first], n_times[first]
@@ -71,8 +82,9 @@ def split_inputs(batch: Batch, size: Sizer, device: torch.device, *more: Tensor)
                 break
             c, t, last = wider, longer, last + 1
         rows = slice(first, last)
-        windows = (signal[rows, :c, :t], valid[rows, :c, :t], ids[rows, :c], lengths[rows])
-        parts.append((*windows, *(values[rows, :c] for values in others)))
+        part = (signal[rows, :c, :t], valid[rows, :c, :t], ids[rows, :c], lengths[rows])
+        more = (None if values is None else values[rows] for values in given)
+        parts.append((*part, *(values[rows, :c] for values in drawn), *more))
         first = last
     return parts
 

@@ -61,6 +61,9 @@ class PretrainConfig:
     perturbation: PerturbationKind = "paper"
     """``"paper"``: each window drops channels and tokens of its own; ``"authors"``: tokens only,
     the same ones in the whole batch."""
+    rotation: float = 0.0
+    """Degrees, the standard deviation, by which the perturbed view turns accelerometers,
+    gyroscopes and magnetometers about each axis; 0: not at all."""
     symmetric: bool = False
     """Average the contrastive loss over both directions."""
     gather_negatives: bool = True
@@ -127,13 +130,16 @@ class PretrainConfig:
         for name in ("temperature", "mixing_temperature", "learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}.")
-        for name in ("seed", "workers", "weight_decay", "focal_gamma"):
+        for name in ("seed", "workers", "weight_decay", "focal_gamma", "rotation"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}.")
         for name in ("drop_prob", "att_layer_drop_prob", "warmup", "ema"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise ConfigError(f"{name} must lie in 0 to below 1, got {value}.")
+        self._require_agreement()
+
+    def _require_agreement(self) -> None:
         if self.strategy == "fsdp" and self.ema is not None:
             raise ConfigError("ema needs the whole weights in each process; leave it or fsdp out.")
         if self.batch_size < 2 and self.objective == "contrastive":

@@ -23,6 +23,7 @@ from biot.training.contrastive import ContrastiveModel, ContrastiveTask
 from biot.training.loop import Task
 from biot.training.perturb import Perturbation
 from biot.training.pretrain_config import PretrainConfig
+from biot.training.rotate import Turning, sensors
 from biot.training.supervised import HeadSpec, SupervisedModel, SupervisedTask
 
 __all__ = ["Parts", "build_parts", "open_corpora", "save_models"]
@@ -107,9 +108,17 @@ def _task(config: PretrainConfig, model: BIOT, specs: tuple[HeadSpec, ...]) -> T
         n_channels=model.n_chans,
         n_tokens=model.encoder.patch_embedding.n_tokens(model.n_times),
     )
+    found = sensors(model.channels or ()) if config.rotation else []
+    if config.rotation and not found:
+        raise ConfigError(
+            "rotation turns sensors of three axes, but no three channels are the x, y and z of an "
+            f"accelerometer, gyroscope or magnetometer: {', '.join(model.channels or ())}. "
+            "Leave rotation out."
+        )
     return ContrastiveTask(
-        module=ContrastiveModel(model.encoder),
+        module=ContrastiveModel(model.encoder, found),
         perturbation=perturbation,
+        turning=Turning(degrees=config.rotation, seed=config.seed) if found else None,
         temperature=config.temperature,
         symmetric=config.symmetric,
         gather=config.gather_negatives,

@@ -108,7 +108,7 @@ class SupervisedTask:
         device = machine.fabric.device
         label, corpus = batch.label.to(device), batch.corpus.to(device)
         parts = split_inputs(batch, size, device)
-        lengths = [len(part[0]) for part in parts]
+        lengths = [len(signal) for signal, *_ in parts if signal is not None]
         labels, corpora = label.split(lengths), corpus.split(lengths)
         chosen = [self._rows(n, label, corpus).sum() for n in range(len(self.specs))]
         n_labelled = machine.summed(torch.stack(chosen).sum()).clamp(min=1)
