@@ -30,7 +30,8 @@ def whole_states(fabric: Any, model: Any, module: Any, optimizer: Any) -> dict[s
     """
     if not is_sharded(fabric):
         return {"weights": module.state_dict(), "optimizer": optimizer.state_dict()}
-    states = require("torch.distributed.checkpoint.state_dict", extra="training")
+    from torch.distributed.checkpoint import state_dict as states
+
     options = states.StateDictOptions(full_state_dict=True, cpu_offload=True)
     weights, moments = states.get_state_dict(
         model._forward_module, optimizer.optimizer, options=options
@@ -58,7 +59,8 @@ def load_states(
         module.load_state_dict(state["weights"])
         optimizer.load_state_dict(state["optimizer"])
         return
-    states = require("torch.distributed.checkpoint.state_dict", extra="training")
+    from torch.distributed.checkpoint import state_dict as states
+
     states.set_state_dict(
         model._forward_module,
         optimizer.optimizer,
