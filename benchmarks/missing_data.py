@@ -2,14 +2,14 @@
 
 Claim: leaving out what is missing loses less than the zeros that it is usually filled with.
 
-    python benchmarks/missing_data.py [--data ../shared/data] [--seeds 0 1 2]
+    python benchmarks/har.py --out runs
+    python benchmarks/missing_data.py --runs runs [--data ../shared/data] [--seeds 0 1 2]
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,7 @@ from tabulate import tabulate
 from torch import Tensor
 
 from biot import BIOT
-from biot.training import finetune
-from har import config
-from real_data import ACTIVITIES, DATA, har
+from real_data import ACTIVITIES, DATA
 
 CHANNELS = (0, 1, 2, 3, 4)
 TOKENS = (0.0, 0.125, 0.25, 0.375, 0.5)
@@ -77,23 +75,19 @@ def curves(model: BIOT, x: Tensor, truth: Tensor, seed: int) -> dict[tuple[str, 
 
 
 def main() -> int:
-    """Train once a seed on whole windows, then take parts away."""
+    """Take parts of the test windows away from models that were trained on whole ones."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data")
+    parser.add_argument("--runs", type=Path, required=True, help="--out of benchmarks/har.py")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     with np.load(arguments.data / "uci_har" / "uci_har_test_part.npz") as arrays:
         x = torch.from_numpy(arrays["X"])
         truth = torch.from_numpy(arrays["y"].astype(np.int64)) - 1
     found = []
-    with tempfile.TemporaryDirectory() as scratch:
-        work = Path(scratch)
-        train = har(arguments.data, work, work / "train").path
-        test = har(arguments.data, work, work / "test", part="test_part").path
-        for seed in arguments.seeds:
-            finetune(train, work / f"run{seed}", test=test, config=config(seed), progress=True)
-            model = BIOT.from_pretrained(work / f"run{seed}" / "model").eval()
-            found.append(curves(model, x, truth, seed))
+    for seed in arguments.seeds:
+        model = BIOT.from_pretrained(arguments.runs / f"run{seed}" / "model").eval()
+        found.append(curves(model, x, truth, seed))
     rows = []
     for kind, amounts in (("channels", CHANNELS), ("tokens", TOKENS)):
         for amount in amounts:

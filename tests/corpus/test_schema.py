@@ -71,6 +71,19 @@ def test_a_flat_channel_keeps_its_value(value: float) -> None:
     np.testing.assert_allclose(decoded, value, rtol=1e-6, atol=1e-38)
 
 
+@given(windows)
+def test_the_code_is_that_of_the_formula_in_float64(physical: Any) -> None:
+    code = encode(physical)
+    for window, channel in np.ndindex(physical.shape[:2]):
+        values = physical[window, channel].astype(np.float64)
+        present = ~np.isnan(values)
+        steps = (values - code.offset[window, channel].astype(np.float64)) / code.scale[
+            window, channel
+        ].astype(np.float64)
+        expected = np.where(present, np.rint(steps), MISSING)
+        np.testing.assert_array_equal(code.digital[window, channel], expected)
+
+
 def test_a_channel_without_a_sample_has_neutral_factors() -> None:
     code = encode(np.full((1, 1, 4), np.nan))
     assert (code.scale.item(), code.offset.item()) == (1.0, 0.0)

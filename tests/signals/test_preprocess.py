@@ -76,6 +76,15 @@ def test_missing_samples_stay_missing_and_spread_only_as_far_as_the_filter_reach
     assert not missing[distance > reach + 1e-9].any()
 
 
+def test_an_infinite_sample_spoils_what_a_missing_one_would():
+    data = _noise(300)
+    data[0, 100] = np.nan
+    expected = resample(data, 500, 200)
+    for value in (np.inf, -np.inf):
+        data[0, 100] = value
+        np.testing.assert_array_equal(resample(data, 500, 200), expected)
+
+
 def test_all_samples_missing_gives_none():
     assert np.isnan(resample(np.full((2, 50), np.nan), 256, 200)).all()
 
@@ -189,3 +198,16 @@ def test_a_flat_or_empty_channel_has_the_scale_one():
     np.testing.assert_array_equal(q95_scale(data), [1, 1, 3])
     np.testing.assert_array_equal(q95_scale(np.zeros((4, 2, 0))), np.ones((4, 2)))
     assert q95_scale(np.array([[3, -4]])) == pytest.approx(3.95)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_times", [1, 2, 20, 21, 2000])
+def test_the_scale_of_a_channel_does_not_depend_on_gaps_in_others(dtype, n_times):
+    data = _noise(n_times, n_chans=3).astype(dtype)
+    before = data.copy()
+    complete = q95_scale(data)
+    expected = np.quantile(np.abs(data.astype(np.float64)), 0.95, axis=-1)
+    np.testing.assert_allclose(complete, expected, rtol=1e-6 if dtype == np.float32 else 1e-15)
+    np.testing.assert_array_equal(data, before)
+    data[1, 0] = np.nan
+    np.testing.assert_array_equal(q95_scale(data)[[0, 2]], complete[[0, 2]])

@@ -103,13 +103,14 @@ def cut(
         except OSError as error:
             raise RecordingError(f"{recording.name}: {error.strerror or error}.") from error
         windows = np.stack([block[:, a - first : b - first] for (a, b), _ in group])
-        usable = np.count_nonzero(~np.isnan(windows), axis=(1, 2)) > 0
+        usable = np.asarray(~np.isnan(windows).all(axis=(1, 2)))
         if not usable.all():
             left_out["windows without any sample"] += int((~usable).sum())
         kept = [place for place, good in zip(group, usable, strict=True) if good]
         if kept:
             starts = [start / recording.sfreq for (start, _), _ in kept]
-            yield Windows(windows[usable], starts, [label for _, label in kept])
+            signal = windows if usable.all() else windows[usable]
+            yield Windows(signal, starts, [label for _, label in kept])
 
 
 def _on_grid(

@@ -19,7 +19,7 @@ from biot.signals.units import conversion
 
 __all__ = ["read_edf"]
 
-_BYTES_AT_ONCE = 32 * 2**20
+_BYTES_AT_ONCE = 2 * 2**20  # what a processor's cache holds
 _LAST_SAMPLE = 2**53  # beyond, seconds in float64 no longer tell samples apart
 
 
@@ -121,7 +121,8 @@ def _read(
             low, high = max(begin, start), min(begin + run.size * n_samples, stop)
             for row, (signal, factor) in enumerate(zip(signals, factors, strict=True)):
                 digital = _digital(records, signal, header.sample_bytes)[low - begin : high - begin]
-                physical = digital * (signal.gain * factor) + signal.offset * factor
+                physical = digital * (signal.gain * factor)
+                physical += signal.offset * factor
                 out[row, low - start : max(low, high) - start] = physical
     return out
 

@@ -34,12 +34,15 @@ def without_bad_spans(recording: Recording) -> Recording:
         spans.append((first, max(last, first + 1)))
 
     def read_samples(start: int, stop: int) -> Array:
-        data = np.array(recording.read(start, stop))  # a copy: the reader may keep its own
+        data = recording.read(start, stop)
         if np.isinf(data).any():
             channel = recording.ch_names[int(np.isinf(data).any(axis=1).argmax())]
             raise RecordingError(f"{recording.name}: channel {channel} holds an infinite value.")
-        for first, last in spans:
-            data[:, max(first - start, 0) : max(last - start, 0)] = np.nan
+        here = [span for span in spans if span[0] < stop and span[1] > start]
+        if here:
+            data = np.array(data)  # the reader may keep its own
+        for first, last in here:
+            data[:, max(first - start, 0) : last - start] = np.nan
         return data
 
     return replace(recording, read_samples=read_samples)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import ConfigError
+from biot.signals.polyphase import grain, polyphase
 from biot.signals.recording import Array, Recording
 from biot.signals.segments import by_segment
 
@@ -56,7 +57,8 @@ def resample(
     -------
     numpy.ndarray
         (…, ceil(n_times × up / down)), for ``"fft"`` rounded instead, float32 for float32 data,
-        else float64; NaN where the filter reaches a missing sample.
+        else float64; NaN where the filter reaches a missing or, with ``"polyphase"``, an infinite
+        sample.
 
     Raises
     ------
@@ -100,16 +102,17 @@ def resampled(
 def _resampled_lazily(recording: Recording, new_sfreq: float) -> Recording:
     up, down = _ratio(recording.sfreq, new_sfreq, recording.n_times)
     half = 10 * max(up, down)
+    step = grain(up, down)
 
     def read_samples(start: int, stop: int) -> Array:
         if start == stop:
             return recording.read(0, 0)
-        # the first sample read sits on the output grid, and at or before the filter's reach
-        first = max(0, (start * down - half) // (up * down)) * down
+        # the first sample read is anchored, and at or before the filter's reach
+        first = max(0, (start * down - half) // (up * step)) * step
         last = min(recording.n_times, ((stop - 1) * down + half) // up + 1)
         skipped = first * up // down
         piece = _polyphase(recording.read(first, last), up, down)
-        return piece[:, start - skipped : stop - skipped].astype(np.float32)
+        return piece[:, start - skipped : stop - skipped].astype(np.float32, copy=False)
 
     return replace(
         recording,
@@ -152,30 +155,36 @@ def q95_scale(data: npt.ArrayLike) -> Floats:
     magnitude = np.abs(np.asarray(data))
     if not np.issubdtype(magnitude.dtype, np.floating):
         magnitude = magnitude.astype(np.float64)
-    if magnitude.shape[-1] == 0:
-        return np.ones(magnitude.shape[:-1], magnitude.dtype)
-    present = np.isfinite(magnitude)
-    if present.all():
-        scale = np.quantile(magnitude, 0.95, axis=-1)
-    else:
-        empty = ~present.any(axis=-1, keepdims=True)
-        scale = np.nanquantile(
-            np.where(present, magnitude, np.where(empty, 0, np.nan)), 0.95, axis=-1
-        )
+    scale = np.zeros(magnitude.shape[:-1], magnitude.dtype)
+    if magnitude.size:
+        rows, found = magnitude.reshape(-1, magnitude.shape[-1]), scale.reshape(-1)
+        present = np.isfinite(rows)
+        complete = present.all(axis=-1)
+        for i in np.flatnonzero(~complete & present.any(axis=-1)):
+            found[i] = _q95(rows[i, present[i]])
+        found[complete] = _q95(rows if complete.all() else rows[complete])
     return np.where(scale > 0, scale, 1).astype(magnitude.dtype)
 
 
-def _polyphase(array: Floats, up: int, down: int) -> Floats:
-    from scipy.signal import resample_poly
+def _q95(values: Floats) -> Floats:
+    """``np.quantile(values, 0.95, axis=-1)``, for which one partition, in place, is enough."""
+    position = 0.95 * (values.shape[-1] - 1)
+    below = int(position)
+    values.partition(below, axis=-1)
+    low = values[..., below]
+    high = values[..., min(below + 1, values.shape[-1] - 1) :].min(axis=-1)
+    result: Floats = low + (high - low) * (position - below)
+    return result
 
-    missing = np.isnan(array)
-    some_missing = bool(missing.any())
-    filled = np.where(missing, 0, array) if some_missing else array
-    # float64 inside: the offset of some recordings is a thousand times their signal
-    result: Floats = resample_poly(filled.astype(np.float64), up, down, axis=-1, padtype="edge")
-    if some_missing:
-        result[_touched(missing, up, down, result.shape[-1])] = np.nan
-    return result.astype(array.dtype)
+
+def _polyphase(array: Floats, up: int, down: int) -> Floats:
+    present = np.isfinite(array)
+    if present.all():
+        return polyphase(array, up, down)
+    missing = ~present
+    result = polyphase(np.where(missing, array.dtype.type(0), array), up, down)
+    result[_touched(missing, up, down, result.shape[-1])] = np.nan
+    return result
 
 
 def _fft(array: Floats, up: int, down: int) -> Floats:
