@@ -6,9 +6,11 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from biot.cli import main
+from biot.corpus import from_arrays
 from biot.simulate import write_study
 
 TINY = ["--embed-dim", "16", "--num-heads", "2", "--num-layers", "1", "--epochs", "2"]
@@ -183,3 +185,72 @@ def test_finetune_cross_validates_and_trains_the_head_alone(
     assert "Test, with the penalty" in capsys.readouterr().out
     assert main([*words, "--workers", "2"]) == 1
     assert "--workers is for cross-validation. Give --folds too." in capsys.readouterr().err
+
+
+def test_a_run_is_told_from_its_model(
+    corpus: Path, run: Path, recordings: Path, tmp_path: Path, capsys: Capture
+):
+    recording, out = str(next(recordings.glob("*.edf"))), str(tmp_path / "new.csv")
+    for words in (
+        ["finetune", str(corpus), "--out", str(tmp_path / "new"), "--from", str(run)],
+        ["evaluate", str(run), str(corpus)],
+        ["predict", str(run), recording, "--out", out],
+    ):
+        assert main(words) == 1
+        assert f"{run}: is a run; its model is {run / 'model'}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recording, and models of tags and of numbers."""
+    folder, rng = tmp_path_factory.mktemp("outputs"), np.random.default_rng(0)
+    X = rng.normal(size=(48, 1, 100)).astype(np.float32)
+    given = {"subject": [f"s{i // 8}" for i in range(48)], "sfreq": 50.0, "ch_names": ["Cz"]}
+    kinds = {
+        "multilabel": (rng.integers(0, 2, (48, 2)), ("spike", "slow")),
+        "regression": (rng.normal(size=(48, 1)), ("age",)),
+    }
+    for task, (y, names) in kinds.items():
+        from_arrays(
+            X, y, task=task, label_names=names, units="µV", out=folder / f"{task}-corpus", **given
+        )
+        words = ["finetune", str(folder / f"{task}-corpus"), "--out", str(folder / task), *TINY]
+        assert main([*words, "--device", "cpu"]) == 0
+    signal = {"data": X[:3, 0].reshape(1, -1), "ch_names": ["Cz"], "sfreq": 50.0, "units": ["µV"]}
+    np.savez(folder / "recording.npz", **signal)
+    return folder
+
+
+def test_tags_are_counted_one_by_one_by_their_thresholds(
+    outputs: Path, tmp_path: Path, capsys: Capture
+):
+    model, table = outputs / "multilabel" / "model", tmp_path / "tags.csv"
+    words = ["predict", str(model), str(outputs / "recording.npz"), "--out", str(table)]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = dict(line.split() for line in lines if line.startswith(("spike", "slow")))
+    thresholds = json.loads((model / "preprocessing.json").read_text())["thresholds"]
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    for name, threshold in zip(("spike", "slow"), thresholds, strict=True):
+        held = [float(row[f"p_{name}"]) >= threshold for row in rows]
+        assert held == [name in row["label"].split(";") for row in rows]
+        assert int(told[name]) == sum(held)
+
+
+def test_numbers_are_told_by_their_mean(outputs: Path, tmp_path: Path, capsys: Capture):
+    model, table = outputs / "regression" / "model", tmp_path / "numbers.csv"
+    assert main(["predict", str(model), str(outputs / "recording.npz"), "--out", str(table)]) == 0
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("age")]
+    mean = np.mean([float(r["age"]) for r in csv.DictReader(table.read_text().splitlines())])
+    assert float(line.split()[1]) == pytest.approx(mean, abs=1e-3)
+
+
+def test_a_timeline_of_tags_is_refused_before_anything_is_written(
+    outputs: Path, tmp_path: Path, capsys: Capture
+):
+    words = ["predict", str(outputs / "multilabel" / "model"), str(outputs / "recording.npz")]
+    words += ["--out", str(tmp_path / "a.csv"), "--png", str(tmp_path / "a.png")]
+    assert main(words) == 1
+    assert "a timeline shows classes, which this model does not say" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

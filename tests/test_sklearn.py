@@ -237,6 +237,8 @@ def test_windows_that_do_not_suit_are_refused():
         BIOTClassifier(**FAST).fit(X[:, 0], y)
     with pytest.raises(ConfigError, match=r"y holds one class only"):
         BIOTClassifier(**FAST).fit(X, np.zeros(60))
+    with pytest.raises(CorpusError, match=r"X: none of 48 training windows holds \d+ samples"):
+        BIOTClassifier(**FAST).fit(np.full_like(X, np.nan), y)
     model = BIOTClassifier(**(FAST | {"epochs": 1})).fit(X, y)
     with pytest.raises(ConfigError, match=r"windows of 15 samples, .* was fitted to 20"):
         model.predict(X[..., :15])

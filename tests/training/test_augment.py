@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from biot.errors import ConfigError
 from biot.training import FinetuneConfig
 from biot.training import augment as a
-from biot.training.augment import Augmentation
+from biot.training.augment import Augmentation, require_fitting
 from biot.training.steps import backward_in_parts
 from biot.training.tasks import Classes
 
@@ -146,3 +147,11 @@ def test_windows_of_different_channels_are_not_mixed():
     mixed = a.mixup(batch, 1.0, generator())
     assert torch.equal(mixed.partner_label, batch.label)  # label and channels go together here
     assert torch.equal(mixed.channel_ids, batch.channel_ids)
+
+
+def test_a_change_that_leaves_nothing_is_refused():
+    with pytest.raises(ConfigError, match=r"band_stop=25 Hz takes all .* below 25 Hz"):
+        require_fitting(FinetuneConfig(band_stop=25), 50.0, 100)
+    with pytest.raises(ConfigError, match=r"time_shift=2 s moves windows of 2 s out"):
+        require_fitting(FinetuneConfig(time_shift=2), 50.0, 100)
+    require_fitting(FinetuneConfig(band_stop=24, time_shift=1.9), 50.0, 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from biot.corpus.batch import Batch
 from biot.model import BIOT
 from biot.training.contrastive import ContrastiveModel, ContrastiveTask, info_nce, similarity
-from biot.training.gradients import Machine
+from biot.training.gradients import Machine, by_size, split_inputs
 from biot.training.launching import start
 from biot.training.perturb import Perturbation
 from biot.training.pretrain_config import PretrainConfig
@@ -72,7 +73,7 @@ def gradients(task: ContrastiveTask, batch: Batch, size: int) -> dict[str, torch
     task.module.zero_grad()
     with torch.random.fork_rng():
         machine = Machine(fabric=fabric, model=fabric.setup(task.module), seed=0)
-        task.gradient(machine, batch, 5, size)
+        task.gradient(machine, batch, 5, lambda *_: size)
     return {
         name: p.grad.clone() for name, p in task.module.named_parameters() if p.grad is not None
     }
@@ -91,6 +92,50 @@ def test_the_gradient_is_that_of_plain_differentiation(cached: bool, size: int):
     assert len(found) == len(list(task.module.parameters()))
     for name, parameter in task.module.named_parameters():
         assert torch.allclose(found[name], parameter.grad, rtol=0, atol=1e-9), name
+
+
+def make_mixed_batch(n_windows: int = 14) -> Batch:
+    """Windows of one to three channels and 50 to 100 samples, padded to the largest."""
+    generator = torch.Generator().manual_seed(1)
+    batch = make_batch(n_windows)
+    signal = torch.full((n_windows, 3, 100), torch.nan, dtype=torch.float64)
+    ids = torch.full((n_windows, 3), -1)
+    lengths = torch.randint(50, 101, (n_windows,), generator=generator)
+    for window, length in enumerate(lengths.tolist()):
+        n_chans = 1 + window % 3
+        noise = torch.randn(n_chans, length, generator=generator, dtype=torch.float64)
+        signal[window, :n_chans, :length] = noise
+        ids[window, :n_chans] = torch.randperm(3, generator=generator)[:n_chans]
+    ids[5] = torch.tensor([2, -1, 0])  # a channel that is absent between two that are there
+    return replace(batch, signal=signal, valid=~signal.isnan(), channel_ids=ids, lengths=lengths)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_windows_trimmed_to_their_micro_batch_have_the_gradient_of_the_padded_batch(cached: bool):
+    task, batch = make_task(cached, drop=0.0), make_mixed_batch()
+    task.module.zero_grad()
+    draws = task.perturbation.draws(5, batch.index, batch.channel_ids)
+    out = task.module(batch.signal, batch.valid, batch.channel_ids, batch.lengths, draws)
+    info_nce(similarity(out, batch.index, 0.2), symmetric=True).backward()
+    expected = {name: p.grad.clone() for name, p in task.module.named_parameters()}
+
+    for arranged in (batch, by_size(batch)):
+        found = gradients(task, arranged, 4)
+        for name, value in expected.items():
+            assert torch.allclose(found[name], value, rtol=0, atol=1e-9), name
+
+
+def test_micro_batches_are_as_large_as_their_own_windows_allow():
+    batch = by_size(make_mixed_batch())
+    assert sorted(batch.index.tolist()) == list(range(14))
+    parts = split_inputs(batch, lambda c, t: max(1, 400 // (c * t)), torch.device("cpu"))
+    assert sum(len(part[0]) for part in parts) == 14
+    for signal, valid, ids, lengths in parts:
+        assert signal.shape == valid.shape
+        assert signal.shape[1:] == (ids.shape[1], int(lengths.max()))
+        assert (ids[:, -1] >= 0).any()
+        assert len(signal) == 1 or signal.numel() <= 400
+    assert len(parts) < 14  # padded to 3 channels x 100 samples, each would go alone
 
 
 def test_cached_gradients_see_the_dropout_of_the_plain_ones():

@@ -19,8 +19,10 @@ import torch
 
 from biot import BIOT
 from biot.contract import Preprocessing
-from biot.corpus import from_arrays
-from biot.errors import CheckpointError, ConfigError, CorpusError
+from biot.corpus import from_arrays, load_corpus
+from biot.corpus.mixed import Corpora
+from biot.errors import ChannelError, CheckpointError, ConfigError, CorpusError
+from biot.training import evaluate
 from biot.training.checkpoint import MAGIC
 from biot.training.loop import Loop
 from biot.training.pretrain import pretrain
@@ -132,8 +134,20 @@ def test_supervised_gives_a_model_for_each_corpus(undisturbed: Callable[[str], P
     wake, sleep = (BIOT.from_pretrained(run / "heads" / name) for name in ("wake", "sleep"))
     assert (wake.n_outputs, sleep.n_outputs) == (2, 3)
     names = ("sleep 0", "sleep 1", "sleep 2")
-    assert set(Preprocessing.load(run / "heads" / "sleep").label_names or ()) == set(names)
-    assert torch.equal(wake.encoder.channel_tokens.weight, sleep.encoder.channel_tokens.weight)
+    contract = Preprocessing.load(run / "heads" / "sleep")
+    assert set(contract.label_names or ()) == set(names)
+    assert (wake.channels, sleep.channels) == (("Fz", "Cz"), ("Cz", "Pz", "Oz"))
+    assert (wake.n_times, sleep.n_times, contract.window) == (100, 150, 3.0)
+    rows = [model.encoder.channel_tokens.weight[i] for model, i in ((wake, 1), (sleep, 0))]
+    assert torch.equal(*rows)  # both Cz
+
+
+def test_the_model_of_a_head_is_evaluated_on_its_corpus(
+    corpora: list[Path], undisturbed: Callable[[str], Path]
+):
+    head = undisturbed("supervised") / "heads" / "sleep"
+    found = evaluate(head, corpora[1], n_bootstrap=0, allow_leakage=True, device="cpu")
+    assert found.n_windows == 40
 
 
 def test_tags_are_learned_too(tmp_path: Path):
@@ -148,6 +162,46 @@ def test_tags_are_learned_too(tmp_path: Path):
     assert (contract.task, contract.label_names) == ("multilabel", ("spike", "slow"))
     assert Preprocessing.load(tmp_path / "run" / "model").task == "classes"
     assert 0 < float(history(tmp_path / "run")[-1]["loss"]) < 2
+
+
+def test_corpora_of_tags_and_of_classes_are_learned_together(corpora: list[Path], tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for name, tags in (("tags", ("spike", "slow")), ("more", ("slow", "arc", "wax"))):
+        X = rng.normal(size=(24, 1, 100)) * (2 if name == "more" else 1)
+        from_arrays(
+            X, rng.integers(0, 2, (24, len(tags))), subject=["s"] * 24, sfreq=50.0,
+            ch_names=["Cz"], units="µV", task="multilabel", label_names=tags, out=tmp_path / name,
+        )  # fmt: skip
+    mixed = [corpora[0], tmp_path / "tags", tmp_path / "more"]
+    for objective in OBJECTIVES:
+        assert pretrain(mixed, tmp_path / objective, config=config(objective=objective))
+    heads = tmp_path / "supervised" / "heads"
+    tasks = [Preprocessing.load(heads / path.name).task for path in mixed]
+    assert tasks == ["classes", "multilabel", "multilabel"]
+    names = [n for n in last_state(tmp_path / "supervised")["weights"] if n.startswith("heads.")]
+    assert {name.split(".")[1] for name in names} == {"0", "1", "2"}
+    data = Corpora.of([load_corpus(path) for path in mixed])
+    first = data.targets[0]
+    assert np.nansum(first) == 1
+    assert np.isnan(first).sum() == 4  # spike, slow, arc, wax
+
+
+def test_channels_that_meet_nothing_are_told_before_anything_is_written(
+    corpora: list[Path], tmp_path: Path
+):
+    with pytest.raises(ChannelError, match="No channel of the recording is in the vocabulary"):
+        pretrain(corpora, tmp_path / "run", config=config(), channels=["Fz"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_sharding_needs_gpus_and_whole_weights(corpora: list[Path], tmp_path: Path):
+    with pytest.raises(ConfigError, match="'fsdp' spreads a model over GPUs, and there is none"):
+        pretrain(corpora, tmp_path / "run", config=config(strategy="fsdp"))
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigError, match="ema needs the whole weights"):
+        config(strategy="fsdp", ema=0.9)
+    with pytest.raises(ConfigError, match="strategy must be one of auto, ddp, fsdp"):
+        config(strategy="zero")
 
 
 def test_the_history_has_a_line_every_few_steps(undisturbed: Callable[[str], Path]):
@@ -385,6 +439,43 @@ def test_sigkill_and_sigterm_resume_to_the_same_bits(
     assert last_state(tmp_path / "run")["step"] == 7  # written before it went
     assert pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
     require_same_end(tmp_path / "run", undisturbed("contrastive"))
+
+
+def windows_of(folder: Path, world: int) -> dict[int, list[int]]:
+    """Windows of each step, in their global order."""
+    steps: dict[int, list[int]] = {}
+    for rank in range(world):
+        for line in (folder / f"{world}-{rank}.txt").read_text().splitlines():
+            step, windows = json.loads(line)
+            steps.setdefault(step, []).extend(windows)
+    return steps
+
+
+def test_a_run_resumes_in_two_processes_with_the_very_next_window(
+    corpora: list[Path], tmp_path: Path
+):
+    settings: dict[str, Any] = {
+        "precision": "64", "drop_prob": 0.0, "att_layer_drop_prob": 0.0, "workers": 1
+    }  # fmt: skip
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    alone.mkdir()
+    shared.mkdir()
+    whole = asked_for(corpora, tmp_path / "whole", **settings) | {"windows": str(alone)}
+    asked = asked_for(corpora, tmp_path / "run", **settings) | {"windows": str(shared)}
+    assert ended(started(whole)) == 0
+    assert ended(started(asked | {"strike": 6, "signal": "SIGKILL"})) == -9
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    both = [started(asked, rank, 2, port) for rank in range(2)]
+    assert [ended(process) for process in both] == [0, 0]
+    expected, found = windows_of(alone, 1), windows_of(shared, 2)
+    assert sorted(found) == [4, 5, 6, 7, 8, 9, 10, 11]  # from the checkpoint of step 4
+    assert found == {step: expected[step] for step in found}
+    for name, value in last_state(tmp_path / "whole")["weights"].items():
+        resumed = last_state(tmp_path / "run")["weights"][name]
+        assert torch.allclose(resumed, value, rtol=0, atol=1e-9), name
+    assert [row["step"] for row in history(tmp_path / "run")] == ["3", "6", "9", "12"]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from biot.cli.common import (
     Commands,
@@ -15,6 +16,10 @@ from biot.cli.common import (
     positive,
     require_writable,
 )
+from biot.errors import ConfigError
+
+if TYPE_CHECKING:
+    from biot.inference import Predictions
 
 __all__ = ["add_to"]
 
@@ -73,6 +78,8 @@ def _execute(args: Namespace) -> None:
     if args.png is not None:
         require_writable(args.png, suffixes=(".png",))
     predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
+    if args.png is not None and predictor.preprocessing.task != "classes":
+        raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
     recording = read_recording(args.recording, sfreq=args.table_sfreq, units=args.table_units)
     print(predictor.montage(recording))
     predictions = predictor.predict(recording, stride=args.stride)
@@ -81,10 +88,26 @@ def _execute(args: Namespace) -> None:
         classes = predictions.label_names
         truth = [event for event in recording.annotations if event.label in classes]
         predictions.to_png(args.png, truth=truth)
-    found = Counter(predictions.labels)
-    rows = [(name, found[name]) for name in predictions.label_names]
-    rows += [("no usable data", found[""])] if found[""] else []
-    print(f"\n{as_table(rows, ('label', 'windows'))}\n")
+    _tell(predictions)
     print(f"{len(predictions)} windows -> {args.out}")
     if args.png is not None:
         print(f"timeline -> {args.png}")
+
+
+def _tell(predictions: Predictions) -> None:
+    """How many windows have each class or tag, or what the numbers are on average."""
+    n_unusable = int((~predictions.usable).sum())
+    if predictions.task == "regression":
+        values = predictions.probabilities[predictions.usable]
+        means = values.mean(axis=0) if len(values) else [float("nan")] * values.shape[1]
+        headers = ("number", "mean")
+        rows = list(zip(predictions.label_names, map(float, means), strict=True))
+    else:
+        said = predictions.labels
+        if predictions.task == "multilabel":
+            said = tuple(tag for label in said for tag in label.split(";"))
+        found = Counter(said)
+        headers = ("label", "windows")
+        rows = [(name, found[name]) for name in predictions.label_names]
+        rows += [("no usable data", n_unusable)] if n_unusable else []
+    print(f"\n{as_table(rows, headers)}\n")

@@ -141,6 +141,11 @@ def _add_machine(group: Any) -> None:
         "--precision", choices=("32", "bf16", "16", "64"), default="32",
         help="bf16 and 16 compute narrower where that is safe (default: 32)",
     )  # fmt: skip
+    group.add_argument(
+        "--strategy", choices=("auto", "ddp", "fsdp"), default="auto",
+        help="fsdp spreads the optimiser's state over GPUs; auto: ddp over several processes "
+        "(default: auto)",
+    )  # fmt: skip
     _add_options(group, _MACHINE)
 
 

@@ -54,7 +54,7 @@ def load_corpus(
     CorpusError
         If a folder is not a corpus or is damaged; the message names what is missing.
     ContractError
-        If several corpora differ in rate (without `resample`), scale, filters or task.
+        If several corpora differ in rate (without `resample`), scale or filters.
     """
     if not more:
         return _open(path)

@@ -51,7 +51,7 @@ class Corpora:
         Raises
         ------
         ContractError
-            If they differ in rate (without `resample`), scale, filters, task or a channel's unit.
+            If they differ in rate (without `resample`), scale, filters or a channel's unit.
         """
         if sfreq is not None and not resample:
             raise ConfigError("sfreq is the rate to resample to: it needs resample=True.")
@@ -85,8 +85,8 @@ class Corpora:
 
     @property
     def task(self) -> str:
-        """``classes``, ``multilabel`` or ``regression``."""
-        return self.parts[0].task
+        """That of all corpora; ``multilabel`` where they differ."""
+        return self.preprocessing.task
 
     @cached_property
     def corpus_ids(self) -> Indices:
@@ -123,13 +123,21 @@ class Corpora:
 
     @cached_property
     def targets(self) -> npt.NDArray[np.float64]:
-        """(W, K) tags as 0 and 1, or numbers; NaN where a window's corpus does not say."""
+        """(W, K) tags as 0 and 1, or numbers; NaN where a window's corpus does not say.
+
+        Where the corpora's tasks differ, each keeps its own columns: of classes, 1 in that of the
+        window's class and 0 in the others.
+        """
         if self.task == "classes":
             return np.empty((len(self), 0))
         values = np.full((len(self), len(self.label_names)), np.nan)
         for first, part in zip(self._first.tolist(), self.parts, strict=False):
             columns = [self.label_names.index(name) for name in part.label_names]
-            values[first : first + len(part), columns] = part.targets
+            own = part.targets
+            if part.task == "classes":
+                own = np.eye(len(columns))[part.label_ids]
+                own[part.label_ids < 0] = np.nan
+            values[first : first + len(part), columns] = own
         return values
 
     def select(self, **wanted: str | Sequence[str]) -> Indices:
@@ -201,7 +209,7 @@ class Corpora:
 
 def _merged(parts: Sequence[Corpus], *, resample: bool, sfreq: float | None) -> Preprocessing:
     first = parts[0].preprocessing
-    same = ["scale", "resample", "l_freq", "h_freq", "notch", "task"]
+    same = ["scale", "resample", "l_freq", "h_freq", "notch"]
     if not resample:
         same.append("sfreq")
     for part in parts[1:]:
@@ -222,6 +230,7 @@ def _merged(parts: Sequence[Corpus], *, resample: bool, sfreq: float | None) -> 
                     f"Channel {canonical(name)} is in {known} in {where.path} and in {unit} in "
                     f"{part.path}. Prepare one of them again."
                 )
+    tasks = {part.preprocessing.task for part in parts}
     labels = tuple(dict.fromkeys(name for part in parts for name in part.label_names))
     return replace(
         first,
@@ -230,6 +239,7 @@ def _merged(parts: Sequence[Corpus], *, resample: bool, sfreq: float | None) -> 
         ch_names=tuple(sorted(units)),
         units=tuple(units[name][0] for name in sorted(units)),
         label_names=labels or None,
+        task=first.task if len(tasks) == 1 else "multilabel",
     )
 
 

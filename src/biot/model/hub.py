@@ -59,6 +59,8 @@ def locate(source: str | Path, download: Download) -> tuple[Path | None, Path]:
 
 def _in_folder(folder: Path) -> tuple[Path, Path]:
     weights = next((folder / name for name in WEIGHT_NAMES if (folder / name).is_file()), None)
+    if weights is None and (folder / "model").is_dir():
+        raise CheckpointError(f"{folder}: is a run; its model is {folder / 'model'}.")
     if weights is None:
         raise CheckpointError(f"{folder}: holds neither {' nor '.join(WEIGHT_NAMES)}.")
     config = folder / CONFIG_NAME

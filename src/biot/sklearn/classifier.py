@@ -144,7 +144,7 @@ class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]
         if len(self.classes_) < 2:
             raise ConfigError(
                 f"{type(self).__name__} needs two classes or more; y holds one class only: "
-                f"{self.classes_[0]!r}."
+                f"{self.classes_[0]}."
             )
         config = self._config()
         require_source(config, self.from_model)

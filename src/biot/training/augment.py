@@ -12,11 +12,20 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
+from biot.errors import ConfigError
 from biot.model.tokenizer import token_mask
 from biot.training.config import FinetuneConfig
 from biot.training.steps import MixedBatch, WindowBatch
 
-__all__ = ["Augmentation", "amplitude", "band_stop", "channel_drop", "mixup", "time_shift"]
+__all__ = [
+    "Augmentation",
+    "amplitude",
+    "band_stop",
+    "channel_drop",
+    "mixup",
+    "require_fitting",
+    "time_shift",
+]
 
 
 def _uniform(generator: Generator, *shape: int) -> Tensor:
@@ -86,6 +95,20 @@ def mixup(batch: WindowBatch, alpha: float, generator: Generator) -> MixedBatch:
         signal=mixed, label=batch.label, index=batch.index, channel_ids=ids_BC,
         partner_label=batch.label[partner_B], share=share_B,
     )  # fmt: skip
+
+
+def require_fitting(config: FinetuneConfig, sfreq: float, n_times: int) -> None:
+    """Raise :class:`ConfigError` where a change would leave nothing of a window."""
+    if config.band_stop >= sfreq / 2:
+        raise ConfigError(
+            f"band_stop={config.band_stop:g} Hz takes all that windows at {sfreq:g} Hz hold. "
+            f"Choose a width below {sfreq / 2:g} Hz."
+        )
+    if config.time_shift * sfreq >= n_times:
+        raise ConfigError(
+            f"time_shift={config.time_shift:g} s moves windows of {n_times / sfreq:g} s out of "
+            "themselves. Choose a smaller one."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from biot.corpus.batch import Batch
 from biot.model.encoder import BIOTEncoder, present_samples
-from biot.training.gradients import Machine, Outcome, joint_backward, split_inputs
+from biot.training.gradients import Machine, Outcome, Sizer, joint_backward, split_inputs
 from biot.training.health import retrieval
 from biot.training.perturb import Perturbation, kept_tokens
 from biot.training.rotate import Turning, turned
@@ -103,13 +103,12 @@ class ContrastiveTask:
     cached: bool = False
     """Save memory by a second forward pass."""
 
-    def gradient(self, machine: Machine, batch: Batch, step: int, size: int) -> Outcome:
-        """Add a batch's gradient, in micro-batches of `size` windows."""
+    def gradient(self, machine: Machine, batch: Batch, step: int, size: Sizer) -> Outcome:
+        """Add a batch's gradient, in micro-batches as large as `size` says."""
         device = machine.fabric.device
         draws = self.perturbation.draws(step, batch.index.cpu(), batch.channel_ids.cpu())
         turning = self.turning
         rotations = None if turning is None else turning.draws(step, batch.index.cpu())
-        inputs = (batch.signal, batch.valid, batch.channel_ids, batch.lengths, draws, rotations)
         index = batch.index.to(device)
         if self.gather:
             index = machine.gathered(index)
@@ -119,7 +118,7 @@ class ContrastiveTask:
 
         loss, views = joint_backward(
             machine,
-            split_inputs(inputs, size, device),
+            split_inputs(batch, size, device, per_channel=(draws,), per_window=(rotations,)),
             lambda views: info_nce(logits(views), symmetric=self.symmetric),
             step,
             cached=self.cached,

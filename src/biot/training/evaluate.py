@@ -297,15 +297,15 @@ def evaluate(
             f"{batch_size} and {n_bootstrap}."
         )
     folder, data = Path(model), load_corpus(Path(corpus))
-    contract = Preprocessing.load(folder)
-    contract.require_same(data.preprocessing, where=str(corpus))
     network = BIOT.from_pretrained(folder)
+    contract = Preprocessing.load(folder)
     label_names = contract.label_names or ()
     if len(label_names) != network.n_outputs:
         raise ContractError(
             f"{folder}: the model has {network.n_outputs} outputs, its preprocessing.json names "
             f"{len(label_names)} classes. Fine-tune it first."
         )
+    contract.require_same(data.preprocessing, where=str(corpus))
     rows, labels = labelled_rows(data, contract)
     require_disjoint(
         SeenData.load(folder), SeenData.of(data, rows),

@@ -269,6 +269,11 @@ def learn(
         keep = usable(
             train, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
         )
+        if not len(keep):
+            raise CorpusError(
+                f"{where}: none of {len(train.truth)} training windows holds {model.n_fft} samples "
+                "of a channel without a gap, which a token needs: there is nothing to learn from."
+            )
         learned_from = train.chosen(keep)
         _require_every_class(contract, learned_from, where)
         task = training_task(contract, config, learned_from.truth)

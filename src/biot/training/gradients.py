@@ -1,20 +1,34 @@
 """The gradient of a batch that is spread over processes and goes through in micro-batches."""
 
-# B windows of all processes, b of this one, E width of an output
+# B windows of all processes, b of this one, C channels, T samples, E width of an output
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["Inputs", "Machine", "Outcome", "joint_backward", "separable_backward", "split_inputs"]
+from biot.corpus.batch import Batch
+
+__all__ = [
+    "Inputs",
+    "Machine",
+    "Outcome",
+    "Sizer",
+    "by_size",
+    "joint_backward",
+    "separable_backward",
+    "split_inputs",
+]
 
 Inputs = tuple[Tensor | None, ...]
+Sizer = Callable[[int, int], int]
+"""How many windows of so many channels and samples go through the model at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +44,56 @@ class Outcome:
     """Share of the windows that are right, when asked."""
 
 
-def split_inputs(inputs: Inputs, size: int, device: torch.device) -> list[Inputs]:
-    """Micro-batches of at most `size` windows, on a device; None stays None."""
-    first = inputs[0]
-    assert first is not None
-    here = [None if value is None else value.to(device, non_blocking=True) for value in inputs]
-    return [
-        tuple(None if value is None else value[start : start + size] for value in here)
-        for start in range(0, len(first), size)
-    ]
+def by_size(batch: Batch) -> Batch:
+    """The same windows, those of fewest channels first, and of these the shortest."""
+    order = torch.from_numpy(np.lexsort(_sizes(batch.channel_ids, batch.lengths)[::-1]))
+    given = {name: values for name, values in vars(batch).items() if values is not None}
+    return replace(batch, **{name: values[order] for name, values in given.items()})
+
+
+def split_inputs(
+    batch: Batch,
+    size: Sizer,
+    device: torch.device,
+    *,
+    per_channel: Sequence[Tensor] = (),
+    per_window: Sequence[Tensor | None] = (),
+) -> list[Inputs]:
+    """Micro-batches of neighbours, on a device, each without the padding that others needed.
+
+    What is left out is masked, so the gradient is that of the whole batch up to rounding. Each has
+    signal, valid, channel ids and lengths, and its part of what is (b, C, ...) and of what is
+    (b, ...); None stays None.
+    """
+    n_chans, n_times = _sizes(batch.channel_ids, batch.lengths)
+    tensors = (batch.signal, batch.valid, batch.channel_ids, batch.lengths)
+    signal, valid, ids, lengths = (tensor.to(device, non_blocking=True) for tensor in tensors)
+    drawn = [values.to(device, non_blocking=True) for values in per_channel]
+    given = [None if v is None else v.to(device, non_blocking=True) for v in per_window]
+    parts: list[Inputs] = []
+    first = 0
+    while first < len(batch):
+        # The widest and longest so far: how many windows there may be only falls as they grow.
+        c, t = n_chans[first], n_times[first]
+        last = first + 1
+        while last < len(batch):
+            wider, longer = max(c, n_chans[last]), max(t, n_times[last])
+            if last + 1 - first > size(int(wider), int(longer)):
+                break
+            c, t, last = wider, longer, last + 1
+        rows = slice(first, last)
+        part = (signal[rows, :c, :t], valid[rows, :c, :t], ids[rows, :c], lengths[rows])
+        more = (None if values is None else values[rows] for values in given)
+        parts.append((*part, *(values[rows, :c] for values in drawn), *more))
+        first = last
+    return parts
+
+
+def _sizes(channel_ids: Tensor, lengths: Tensor) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Channels (up to the last one that is there) and samples of each window, (b,) each."""
+    there = channel_ids.cpu().numpy() >= 0
+    n_chans = (there * np.arange(1, there.shape[1] + 1)).max(axis=1)
+    return n_chans, lengths.cpu().numpy()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +200,11 @@ def joint_backward(
     Tensor, Tensor
         The loss, and the outputs that it compared.
     """
-    # Gradients of several graphs cannot be synchronised at the last of them.
-    cached = cached or (len(parts) > 1 and machine.fabric.world_size > 1)
+    # Gradients of several graphs cannot be synchronised at the last of them. All processes must
+    # go the same way, though their windows, and so their micro-batches, differ.
+    if machine.fabric.world_size > 1:
+        several = torch.tensor(float(len(parts) > 1), device=machine.fabric.device)
+        cached = cached or bool(machine.summed(several) > 0)
     with torch.set_grad_enabled(not cached):
         outputs = [machine.forward(inputs, step, part) for part, inputs in enumerate(parts)]
     own = torch.cat([output.detach() for output in outputs])

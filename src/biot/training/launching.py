@@ -20,6 +20,9 @@ _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "64": "3
 def start(config: PretrainConfig) -> Any:
     """A started Lightning Fabric: one process, or DDP (gloo on CPUs, NCCL on GPUs) over several.
 
+    FSDP, if it is asked for, takes the whole model as one unit: optimiser state and gradients are
+    spread over the GPUs, which suits models of this size.
+
     Raises
     ------
     ConfigError
@@ -31,6 +34,11 @@ def start(config: PretrainConfig) -> Any:
     on_gpu = has_gpu and config.device != "cpu"
     if config.precision == "16" and not on_gpu:
         raise ConfigError("precision '16' needs a GPU. Use 'bf16' or '32' on a CPU.")
+    if config.strategy == "fsdp" and not on_gpu:
+        raise ConfigError(
+            "strategy 'fsdp' spreads a model over GPUs, and there is none to use. Use 'auto' or "
+            "'ddp', which work on a CPU too."
+        )
     devices, nodes = _processes(config)
     if config.batch_size % (devices * nodes):
         raise ConfigError(
@@ -44,11 +52,19 @@ def start(config: PretrainConfig) -> Any:
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,
         num_nodes=nodes,
-        strategy="ddp" if devices * nodes > 1 else "auto",
+        strategy=_strategy(config, devices * nodes, module),
         precision=_PRECISIONS[config.precision],
     )
     fabric.launch()
     return fabric
+
+
+def _strategy(config: PretrainConfig, n_processes: int, module: Any) -> Any:
+    if config.strategy == "fsdp":
+        return module.strategies.FSDPStrategy(state_dict_type="full")
+    if config.strategy == "auto":
+        return "ddp" if n_processes > 1 else "auto"
+    return config.strategy
 
 
 def _processes(config: PretrainConfig) -> tuple[int, int]:

@@ -19,10 +19,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from biot.corpus.batch import Batch
 from biot.errors import CheckpointError, ConfigError
 from biot.training.checkpoint import Checkpoints
-from biot.training.gradients import Machine, Outcome
+from biot.training.gradients import Machine, Outcome, Sizer, by_size
 from biot.training.health import collapse, effective_rank, embedding_std
 from biot.training.history import History, StepRecord
 from biot.training.pretrain_config import PretrainConfig
+from biot.training.sharding import load_states, whole_states
 from biot.training.steps import learning_rate_at
 
 __all__ = ["Loop", "Task"]
@@ -35,8 +36,8 @@ class Task(Protocol):
     def module(self) -> nn.Module:
         """Everything that is trained."""
 
-    def gradient(self, machine: Machine, batch: Batch, step: int, size: int) -> Outcome:
-        """Add a batch's gradient, in micro-batches of `size` windows."""
+    def gradient(self, machine: Machine, batch: Batch, step: int, size: Sizer) -> Outcome:
+        """Add a batch's gradient, in micro-batches as large as `size` says."""
 
 
 class Source(Protocol):
@@ -67,8 +68,8 @@ class Loop:
     config: PretrainConfig
     checkpoints: Checkpoints
     history: History
-    micro_batch: Callable[[Batch], int]
-    """Windows of a batch that go through the model at once."""
+    micro_batch: Sizer
+    """Windows that go through the model at once."""
     describe: Callable[[int], str]
     """Recording and place of a window, for messages."""
     progress: bool = False
@@ -142,10 +143,10 @@ class Loop:
         )
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        batch = batch.scaled(self.fabric.device)
+        batch = by_size(batch).scaled(self.fabric.device)
         if self.config.precision == "64":
             batch = replace(batch, signal=batch.signal.double())
-        outcome = self.task.gradient(self._machine, batch, self.step, self.micro_batch(batch))
+        outcome = self.task.gradient(self._machine, batch, self.step, self.micro_batch)
         norm = self.fabric.clip_gradients(
             self._model, self._optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False
         )
@@ -212,8 +213,7 @@ class Loop:
 
     def _save(self, source: Source) -> None:
         state = {
-            "weights": self.task.module.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            **whole_states(self.fabric, self._model, self.task.module, self._optimizer),
             "ema": None if self._ema is None else self._ema.state_dict(),
             "scaler": self.fabric.strategy.precision.state_dict(),
             "sampler": dict(source.state_dict()),
@@ -243,8 +243,7 @@ class Loop:
             self.history.restore([] if state is None else state["history"])
         if state is None:
             return None
-        self.task.module.load_state_dict(state["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        load_states(self.fabric, self._model, self.task.module, self._optimizer, state)
         if self._ema is not None:
             self._ema.load_state_dict(state["ema"])
         self.fabric.strategy.precision.load_state_dict(state["scaler"])

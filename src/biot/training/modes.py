@@ -13,7 +13,7 @@ import torch
 from biot.contract import Preprocessing
 from biot.errors import ConfigError, require
 from biot.model import BIOT
-from biot.training.augment import Augmentation
+from biot.training.augment import Augmentation, require_fitting
 from biot.training.config import AUGMENTATIONS, NEEDS_MODEL, FinetuneConfig
 from biot.training.fit import EpochRecord, Passes, fit
 from biot.training.metrics import Floats, Ints
@@ -143,6 +143,7 @@ def _fit(
     if config.micro_batch_size is None and fabric.device.type == "cpu" and on_windows:
         part_size = model.encoder.cached_batch_size(model.n_chans, model.n_times)
     if any(getattr(config, name) > 0 for name in AUGMENTATIONS):
+        require_fitting(config, model.sfreq, model.n_times)
         augment = Augmentation(
             config=config, sfreq=model.sfreq, n_fft=model.n_fft, hop_length=model.hop_length
         )

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import torch
 
 from biot import plots
-from biot.corpus.batch import Batch
 from biot.corpus.loader import Loader
 from biot.corpus.mixed import Corpora
 from biot.corpus.sampler import WindowSampler
 from biot.errors import BiotError, CheckpointError
 from biot.model import BIOT
 from biot.training.checkpoint import Checkpoints
+from biot.training.gradients import Sizer
 from biot.training.history import History
 from biot.training.launching import start
 from biot.training.loop import Loop
@@ -99,7 +99,7 @@ def pretrain(
             history=History(
                 out / "history.csv", tensorboard=out / "tensorboard" if config.tensorboard else None
             ),
-            micro_batch=lambda batch: _micro_batch(config, fabric, parts.model, batch),
+            micro_batch=_micro_batch(config, fabric, parts.model),
             describe=lambda row: f"{data.recordings[row]} at {data.starts[row]:g} s",
             progress=progress and bool(fabric.is_global_zero),
         )
@@ -143,12 +143,11 @@ def _source(
     )
 
 
-def _micro_batch(config: PretrainConfig, fabric: Any, model: BIOT, batch: Batch) -> int:
-    if config.micro_batch_size is not None:
-        return config.micro_batch_size
-    if fabric.device.type == "cuda":
-        return len(batch)
-    return model.encoder.cached_batch_size(*batch.signal.shape[1:])
+def _micro_batch(config: PretrainConfig, fabric: Any, model: BIOT) -> Sizer:
+    if config.micro_batch_size is None and fabric.device.type == "cpu":
+        return model.encoder.cached_batch_size
+    most = config.micro_batch_size or config.batch_size
+    return lambda n_chans, n_times: most
 
 
 def _finish(out: Path, loop: Loop, parts: Parts, data: Corpora) -> None:

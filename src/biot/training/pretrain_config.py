@@ -9,14 +9,15 @@ from biot.errors import ConfigError
 from biot.training.config import Device
 from biot.training.perturb import PerturbationKind
 
-__all__ = ["ClassLoss", "Objective", "PretrainConfig", "PretrainPrecision"]
+__all__ = ["ClassLoss", "Objective", "PretrainConfig", "PretrainPrecision", "Strategy"]
 
 Objective = Literal["contrastive", "supervised"]
 ClassLoss = Literal["cross-entropy", "focal"]
 PretrainPrecision = Literal["32", "bf16", "16", "64"]
+Strategy = Literal["auto", "ddp", "fsdp"]
 
 _MAY_CHANGE = {
-    "device", "devices", "nodes", "compile", "workers", "micro_batch_size",
+    "device", "devices", "nodes", "strategy", "compile", "workers", "micro_batch_size",
     "cache_gradients", "checkpoint_every", "tensorboard",
 }  # fmt: skip
 """What a resumed run may be told otherwise: how it computes, not what."""
@@ -97,6 +98,9 @@ class PretrainConfig:
     """Processes a node; None: what torchrun or SLURM started, else 1."""
     nodes: int | None = None
     """Nodes; None: as torchrun or SLURM says, else 1."""
+    strategy: Strategy = "auto"
+    """How processes work together. ``"ddp"``: each has the whole model; ``"fsdp"``: GPUs share out
+    gradients and the optimiser's state; ``"auto"``: DDP where there are several."""
     precision: PretrainPrecision = "32"
     """``"bf16"`` and ``"16"`` compute narrower where that is safe; weights stay float32."""
     compile: bool = False
@@ -110,7 +114,7 @@ class PretrainConfig:
         for name, kind in (
             ("objective", Objective), ("perturbation", PerturbationKind),
             ("class_loss", ClassLoss), ("device", Device),
-            ("precision", PretrainPrecision),
+            ("precision", PretrainPrecision), ("strategy", Strategy),
         ):  # fmt: skip
             if getattr(self, name) not in get_args(kind):
                 raise ConfigError(
@@ -133,6 +137,11 @@ class PretrainConfig:
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:
                 raise ConfigError(f"{name} must lie in 0 to below 1, got {value}.")
+        self._require_agreement()
+
+    def _require_agreement(self) -> None:
+        if self.strategy == "fsdp" and self.ema is not None:
+            raise ConfigError("ema needs the whole weights in each process; leave it or fsdp out.")
         if self.batch_size < 2 and self.objective == "contrastive":
             raise ConfigError(
                 "batch_size must be at least 2: a window needs others to differ from."

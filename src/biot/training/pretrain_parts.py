@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from biot.contract import Preprocessing
+from biot.corpus.batch import collate
 from biot.corpus.leakage import SeenData
 from biot.corpus.load import load_corpus
 from biot.corpus.mixed import Corpora
@@ -63,6 +65,9 @@ def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] |
     """
     vocabulary = tuple(data.ch_names if channels is None else channels)
     require_distinct(vocabulary)
+    for number in range(len(data.parts)):  # before anything is written: do the channels meet?
+        first = np.flatnonzero(data.corpus_ids == number)[:1]
+        collate(data, first, vocabulary=vocabulary, empty="keep")
     specs = _head_specs(data) if config.objective == "supervised" else ()
     contract = _contract(data, vocabulary)
     shortest = min(part.preprocessing.window for part in data.parts) * contract.sfreq
@@ -162,7 +167,10 @@ def save_models(folder: Path, parts: Parts, weights: Mapping[str, Tensor], data:
     seen = SeenData.of(data).by_checksum()
     outputs = {"model": None, **{f"heads/{spec.name}": spec for spec in parts.specs}}
     for number, (place, spec) in enumerate(outputs.items()):
-        model, contract = BIOT.from_config(parts.model.get_config()), parts.contract
+        contract = parts.contract
+        if spec is not None:
+            contract = _contract_of(data.parts[number - 1].preprocessing, contract)
+        model = BIOT.from_config({**parts.model.get_config(), "n_times": contract.n_times})
         model.encoder.load_state_dict(encoder)
         # Untrained, but drawn from the run's seed: a run that is repeated ends with the same file.
         model.final_layer.load_state_dict(parts.model.final_layer.state_dict())
@@ -171,6 +179,16 @@ def save_models(folder: Path, parts: Parts, weights: Mapping[str, Tensor], data:
             start = f"heads.{number - 1}."
             head = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
             model.final_layer.load_state_dict(head)
-            contract = replace(contract, label_names=spec.label_names, task=spec.task)
+            model.pick_channels(contract.ch_names)
         model.save_pretrained(folder / place, preprocessing=contract, corpora=list(data.names))
         seen.save(folder / place)
+
+
+def _contract_of(own: Preprocessing, common: Preprocessing) -> Preprocessing:
+    """One corpus's contract, at the common rate; with its own channels if the model knows them."""
+    known = {canonical(name) for name in common.ch_names}
+    knows_all = all(canonical(name) in known for name in own.ch_names)
+    named = own if knows_all else common
+    return replace(
+        own, sfreq=common.sfreq, ch_names=named.ch_names, units=named.units, thresholds=None
+    )

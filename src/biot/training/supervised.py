@@ -16,7 +16,7 @@ from biot.corpus.batch import Batch
 from biot.errors import ConfigError
 from biot.model.encoder import BIOTEncoder
 from biot.model.heads import ClassificationHead
-from biot.training.gradients import Machine, Outcome, separable_backward, split_inputs
+from biot.training.gradients import Machine, Outcome, Sizer, separable_backward, split_inputs
 
 __all__ = ["HeadSpec", "SupervisedModel", "SupervisedTask", "focal_bce", "focal_cross_entropy"]
 
@@ -100,16 +100,18 @@ class SupervisedTask:
     gamma: float = 0.0
     """Of the focal loss; 0 is cross-entropy."""
 
-    def gradient(self, machine: Machine, batch: Batch, step: int, size: int) -> Outcome:
-        """Add a batch's gradient, in micro-batches of `size` windows.
+    def gradient(self, machine: Machine, batch: Batch, step: int, size: Sizer) -> Outcome:
+        """Add a batch's gradient, in micro-batches as large as `size` says.
 
         The loss is the mean over the labelled windows of all processes.
         """
         device = machine.fabric.device
-        inputs = (batch.signal, batch.valid, batch.channel_ids, batch.lengths)
         label, corpus = batch.label.to(device), batch.corpus.to(device)
-        labels, corpora = label.split(size), corpus.split(size)
-        n_labelled = machine.summed(_is_labelled(label).sum()).clamp(min=1)
+        parts = split_inputs(batch, size, device)
+        lengths = [len(signal) for signal, *_ in parts if signal is not None]
+        labels, corpora = label.split(lengths), corpus.split(lengths)
+        chosen = [self._rows(n, label, corpus).sum() for n in range(len(self.specs))]
+        n_labelled = machine.summed(torch.stack(chosen).sum()).clamp(min=1)
 
         def loss_of(output: Tensor, part: int) -> Tensor:
             summed = output[:, :0].sum()  # zero, and yet of the graph
@@ -118,7 +120,6 @@ class SupervisedTask:
                 summed = summed + loss(scores, target, self.gamma).sum()
             return summed / n_labelled
 
-        parts = split_inputs(inputs, size, device)
         loss, outputs = separable_backward(machine, parts, loss_of, step)
         return Outcome(
             loss=loss,
@@ -134,13 +135,22 @@ class SupervisedTask:
         scores = output[:, self.module.encoder.embed_dim :]
         widths = [len(spec.label_names) for spec in self.specs]
         for number, (spec, own) in enumerate(zip(self.specs, scores.split(widths, 1), strict=True)):
-            rows = (corpus == number) & _is_labelled(label)
+            rows = self._rows(number, label, corpus)
             if label.is_floating_point():
-                yield own[rows], label[rows][:, list(spec.columns)].to(own.dtype)
+                target = label[rows][:, list(spec.columns)]
+                classes = spec.task == "classes"  # beside corpora of tags, 1 in one column
+                yield own[rows], target.argmax(dim=1) if classes else target.to(own.dtype)
             else:
                 place = torch.full((max(spec.columns) + 1,), -1, device=label.device)
                 place[list(spec.columns)] = torch.arange(len(spec.columns), device=label.device)
                 yield own[rows], place[label[rows]]
+
+    def _rows(self, number: int, label: Tensor, corpus: Tensor) -> Tensor:
+        """(b,) whether a window is of this corpus and labelled: its own columns hold no NaN."""
+        mine = corpus == number
+        if not label.is_floating_point():
+            return mine & (label >= 0)
+        return mine & ~label[:, list(self.specs[number].columns)].isnan().any(dim=1)
 
     def _share_right(
         self, machine: Machine, output: Tensor, label: Tensor, corpus: Tensor
@@ -154,8 +164,3 @@ class SupervisedTask:
             counts += torch.stack([right.sum(), torch.tensor(right.numel(), device=right.device)])
         right_and_all = machine.summed(counts)
         return float(right_and_all[0] / right_and_all[1])
-
-
-def _is_labelled(label: Tensor) -> Tensor:
-    """(b,) bool; a class below 0 and a row with NaN are none."""
-    return ~label.isnan().any(dim=1) if label.is_floating_point() else label >= 0
