@@ -6,7 +6,7 @@ subject, beside the same on the random encoder and beside log band powers (NumPy
 Pretraining sees every window, also those of later test subjects, but no label: the leakage guard is
 overruled for that, and the figures are of transfer within these recordings, not to new ones.
 
-    python benchmarks/mixed.py [--data ../shared/data] [--seeds 0 1 2] [--steps 600]
+    python benchmarks/mixed.py [--data ../shared/data] [--seeds 0 1 2] [--steps 200]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from biot.training import FinetuneConfig, PretrainConfig, cross_validate, pretra
 from real_data import DATA, make
 
 NAMES = ("eegmat", "ssvep", "alcohol")
-SIZE = {"embed_dim": 128, "num_heads": 8, "num_layers": 2, "n_fft": 200, "hop_length": 50}
+SIZE = {"embed_dim": 64, "num_heads": 8, "num_layers": 2, "n_fft": 200, "hop_length": 100}
 BANDS = ((1, 4), (4, 8), (8, 10), (10, 12), (12, 14), (14, 16), (16, 18), (18, 20), (20, 22),
          (22, 30), (30, 45))  # fmt: skip
 
@@ -77,7 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=600, help="of pretraining")
+    parser.add_argument("--steps", type=int, default=200, help="of pretraining")
     arguments = parser.parse_args()
     scores: dict[tuple[str, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -87,7 +87,7 @@ def main() -> int:
             for arm, steps in (("random encoder", 1), ("pretrained together", arguments.steps)):
                 out = work / f"{steps}-{seed}"
                 config = PretrainConfig(
-                    steps=steps, batch_size=96, seed=seed, mixing_temperature=2.0,
+                    steps=steps, batch_size=64, seed=seed, mixing_temperature=2.0,
                     learning_rate=1e-3 if steps > 1 else 1e-9, drop_prob=0.0,
                     att_layer_drop_prob=0.0, **SIZE,
                 )  # fmt: skip
