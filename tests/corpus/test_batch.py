@@ -11,7 +11,7 @@ import torch
 
 from biot.corpus import Corpus, from_arrays
 from biot.corpus.batch import batches, collate, scaled_window
-from biot.errors import ConfigError
+from biot.errors import ChannelError, ConfigError
 
 
 @pytest.fixture
@@ -109,3 +109,11 @@ def test_the_seed_decides_the_order(make: Callable[..., Corpus]) -> None:
 def test_a_batch_size_below_one_is_refused_at_once(make: Callable[..., Corpus]) -> None:
     with pytest.raises(ConfigError, match="batch_size must be at least 1, got 0"):
         batches(make("q95"), [0], 0)
+
+
+def test_a_recording_without_a_channel_of_the_vocabulary_is_named(
+    make: Callable[..., Corpus],
+) -> None:
+    corpus = make("none")
+    with pytest.raises(ChannelError, match=f"recording {corpus.recordings[0]}: No channel"):
+        collate(corpus, [0], ("A1-A2",))

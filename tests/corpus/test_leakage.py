@@ -61,8 +61,28 @@ def test_training_data_are_kept_with_a_model(make: Callable[..., Corpus], tmp_pa
     first.joined(second).save(tmp_path)
     loaded = SeenData.load(tmp_path)
     assert loaded is not None
-    assert loaded.subjects == ("s", "u")
+    assert loaded.subjects == ("s",), "an earlier training is known by its recordings"
     assert set(loaded.recordings) == {*first.recordings, *second.recordings}
     (tmp_path / "training_data.json").write_text("[]")
     with pytest.raises(CorpusError, match="expected an object"):
         SeenData.load(tmp_path)
+
+
+def test_names_of_subjects_are_no_evidence_across_pretraining(make: Callable[..., Corpus]) -> None:
+    before, test = SeenData.of(make("x", ["s"], "x")), SeenData.of(make("y", ["s"], "y"))
+    record = require_disjoint(before.by_checksum(), test, where="pretraining and test")
+    assert (record["subjects"], record["checked"]) == ([], "checksums")
+    same = SeenData.of(make("z", ["other"], "x"))
+    with pytest.raises(CorpusError, match="share 1 recording"):
+        require_disjoint(before.by_checksum(), same, where="pretraining and test")
+    unlisted = SeenData.of(make("w", ["s"], None)).by_checksum()
+    assert require_disjoint(unlisted, test, where="")["checked"] == "some checksums"
+
+
+def test_a_tested_subject_of_the_training_is_refused_after_pretraining_too(
+    make: Callable[..., Corpus],
+) -> None:
+    before, train = SeenData.of(make("x", ["a"], "x")), SeenData.of(make("y", ["s"], "y"))
+    test = SeenData.of(make("z", ["a", "s"], "z"))
+    with pytest.raises(CorpusError, match=r"share 1 subject \(s\)"):
+        require_disjoint(train.joined(before), test, where="training and test")

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from biot.corpus import from_arrays, load_corpus, prepare
+from biot.corpus.parallel import run
 from biot.corpus.place import locked
 from biot.errors import ConfigError, CorpusError
 
@@ -164,6 +165,16 @@ def test_an_error_in_a_process_ends_the_run(folder: Path, out: Path, tmp_path: P
     assert not out.exists()
 
 
+def _dies(argument: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return argument
+
+
+def test_a_worker_that_is_killed_is_told_as_such() -> None:
+    with pytest.raises(CorpusError, match=r"A worker process has died.*start the same command"):
+        list(run(_dies, [1, 2], workers=2))
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
     folder: Path, out: Path, reference: dict[str, bytes], workers: str
@@ -180,7 +191,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(
         if out.exists():
             assert contents(out) == reference
         else:
-            with pytest.raises(CorpusError, match="is not a folder"):
+            with pytest.raises(CorpusError, match="is not finished"):
                 load_corpus(out)
         process = started(folder, out, "--workers", workers)
     assert process.wait(120) == 0

@@ -43,12 +43,15 @@ def add_to(commands: Commands) -> None:
 
 
 def _execute(args: Namespace) -> None:
-    if not args.path.exists():
+    from biot.corpus.place import Place
+
+    unfinished = Place(args.path).folder.is_dir()
+    if not args.path.exists() and not unfinished:
         raise ConfigError(f"{args.path} does not exist. Name a corpus folder or a recording.")
-    if args.path.is_dir():
-        _show_corpus(args)
-    else:
+    if args.path.is_file():
         _show_recording(args)
+    else:
+        _show_corpus(args)
 
 
 def _show_corpus(args: Namespace) -> None:

@@ -45,7 +45,9 @@ def add_to(commands: Commands) -> None:
         metavar="FILE|FOLDER",
         nargs="+",
         type=Path,
-        help="recordings, or folders to search for them: EDF, BDF, BrainVision, FIF, EEGLAB, WFDB",
+        help="recordings, or folders to search for them: EDF, BDF, BrainVision, FIF, EEGLAB, "
+        "GDF, WFDB; tables and NumPy archives (.csv, .tsv, .parquet, .npz) only where "
+        "they are named themselves",
     )
     parser.add_argument(
         "--out",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from biot.corpus.schema import MISSING, decode, encode
 from biot.corpus.windows import Indices, WindowRows
+from biot.errors import ChannelError
 from biot.signals.montage import MontagePlan, plan
 from biot.signals.preprocess import q95_scale
 
@@ -23,12 +25,17 @@ def _plan(ch_names: tuple[str, ...], vocabulary: tuple[str, ...]) -> MontagePlan
 
 
 def arranged(
-    rows: WindowRows, layouts: tuple[tuple[str, ...], ...], vocabulary: tuple[str, ...]
+    rows: WindowRows,
+    layouts: tuple[tuple[str, ...], ...],
+    vocabulary: tuple[str, ...],
+    *,
+    recording: Callable[[int], str],
 ) -> WindowRows:
     """The same windows with the channels of a vocabulary that each has, in its order.
 
     `channel` becomes the row of the vocabulary. A channel that is a difference of two is computed
-    in physical units and rounded again, over its own range.
+    in physical units and rounded again, over its own range. `recording` names that of a window,
+    for messages.
 
     Raises
     ------
@@ -36,7 +43,13 @@ def arranged(
         If no channel of a window is in the vocabulary, or one could come from several.
     """
     found = np.unique(rows.layout).tolist()
-    plans = {layout: _plan(layouts[layout], vocabulary) for layout in found}
+    plans = {}
+    for layout in found:
+        try:
+            plans[layout] = _plan(layouts[layout], vocabulary)
+        except ChannelError as error:
+            first = int(rows.index[rows.layout == layout][0])
+            raise ChannelError(f"{recording(first)}: {error}") from error
     if len(plans) == 1 and not next(iter(plans.values())).derived:
         return _chosen(rows, next(iter(plans.values())))
     groups = []

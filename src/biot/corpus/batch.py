@@ -152,13 +152,17 @@ def collate(
     CorpusError
         If a window has nothing that a model could use; the message names it.
     ChannelError
-        If no channel of a window is in the vocabulary, or one could come from several.
+        If no channel of a window is in the vocabulary, or one could come from several; the
+        message names the recording.
     """
     if dtype not in ("float32", "int16"):
         raise ConfigError(f"dtype must be 'float32' or 'int16', got {dtype!r}.")
     rows = corpus.rows(indices)
     if vocabulary is not None:
-        rows = arranged(rows, corpus.layouts, tuple(vocabulary))
+        rows = arranged(
+            rows, corpus.layouts, tuple(vocabulary),
+            recording=lambda row: f"{corpus.path}: recording {corpus.recordings[row]}",
+        )  # fmt: skip
     valid = _valid(rows)
     if empty == "raise":
         _require_tokens(corpus, rows, valid, tokens)

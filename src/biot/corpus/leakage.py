@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ class SeenData:
     recordings: dict[str, str]
     """SHA-256 of a recording's source, and its name."""
     subjects: tuple[str, ...]
-    """Sorted."""
+    """Sorted. Empty of pretraining: names such as S01 are no evidence across unrelated corpora."""
     unknown: tuple[str, ...] = ()
-    """Recordings whose checksum nobody wrote down: these are compared by subject only."""
+    """Recordings whose checksum nobody wrote down: these are compared by subject at most."""
 
     @classmethod
     def of(cls, corpus: Corpus | Corpora, rows: npt.ArrayLike | None = None) -> SeenData:
@@ -95,14 +95,18 @@ class SeenData:
         path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return path
 
-    def joined(self, other: SeenData | None) -> SeenData:
-        """This and that together."""
-        if other is None:
+    def by_checksum(self) -> SeenData:
+        """The recordings alone: what pretraining saw is not known by the names of its subjects."""
+        return replace(self, subjects=())
+
+    def joined(self, before: SeenData | None) -> SeenData:
+        """This, and the recordings of what an earlier training saw."""
+        if before is None:
             return self
         return SeenData(
-            recordings=other.recordings | self.recordings,
-            subjects=tuple(sorted({*self.subjects, *other.subjects})),
-            unknown=tuple(dict.fromkeys((*other.unknown, *self.unknown))),
+            recordings=before.recordings | self.recordings,
+            subjects=self.subjects,
+            unknown=tuple(dict.fromkeys((*before.unknown, *self.unknown))),
         )
 
 
@@ -114,7 +118,8 @@ def require_disjoint(
     Parameters
     ----------
     train
-        What was learnt from; None: nobody wrote it down.
+        What was learnt from; None: nobody wrote it down. Without subjects (see
+        :meth:`SeenData.by_checksum`) recordings alone are compared.
     test
         What is to be tested on.
     where
@@ -125,8 +130,9 @@ def require_disjoint(
     Returns
     -------
     dict
-        What was found, for ``run.json``: ``checked`` is ``"subjects and checksums"``,
-        ``"subjects only"`` where a checksum is unknown, or ``"unknown"``.
+        What was found, for ``run.json``: ``checked`` is ``"subjects and checksums"``, or
+        ``"checksums"`` without subjects; ``"subjects only"`` or ``"some checksums"`` where a
+        checksum is unknown; or ``"unknown"``.
 
     Raises
     ------
@@ -146,9 +152,12 @@ def require_disjoint(
             "(allow_leakage=True), which is written down."
         )
     partly = bool(train.unknown or test.unknown)
+    how = ("subjects and checksums", "subjects only") if train.subjects else (
+        "checksums", "some checksums"
+    )  # fmt: skip
     return {
         "between": where,
-        "checked": "subjects only" if partly else "subjects and checksums",
+        "checked": how[partly],
         "subjects": subjects,
         "recordings": shared,
     }

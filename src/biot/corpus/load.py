@@ -8,6 +8,7 @@ from typing import Any, overload
 
 from biot.contract import Preprocessing
 from biot.corpus.mixed import Corpora
+from biot.corpus.place import Place
 from biot.corpus.schema import COLUMNS
 from biot.corpus.windows import Corpus, WindowRows
 from biot.corpus.writer import INFO_FILE, STATE_FILE
@@ -70,6 +71,11 @@ def _open(path: str | Path) -> Corpus:
     """
     folder = Path(path)
     if not folder.is_dir():
+        if Place(folder).folder.is_dir():
+            raise CorpusError(
+                f"{folder} is not finished: its preparation was stopped. Start the same "
+                "`biot prepare` again, which goes on where it was."
+            )
         raise CorpusError(f"{folder} is not a folder. A corpus is made by `biot prepare`.")
     state = _read_json(folder, STATE_FILE)
     _read_json(folder, INFO_FILE)

@@ -47,27 +47,33 @@ class CorpusOverview:
     """Share of all samples that was not recorded."""
     subjects: tuple[str, ...]
     label_names: tuple[str, ...]
-    """Classes, tags, or ``all windows`` where there are none."""
+    """Classes, tags or targets, or ``all windows`` where there are none."""
     windows_of_label: Counts
     """(S, K) windows of each subject with each label."""
+    targets: npt.NDArray[np.float64] | None = None
+    """(W, K) of a regression; NaN where a window has none."""
+    subject_of: Counts
+    """(W,) position in `subjects`."""
     quarantine: tuple[tuple[str, str], ...]
     """Files that could not be read, with the reason."""
 
     def __str__(self) -> str:
         parts = [self._summary(), self._channel_table(), self._label_table()]
         if self.quarantine:
-            parts.append(_table(self.quarantine, ("quarantined", "reason"), "files"))
+            rows = [(name, reason.removeprefix(f"{name}: ")) for name, reason in self.quarantine]
+            parts.append(_table(rows, ("quarantined", "reason"), "files"))
         return "\n\n".join(parts)
 
     def to_png(self, path: Path) -> Path:
-        """Draw channels, what is missing, and labels by subject."""
+        """Draw channels, what is missing, and labels by subject: as many as the tables list."""
+        shown = self._by_frequency()[:MOST_ROWS]
         figure = plots.corpus_overview(
-            windows_of_label=self.windows_of_label,
-            subjects=self.subjects,
+            windows_of_label=self.windows_of_label[:MOST_ROWS],
+            subjects=self.subjects[:MOST_ROWS],
             label_names=self.label_names,
-            windows_of_channel=self.windows_of_channel,
-            missing_of_channel=self.missing_of_channel,
-            ch_names=self.ch_names,
+            windows_of_channel=self.windows_of_channel[shown],
+            missing_of_channel=self.missing_of_channel[shown],
+            ch_names=[self.ch_names[i] for i in shown],
             title=f"{self.path.name}: {self.n_windows} windows, {self.hours:.2f} h",
         )
         return plots.save_png(figure, path)
@@ -86,7 +92,6 @@ class CorpusOverview:
         return _table(rows, (), "lines")
 
     def _channel_table(self) -> str:
-        order = np.argsort(-self.windows_of_channel, kind="stable")
         rows = [
             (
                 self.ch_names[i],
@@ -95,11 +100,17 @@ class CorpusOverview:
                 f"{self.windows_of_channel[i] / self.n_windows:.1%}",
                 f"{self.missing_of_channel[i]:.2%}",
             )
-            for i in order
+            for i in self._by_frequency()
         ]
         return _table(rows, ("channel", "unit", "windows", "of all", "missing"), "channels")
 
+    def _by_frequency(self) -> list[int]:
+        order: list[int] = np.argsort(-self.windows_of_channel, kind="stable").tolist()
+        return order
+
     def _label_table(self) -> str:
+        if self.targets is not None:
+            return self._target_tables(self.targets)
         total = self.windows_of_label.sum(axis=0)
         rows = [("all subjects", *total.tolist())]
         rows += [
@@ -107,6 +118,19 @@ class CorpusOverview:
             for name, counts in zip(self.subjects, self.windows_of_label, strict=True)
         ]
         return _table(rows, ("windows by subject", *self.label_names), "subjects")
+
+    def _target_tables(self, targets: npt.NDArray[np.float64]) -> str:
+        """Of each target the numbers of all subjects together, then of each."""
+        tables = []
+        for name, column in zip(self.label_names, targets.T, strict=True):
+            rows = [("all subjects", *_spread(column))]
+            rows += [
+                (subject, *_spread(column[self.subject_of == place]))
+                for place, subject in enumerate(self.subjects[:MOST_ROWS])
+            ]
+            headers = (f"{name} by subject", "windows", "mean ± sd", "min", "max")
+            tables.append(_table(rows, headers, "subjects", of=len(self.subjects) + 1))
+        return "\n\n".join(tables)
 
 
 def overview(corpus: Corpus | Path | str) -> CorpusOverview:
@@ -122,6 +146,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
     windows, samples, lost = _by_channel(data)
     subjects, subject_of = np.unique(data.subjects, return_inverse=True)
     names, has_label = _labels(data)
+    numbers = contract.task == "regression" and bool(data.label_names)
     counts = np.stack(
         [np.bincount(subject_of, weights=column, minlength=len(subjects)) for column in has_label.T]
     )
@@ -139,6 +164,8 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         subjects=tuple(subjects.tolist()),
         label_names=names,
         windows_of_label=counts.T.astype(np.int64),
+        targets=data.targets if numbers else None,
+        subject_of=subject_of,
         quarantine=_quarantine(data.path),
     )
 
@@ -164,16 +191,20 @@ def _labels(data: Corpus) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
     """Names, and (n_windows, K) which windows have each."""
     names = data.preprocessing.label_names
     task = data.preprocessing.task
-    if not names or task == "regression":
+    if not names:
         return ("all windows",), np.ones((len(data), 1), dtype=bool)
-    if task == "multilabel":
-        unlabelled = np.isnan(data.targets).any(axis=1)
-        columns = np.column_stack([data.targets > 0, unlabelled])
-    else:
+    if task == "classes":
         columns = data.label_ids[:, None] == np.array([*range(len(names)), -1])
-    if not columns[:, -1].any():
-        return names, columns[:, :-1]
-    return (*names, "(none)"), columns
+        names = (*names, "(none)")
+    else:
+        known = ~np.isnan(data.targets)
+        own = known if task == "regression" else data.targets > 0
+        no_tag = known.all(axis=1) & ~own.any(axis=1)
+        columns = np.column_stack([own, no_tag, ~known.any(axis=1)])
+        names = (*names, "(no tag)", "(none)")
+    n_names = len(data.preprocessing.label_names or ())
+    kept = [i for i in range(len(names)) if i < n_names or columns[:, i].any()]
+    return tuple(names[i] for i in kept), columns[:, kept]
 
 
 def _quarantine(folder: Path) -> tuple[tuple[str, str], ...]:
@@ -185,12 +216,22 @@ def _quarantine(folder: Path) -> tuple[tuple[str, str], ...]:
     return tuple((row[0], row[1]) for row in rows if len(row) == 2)
 
 
-def _table(rows: Sequence[Sequence[Any]], headers: Sequence[str], what: str) -> str:
+def _spread(values: npt.NDArray[np.float64]) -> tuple[int, str, str, str]:
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return 0, "", "", ""
+    mean = f"{known.mean():.4g} ± {known.std():.4g}"
+    return known.size, mean, f"{known.min():.4g}", f"{known.max():.4g}"
+
+
+def _table(
+    rows: Sequence[Sequence[Any]], headers: Sequence[str], what: str, of: int | None = None
+) -> str:
     from tabulate import tabulate
 
     shown = rows[:MOST_ROWS]
     numbers = [0]  # names that look like numbers stay names
     style = "simple" if headers else "plain"
     text = tabulate(shown, headers, tablefmt=style, disable_numparse=numbers)
-    left = len(rows) - len(shown)
+    left = (len(rows) if of is None else of) - len(shown)
     return f"{text}\n… and {left} more {what}" if left else text

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from typing import Any, TypeVar
 
-from biot.errors import ConfigError, require
+from biot.errors import ConfigError, CorpusError, require
 
 __all__ = ["run"]
 
@@ -38,6 +39,8 @@ def run(
     ------
     ConfigError
         If nothing answers at the address.
+    CorpusError
+        If a worker process has died.
     """
     with contextlib.ExitStack() as stack:
         results: Any
@@ -57,7 +60,22 @@ def run(
             )
             results = parallel(joblib.delayed(function)(argument) for argument in arguments)
             stack.callback(results.close)  # after an error of the caller: end the workers' tasks
+        stack.enter_context(_dead_workers_told(dask))
         yield from _shown(results, len(arguments), progress)
+
+
+@contextlib.contextmanager
+def _dead_workers_told(dask: str | None) -> Iterator[None]:
+    died: tuple[type[Exception], ...] = (BrokenExecutor,)
+    if dask is not None:
+        died = (*died, require("distributed", extra="dask").KilledWorker)
+    try:
+        yield
+    except died as error:
+        raise CorpusError(
+            "A worker process has died: it was killed, perhaps for want of memory. What is "
+            "finished is kept: start the same command again, with fewer workers."
+        ) from error
 
 
 def _client(address: str) -> Any:

@@ -52,7 +52,7 @@ class PrepareReport:
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
             *_block("changes", list(self.changes)),
-            *_block("quarantined", [f"{file}: {reason}" for file, reason in self.quarantined]),
+            *_block("quarantined", [_named(*entry) for entry in self.quarantined]),
         ]
         width = max(len(name) for name, _ in lines) + 2
         return "\n".join(f"{name:<{width}}{text}" for name, text in lines)
@@ -65,6 +65,11 @@ def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> 
         rows = ["file\treason", *("\t".join(entry) for entry in quarantined)]
         text = "".join(f"{row}\n" for row in rows)
         (folder / QUARANTINE_FILE).write_text(text, encoding="utf-8")
+
+
+def _named(file: str, reason: str) -> str:
+    """Most reasons open with the file's name."""
+    return reason if reason.startswith(f"{file}: ") else f"{file}: {reason}"
 
 
 def _block(name: str, texts: list[str]) -> list[tuple[str, str]]:

@@ -121,9 +121,11 @@ def cross_validate(
         rows = part_of(data, np.arange(len(data)), "cross-validation").rows
         leakage = None
         if source is not None:
+            before = SeenData.load(source)
             leakage = require_disjoint(
-                SeenData.load(source), SeenData.of(data, rows), allow_leakage=allow_leakage,
+                before and before.by_checksum(), SeenData.of(data, rows),
                 where=f"the training of {source} and the test on {data.path}",
+                allow_leakage=allow_leakage,
             )  # fmt: skip
         jobs = [
             _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)

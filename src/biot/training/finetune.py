@@ -213,7 +213,8 @@ def _leakage(
         records.append(require_disjoint(learnt, test, where=where, allow_leakage=allow_leakage))
     if source is None:
         return learnt, records
-    before = SeenData.load(source)
+    known = SeenData.load(source)
+    before = None if known is None else known.by_checksum()
     where = f"the training of {source} and the test on {parts.test.corpus.path}"
     records.append(require_disjoint(before, test, where=where, allow_leakage=allow_leakage))
     return learnt.joined(before), records

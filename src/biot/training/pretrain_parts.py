@@ -164,7 +164,7 @@ def save_models(folder: Path, parts: Parts, weights: Mapping[str, Tensor], data:
         for name, value in weights.items()
         if name.startswith("encoder.")
     }
-    seen = SeenData.of(data)
+    seen = SeenData.of(data).by_checksum()
     outputs = {"model": None, **{f"heads/{spec.name}": spec for spec in parts.specs}}
     for number, (place, spec) in enumerate(outputs.items()):
         contract = parts.contract
