@@ -20,7 +20,7 @@ GIVEN: dict[str, Any] = {
     "perturbation": "authors", "class_loss": "focal", "focal_gamma": 1.0,
     "mixing_temperature": 2.0, "learning_rate": 0.01, "warmup": 0.0, "weight_decay": 0.0,
     "clip_norm": 2.0, "ema": 0.99, "micro_batch_size": 3, "device": "cpu", "devices": 2,
-    "nodes": 3, "precision": "bf16", "workers": 4,
+    "nodes": 3, "precision": "bf16", "strategy": "ddp", "workers": 4,
 }  # fmt: skip
 SWITCHES = {"symmetric": True, "cache_gradients": True, "compile": True, "tensorboard": True}
 

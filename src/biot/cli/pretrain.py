@@ -171,7 +171,16 @@ def _execute(args: Namespace) -> None:
         command=args.command_line,
         progress=show_progress(),
     )
-    if not finished:
+    if not finished and _is_first_process():
         print(f"Stopped after a checkpoint. The same command resumes:\n  {args.command_line}")
+    if not finished:
         raise SystemExit(143)  # as a SIGTERM that nobody caught
-    print(f"model -> {args.out / 'model'}\nhistory -> {args.out / 'history.csv'}")
+    if _is_first_process():
+        print(f"model -> {args.out / 'model'}\nhistory -> {args.out / 'history.csv'}")
+
+
+def _is_first_process() -> bool:
+    """Of several, one speaks."""
+    from torch import distributed
+
+    return not distributed.is_initialized() or distributed.get_rank() == 0

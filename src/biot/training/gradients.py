@@ -116,11 +116,13 @@ class Machine:
         return output
 
     def gathered(self, values: Tensor) -> Tensor:
-        """The rows of all processes, in the order of the global batch."""
+        """The rows of all processes, one process after the other; without a gradient."""
         if self.fabric.world_size == 1:
             return values
-        everyone: Tensor = self.fabric.all_gather(values)
-        return everyone.flatten(0, 1)
+        # Fabric's own warns of a function that PyTorch deprecates.
+        everyone = [torch.empty_like(values) for _ in range(self.fabric.world_size)]
+        torch.distributed.all_gather(everyone, values.contiguous())
+        return torch.cat(everyone)
 
     def summed(self, value: Tensor) -> Tensor:
         """The sum over all processes."""
