@@ -80,3 +80,14 @@ def test_an_unfinished_corpus_says_how_to_go_on(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"not finished.*Start the same `biot prepare` again"):
         overview(tmp_path / "corpus")
     assert np.all([not path.is_file() for path in tmp_path.iterdir()])
+
+
+def test_the_rates_of_the_recordings_are_told(
+    write_edf: Callable[..., Path], tmp_path: Path
+) -> None:
+    for name, sfreq in (("a.edf", 100.0), ("bb.edf", 200.0), ("ccc.edf", 200.0)):
+        path = write_edf(name, seconds=10, sfreq=sfreq)
+    prepare(path.parent, tmp_path / "corpus", sfreq=50, window=2)
+    found = overview(tmp_path / "corpus")
+    assert found.recorded_at == ((200.0, 2), (100.0, 1))
+    assert "200 Hz: 2, 100 Hz: 1" in str(found)

@@ -38,6 +38,8 @@ class Record:
     ch_names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     """As the recording has them; those of the rows may be in the order of the corpus."""
+    sfreq: float | None = None
+    """Samples a second of the recording itself, in Hz; None where it was not read."""
     labels: Mapping[str, int] = field(default_factory=dict)
     """Windows of each class of the first label column, or of each tag."""
     spreads: tuple[Spread, ...] = ()

@@ -131,7 +131,13 @@ def _written(
         job.subject,
         name,
     )
-    return {"ch_names": ch_names, "units": units, "labelled": bool(stretches)}, written
+    known = {
+        "ch_names": ch_names,
+        "units": units,
+        "sfreq": recording.sfreq,
+        "labelled": bool(stretches),
+    }
+    return known, written
 
 
 def _without_places(reason: str, source: Source) -> str:

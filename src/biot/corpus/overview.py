@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from biot import plots
 from biot.corpus.load import Corpus, load_corpus
+from biot.corpus.manifest import Manifest
 from biot.corpus.report import QUARANTINE_FILE
 from biot.corpus.schema import MISSING
 
@@ -37,6 +39,9 @@ class CorpusOverview:
     hours: float
     """Of all windows together; what overlapping windows share counts in each."""
     sfreq: float
+    recorded_at: tuple[tuple[float, int], ...]
+    """Rates of the recordings before they were resampled, in Hz, with how many have each, the most
+    frequent first; empty where that is not known."""
     ch_names: tuple[str, ...]
     units: tuple[str, ...]
     windows_of_channel: Counts
@@ -86,6 +91,7 @@ class CorpusOverview:
             ("windows", str(self.n_windows)),
             ("hours", f"{self.hours:.2f}"),
             ("rate", f"{self.sfreq:g} Hz"),
+            ("recorded at", ", ".join(f"{rate:g} Hz: {n}" for rate, n in self.recorded_at)),
             ("missing", f"{self.missing:.2%} of the samples"),
             ("quarantined", f"{len(self.quarantine)} files"),
         ]
@@ -156,6 +162,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         n_windows=len(data),
         hours=float(data.lengths.sum()) / contract.sfreq / 3600,
         sfreq=contract.sfreq,
+        recorded_at=_rates(data.path),
         ch_names=contract.ch_names,
         units=contract.units,
         windows_of_channel=windows,
@@ -168,6 +175,13 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         subject_of=subject_of,
         quarantine=_quarantine(data.path),
     )
+
+
+def _rates(folder: Path) -> tuple[tuple[float, int], ...]:
+    manifest = Manifest.load(folder)
+    records = manifest.recordings.values() if manifest is not None else ()
+    rates = Counter(each.sfreq for each in records if each.shard and each.sfreq is not None)
+    return tuple(sorted(rates.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _by_channel(data: Corpus) -> tuple[Counts, Counts, Counts]:
