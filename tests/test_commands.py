@@ -121,7 +121,7 @@ def test_predict_on_a_run_says_where_its_model_is(
     [
         ("malformed/empty.edf", "empty.edf: is empty (0 bytes)"),
         ("malformed/plain_text.edf", "plain_text.edf"),
-        ("wfdb/100.hea", "No channel of the recording is in the vocabulary"),
+        ("wfdb/100.hea", "100.hea: No channel of the recording is in the vocabulary"),
     ],
 )
 def test_real_recordings_that_do_not_fit_are_refused_in_one_line(

@@ -77,3 +77,11 @@ def test_a_pattern_must_match_every_file() -> None:
 def test_a_pattern_that_cannot_work_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         subject_pattern(text)
+
+
+def test_recordings_of_formats_that_are_not_supported_are_told_of(tmp_path: Path) -> None:
+    for name in ("a.edf", "b.xdf", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"b\.xdf passed over, of formats that are not supported"):
+        sources = find_sources(tmp_path)
+    assert [source.recording for source in sources] == ["a.edf"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from biot.errors import ConfigError, CorpusError
-from biot.signals.folders import SUFFIXES, recordings_in
+from biot.signals.folders import SUFFIXES, UNREAD, recordings_in
 from biot.signals.readers import is_table
 
 __all__ = ["Source", "TableOptions", "find_sources", "subject_of", "subject_pattern"]
@@ -90,7 +91,19 @@ def _sources_at(path: Path) -> list[Source]:
             f"{path} holds no recording: no file there ends in {', '.join(SUFFIXES)}. "
             "Name tables and NumPy archives themselves."
         )
+    _tell_of_unread(path)
     return sources
+
+
+def _tell_of_unread(folder: Path) -> None:
+    names = [file.name for file in sorted(folder.rglob("*")) if file.suffix.lower() in UNREAD]
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        warnings.warn(
+            f"{folder}: {', '.join(names[:3])}{more} passed over, of formats that are not "
+            f"supported. Supported are {', '.join(SUFFIXES)}.",
+            stacklevel=5,
+        )
 
 
 def subject_pattern(text: str) -> re.Pattern[str]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from biot.contract import Preprocessing
 from biot.corpus.batch import scaled_window
-from biot.errors import ConfigError, ContractError
+from biot.errors import ChannelError, ConfigError, ContractError
 from biot.inference.predictions import Predictions
 from biot.model import BIOT
 from biot.signals.conditioning import conditioned
@@ -95,9 +95,12 @@ class Predictor:
         Raises
         ------
         ChannelError
-            If no channel matches.
+            If no channel matches, or two may; the message opens with the recording's name.
         """
-        return plan(recording.ch_names, self.preprocessing.ch_names)
+        try:
+            return plan(recording.ch_names, self.preprocessing.ch_names)
+        except ChannelError as error:
+            raise ChannelError(f"{recording.name}: {error}") from error
 
     def predict(self, recording: Recording, *, stride: float | None = None) -> Predictions:
         """Predict the whole recording, window by window.

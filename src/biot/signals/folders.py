@@ -7,13 +7,19 @@ from pathlib import Path
 
 from biot.signals.mne_files import FORMATS
 
-__all__ = ["SUFFIXES", "recordings_in"]
+__all__ = ["SUFFIXES", "UNREAD", "recordings_in"]
 
 SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea")
 """Suffixes of the files that a folder is searched for, one a recording.
 
 Tables and NumPy archives are read when they are named: in a folder they may be anything.
 """
+
+UNREAD = (
+    ".acq", ".cnt", ".lay", ".mefd", ".mff", ".ncs", ".nwb", ".nxe", ".snirf", ".trc", ".xdf",
+    ".xdfz",
+)  # fmt: skip
+"""Suffixes of recordings in formats that are not supported; in a folder they are told of."""
 
 _NOT_RAW = ("derivatives", "sourcedata", "code", "stimuli")
 """Folders of a BIDS data set that hold no raw recording."""
