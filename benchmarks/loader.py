@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from biot.contract import Preprocessing
 from biot.corpus import load_corpus
-from biot.corpus.batch import collate
+from biot.corpus.batch import Dtype, collate
 from biot.corpus.writer import CorpusWriter, Windows
 
 CHANNELS = tuple(f"C{i}" for i in range(16))
@@ -138,10 +138,10 @@ def main() -> None:
         corpus = load_corpus(folder)
         rng = np.random.default_rng(1)
 
-        def ours(dtype: str) -> int:
+        def ours(dtype: Dtype) -> int:
             order = rng.permutation(len(corpus))
             for i in range(0, len(order) - BATCH + 1, BATCH):
-                collate(corpus, order[i : i + BATCH], dtype=dtype)  # type: ignore[arg-type]
+                collate(corpus, order[i : i + BATCH], dtype=dtype)
             return len(order) // BATCH * BATCH
 
         theirs = rate(lambda: sum(len(labels) for _, labels in loader), args.repeats)

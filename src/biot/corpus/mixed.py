@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from biot.contract import Preprocessing
 from biot.corpus.schema import MISSING, decode, encode
-from biot.corpus.windows import Corpus, WindowRows, select_rows
+from biot.corpus.windows import Contracted, Corpus, WindowRows, select_rows
 from biot.errors import ConfigError, ContractError
 from biot.signals.channels import canonical
 from biot.signals.preprocess import q95_scale, resample
@@ -25,10 +25,12 @@ Indices = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.str_]
 
 
-class Corpora:
+class Corpora(Contracted):
     """Several corpora as one; open them with :func:`biot.corpus.load_corpus`.
 
-    Windows come corpus after corpus. It is used like a :class:`Corpus`.
+    Windows come corpus after corpus. It is used like a :class:`Corpus`. Channels are the sorted
+    union of canonical names, labels are merged in order of first appearance, and the task is
+    ``multilabel`` where the corpora's differ.
     """
 
     def __init__(self, parts: Sequence[Corpus], preprocessing: Preprocessing) -> None:
@@ -67,26 +69,6 @@ class Corpora:
     def path(self) -> str:
         """The folders, for messages."""
         return " + ".join(str(part.path) for part in self.parts)
-
-    @property
-    def sfreq(self) -> float:
-        """Samples a second of every window, in Hz."""
-        return self.preprocessing.sfreq
-
-    @property
-    def ch_names(self) -> tuple[str, ...]:
-        """Canonical names of every channel that a window may have, sorted."""
-        return self.preprocessing.ch_names
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """Names of the classes of all corpora, in order of first appearance."""
-        return self.preprocessing.label_names or ()
-
-    @property
-    def task(self) -> str:
-        """That of all corpora; ``multilabel`` where they differ."""
-        return self.preprocessing.task
 
     @cached_property
     def corpus_ids(self) -> Indices:

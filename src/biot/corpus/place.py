@@ -180,6 +180,7 @@ def _lock(descriptor: int) -> None:
     if os.name == "nt":
         import msvcrt
 
+        # The checker looks at one system's modules, and on another there is no such attribute.
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
     else:
         import fcntl

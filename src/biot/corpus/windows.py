@@ -19,7 +19,7 @@ from biot.corpus.schema import MISSING
 from biot.errors import ConfigError, CorpusError, require
 from biot.signals.channels import canonical
 
-__all__ = ["Corpus", "WindowRows", "select_rows"]
+__all__ = ["Contracted", "Corpus", "WindowRows", "select_rows"]
 
 Indices = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.str_]
@@ -49,7 +49,33 @@ class WindowRows:
     """(n,) position in the corpus's `layouts`: the window's own channels."""
 
 
-class Corpus:
+class Contracted:
+    """What windows have in common, by their contract."""
+
+    preprocessing: Preprocessing
+
+    @property
+    def sfreq(self) -> float:
+        """Samples a second of every window, in Hz."""
+        return self.preprocessing.sfreq
+
+    @property
+    def ch_names(self) -> tuple[str, ...]:
+        """Every channel that a window may have."""
+        return self.preprocessing.ch_names
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the classes, or of the other outputs; empty without labels."""
+        return self.preprocessing.label_names or ()
+
+    @property
+    def task(self) -> str:
+        """``classes``, ``multilabel`` or ``regression``."""
+        return self.preprocessing.task
+
+
+class Corpus(Contracted):
     """A folder of prepared windows; open one with :func:`biot.corpus.load_corpus`.
 
     The windows stay on disk until :meth:`rows` fetches them. Rows come recording
@@ -182,26 +208,6 @@ class Corpus:
             for place, values in enumerate(self._factors[name].views(index)):
                 table[place, : len(values)] = values
         return table
-
-    @property
-    def sfreq(self) -> float:
-        """Samples a second of every window, in Hz."""
-        return self.preprocessing.sfreq
-
-    @property
-    def ch_names(self) -> tuple[str, ...]:
-        """Every channel that a window may have."""
-        return self.preprocessing.ch_names
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """Names of the classes, or of the other outputs; empty without labels."""
-        return self.preprocessing.label_names or ()
-
-    @property
-    def task(self) -> str:
-        """``classes``, ``multilabel`` or ``regression``."""
-        return self.preprocessing.task
 
     @cached_property
     def corpus_ids(self) -> npt.NDArray[np.int64]:

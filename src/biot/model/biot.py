@@ -161,6 +161,7 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
             att_layer_drop_prob,
         )
         self.final_layer = self._new_head()
+        # torch leaves this one method without types
         self.register_load_state_dict_pre_hook(rename_published)  # type: ignore[no-untyped-call]
 
     def forward(

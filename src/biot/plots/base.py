@@ -6,7 +6,7 @@ import os
 import uuid
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from biot.errors import require
 
@@ -24,11 +24,12 @@ GREY = "#6B6F76"
 LIGHT = "#D5D8DC"
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure of that many inches, apart from pyplot and its global state."""
-    return require("matplotlib.figure", extra="plots").Figure(
+    figure: Figure = require("matplotlib.figure", extra="plots").Figure(
         figsize=(width, height), layout="constrained"
     )
+    return figure
 
 
 def colour(index: int) -> str:

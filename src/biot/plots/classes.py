@@ -57,7 +57,7 @@ def confusion(counts: npt.ArrayLike, label_names: Sequence[str], *, title: str =
             axes.text(column, row, f"{table[row, column]}\n{share[row, column]:.0%}",
                       ha="center", va="center", fontsize=9 if n_classes <= 6 else 7,
                       color="white" if share[row, column] > 0.55 else "#1F2933")  # fmt: skip
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def corpus_overview(
@@ -106,4 +106,4 @@ def corpus_overview(
         axes.set_yticks(range(len(names)), names, fontsize=7)
         axes.invert_yaxis()
     figure.suptitle(title)
-    return figure  # type: ignore[no-any-return]
+    return figure

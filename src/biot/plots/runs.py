@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,7 @@ def curves(
     right.plot([best_epoch], [best], "o", color=GREY, label=f"kept: epoch {best_epoch}, {best:.3f}")
     left.legend(edgecolor="none", framealpha=1)
     right.legend(edgecolor="none", framealpha=1, loc="lower right")
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
 def pretraining(
@@ -92,8 +92,9 @@ def pretraining(
             axes.set_ylim(bottom=0)
     for axes in figure.axes[2:]:
         axes.set_xlabel("step")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    return figure  # type: ignore[no-any-return]
+        ticks: Any = axes.xaxis.get_major_locator()  # that of an axis of numbers, a MaxNLocator
+        ticks.set_params(integer=True)
+    return figure
 
 
 def groups(names: Sequence[str], values: Sequence[Sequence[float]], *, score_name: str) -> Figure:
@@ -125,4 +126,4 @@ def groups(names: Sequence[str], values: Sequence[Sequence[float]], *, score_nam
                     rotation_mode="anchor")  # fmt: skip
     axes.set(xlabel="subject", ylabel=score_name)
     plain_frame(axes)
-    return figure  # type: ignore[no-any-return]
+    return figure

@@ -116,4 +116,4 @@ def timeline(
     if len(begin):
         panels[-1].set_xlim(begin[0], end[-1])
     panels[-1].set_xlabel(f"time ({unit_name})")
-    return figure  # type: ignore[no-any-return]
+    return figure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from biot.errors import require
 
-require("sklearn", extra="training")  # the estimators' base classes come from there
+# The estimators' base classes come from there, so this must stand before the imports.
+require("sklearn", extra="training")
 
 from biot.sklearn.classifier import BIOTClassifier  # noqa: E402
 from biot.sklearn.transformer import BIOTTransformer  # noqa: E402

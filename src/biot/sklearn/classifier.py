@@ -29,7 +29,7 @@ ClassifierMixin: Any = require("sklearn.base", extra="training").ClassifierMixin
 _validation = require("sklearn.utils.validation", extra="training")
 
 
-class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]
+class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]  # sklearn: no types
     """Fine-tunes BIOT on windows in memory.
 
     Parameters
