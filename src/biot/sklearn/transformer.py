@@ -25,7 +25,7 @@ TransformerMixin: Any = require("sklearn.base", extra="training").TransformerMix
 _validation = require("sklearn.utils.validation", extra="training")
 
 
-class BIOTTransformer(TransformerMixin, WindowEstimator):  # type: ignore[misc]
+class BIOTTransformer(TransformerMixin, WindowEstimator):  # type: ignore[misc]  # sklearn: no types
     """Features of a BIOT encoder, which is not trained: for any classifier of scikit-learn.
 
     Parameters

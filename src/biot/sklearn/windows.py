@@ -24,7 +24,7 @@ _validation = require("sklearn.utils.validation", extra="training")
 Array = npt.NDArray[Any]
 
 
-class WindowEstimator(BaseEstimator):  # type: ignore[misc]
+class WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no types
     """What both estimators ask of X, and how they make windows of it."""
 
     sfreq: float | None
