@@ -4,20 +4,37 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["LinearAttentionTransformer", "masked_mean"]
+from biot.model.dropout import Dropout
+
+__all__ = ["LinearAttentionTransformer", "masked_mean", "runs_eagerly_without_gradients"]
+
+INNER_BYTES = 2_490_368  # inner activations at a time that stay in cache: 608 tokens in float32
 
 
 def masked_mean(values_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
     """Mean over the tokens of each sample: (B, E); NaN for a sample without a token."""
+    return torch.bmm(_shares(values_BNE, mask_BN).unsqueeze(1), values_BNE).squeeze(1)
+
+
+def runs_eagerly_without_gradients(x: Tensor) -> bool:
+    """Whether work may be cut into pieces that stay in cache: on a CPU, nothing kept for later."""
+    return (
+        x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    )
+
+
+def _shares(values_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
+    """What each token counts for in the mean, (B, N)."""
     if mask_BN is None:
-        return values_BNE.mean(dim=1)
-    weights_BN = mask_BN.to(values_BNE.dtype)
-    weights_BN = weights_BN / weights_BN.sum(dim=1, keepdim=True)
-    return torch.bmm(weights_BN.unsqueeze(1), values_BNE).squeeze(1)
+        mask_BN = values_BNE.new_ones(values_BNE.shape[:2])
+    counted_BN = mask_BN.to(values_BNE.dtype)
+    return counted_BN / counted_BN.sum(dim=1, keepdim=True)
 
 
 class LinearAttention(nn.Module):
@@ -34,34 +51,32 @@ class LinearAttention(nn.Module):
         self.to_k = nn.Linear(embed_dim, embed_dim, bias=False)
         self.to_v = nn.Linear(embed_dim, embed_dim, bias=False)
         self.to_out = nn.Linear(embed_dim, embed_dim)
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
 
     def forward(self, tokens_BNE: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         """What attention adds to each token, (B, N, E); masked tokens (False) are not attended."""
         tokens_BNE = self.norm(tokens_BNE)
         q, k, v = self.to_q(tokens_BNE), self.to_k(tokens_BNE), self.to_v(tokens_BNE)
         if mask_BN is not None:
-            k = k.masked_fill(~mask_BN.unsqueeze(-1), -torch.inf)
-        q_BNHD = q.unflatten(-1, (self.num_heads, -1)).softmax(dim=-1)
-        k_BNHD = k.softmax(dim=1).unflatten(-1, (self.num_heads, -1))
-        v_BNHD = v.unflatten(-1, (self.num_heads, -1))
-        context = _context(k_BNHD, v_BNHD).to(q_BNHD.dtype) * q_BNHD.shape[-1] ** -0.5
-        heads_BNHD = torch.einsum("bnhd,bhde->bnhe", q_BNHD, context)
-        added: Tensor = self.dropout(self.to_out(heads_BNHD.flatten(2)))
+            k = torch.where(mask_BN.unsqueeze(-1), k, -torch.inf)
+        q_BHND = self._heads(q).softmax(dim=-1)
+        k_BHND = self._heads(k.softmax(dim=1))
+        context_BHDD = (k_BHND.mT @ self._heads(v)) * q_BHND.shape[-1] ** -0.5
+        attended_BHND = q_BHND @ context_BHDD
+        added: Tensor = self.dropout(self.to_out(attended_BHND.transpose(1, 2).flatten(2)))
         return added
 
-
-def _context(k_BNHD: Tensor, v_BNHD: Tensor) -> Tensor:
-    """Keys by values, summed over the tokens: (B, H, D, D).
-
-    One product a head, because one for all heads would first copy keys and values.
-    """
-    heads = zip(k_BNHD.unbind(2), v_BNHD.unbind(2), strict=True)
-    return torch.stack([torch.bmm(k_BND.mT, v_BND) for k_BND, v_BND in heads], dim=1)
+    def _heads(self, values_BNE: Tensor) -> Tensor:
+        """(B, N, E) → (B, H, N, D)."""
+        heads: Tensor = values_BNE.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        return heads
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a GELU between, four times as wide inside."""
+    """Two linear layers with a GELU between, four times as wide inside.
+
+    Without gradients it takes some tokens at a time, so that the wide part never leaves the cache.
+    """
 
     def __init__(self, embed_dim: int) -> None:
         super().__init__()
@@ -69,15 +84,37 @@ class FeedForward(nn.Module):
         self.w1 = nn.Linear(embed_dim, 4 * embed_dim)
         self.w2 = nn.Linear(4 * embed_dim, embed_dim)
 
-    def hidden(self, tokens_BNE: Tensor) -> Tensor:
-        """The inner activations, (B, N, 4 E)."""
+    def forward(self, tokens_BNE: Tensor) -> Tensor:
+        """What the layer adds to each token, (B, N, E)."""
+        size = self._tokens_at_a_time(tokens_BNE)
+        added = [self.w2(self._inner(part)) for part in _split(tokens_BNE, size, dim=1)]
+        return added[0] if len(added) == 1 else torch.cat(added, dim=1)
+
+    def mean(self, tokens_BNE: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        """Mean over the tokens of :meth:`forward`, (B, E).
+
+        The second projection is linear, so the mean is taken before it.
+        """
+        size = self._tokens_at_a_time(tokens_BNE)
+        shares_B1N = _shares(tokens_BNE, mask_BN).unsqueeze(1)
+        parts = zip(_split(shares_B1N, size, dim=2), _split(tokens_BNE, size, dim=1), strict=True)
+        inner = [torch.bmm(shares, self._inner(part)) for shares, part in parts]
+        mean: Tensor = self.w2(functools.reduce(torch.add, inner).squeeze(1))
+        return mean
+
+    def _inner(self, tokens_BNE: Tensor) -> Tensor:
         inner: Tensor = F.gelu(self.w1(self.norm(tokens_BNE)))
         return inner
 
-    def forward(self, tokens_BNE: Tensor) -> Tensor:
-        """What the layer adds to each token, (B, N, E)."""
-        added: Tensor = self.w2(self.hidden(tokens_BNE))
-        return added
+    def _tokens_at_a_time(self, tokens_BNE: Tensor) -> int:
+        if not runs_eagerly_without_gradients(tokens_BNE):
+            return tokens_BNE.shape[1]
+        token_bytes = self.w1.out_features * tokens_BNE.element_size() * tokens_BNE.shape[0]
+        return max(1, INNER_BYTES // token_bytes)
+
+
+def _split(values: Tensor, size: int, dim: int) -> tuple[Tensor, ...]:
+    return values.split(size, dim=dim) if size < values.shape[dim] else (values,)
 
 
 class LinearAttentionLayer(nn.Module):
@@ -95,13 +132,10 @@ class LinearAttentionLayer(nn.Module):
         return encoded
 
     def mean(self, tokens_BNE: Tensor, mask_BN: Tensor | None = None) -> Tensor:
-        """Mean over the tokens of :meth:`forward`, (B, E).
-
-        The second projection is linear, so the mean is taken before it.
-        """
+        """Mean over the tokens of :meth:`forward`, (B, E)."""
         tokens_BNE = tokens_BNE + self.attention(tokens_BNE, mask_BN)
-        hidden = masked_mean(self.feed_forward.hidden(tokens_BNE), mask_BN)
-        pooled: Tensor = masked_mean(tokens_BNE, mask_BN) + self.feed_forward.w2(hidden)
+        added = self.feed_forward.mean(tokens_BNE, mask_BN)
+        pooled: Tensor = masked_mean(tokens_BNE, mask_BN) + added
         return pooled
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from biot.errors import ChannelError, ConfigError
-from biot.model.attention import LinearAttentionTransformer
+from biot.model.attention import LinearAttentionTransformer, runs_eagerly_without_gradients
+from biot.model.dropout import Dropout
 from biot.model.tokenizer import PatchFrequencyEmbedding, token_mask
 
 __all__ = ["BIOTEncoder", "present_samples"]
@@ -67,7 +68,7 @@ class BIOTEncoder(nn.Module):
         self.embed_dim = embed_dim
         self.patch_embedding = PatchFrequencyEmbedding(embed_dim, n_fft, hop_length)
         self.channel_tokens = nn.Embedding(n_chans, embed_dim)
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
         self.transformer = LinearAttentionTransformer(
             embed_dim, num_heads, num_layers, att_layer_drop_prob
         )
@@ -84,7 +85,7 @@ class BIOTEncoder(nn.Module):
         self._check(x_BCT, valid, channel_ids, lengths)
         present = present_samples(x_BCT, valid, channel_ids, lengths)
         size = self.cached_batch_size(x_BCT.shape[1], x_BCT.shape[2])
-        if not _runs_eagerly_without_gradients(x_BCT) or x_BCT.shape[0] <= size:
+        if not runs_eagerly_without_gradients(x_BCT) or x_BCT.shape[0] <= size:
             return self._encode(x_BCT, present, channel_ids)
         ids = [None] * x_BCT.shape[0] if channel_ids is None else channel_ids.split(size)
         parts = zip(x_BCT.split(size), present.split(size), ids, strict=False)
@@ -212,9 +213,3 @@ def present_samples(
         within_BT = torch.arange(x_BCT.shape[2], device=x_BCT.device) < lengths.unsqueeze(1)
         present = present & within_BT.unsqueeze(1)
     return present
-
-
-def _runs_eagerly_without_gradients(x: Tensor) -> bool:
-    return (
-        x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
-    )

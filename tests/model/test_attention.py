@@ -1,0 +1,44 @@
+"""The feed-forward network taken some tokens at a time is the whole one."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from biot.model.attention import FeedForward, LinearAttentionTransformer
+
+
+def rows_seen(layer: FeedForward) -> list[int]:
+    """Filled with the tokens of each call of the layer's wide part."""
+    seen: list[int] = []
+    layer.w1.register_forward_hook(lambda _m, _i, out: seen.append(out.shape[0] * out.shape[1]))
+    return seen
+
+
+@pytest.mark.parametrize("shape", [(1, 2000), (3, 700), (1500, 2), (1, 608)])
+def test_without_gradients_it_takes_some_tokens_at_a_time_and_gives_the_same(
+    shape: tuple[int, int],
+) -> None:
+    torch.manual_seed(0)
+    transformer = LinearAttentionTransformer(256, 8, 1, 0.0)
+    layer = transformer.layers[0].feed_forward
+    tokens = torch.randn(*shape, 256)
+    mask = torch.rand(shape) < 0.8
+    mask[:, 0] = True
+    whole: list[Tensor] = [transformer(tokens, mask), transformer.mean(tokens, mask)]
+    seen = rows_seen(layer)
+    with torch.no_grad():
+        found = [transformer(tokens, mask), transformer.mean(tokens, mask)]
+    torch.testing.assert_close(found, whole, rtol=1e-5, atol=1e-5)
+    assert sum(seen) == 2 * shape[0] * shape[1]
+    assert max(seen) <= max(608, shape[0])
+
+
+def test_the_mean_is_the_mean_of_the_encoded_tokens() -> None:
+    torch.manual_seed(0)
+    transformer = LinearAttentionTransformer(32, 4, 2, 0.0).double()
+    tokens = torch.randn(3, 50, 32, dtype=torch.float64)
+    mask = torch.rand(3, 50) < 0.6
+    encoded = transformer(tokens, mask)
+    expected = torch.stack([row[seen].mean(dim=0) for row, seen in zip(encoded, mask, strict=True)])
+    torch.testing.assert_close(transformer.mean(tokens, mask), expected)
+    torch.testing.assert_close(transformer.mean(tokens), transformer(tokens).mean(dim=1))
