@@ -469,3 +469,79 @@ def test_nothing_of_a_header_reaches_a_corpus(out: Path, tmp_path: Path) -> None
         found = re.search(re.escape(word.encode()), everything + names, re.IGNORECASE)
         if word.isalpha() or len(word) > 4:
             assert found is None, f"{word} is in the corpus"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, PermissionError])
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_stopped_while_it_is_renamed_nothing_is_lost(
+    folder: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write_edf: Callable[..., Path],
+    stop: type[BaseException],
+    renamed: int,
+) -> None:
+    prepare(folder, out, **HOW)
+    write_edf("sub-09_new.edf", seconds=8, annotations=[(0, 8, "rest")])
+    real, count = Path.rename, 0
+
+    def rename(path: Path, target: Path) -> Path:
+        nonlocal count
+        if path.name in ("corpus", ".corpus.partial"):
+            count += 1
+            if count > renamed:
+                raise stop
+        return real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises((KeyboardInterrupt, CorpusError)):
+            prepare(folder, out, **HOW)
+    opened = spied(monkeypatch)
+    prepare(folder, out, **HOW)
+    assert opened == []
+    assert len(load_corpus(out).select(subject="09")) == 4
+    assert left_beside(out) == []
+
+
+def test_a_corpus_may_be_named_through_a_link_or_a_dot(
+    folder: Path, tmp_path: Path, reference: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(disk / "corpus")
+    for _ in range(2):  # to nothing, then to the corpus
+        prepare(folder, link, **HOW)
+        assert link.is_symlink()
+        assert contents(disk / "corpus") == reference
+    with locked(disk / "corpus"), pytest.raises(CorpusError, match="another run"), locked(link):
+        pass
+    assert left_beside(disk / "corpus") == left_beside(link) == []
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    prepare(folder, ".", **HOW)
+    assert contents(tmp_path / "here") == reference
+
+
+def test_a_mount_is_refused_before_the_work(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.path.ismount", lambda path: path == out)
+    opened = spied(monkeypatch)
+    with pytest.raises(CorpusError, match=r"corpus: is where a disk is mounted.*corpus/corpus"):
+        prepare(folder, out, **HOW)
+    assert opened == []
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_run(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(CorpusError, match=r"cannot be written \(Function not implemented: its file"):
+        prepare(folder, out, **HOW)

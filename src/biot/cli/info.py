@@ -45,8 +45,7 @@ def add_to(commands: Commands) -> None:
 def _execute(args: Namespace) -> None:
     from biot.corpus.place import Place
 
-    unfinished = Place(args.path).folder.is_dir()
-    if not args.path.exists() and not unfinished:
+    if not args.path.exists() and not Place(args.path).folder.is_dir():
         raise ConfigError(f"{args.path} does not exist. Name a corpus folder or a recording.")
     if args.path.is_file():
         _show_recording(args)
