@@ -543,5 +543,5 @@ def test_a_file_system_without_locks_is_not_taken_for_another_run(
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(CorpusError, match=r"cannot be written \(Function not implemented: its file"):
+    with pytest.raises(CorpusError, match=r"Function not implemented: its file system"):
         prepare(folder, out, **HOW)

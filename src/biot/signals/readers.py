@@ -78,7 +78,11 @@ def read_recording(
             f"{', '.join(_TABLES)}."
         )
     if not path.is_file():
-        found = "is a folder" if path.is_dir() else "does not exist"
+        found = (
+            "is a folder" if path.is_dir()
+            else "is a link to a file that is not there" if path.is_symlink()
+            else "does not exist"
+        )  # fmt: skip
         raise RecordingError(f"{path.name}: {found}, looked for at {path}. Name one recording.")
     if path.stat().st_size == 0:
         raise RecordingError(f"{path.name}: is empty (0 bytes). Copy it again from its source.")
