@@ -49,7 +49,9 @@ def run(script: str, url: str, home: Path, *arguments: Path) -> None:
     """Run a script of the user's in a process whose only Hub is at `url`."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
-        **{"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"},
+        "HF_ENDPOINT": url,
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_XET": "1",
         "PYTHONPATH": str(SOURCE),
     }
     command = [sys.executable, "-c", script, *map(str, arguments)]

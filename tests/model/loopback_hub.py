@@ -159,31 +159,27 @@ class _Answers(BaseHTTPRequestHandler):
 
     def tree(self, body: bytes, repo_id: str, revision: str, folder: str = "") -> None:
         if not self.is_allowed(repo_id):
-            return
+            return None
         files = self.hub.repositories[repo_id].get(_branch(revision), {})
         below = {name: data for name, data in files.items() if name.startswith(folder)}
-        folders = {name.rpartition("/")[0] for name in below} - {"", folder.rstrip("/")}
-        recursive = "true" in parse_qs(urlsplit(self.path).query).get("recursive", [""])[0].lower()
         if folder and not below:
             return self.say(404, {"error": "none"}, X_Error_Code="EntryNotFound")
-        self.say(
-            200,
-            [{"type": "directory", "path": name, "oid": "0"} for name in sorted(folders)]
-            + [
-                _described(name, data)
-                for name, data in sorted(below.items())
-                if recursive or "/" not in name[len(folder) :].lstrip("/")
-            ],
-        )
+        folders = {name.rpartition("/")[0] for name in below} - {"", folder.rstrip("/")}
+        found = [_folder(name) for name in sorted(folders)]
+        found += [_file(name, data) for name, data in sorted(below.items())]
+        if "recursive=true" not in self.path.lower():
+            depth = len(folder.split("/")) if folder else 0
+            found = [entry for entry in found if entry["path"].count("/") == depth]
+        return self.say(200, found)
 
     def paths(self, body: bytes, repo_id: str, revision: str) -> None:
         if not self.is_allowed(repo_id):
             return
         asked = json.loads(body)["paths"] if body[:1] == b"{" else parse_qs(body.decode())["paths"]
         files = self.hub.repositories[repo_id].get(_branch(revision), {})
-        found = [_described(name, files[name]) for name in asked if name in files]
+        found = [_file(name, files[name]) for name in asked if name in files]
         folders = [name for name in asked if any(file.startswith(f"{name}/") for file in files)]
-        self.say(200, found + [{"type": "directory", "path": n, "oid": "0"} for n in folders])
+        self.say(200, found + [_folder(name) for name in folders])
 
     def info(self, body: bytes, repo_id: str, revision: str = "main") -> None:
         if not self.is_allowed(repo_id):
@@ -193,7 +189,11 @@ class _Answers(BaseHTTPRequestHandler):
         self.say(200, {"_id": "1", "id": repo_id, "sha": "0" * 40, "siblings": siblings})
 
 
-def _described(name: str, data: bytes) -> dict[str, Any]:
+def _folder(name: str) -> dict[str, Any]:
+    return {"type": "directory", "path": name, "oid": "0"}
+
+
+def _file(name: str, data: bytes) -> dict[str, Any]:
     return {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
 
 
