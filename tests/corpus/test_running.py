@@ -10,8 +10,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +104,8 @@ def test_processes_write_the_same_bytes(
 
 
 @contextlib.contextmanager
-def cluster(tmp_path: Path) -> Iterator[str]:
-    """A scheduler and two worker processes on this machine."""
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """The address of a scheduler on this machine; its process, and those of two workers."""
     file = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     worker = [sys.executable, "-m", "distributed.cli.dask_worker"]
@@ -128,7 +130,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 
         with Client(address) as client:
             client.wait_for_workers(2, timeout=60)
-        yield address
+        yield address, processes
     finally:
         for process in processes:
             process.kill()
@@ -137,14 +139,38 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_a_dask_cluster_writes_the_same_bytes(
+def test_a_dask_cluster_writes_the_same_bytes_and_its_end_is_told(
     folder: Path, out: Path, reference: dict[str, bytes], tmp_path: Path
 ) -> None:
     pytest.importorskip("distributed")
-    with cluster(tmp_path) as address:
+    with cluster(tmp_path) as (address, (scheduler, *_)):
         report = prepare(folder, out, dask=address, **HOW)
+        end = partial(os.kill, scheduler.pid)
+        with pytest.raises(CorpusError, match=f"connection to the scheduler {address} is lost"):
+            list(run(end, [signal.SIGKILL, signal.SIGKILL], dask=address))
     assert contents(out) == reference
     assert [name for name, _ in report.quarantined] == ["broken.edf"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_a_cluster_that_loses_a_worker_goes_on(
+    folder: Path, out: Path, reference: dict[str, bytes], tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+
+    def kill_one(worker: subprocess.Popen[bytes]) -> None:
+        records = out.with_name(".corpus.partial") / "records"
+        while not out.exists() and not list(records.glob("*.json")):
+            time.sleep(0.002)
+        worker.kill()
+
+    with cluster(tmp_path) as (address, (_, worker, _)):
+        thread = threading.Thread(target=kill_one, args=(worker,), daemon=True)
+        thread.start()
+        prepare(folder, out, dask=address, **HOW)
+        thread.join()
+        assert contents(out) == reference
+        assert left_beside(out) == []
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
