@@ -155,7 +155,9 @@ def locked(out: Path) -> Iterator[None]:
         descriptor = _acquired(path)
     except OSError as error:
         _remove_empty(made)
-        raise CorpusError(f"{out}: cannot be written ({error.strerror or error}).") from error
+        raise CorpusError(
+            f"{out}: cannot be written or locked ({error.strerror or error})."
+        ) from error
     if descriptor is None:
         raise CorpusError(
             f"{out}: another run is writing this corpus now. Wait until it ends, or choose "
@@ -188,8 +190,7 @@ def _acquired(path: Path) -> int | None:
             os.close(descriptor)
             if error.errno in _HELD:
                 return None
-            reason = f"{error.strerror}: its file system does not lock files"
-            raise OSError(error.errno, reason) from error
+            raise  # a file system without locks, say
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor

@@ -37,14 +37,13 @@ def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
                 f"{path.name}: to read this {format_name}, the package {error.name} is needed. "
                 f"Install it with: pip install {error.name}"
             ) from error
-        except FileNotFoundError as error:
-            missing = Path(str(error.filename)).name
-            raise RecordingError(
-                f"{path.name}: its file {missing} is missing. Put it beside {path.name}, or "
-                "correct the name there."
-            ) from error
         except Exception as error:  # whatever a parser meets in a damaged file
             failure = error
+    if isinstance(failure, FileNotFoundError) and failure.filename:
+        raise RecordingError(
+            f"{path.name}: its file {Path(failure.filename).name} is missing. Put it beside "
+            f"{path.name}, or correct the name there."
+        ) from failure
     told = [_tidy(path, w.message) for w in caught if not issubclass(w.category, _UNREMARKABLE)]
     damage = [message for message in told if any(sign in message for sign in _DAMAGE)]
     if failure is not None or damage:
