@@ -150,9 +150,9 @@ def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tupl
         )
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
+            first = file.readline()
             file.seek(0)
-            reader = csv.reader(file, delimiter=max(delimiters, key=header.count))
+            reader = csv.reader(file, delimiter=max(delimiters, key=first.count))
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
