@@ -218,3 +218,10 @@ def test_json_and_png_are_checked_too(tmp_path: Path, capsys: Capture) -> None:
     table, figure = str(tmp_path / "a.csv"), str(tmp_path / "a.jpg")
     assert main(["predict", "m", "r", "--out", table, "--png", figure]) == 1
     assert "must end in .png" in only_line(capsys.readouterr().err)
+
+
+def test_info_takes_the_rate_of_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("C3,C4\n" + "".join(f"{i % 7},{i % 5}\n" for i in range(40)))
+    assert main(["info", str(path), "--table-sfreq", "20", "--table-units", "uV"]) == 0
+    assert "2.000 s" in capsys.readouterr().out

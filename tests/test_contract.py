@@ -75,6 +75,36 @@ def test_data_prepared_differently_are_refused(change: dict[str, Any], message: 
         contract.require_same(replace(contract, **change), where="data")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sfreq": None}, r"^x\.json: .*NoneType"),
+        ({"sfreq": "fast"}, r"^x\.json: could not convert string to float: 'fast'"),
+        ({"window": 1e309}, r"^x\.json: window must hold at least one sample, got inf s"),
+        ({"ch_names": "C3"}, r"^x\.json: ch_names must be a list, got 'C3'"),
+        ({"ch_names": [3]}, r"^x\.json: ch_names must be a list"),
+        ({"units": 5}, r"^x\.json: units must be a list, got 5"),
+        ({"units": []}, r"^x\.json: units must name one unit a channel"),
+    ],
+)
+def test_a_file_that_was_spoilt_is_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        Preprocessing.from_dict({"version": 1, **PLAIN, **change}, where="x.json")
+
+
+def test_long_lists_are_told_by_their_first_difference() -> None:
+    names = tuple(f"C{i}" for i in range(198))
+    contract = Preprocessing(**PLAIN | {"ch_names": names, "units": ("µV",) * 198})
+    other = replace(contract, ch_names=(*names[:100], "X", *names[101:]))
+    message = "ch_names has 198 entries, expected 198; the first that differs is number 101: 'X', "
+    with pytest.raises(ContractError, match=message + "expected 'C100'") as caught:
+        contract.require_same(other, where="data")
+    assert len(str(caught.value)) < 250
+    fewer = replace(contract, ch_names=names[:-1], units=contract.units[:-1])
+    with pytest.raises(ContractError, match="differs is number 198: nothing, expected 'C197'"):
+        contract.require_same(fewer, where="data")
+
+
 def test_names_of_labels_and_their_columns_may_differ() -> None:
     contract = Preprocessing(**PLAIN, label_names=("a", "b"))
     contract.require_same(replace(contract, label_columns=("stage",)), where="data")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -14,10 +15,12 @@ import numpy.typing as npt
 
 from biot.errors import ConfigError, ContractError
 
-__all__ = ["FILE_NAME", "Preprocessing", "Resample", "Scale", "Task", "decide"]
+__all__ = ["FILE_NAME", "Preprocessing", "Resample", "Scale", "Task", "decide", "difference"]
 
 FILE_NAME = "preprocessing.json"
 VERSION = 1
+_FEW = 5
+"""Entries of a list that a message shows."""
 Scale = Literal["q95", "none"]
 Resample = Literal["polyphase", "fft"]
 Task = Literal["classes", "multilabel", "regression"]
@@ -65,9 +68,9 @@ class Preprocessing:
         for name in ("sfreq", "window", "l_freq", "h_freq", "notch"):
             if getattr(self, name) is not None:  # 200 and 200.0 are written alike
                 object.__setattr__(self, name, float(getattr(self, name)))
-        if not self.sfreq > 0:
+        if not (self.sfreq > 0 and isfinite(self.sfreq)):
             raise ConfigError(f"sfreq must be above 0 Hz, got {self.sfreq}.")
-        if not self.window > 0 or self.n_times < 1:
+        if not (self.window > 0 and isfinite(self.window * self.sfreq)) or self.n_times < 1:
             raise ConfigError(
                 f"window must hold at least one sample, got {self.window} s at {self.sfreq:g} Hz."
             )
@@ -149,7 +152,7 @@ class Preprocessing:
             {"task"} if data.label_names is None else set()
         )
         differing = [
-            f"{field.name} is {getattr(data, field.name)!r}, expected {getattr(self, field.name)!r}"
+            difference(field.name, getattr(data, field.name), getattr(self, field.name))
             for field in fields(self)
             if field.name not in apart and getattr(self, field.name) != getattr(data, field.name)
         ]
@@ -165,7 +168,7 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, where: str = FILE_NAME) -> Preprocessing:
-        """The inverse of :meth:`to_dict`; unknown versions and keys raise ``ContractError``."""
+        """The inverse of :meth:`to_dict`; what is not one raises ``ContractError``."""
         if values.get("version") != VERSION:
             raise ContractError(
                 f"{where}: version is {values.get('version')!r}, this release reads {VERSION}."
@@ -177,9 +180,18 @@ class Preprocessing:
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
         for key in ("ch_names", "units", "label_names", "label_columns", "thresholds"):
-            if given.get(key) is not None:
-                given[key] = tuple(given[key])
-        return cls(**given)
+            if given.get(key) is None:
+                continue
+            kind = float | int if key == "thresholds" else str
+            if not isinstance(given[key], list | tuple) or not all(
+                isinstance(entry, kind) for entry in given[key]
+            ):
+                raise ContractError(f"{where}: {key} must be a list, got {given[key]!r}.")
+            given[key] = tuple(given[key])
+        try:
+            return cls(**given)
+        except (TypeError, ValueError) as error:  # ConfigError too: here nobody gave an option
+            raise ContractError(f"{where}: {error}") from error
 
     def save(self, folder: Path) -> Path:
         """Write ``preprocessing.json`` into a folder."""
@@ -215,6 +227,21 @@ def decide(
         return (probabilities[:, 1] >= thresholds[0]).astype(np.int64)
     most: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
     return most
+
+
+def difference(name: str, found: Any, expected: Any) -> str:
+    """How two values of a field differ; of long lists where the first difference is."""
+    if not isinstance(found, tuple) or not isinstance(expected, tuple):
+        return f"{name} is {found!r}, expected {expected!r}"
+    if max(len(found), len(expected)) <= _FEW:
+        return f"{name} is {list(found)!r}, expected {list(expected)!r}"
+    pairs = zip_longest(found, expected)
+    row = next(i for i, (one, other) in enumerate(pairs) if one != other)
+    one, other = (repr(v[row]) if row < len(v) else "nothing" for v in (found, expected))
+    return (
+        f"{name} has {len(found)} entries, expected {len(expected)}; the first that differs is "
+        f"number {row + 1}: {one}, expected {other}"
+    )
 
 
 def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int) -> None:

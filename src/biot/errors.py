@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "CorpusError",
     "MissingDependencyError",
     "RecordingError",
+    "listed",
     "require",
 ]
 
@@ -48,6 +50,12 @@ class ContractError(BiotError):
 
 class MissingDependencyError(BiotError, ImportError):
     """An optional package is not installed; the message holds the command that installs it."""
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few names for a message, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def require(module: str, *, extra: str) -> Any:

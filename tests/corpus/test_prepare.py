@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from scipy.signal import resample_poly
 
 from biot.corpus import load_corpus, prepare
 from biot.corpus.batch import collate
+from biot.corpus.overview import overview
 from biot.corpus.split import split
 from biot.errors import BiotError, ConfigError, CorpusError, RecordingError
 from biot.signals.readers import read_recording
@@ -374,8 +376,52 @@ def test_a_rate_that_cannot_be_reached_is_said_with_the_file(
     folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("biot.signals.preprocess._LARGEST_DRIFT", 0)
-    with pytest.raises(ConfigError, match=r"^sub-01/sub-01_eeg\.edf: Resampling"):
+    with pytest.raises(CorpusError, match=r"could be prepared: sub-01/sub-01_eeg\.edf: Resampling"):
         prepare(folder, out, sfreq=33.333333333, window=4)
+
+
+def test_a_recording_that_options_do_not_suit_does_not_stop_the_others(
+    write_edf: WriteEdf, out: Path
+) -> None:
+    folder = write_edf("fast.edf").parent
+    write_edf("slow.edf", sfreq=64)
+    report = prepare(folder, out, sfreq=100, window=4, notch=40)
+    assert report.n_recordings == 1
+    ((name, reason),) = report.quarantined
+    assert (name, reason[:22]) == ("slow.edf", "slow.edf: notch must l")
+
+
+def test_names_of_files_may_be_any_bytes(write_edf: WriteEdf, out: Path) -> None:
+    path = write_edf("plain.edf")
+    names = ["new\nline.edf", "tab\t.edf", '"q".edf', "é ☃.EDF", os.fsdecode(b"\xff.edf")]
+    for name in names:
+        (path.parent / name).write_bytes(path.read_bytes())
+    broken = ['"b" \t.edf', os.fsdecode(b"\xfe.edf")]
+    for name in broken:
+        (path.parent / name).write_bytes(b"0       ")
+    with pytest.warns(UserWarning, match="are the same recording by content"):
+        report = prepare(path.parent, out, sfreq=100, window=4)
+    assert report.n_recordings == 6
+    assert "\\udcff.edf" in load_corpus(out).recordings
+    assert [name for name, _ in overview(out).quarantine] == ['"b" \t.edf', "\\udcfe.edf"]
+
+
+def test_links_are_followed_and_nothing_is_lost_by_them(
+    write_edf: WriteEdf, out: Path, tmp_path: Path
+) -> None:
+    archive = write_edf("a.edf").parent.rename(tmp_path / "archive")
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    (folder / "one.edf").symlink_to(archive / "a.edf")
+    (folder / "two.edf").symlink_to(archive / "a.edf")
+    (folder / "gone.edf").symlink_to(archive / "b.edf")
+    (folder / "more").symlink_to(archive)
+    (folder / "loop").symlink_to(folder)
+    with pytest.warns(UserWarning, match=r"more/a\.edf and one\.edf and two\.edf are the same"):
+        report = prepare(folder, out, sfreq=100, window=4)
+    assert set(load_corpus(out).recordings.tolist()) == {"more/a.edf", "one.edf", "two.edf"}
+    reason = "gone.edf: is a link to a file that is not there, looked for at gone.edf."
+    assert report.quarantined == (("gone.edf", f"{reason} Name one recording."),)
 
 
 def test_recordings_without_labels_are_said(write_edf: WriteEdf, out: Path) -> None:

@@ -10,8 +10,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +104,8 @@ def test_processes_write_the_same_bytes(
 
 
 @contextlib.contextmanager
-def cluster(tmp_path: Path) -> Iterator[str]:
-    """A scheduler and two worker processes on this machine."""
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """The address of a scheduler on this machine; its process, and those of two workers."""
     file = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     worker = [sys.executable, "-m", "distributed.cli.dask_worker"]
@@ -128,7 +130,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 
         with Client(address) as client:
             client.wait_for_workers(2, timeout=60)
-        yield address
+        yield address, processes
     finally:
         for process in processes:
             process.kill()
@@ -137,14 +139,38 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_a_dask_cluster_writes_the_same_bytes(
+def test_a_dask_cluster_writes_the_same_bytes_and_its_end_is_told(
     folder: Path, out: Path, reference: dict[str, bytes], tmp_path: Path
 ) -> None:
     pytest.importorskip("distributed")
-    with cluster(tmp_path) as address:
+    with cluster(tmp_path) as (address, (scheduler, *_)):
         report = prepare(folder, out, dask=address, **HOW)
+        end = partial(os.kill, scheduler.pid)
+        with pytest.raises(CorpusError, match=f"connection to the scheduler {address} is lost"):
+            list(run(end, [signal.SIGKILL, signal.SIGKILL], dask=address))
     assert contents(out) == reference
     assert [name for name, _ in report.quarantined] == ["broken.edf"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_a_cluster_that_loses_a_worker_goes_on(
+    folder: Path, out: Path, reference: dict[str, bytes], tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+
+    def kill_one(worker: subprocess.Popen[bytes]) -> None:
+        records = out.with_name(".corpus.partial") / "records"
+        while not out.exists() and not list(records.glob("*.json")):
+            time.sleep(0.002)
+        worker.kill()
+
+    with cluster(tmp_path) as (address, (_, worker, _)):
+        thread = threading.Thread(target=kill_one, args=(worker,), daemon=True)
+        thread.start()
+        prepare(folder, out, dask=address, **HOW)
+        thread.join()
+        assert contents(out) == reference
+        assert left_beside(out) == []
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -386,7 +412,7 @@ def test_a_disk_that_is_really_full_is_said(folder: Path, tmp_path: Path) -> Non
 
 def test_a_place_that_cannot_be_written_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CorpusError, match=r"file/corpus: cannot be written \(.+\)"):
+    with pytest.raises(CorpusError, match=r"file/corpus: cannot be written or locked \(.+\)"):
         prepare(folder, tmp_path / "file" / "corpus", **HOW)
 
 
@@ -469,3 +495,79 @@ def test_nothing_of_a_header_reaches_a_corpus(out: Path, tmp_path: Path) -> None
         found = re.search(re.escape(word.encode()), everything + names, re.IGNORECASE)
         if word.isalpha() or len(word) > 4:
             assert found is None, f"{word} is in the corpus"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, PermissionError])
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_stopped_while_it_is_renamed_nothing_is_lost(
+    folder: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write_edf: Callable[..., Path],
+    stop: type[BaseException],
+    renamed: int,
+) -> None:
+    prepare(folder, out, **HOW)
+    write_edf("sub-09_new.edf", seconds=8, annotations=[(0, 8, "rest")])
+    real, count = Path.rename, 0
+
+    def rename(path: Path, target: Path) -> Path:
+        nonlocal count
+        if path.name in ("corpus", ".corpus.partial"):
+            count += 1
+            if count > renamed:
+                raise stop
+        return real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises((KeyboardInterrupt, CorpusError)):
+            prepare(folder, out, **HOW)
+    opened = spied(monkeypatch)
+    prepare(folder, out, **HOW)
+    assert opened == []
+    assert len(load_corpus(out).select(subject="09")) == 4
+    assert left_beside(out) == []
+
+
+def test_a_corpus_may_be_named_through_a_link_or_a_dot(
+    folder: Path, tmp_path: Path, reference: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(disk / "corpus")
+    for _ in range(2):  # to nothing, then to the corpus
+        prepare(folder, link, **HOW)
+        assert link.is_symlink()
+        assert contents(disk / "corpus") == reference
+    with locked(disk / "corpus"), pytest.raises(CorpusError, match="another run"), locked(link):
+        pass
+    assert left_beside(disk / "corpus") == left_beside(link) == []
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    prepare(folder, ".", **HOW)
+    assert contents(tmp_path / "here") == reference
+
+
+def test_a_mount_is_refused_before_the_work(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.path.ismount", lambda path: path == out)
+    opened = spied(monkeypatch)
+    with pytest.raises(CorpusError, match=r"corpus: is where a disk is mounted.*corpus/corpus"):
+        prepare(folder, out, **HOW)
+    assert opened == []
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_run(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(CorpusError, match=r"be written or locked \(Function not implemented\)"):
+        prepare(folder, out, **HOW)

@@ -60,6 +60,11 @@ def test_rows_with_onset_and_duration_are_events(read: Callable[..., LabelTable]
     assert table.has_events
 
 
+def test_a_csv_with_semicolons_is_read(read: Callable[..., LabelTable]) -> None:
+    table = read("file;label;note\none;x, y;1,5\n", "labels.csv")
+    assert table.stretches("a/one.edf", 3.0) == [Stretch(0.0, 3.0, "x, y")]
+
+
 def test_a_csv_from_a_spreadsheet_is_read(read: Callable[..., LabelTable]) -> None:
     text = '\ufefffile,label,subject\r\n"one.edf","eyes, open",S 1\r\n\r\n'
     table = read(text, "labels.csv")

@@ -55,7 +55,8 @@ class _Answers(BaseHTTPRequestHandler):
         for command, pattern, answer in _ROUTES:
             match = re.fullmatch(pattern, path)
             if command == self.command and match is not None:
-                return answer(self, body, **match.groupdict())
+                groups = {k: v for k, v in match.groupdict().items() if v is not None}
+                return answer(self, body, **groups)
         return self.say(404, {"error": f"the test's Hub has no {self.command} {path}"})
 
     do_GET = do_HEAD = do_POST = do_PUT = handle_one  # noqa: N815
@@ -82,7 +83,7 @@ class _Answers(BaseHTTPRequestHandler):
     def resolve(self, body: bytes, repo_id: str, revision: str, name: str) -> None:
         if not self.is_allowed(repo_id):
             return None
-        files = self.hub.repositories[repo_id].get(revision)
+        files = self.hub.repositories[repo_id].get(_branch(revision))
         if files is None:
             return self.say(404, {"error": "Invalid rev"}, X_Error_Code="RevisionNotFound")
         commit = hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
@@ -107,7 +108,9 @@ class _Answers(BaseHTTPRequestHandler):
         return self.say(200, {"url": address})
 
     def validate(self, body: bytes) -> None:
-        assert json.loads(body)["content"].startswith("---\nlibrary_name: biot\n")
+        asked = json.loads(body)
+        start = "library_name: biot" if asked["repoType"] == "model" else "dataset_info:"
+        assert asked["content"].startswith(f"---\n{start}\n")
         self.say(200, {"errors": [], "warnings": []})
 
     def preupload(self, body: bytes, repo_id: str, revision: str) -> None:
@@ -116,7 +119,9 @@ class _Answers(BaseHTTPRequestHandler):
         modes = [
             {
                 "path": file["path"],
-                "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
+                "uploadMode": "lfs"
+                if file["path"].endswith((".safetensors", ".parquet", ".arrow"))
+                else "regular",
                 "shouldIgnore": False,
             }
             for file in json.loads(body)["files"]
@@ -152,26 +157,71 @@ class _Answers(BaseHTTPRequestHandler):
             said["pullRequestUrl"] = f"{self.hub.url}/{repo_id}/discussions/1"
         self.say(200, said)
 
+    def tree(self, body: bytes, repo_id: str, revision: str, folder: str = "") -> None:
+        if not self.is_allowed(repo_id):
+            return None
+        files = self.hub.repositories[repo_id].get(_branch(revision), {})
+        below = {name: data for name, data in files.items() if name.startswith(folder)}
+        if folder and not below:
+            return self.say(404, {"error": "none"}, X_Error_Code="EntryNotFound")
+        folders = {name.rpartition("/")[0] for name in below} - {"", folder.rstrip("/")}
+        found = [_folder(name) for name in sorted(folders)]
+        found += [_file(name, data) for name, data in sorted(below.items())]
+        if "recursive=true" not in self.path.lower():
+            depth = len(folder.split("/")) if folder else 0
+            found = [entry for entry in found if entry["path"].count("/") == depth]
+        return self.say(200, found)
+
+    def paths(self, body: bytes, repo_id: str, revision: str) -> None:
+        if not self.is_allowed(repo_id):
+            return
+        asked = json.loads(body)["paths"] if body[:1] == b"{" else parse_qs(body.decode())["paths"]
+        files = self.hub.repositories[repo_id].get(_branch(revision), {})
+        found = [_file(name, files[name]) for name in asked if name in files]
+        folders = [name for name in asked if any(file.startswith(f"{name}/") for file in files)]
+        self.say(200, found + [_folder(name) for name in folders])
+
     def info(self, body: bytes, repo_id: str, revision: str = "main") -> None:
         if not self.is_allowed(repo_id):
             return
-        names = self.hub.repositories[repo_id].get(revision, {})
+        names = self.hub.repositories[repo_id].get(_branch(revision), {})
         siblings = [{"rfilename": name} for name in names]
         self.say(200, {"_id": "1", "id": repo_id, "sha": "0" * 40, "siblings": siblings})
 
 
+def _folder(name: str) -> dict[str, Any]:
+    return {"type": "directory", "path": name, "oid": "0"}
+
+
+def _file(name: str, data: bytes) -> dict[str, Any]:
+    return {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+
+
+def _branch(revision: str) -> str:
+    """There is one history: every commit is the last of main."""
+    return "main" if re.fullmatch("[0-9a-f]{40}", revision) else revision
+
+
 _REPO = r"(?P<repo_id>[^/]+/[^/]+)"
+_API = "/api/(?:models|datasets)"
 _ROUTES = [
     (command, pattern, answer)
     for commands, pattern, answer in (
+        (
+            "HEAD GET",
+            rf"/datasets/{_REPO}/resolve/(?P<revision>[^/]+)/(?P<name>.+)",
+            _Answers.resolve,
+        ),
         ("HEAD GET", rf"/{_REPO}/resolve/(?P<revision>.+)/(?P<name>[^/]+)", _Answers.resolve),
         ("POST", "/api/repos/create", _Answers.create),
         ("POST", "/api/validate-yaml", _Answers.validate),
-        ("POST", rf"/api/models/{_REPO}/preupload/(?P<revision>.+)", _Answers.preupload),
-        ("POST", rf"/{_REPO}\.git/info/lfs/objects/batch", _Answers.batch),
+        ("POST", rf"{_API}/{_REPO}/preupload/(?P<revision>.+)", _Answers.preupload),
+        ("POST", rf"(?:/datasets)?/{_REPO}\.git/info/lfs/objects/batch", _Answers.batch),
         ("PUT", r"/blobs/(?P<oid>\w+)", _Answers.upload),
-        ("POST", rf"/api/models/{_REPO}/commit/(?P<revision>.+)", _Answers.commit),
-        ("GET", rf"/api/models/{_REPO}(/revision/(?P<revision>.+))?", _Answers.info),
+        ("POST", rf"{_API}/{_REPO}/commit/(?P<revision>.+)", _Answers.commit),
+        ("GET", rf"{_API}/{_REPO}/tree/(?P<revision>[^/]+)(/(?P<folder>.+))?", _Answers.tree),
+        ("POST", rf"{_API}/{_REPO}/paths-info/(?P<revision>[^/]+)", _Answers.paths),
+        ("GET", rf"{_API}/{_REPO}(/revision/(?P<revision>.+))?", _Answers.info),
     )
     for command in commands.split()
 ]

@@ -11,6 +11,7 @@ import pytest
 from biot.errors import RecordingError
 from biot.signals import Annotation, participants, read_recording
 from biot.signals.bids import entities_of
+from biot.signals.companions import files_of
 
 NAME = "sub-07_ses-a_task-rest_eeg.edf"
 
@@ -79,6 +80,15 @@ def test_events_are_the_annotations(make_dataset):
 def test_a_faulty_table_of_events_is_refused(make_dataset, rows, message):
     with pytest.raises(RecordingError, match=f"_events.tsv: {message}"):
         read_recording(make_dataset(**{_beside("events"): rows}))
+
+
+def test_a_file_that_is_a_link_into_an_archive_has_its_tables(make_dataset, tmp_path):
+    rows = ["onset duration trial_type", "0.5 1 left"]
+    path = make_dataset(**{_beside("events"): rows})
+    (tmp_path / "objects").mkdir()
+    path.symlink_to(path.rename(tmp_path / "objects/MD5E-s1.edf"))
+    assert [note.label for note in read_recording(path).annotations] == ["left"]
+    assert set(files_of(path)) == {path, tmp_path / "study" / _beside("events")}
 
 
 def test_a_table_further_up_counts_where_its_entities_fit(make_dataset):

@@ -330,3 +330,14 @@ def test_reading_a_regular_file_warns_of_nothing(shared_data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_recording(shared_data / "readers/edf/S001R01.edf")
+
+
+@pytest.mark.parametrize("duration", [b"..9", b".\x14\x14", b"2;5"])
+def test_annotations_that_cannot_be_read_are_told_of(tmp_path, duration):
+    edfio = pytest.importorskip("edfio")
+    path = tmp_path / "a.edf"
+    signal = edfio.EdfSignal(np.arange(1000.0), 100, label="C3", physical_dimension="uV")
+    edfio.Edf([signal], annotations=[edfio.EdfAnnotation(1, 2.5, "blink")]).write(path)
+    path.write_bytes(path.read_bytes().replace(b"\x152.5\x14", b"\x15" + duration + b"\x14"))
+    with pytest.warns(UserWarning, match=r"^a\.edf: 1 data records hold annotations that cannot"):
+        assert read_recording(path).annotations == ()

@@ -9,6 +9,7 @@ import pytest
 
 from biot.errors import BiotError, RecordingError
 from biot.signals import read_recording
+from biot.signals.companions import files_of
 
 FAULTS = {
     "truncated_mid_record.edf": "announces 3 data records, but the file ends inside record 2",
@@ -21,8 +22,8 @@ FAULTS = {
     "physical_min_equals_max.edf": r"physical minimum and maximum of signal 2 \('EEG Pz-Oz'\)",
     "record_duration_zero.edf": "duration of a data record is 0 s",
     "truncated_raw.fif": "cannot be read as a FIF recording: Invalid tag",
-    "data_file_missing.vhdr": "BrainVision recording.*no_such_file.eeg",
-    "fdt_missing.set": r"EEGLAB recording: Could not find the .fdt data file",
+    "data_file_missing.vhdr": r"its file no_such_file\.eeg is missing\. Put it beside data_file_m",
+    "fdt_missing.set": r"as an EEGLAB recording: Could not find the .fdt data file",
 }
 IRREGULAR = {
     "record_count_minus_one.edf": "number of data records open.*read the 3 complete ones",
@@ -84,6 +85,17 @@ def test_a_truncated_brainvision_data_file_is_refused(shared_data, tmp_path):
     (tmp_path / "test.eeg").write_bytes(data[: 5000 * 32 * 2])
     with pytest.raises(RecordingError, match=r"announces 7900 samples, but .* holds 5000"):
         read_recording(tmp_path / "test.vhdr")
+
+
+def test_the_checksum_of_a_recording_covers_the_files_that_are_read(shared_data, tmp_path):
+    text = (shared_data / "readers/brainvision/test.vhdr").read_text(encoding="utf-8")
+    data = shared_data / "readers/brainvision/test.eeg"
+    header, named = tmp_path / "renamed.vhdr", tmp_path / "früh.eeg"
+    header.write_text(text.replace("test.eeg", "früh.eeg"), encoding="utf-8")
+    shutil.copy(data, named)
+    assert files_of(header) == [named, header]
+    sibling = named.rename(tmp_path / "renamed.eeg")
+    assert files_of(header) == [sibling, header]
 
 
 @pytest.mark.parametrize("missing", [".dat", ".hea"])

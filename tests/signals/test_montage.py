@@ -122,6 +122,13 @@ def test_nothing_in_common_raises_and_suggests():
         plan(["Fp1-F77", "X"], ["FP1-F7"])
 
 
+def test_long_lists_are_cut_where_nothing_matches():
+    with pytest.raises(ChannelError) as caught:
+        plan([f"lead {i}" for i in range(60)], [f"E{i}x" for i in range(198)])
+    assert "and 55 more; the vocabulary is E0x" in str(caught.value)
+    assert "E4x and 193 more." in str(caught.value)
+
+
 def test_a_vocabulary_that_repeats_itself_raises():
     for vocabulary in (["T3", "T7"], ["FP1", "FP1"]):
         with pytest.raises(ChannelError, match="names one channel twice"):

@@ -173,6 +173,14 @@ def test_a_numpy_archive_says_what_it_holds(tmp_path):
     np.savez(path, data=DATA.T, ch_names=names, sfreq=50.0, units="µV")
     with pytest.raises(RecordingError, match=r"row for each of the 2 ch_names.*\(60, 2\)"):
         read_recording(path)
+    np.savez(path, data=DATA, ch_names=names, sfreq=[50.0, 60.0], units="µV")
+    with pytest.raises(RecordingError, match=r"sfreq must be one number, got \[50\.0, 60\.0\]"):
+        read_recording(path)
+    np.savez(path, data=DATA + 1j, ch_names=names, sfreq=50.0, units="µV")
+    with pytest.raises(RecordingError, match=r"data must hold numbers.* complex128"):
+        read_recording(path)
+    np.savez(path, data=DATA, ch_names=np.array([b"Fp1", b"Cz"]), sfreq=50.0, units=b"uV")
+    assert read_recording(path).ch_names == ("Fp1", "Cz")
     np.savez(path, data=np.array([None, "x"], dtype=object))
     with pytest.raises(RecordingError, match=r"^made.npz: cannot be read as a NumPy archive"):
         read_recording(path)

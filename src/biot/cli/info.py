@@ -5,7 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from biot.cli.common import Commands, add_command, channel_names, require_writable
+from biot.cli.common import (
+    Commands,
+    add_command,
+    add_table_options,
+    channel_names,
+    require_writable,
+)
 from biot.errors import ConfigError
 
 __all__ = ["add_to"]
@@ -40,13 +46,13 @@ def add_to(commands: Commands) -> None:
         help="channels to meet a recording with: a model folder, names with commas between them, "
         "or prest-16, prest-18: the published montages",
     )
+    add_table_options(parser)
 
 
 def _execute(args: Namespace) -> None:
     from biot.corpus.place import Place
 
-    unfinished = Place(args.path).folder.is_dir()
-    if not args.path.exists() and not unfinished:
+    if not args.path.exists() and not Place(args.path).folder.is_dir():
         raise ConfigError(f"{args.path} does not exist. Name a corpus folder or a recording.")
     if args.path.is_file():
         _show_recording(args)
@@ -71,12 +77,14 @@ def _show_corpus(args: Namespace) -> None:
 
 
 def _show_recording(args: Namespace) -> None:
+    from biot.corpus.sources import TableOptions
     from biot.signals import overview, read_recording
 
     if args.plot is not None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
     vocabulary = None if args.vocabulary is None else _vocabulary(args.vocabulary)
-    print(overview(read_recording(args.path), vocabulary))
+    options = TableOptions(args.table_sfreq, args.table_units).of(args.path)
+    print(overview(read_recording(args.path, **options), vocabulary))
 
 
 def _vocabulary(text: str) -> list[str]:

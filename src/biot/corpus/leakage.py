@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.corpus.load import Corpora, Corpus
-from biot.errors import CorpusError
+from biot.errors import CorpusError, listed
 
 __all__ = ["MANIFEST", "TRAINING_DATA", "SeenData", "require_disjoint"]
 
@@ -164,8 +164,7 @@ def require_disjoint(
 
 
 def _counted(what: str, names: Sequence[str]) -> str:
-    listed = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    return f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({listed})"
+    return f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({listed(names)})"
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -174,7 +173,7 @@ def _checksums(folder: Path) -> dict[str, str]:
         return {}
     try:
         entries = _read(path)["recordings"].items()
-        return {str(name): str(entry["sha256"]) for name, entry in entries}
+        return {str(name): str(entry["sha256"]) for name, entry in entries if entry["sha256"]}
     except (KeyError, TypeError, AttributeError):
         raise CorpusError(f"{path}: it lists no recordings with their sha256.") from None
 

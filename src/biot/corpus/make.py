@@ -81,7 +81,7 @@ def make(
         raise CorpusError(f"{place.out}: cannot be written ({error.strerror or error}).") from error
     finally:
         place.tidy()
-        if not any(record.shard for record, _ in place.records().values()):
+        if not place.is_whole and not any(r.shard for r, _ in place.records().values()):
             place.discard()  # nothing that another run could go on from
     return report_of(place.out, contract, manifest, skipped, plan.changes)
 

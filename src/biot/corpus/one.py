@@ -16,7 +16,7 @@ from biot.corpus.labels import to_events
 from biot.corpus.layout import without_triggers
 from biot.corpus.manifest import Record
 from biot.corpus.recipe import Recipe
-from biot.corpus.sources import Source
+from biot.corpus.sources import Source, readable
 from biot.corpus.writer import Shard, sha256_of, write_shard
 from biot.errors import ConfigError, CorpusError, RecordingError
 from biot.signals.companions import files_of
@@ -72,8 +72,6 @@ def prepare_one(job: Job, recipe: Recipe, folder: Path) -> Outcome:
     ------
     CorpusError
         If the folder is not there or the shard cannot be written.
-    ConfigError
-        If the recipe does not suit the recording, such as a rate that cannot be reached.
     """
     name, path = job.source.recording, job.source.path
     if not folder.is_dir():
@@ -89,11 +87,10 @@ def prepare_one(job: Job, recipe: Recipe, folder: Path) -> Outcome:
         warnings.simplefilter("always")
         try:
             known, written = _written(job, recipe, folder, left_out)
-        except RecordingError as error:
+        except (RecordingError, ConfigError) as error:  # of this recording: its rate, say
             written = Shard()
-            known, left_out = {"quarantine": _without_places(str(error), job.source)}, Counter()
-        except ConfigError as error:
-            raise ConfigError(f"{name}: {error}") from error
+            why = _without_places(_named(error, name), job.source)
+            known, left_out = {"quarantine": why}, Counter()
         except OSError as error:
             reason = error.strerror or error
             raise CorpusError(f"{name}: its windows cannot be written ({reason}).") from error
@@ -140,6 +137,11 @@ def _written(
     return known, written
 
 
+def _named(error: RecordingError | ConfigError, name: str) -> str:
+    """What is wrong, with the recording's name: options do not know it."""
+    return str(error) if isinstance(error, RecordingError) else f"{name}: {error}"
+
+
 def _without_places(reason: str, source: Source) -> str:
     """A reason that names the recording, and nothing of where it lies on this machine."""
     path = source.path
@@ -147,7 +149,7 @@ def _without_places(reason: str, source: Source) -> str:
         reason = reason.replace(str(place), source.recording)
         if str(place.parent) != ".":
             reason = reason.replace(f"{place.parent}/", "")
-    return " ".join(reason.split())
+    return readable(" ".join(reason.split()))
 
 
 def stamp(path: Path) -> list[list[int]]:

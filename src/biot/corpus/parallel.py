@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, CancelledError
 from typing import Any, TypeVar
 
 from biot.errors import ConfigError, CorpusError, require
@@ -40,7 +40,8 @@ def run(
     ConfigError
         If nothing answers at the address.
     CorpusError
-        If a worker process has died.
+        If a worker process has died, or the scheduler. On a cluster a dead worker's task goes to
+        another one; while there is none, the run waits.
     """
     with contextlib.ExitStack() as stack:
         results: Any
@@ -76,17 +77,31 @@ def _dead_workers_told(dask: str | None) -> Iterator[None]:
             "A worker process has died: it was killed, perhaps for want of memory. What is "
             "finished is kept: start the same command again, with fewer workers."
         ) from error
+    except CancelledError as error:
+        raise CorpusError(
+            f"The connection to the scheduler {dask} is lost. What is finished is kept: start the "
+            "same command again when it is back."
+        ) from error
 
 
 def _client(address: str) -> Any:
     distributed = require("distributed", extra="dask")
     try:
-        return distributed.Client(address, timeout=10, set_as_default=True)
+        client = distributed.Client(address, timeout=10, set_as_default=True)
     except (OSError, ValueError, TimeoutError) as error:
         raise ConfigError(
             f"dask: no scheduler answers at {address} ({error}). Start one with `dask scheduler`, "
             "and workers with `dask worker ADDRESS`."
         ) from error
+    try:
+        client.wait_for_workers(1, timeout=10)
+    except TimeoutError as error:
+        client.close()
+        raise ConfigError(
+            f"dask: the scheduler at {address} has no worker. Start some with "
+            f"`dask worker {address}`."
+        ) from error
+    return client
 
 
 def _shown(results: Iterable[R], total: int, progress: str | None) -> Iterable[R]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ __all__ = ["Place", "locked"]
 
 _RECORDS = "records"
 _PARAMETERS = "parameters.json"
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+"""What systems answer where another process has the lock."""
 
 
 class Place:
@@ -26,21 +29,29 @@ class Place:
 
     It holds the shards that are finished, and a record of each in ``records``. The corpus is whole
     when ``state.json`` is there; then the folder is renamed. While a corpus is brought up to date,
-    the old one stays as it is until the new one takes its place.
+    the old one stays as it is until the new one takes its place. Links in `out` are followed: the
+    work is done beside what they lead to.
     """
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        final = out.absolute()
-        self.folder = final.with_name(f".{final.name}.partial")
-        self._old = final.with_name(f".{final.name}.old")
+        self._final = out.resolve()
+        self.folder = self._final.with_name(f".{self._final.name}.partial")
+        self._old = self._final.with_name(f".{self._final.name}.old")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the corpus is finished, though it may not have its name yet."""
+        return (self.folder / STATE_FILE).is_file()
 
     def recover(self) -> None:
         """End what a run that was killed had begun to rename or to write."""
-        if (self.folder / STATE_FILE).is_file():
+        if self.is_whole:
             self.publish()
-        if self.out.exists():
+        if self._final.exists():
             shutil.rmtree(self._old, ignore_errors=True)
+        elif self._old.exists():
+            self._old.rename(self._final)
         self.tidy()
 
     def tidy(self) -> None:
@@ -76,7 +87,7 @@ class Place:
             if name in known:
                 continue
             if record.shard is not None:
-                _link(self.out / record.shard, self.folder / record.shard)
+                _link(self._final / record.shard, self.folder / record.shard)
             self.keep(name, record, None)
 
     def keep(self, name: str, record: Record, stamp: Any) -> None:
@@ -96,12 +107,12 @@ class Place:
         shutil.rmtree(self.folder / _RECORDS, ignore_errors=True)
         (self.folder / _PARAMETERS).unlink(missing_ok=True)
         self.tidy()
-        if self.out.is_dir() and not any(self.out.iterdir()):
-            self.out.rmdir()
-        if self.out.exists():
+        if self._final.is_dir() and not any(self._final.iterdir()):
+            self._final.rmdir()
+        if self._final.exists():
             shutil.rmtree(self._old, ignore_errors=True)
-            self.out.rename(self._old)
-        self.folder.rename(self.out)
+            self._final.rename(self._old)
+        self.folder.rename(self._final)
         shutil.rmtree(self._old, ignore_errors=True)
 
     def discard(self) -> None:
@@ -128,9 +139,15 @@ def locked(out: Path) -> Iterator[None]:
     Raises
     ------
     CorpusError
-        If another run has the lock, or the folder above cannot be written.
+        If another run has the lock, or the folder above cannot be written or locked, or `out` is
+        where a disk is mounted, which no folder can be renamed to.
     """
-    final = out.absolute()
+    final = out.resolve()
+    if os.path.ismount(final):
+        raise CorpusError(
+            f"{out}: is where a disk is mounted, and a corpus is made beside its name and renamed. "
+            f"Name a folder in it, such as {out / 'corpus'}."
+        )
     path = final.with_name(f".{final.name}.lock")
     made = [folder for folder in path.parents if not folder.exists()]
     try:
@@ -138,7 +155,9 @@ def locked(out: Path) -> Iterator[None]:
         descriptor = _acquired(path)
     except OSError as error:
         _remove_empty(made)
-        raise CorpusError(f"{out}: cannot be written ({error.strerror or error}).") from error
+        raise CorpusError(
+            f"{out}: cannot be written or locked ({error.strerror or error})."
+        ) from error
     if descriptor is None:
         raise CorpusError(
             f"{out}: another run is writing this corpus now. Wait until it ends, or choose "
@@ -167,9 +186,11 @@ def _acquired(path: Path) -> int | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             _lock(descriptor)
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
-            return None
+            if error.errno in _HELD:
+                return None
+            raise  # a file system without locks, say
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,9 +63,9 @@ def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> 
     """Write the unreadable recordings of a corpus into its folder, if there are any."""
     (folder / QUARANTINE_FILE).unlink(missing_ok=True)
     if quarantined:
-        rows = ["file\treason", *("\t".join(entry) for entry in quarantined)]
-        text = "".join(f"{row}\n" for row in rows)
-        (folder / QUARANTINE_FILE).write_text(text, encoding="utf-8")
+        with (folder / QUARANTINE_FILE).open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, delimiter="\t", lineterminator="\n")  # quotes tabs in names
+            table.writerows([("file", "reason"), *quarantined])
 
 
 def _named(file: str, reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -9,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from biot.errors import ConfigError, CorpusError
-from biot.signals.folders import SUFFIXES, UNREAD, recordings_in
+from biot.errors import ConfigError, CorpusError, listed
+from biot.signals.folders import SUFFIXES, UNREAD, files_in, recordings_in
 from biot.signals.readers import is_table
 
-__all__ = ["Source", "TableOptions", "find_sources", "subject_of", "subject_pattern"]
+__all__ = ["Source", "TableOptions", "find_sources", "readable", "subject_of", "subject_pattern"]
 
 _BIDS_SUBJECT = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9]+)")
 
@@ -23,7 +24,8 @@ class Source:
     """A file to prepare."""
 
     recording: str
-    """Its path relative to the folder given, with forward slashes; its name if given itself."""
+    """Its path relative to the folder given, with forward slashes; its name if given itself. Bytes
+    that are not UTF-8 are written as ``\\udc..``."""
     path: Path
 
 
@@ -50,6 +52,11 @@ class TableOptions:
             )
 
 
+def readable(text: str) -> str:
+    """Text that UTF-8 can hold: names of files may be any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:
     """The recordings among files and, recursively, in folders, sorted by name.
 
@@ -63,10 +70,11 @@ def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:
     """
     given = [paths] if isinstance(paths, str | Path) else paths
     found: dict[str, Source] = {}
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path in map(Path, given):
         for source in _sources_at(path):
-            if source.path.resolve() in seen:
+            place = os.path.abspath(source.path)  # links stay: two of them are two recordings
+            if place in seen:
                 continue
             other = found.setdefault(source.recording, source)
             if other is not source:
@@ -74,7 +82,7 @@ def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:
                     f"Two recordings would be called {source.recording}: {other.path} and "
                     f"{source.path}. Give the folder that holds both instead."
                 )
-            seen.add(source.path.resolve())
+            seen.add(place)
     if not found:
         raise CorpusError("No recording is given. Name files or folders.")
     return [found[name] for name in sorted(found)]
@@ -82,10 +90,12 @@ def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:
 
 def _sources_at(path: Path) -> list[Source]:
     if path.is_file():
-        return [Source(path.name, path)]
+        return [Source(readable(path.name), path)]
     if not path.is_dir():
         raise CorpusError(f"{path} does not exist. Name files or folders of recordings.")
-    sources = [Source(file.relative_to(path).as_posix(), file) for file in recordings_in(path)]
+    sources = [
+        Source(readable(file.relative_to(path).as_posix()), file) for file in recordings_in(path)
+    ]
     if not sources:
         raise CorpusError(
             f"{path} holds no recording: no file there ends in {', '.join(SUFFIXES)}. "
@@ -96,11 +106,10 @@ def _sources_at(path: Path) -> list[Source]:
 
 
 def _tell_of_unread(folder: Path) -> None:
-    names = [file.name for file in sorted(folder.rglob("*")) if file.suffix.lower() in UNREAD]
+    names = [file.name for file in files_in(folder) if file.suffix.lower() in UNREAD]
     if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         warnings.warn(
-            f"{folder}: {', '.join(names[:3])}{more} passed over, of formats that are not "
+            f"{folder}: {listed(names, 3)} passed over, of formats that are not "
             f"supported. Supported are {', '.join(SUFFIXES)}.",
             stacklevel=5,
         )

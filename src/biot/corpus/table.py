@@ -17,7 +17,8 @@ __all__ = ["LabelTable", "Row"]
 
 FILE_COLUMNS = ("file", "filename", "recording", "path")
 SUBJECT_COLUMN = "participant_id"
-_DELIMITERS = {".tsv": "\t", ".csv": ","}
+_DELIMITERS = {".tsv": "\t", ".csv": ",;"}
+"""By suffix; of several, spreadsheets take the one that their country's commas leave."""
 
 
 @dataclass(frozen=True)
@@ -141,15 +142,17 @@ class LabelTable:
 
 def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
     """Position of each column, and the cells of each line that is not blank."""
-    delimiter = _DELIMITERS.get(path.suffix.lower())
-    if delimiter is None:
+    delimiters = _DELIMITERS.get(path.suffix.lower())
+    if delimiters is None:
         raise CorpusError(
             "labels must be none, annotations, folder, or a table that ends in .tsv or .csv; "
             f"got {path}."
         )
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter)
+            first = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, delimiter=max(delimiters, key=first.count))
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -61,7 +61,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise CorpusError(f"{out} exists already. Choose another folder, or delete it first.")
-    final = out.absolute()
+    final = out.resolve()
     created = [folder for folder in final.parents if not folder.exists()]
     partial = final.parent / f".{final.name}.{uuid.uuid4().hex}.partial"
     done = False

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from biot.contract import Preprocessing
+from biot.contract import Preprocessing, difference
 from biot.corpus.batch import scaled_window
 from biot.errors import ChannelError, ConfigError, ContractError
 from biot.inference.predictions import Predictions
@@ -266,9 +266,9 @@ def _require_fit(model: BIOT, contract: Preprocessing) -> None:
                 "They do not belong together."
             )
     if model.channels is not None and model.channels != contract.ch_names:
+        how = difference("ch_names", contract.ch_names, model.channels)
         raise ContractError(
-            f"Model and preprocessing.json differ: the channels {', '.join(model.channels)} and "
-            f"{', '.join(contract.ch_names)}. They do not belong together."
+            f"Model and preprocessing.json differ: {how}. They do not belong together."
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from biot.errors import ChannelError
+from biot.errors import ChannelError, listed
 from biot.signals.channels import canonical
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def picked(
     fresh = tuple(name for name in wanted if canonical(name) not in row)
     if fresh and new_channels != "init":
         raise ChannelError(
-            f"The model has no channel {', '.join(fresh)}; it knows {', '.join(channels)}. "
+            f"The model has no channel {listed(fresh)}; it knows {listed(channels)}. "
             'Leave them out, or give new_channels="init" for rows to be trained.'
         )
     rows = iter(_fresh_rows(table_CE, len(fresh)))

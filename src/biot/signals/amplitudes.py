@@ -8,6 +8,7 @@ from collections import defaultdict
 import numpy as np
 import numpy.typing as npt
 
+from biot.errors import listed
 from biot.signals.channels import kind
 from biot.signals.recording import Recording
 
@@ -49,10 +50,9 @@ def tell_of_amplitudes(recording: Recording) -> Recording:
     for (what, unit), channels in found.items():
         low, high = _PLAUSIBLE[what, unit]
         names = [recording.ch_names[i] for i, _ in channels]
-        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         typical = float(np.median([spread for _, spread in channels]))
         warnings.warn(
-            f"{recording.name}: as {what}, {listed} have implausible amplitudes: a standard "
+            f"{recording.name}: as {what}, {listed(names)} have implausible amplitudes: a standard "
             f"deviation of {typical:.3g} {unit}, where {low:g} to {high:g} {unit} is to be "
             "expected. The unit that is declared may be wrong; nothing was rescaled.",
             stacklevel=3,

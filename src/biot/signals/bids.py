@@ -6,6 +6,7 @@ https://bids-specification.readthedocs.io
 from __future__ import annotations
 
 import csv
+import os
 import re
 import warnings
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from biot.errors import RecordingError
+from biot.errors import RecordingError, listed
 from biot.signals.channels import kind
 from biot.signals.missing import is_missing
 from biot.signals.recording import Annotation, Array, Recording
@@ -93,7 +94,7 @@ def tables_of(path: Path) -> list[Path]:
 
 def _table_of(path: Path, suffix: str) -> Path | None:
     entities = entities_of(path).items()
-    for folder in path.resolve().parents:
+    for folder in Path(os.path.abspath(path)).parents:  # a link may lead into an archive
         candidates = [
             table
             for table in sorted(folder.glob(f"*{suffix}"))
@@ -119,7 +120,7 @@ def _with_channels(recording: Recording, table: Path) -> Recording:
     if unknown:
         warnings.warn(
             f"{recording.name}: {table.name} describes channels that it does not have: "
-            f"{', '.join(unknown[:5])}{' …' if len(unknown) > 5 else ''}.",
+            f"{listed(unknown)}.",
             stacklevel=4,
         )
     bad: list[int] = []

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BrainVisionHeader", "read_brainvision_header"]
+__all__ = ["BrainVisionHeader", "header_text", "read_brainvision_header"]
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,7 @@ class BrainVisionHeader:
 
 def read_brainvision_header(path: Path) -> BrainVisionHeader:
     """Read the units and the length from a header file (.vhdr) that MNE has accepted."""
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
+    text = header_text(path)
     # each channel: ChN=<name>,<reference>,<resolution>,<unit>; a comma in a name is \1
     channels = re.findall(r"^Ch\d+=([^\r\n]*)", _section(text, "Channel Infos"), re.MULTILINE)
     fields = [channel.split(",") for channel in channels]
@@ -34,6 +30,15 @@ def read_brainvision_header(path: Path) -> BrainVisionHeader:
         units=tuple(field[3].strip() if len(field) > 3 else "" for field in fields),
         n_times=int(length[1]) if length else None,
     )
+
+
+def header_text(path: Path) -> str:
+    """Text of a header: UTF-8, or Latin-1 of older writers."""
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _section(text: str, name: str) -> str:

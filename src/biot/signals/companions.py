@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from biot.signals.bids import tables_of
+from biot.signals.brainvision_header import header_text
 
 __all__ = ["files_of"]
 
@@ -41,9 +42,11 @@ def _plain(text: str) -> str:
 def _of_brainvision(path: Path) -> set[Path]:
     if not path.is_file():
         return set()
-    text = path.read_text(encoding="latin-1")
+    text = header_text(path)
     names = re.findall(r"^(?:DataFile|MarkerFile)\s*=\s*(.+?)\s*$", text, flags=re.MULTILINE)
-    return {path.parent / name.replace("$b", path.stem) for name in names}
+    named = {path.parent / name.replace("$b", path.stem) for name in names}
+    # of a set that was renamed, MNE takes the file that is named as the header is
+    return {file if file.is_file() else path.with_suffix(file.suffix) for file in named}
 
 
 def _of_wfdb(record: Path) -> set[Path]:
@@ -55,7 +58,7 @@ def _of_wfdb(record: Path) -> set[Path]:
         if header in found or not header.is_file():
             continue
         found |= {header, header.with_suffix(".atr")}
-        text = header.read_text(encoding="latin-1")
+        text = header_text(header)
         lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
         names = [line[0] for line in lines[1:] if line[0] != "~"]
         if lines and "/" in lines[0][0]:  # a record of several segments names records

@@ -14,7 +14,7 @@ from biot.signals.recording import Annotation
 __all__ = ["read_timeline"]
 
 # One time-stamped annotation list: onset, perhaps duration, texts; \x14 ends each, \x00 the list.
-_TAL = re.compile(rb"([+-]\d{1,15}(?:\.\d*)?)(?:\x15(\d{0,15}(?:\.\d*)?))?\x14([^\x00]*)\x14\x00")
+_TAL = re.compile(rb"([+-]\d{1,15}(?:\.\d*)?)(?:\x15(\d{1,15}(?:\.\d*)?|))?\x14([^\x00]*)\x14\x00")
 
 
 def read_timeline(path: Path, header: EdfHeader) -> tuple[list[Fraction], tuple[Annotation, ...]]:
@@ -30,12 +30,15 @@ def read_timeline(path: Path, header: EdfHeader) -> tuple[list[Fraction], tuple[
         return regular, ()
     stamps: list[Fraction | None] = []
     found: list[tuple[Fraction, float, str]] = []
+    damaged = 0
     with path.open("rb") as file:
         for i in range(header.n_records):
             stamps.append(None)
             for signal in header.annotations:
                 file.seek(header.n_bytes + i * header.record_bytes + signal.first_byte)
-                lists = _TAL.findall(file.read(signal.n_samples * header.sample_bytes))
+                raw = file.read(signal.n_samples * header.sample_bytes)
+                lists = _TAL.findall(raw)
+                damaged += bool(_TAL.sub(b"", raw).strip(b"\x00"))
                 for position, (onset, duration, texts) in enumerate(lists):
                     first, *others = texts.split(b"\x14")
                     if position == 0 and not first and signal is header.annotations[0]:
@@ -45,6 +48,12 @@ def read_timeline(path: Path, header: EdfHeader) -> tuple[list[Fraction], tuple[
                         texts_here = [first, *others]
                     seconds = float(duration or 0)
                     found += [(Fraction(onset.decode()), seconds, _text(t)) for t in texts_here]
+    if damaged:
+        warnings.warn(
+            f"{path.name}: {damaged} data records hold annotations that cannot be read; these were "
+            "left out.",
+            stacklevel=3,
+        )
     zero = stamps[0] or Fraction(0)
     annotations = tuple(
         Annotation(onset=float(onset - zero), duration=duration, label=label)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from biot.signals.mne_files import FORMATS
 
-__all__ = ["SUFFIXES", "UNREAD", "recordings_in"]
+__all__ = ["SUFFIXES", "UNREAD", "files_in", "recordings_in"]
 
 SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea")
 """Suffixes of the files that a folder is searched for, one a recording.
@@ -28,27 +30,43 @@ _NO_SIGNAL = re.compile(r".*[-_](?:eve|ave|cov|proj|ica|fwd|inv|src|bem|sol|tran
 
 
 def recordings_in(folder: Path) -> list[Path]:
-    """The recordings in a folder and below, sorted.
+    """The recordings in a folder and below, sorted; links are followed.
 
-    Left out are hidden files and folders, the segments of WFDB records that are there whole, the
-    further parts of split FIF files, FIF files that by their names hold no samples, and what a
-    BIDS data set keeps beside its raw data.
+    A link to nothing, such as a file that git-annex has not fetched, is among them, so that
+    reading it tells. Left out are hidden files and folders, the segments of WFDB records that are
+    there whole, the further parts of split FIF files, FIF files that by their names hold no
+    samples, and what a BIDS data set keeps beside its raw data.
     """
     is_bids = (folder / "dataset_description.json").is_file()
     found = []
-    for path in sorted(folder.rglob("*")):
+    for path in files_in(folder):
         inside = path.relative_to(folder).parts
         hidden = any(part.startswith(".") for part in inside)
         beside = is_bids and inside[0] in _NOT_RAW
-        if path.suffix.lower() in SUFFIXES and not hidden and not beside and path.is_file():
+        if path.suffix.lower() in SUFFIXES and not hidden and not beside and not path.is_dir():
             found.append(path)
     segments = {segment for path in found for segment in _wfdb_segments(path)}
     return [path for path in found if path not in segments and not _is_fif_part(path)]
 
 
+def files_in(folder: Path) -> list[Path]:
+    """All files and folders below a folder, sorted; a link that leads back up is not followed."""
+    return sorted(_below(folder, ()))
+
+
+def _below(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
+    above = (*above, os.path.realpath(folder))
+    for path in folder.iterdir():
+        yield path
+        if path.is_dir() and os.path.realpath(path) not in above:
+            yield from _below(path, above)
+
+
 def _wfdb_segments(path: Path) -> list[Path]:
     """Headers of the segments that a multi-segment WFDB header names."""
     if path.suffix.lower() != ".hea":
+        return []
+    if not path.is_file():
         return []
     text = path.read_text(encoding="latin-1")
     lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]

@@ -39,12 +39,18 @@ def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
             ) from error
         except Exception as error:  # whatever a parser meets in a damaged file
             failure = error
+    if isinstance(failure, FileNotFoundError) and failure.filename:
+        raise RecordingError(
+            f"{path.name}: its file {Path(failure.filename).name} is missing. Put it beside "
+            f"{path.name}, or correct the name there."
+        ) from failure
     told = [_tidy(path, w.message) for w in caught if not issubclass(w.category, _UNREMARKABLE)]
     damage = [message for message in told if any(sign in message for sign in _DAMAGE)]
     if failure is not None or damage:
         reason = damage[0] if damage else _tidy(path, failure) or type(failure).__name__
+        article = "an" if format_name[0] in "AEIOU" else "a"
         raise RecordingError(
-            f"{path.name}: cannot be read as a {format_name}: {reason}. "
+            f"{path.name}: cannot be read as {article} {format_name}: {reason}. "
             "Check that it is complete, and that the files it names lie beside it."
         ) from failure
     for message in told:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ChannelError
+from biot.errors import ChannelError, listed
 from biot.signals.channels import COMMON_REFERENCES, ChannelName, canonical, parse
 
 __all__ = ["MontageEntry", "MontagePlan", "plan"]
@@ -267,6 +267,6 @@ def _nothing_matches(ch_names: Sequence[str], vocabulary: Sequence[str]) -> str:
     hint = f" Did you mean {hints[0]}?" if hints else ""
     return (
         f"No channel of the recording is in the vocabulary, matched or derived. The recording has "
-        f"{', '.join(ch_names) or 'no channels'}; the vocabulary is {', '.join(vocabulary)}.{hint}"
+        f"{listed(ch_names) or 'no channels'}; the vocabulary is {listed(vocabulary)}.{hint}"
         " Rename the recording's channels, or use a model whose vocabulary holds them."
     )

@@ -39,7 +39,8 @@ def read_recording(
     epochs), EEGLAB (``.set``, continuous or epochs), GDF (``.gdf``), WFDB (``.hea``, or the
     ``.dat`` or ``.mat`` beside it); tables with a column a channel (``.csv``, ``.tsv``,
     ``.parquet``) and NumPy archives (``.npz``), which are read at once. The suffix may be in
-    capitals. Of a BIDS data set, the tables of channels and events beside the file count too.
+    capitals, save for ``.vhdr`` and ``.hea``. Of a BIDS data set, the tables of channels and events
+    beside the file count too.
 
     EEG is in µV, ECG in mV, acceleration in g, turning rate in rad/s; other numbers keep the unit
     that the file declares. What a file says of a person or a date is not read.
@@ -78,7 +79,11 @@ def read_recording(
             f"{', '.join(_TABLES)}."
         )
     if not path.is_file():
-        found = "is a folder" if path.is_dir() else "does not exist"
+        found = (
+            "is a folder" if path.is_dir()
+            else "is a link to a file that is not there" if path.is_symlink()
+            else "does not exist"
+        )  # fmt: skip
         raise RecordingError(f"{path.name}: {found}, looked for at {path}. Name one recording.")
     if path.stat().st_size == 0:
         raise RecordingError(f"{path.name}: is empty (0 bytes). Copy it again from its source.")

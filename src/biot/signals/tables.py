@@ -93,11 +93,10 @@ def read_npz(path: Path, sfreq: float | None, units: str | Sequence[str] | None)
             f"{path.name}: lacks {', '.join(lacking)}; it has {', '.join(arrays)}. A recording "
             f"needs {', '.join(needed)}; otherwise use Recording.from_array."
         )
-    rate = float(arrays["sfreq"]) if sfreq is None else sfreq
-    declared = [str(unit) for unit in np.atleast_1d(arrays["units"])] if units is None else units
-    data = arrays["data"]
-    names = [str(name) for name in np.atleast_1d(arrays["ch_names"])]
-    if data.ndim != 2 or len(data) != len(names) or not np.issubdtype(data.dtype, np.number):
+    rate = _one_number(path, "sfreq", arrays["sfreq"]) if sfreq is None else sfreq
+    declared = _texts(arrays["units"]) if units is None else units
+    data, names = arrays["data"], _texts(arrays["ch_names"])
+    if data.ndim != 2 or len(data) != len(names) or data.dtype.kind not in "iuf":
         raise RecordingError(
             f"{path.name}: data must hold numbers, a row for each of the {len(names)} ch_names; "
             f"its shape is {data.shape}, its type {data.dtype}."
@@ -105,6 +104,19 @@ def read_npz(path: Path, sfreq: float | None, units: str | Sequence[str] | None)
     if not isinstance(declared, str) and len(declared) == 1:
         declared = declared[0]
     return _recording(path, data, names, rate, declared)
+
+
+def _one_number(path: Path, name: str, array: npt.NDArray[Any]) -> float:
+    if array.size != 1 or array.dtype.kind not in "iuf":
+        raise RecordingError(f"{path.name}: {name} must be one number, got {array.tolist()!r}.")
+    return float(array.item())
+
+
+def _texts(array: npt.NDArray[Any]) -> list[str]:
+    return [
+        text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        for text in np.atleast_1d(array).tolist()
+    ]
 
 
 def _recording(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.contract import FILE_NAME, Preprocessing
-from biot.errors import ConfigError, ContractError
+from biot.errors import ConfigError, ContractError, listed
 from biot.model import BIOT
 from biot.model.vocabulary import canonical
 from biot.training.config import FinetuneConfig
@@ -131,7 +131,7 @@ def _require_same_signal(contract: Preprocessing, model: BIOT, source: Path) -> 
         if model.n_chans != contract.n_chans:
             raise ContractError(
                 f"{source} knows {model.n_chans} channels without names, the corpus has "
-                f"{contract.n_chans}: {', '.join(contract.ch_names)}. Prepare the corpus with the "
+                f"{contract.n_chans}: {listed(contract.ch_names)}. Prepare the corpus with the "
                 "model's channels."
             )
         return
@@ -139,6 +139,6 @@ def _require_same_signal(contract: Preprocessing, model: BIOT, source: Path) -> 
     unknown = [name for name in contract.ch_names if canonical(name) not in known]
     if unknown:
         raise ContractError(
-            f"{source} does not know {', '.join(unknown)} of the corpus; it has the channels "
-            f"{', '.join(model.channels)}. Prepare the corpus with some of these."
+            f"{source} does not know {listed(unknown)} of the corpus; it has the channels "
+            f"{listed(model.channels)}. Prepare the corpus with some of these."
         )
