@@ -218,3 +218,12 @@ def test_json_and_png_are_checked_too(tmp_path: Path, capsys: Capture) -> None:
     table, figure = str(tmp_path / "a.csv"), str(tmp_path / "a.jpg")
     assert main(["predict", "m", "r", "--out", table, "--png", figure]) == 1
     assert "must end in .png" in only_line(capsys.readouterr().err)
+
+
+def test_info_of_a_table_takes_its_rate_and_unit(tmp_path: Path, capsys: Capture) -> None:
+    table = tmp_path / "night.csv"
+    table.write_text("Fp1,C3\n1,2\n3,4\n", encoding="utf-8")
+    assert main(["info", str(table)]) == 1
+    assert "nothing says its sampling rate" in only_line(capsys.readouterr().err)
+    assert main(["info", str(table), "--table-sfreq", "2", "--table-units", "mV"]) == 0
+    assert "rate         2 Hz" in capsys.readouterr().out.splitlines()

@@ -5,7 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from biot.cli.common import Commands, add_command, channel_names, require_writable
+from biot.cli.common import (
+    Commands,
+    add_command,
+    add_table_options,
+    channel_names,
+    require_writable,
+)
 from biot.errors import ConfigError
 
 __all__ = ["add_to"]
@@ -40,6 +46,7 @@ def add_to(commands: Commands) -> None:
         help="channels to meet a recording with: a model folder, names with commas between them, "
         "or prest-16, prest-18: the published montages",
     )
+    add_table_options(parser)
 
 
 def _execute(args: Namespace) -> None:
@@ -76,7 +83,8 @@ def _show_recording(args: Namespace) -> None:
     if args.plot is not None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
     vocabulary = None if args.vocabulary is None else _vocabulary(args.vocabulary)
-    print(overview(read_recording(args.path), vocabulary))
+    recording = read_recording(args.path, sfreq=args.table_sfreq, units=args.table_units)
+    print(overview(recording, vocabulary))
 
 
 def _vocabulary(text: str) -> list[str]:
