@@ -220,8 +220,10 @@ def test_json_and_png_are_checked_too(tmp_path: Path, capsys: Capture) -> None:
     assert "must end in .png" in only_line(capsys.readouterr().err)
 
 
-def test_info_takes_the_rate_of_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "table.csv"
-    path.write_text("C3,C4\n" + "".join(f"{i % 7},{i % 5}\n" for i in range(40)))
-    assert main(["info", str(path), "--table-sfreq", "20", "--table-units", "uV"]) == 0
-    assert "2.000 s" in capsys.readouterr().out
+def test_info_of_a_table_takes_its_rate_and_unit(tmp_path: Path, capsys: Capture) -> None:
+    table = tmp_path / "night.csv"
+    table.write_text("Fp1,C3\n1,2\n3,4\n", encoding="utf-8")
+    assert main(["info", str(table)]) == 1
+    assert "nothing says its sampling rate" in only_line(capsys.readouterr().err)
+    assert main(["info", str(table), "--table-sfreq", "2", "--table-units", "mV"]) == 0
+    assert "rate         2 Hz" in capsys.readouterr().out.splitlines()

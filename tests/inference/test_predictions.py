@@ -152,3 +152,14 @@ def test_numbers_have_columns_of_their_own_and_no_timeline(tmp_path):
     assert numbers.columns() == {"start": [0.0, 1.0], "stop": [1.0, 2.0], "age": [51.5, None]}
     with pytest.raises(ConfigError, match=r"a timeline shows classes; this model predicts numbers"):
         numbers.to_png(tmp_path / "x.png")
+
+
+def test_a_number_may_be_named_like_a_column(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    numbers = Predictions(
+        name="night", start=np.zeros(1), stop=np.ones(1), task="regression",
+        probabilities=np.array([[51.5]]), label_names=("label",),
+    )  # fmt: skip
+    table = pq.read_table(numbers.save(tmp_path / "a.parquet"))
+    assert table.to_pydict() == {"start": [0.0], "stop": [1.0], "label": [51.5]}

@@ -280,3 +280,14 @@ def test_a_recording_of_another_rate_is_resampled_at_once(
         predictor.predict(at_once, stride=0.7).probabilities,
         atol=1e-5,
     )
+
+
+def test_a_model_that_returns_features_too_predicts_the_same(
+    make_predictor: MakePredictor, make_model: MakeModel, make_recording: MakeRecording
+) -> None:
+    predictor, recording = make_predictor(), make_recording()
+    model = make_model(predictor.preprocessing)
+    model.return_feature = True
+    both = Predictor(model, predictor.preprocessing, device="cpu")
+    expected = predictor.predict(recording).probabilities
+    np.testing.assert_array_equal(both.predict(recording).probabilities, expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from biot import BIOT
+from biot.errors import CheckpointError
 from biot.model.attention import LinearAttention
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out")
@@ -131,3 +133,16 @@ def test_a_parametrised_projection_is_used(target: str) -> None:
         nn.utils.parametrize.register_parametrization(getattr(plain, target), "weight", Double())
         getattr(other, target).weight.data.mul_(2)
     torch.testing.assert_close(model(x), doubled(x))
+
+
+def test_adapters_are_merged_before_saving_or_refused(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft", reason="peft is not installed: no adapters to test")
+    adapted = peft.get_peft_model(small(), peft.LoraConfig(r=2, target_modules=["to_q"]))
+    with pytest.raises(
+        CheckpointError, match=r"to_q\..* more\. Nothing was saved\. Merge adapters"
+    ):
+        adapted.get_base_model().save_pretrained(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+    merged = adapted.merge_and_unload()
+    again = BIOT.from_pretrained(merged.save_pretrained(tmp_path / "m"))
+    torch.testing.assert_close(again(signals()), merged(signals()))

@@ -42,3 +42,14 @@ def test_the_mean_is_the_mean_of_the_encoded_tokens() -> None:
     expected = torch.stack([row[seen].mean(dim=0) for row, seen in zip(encoded, mask, strict=True)])
     torch.testing.assert_close(transformer.mean(tokens, mask), expected)
     torch.testing.assert_close(transformer.mean(tokens), transformer(tokens).mean(dim=1))
+
+
+def test_no_sample_and_a_replaced_layer_pass_without_gradients() -> None:
+    transformer = LinearAttentionTransformer(32, 4, 1, 0.0)
+    layer = transformer.layers[0].feed_forward
+    tokens = torch.randn(2, 50, 32)
+    expected = transformer(tokens)
+    layer.w1 = torch.nn.Sequential(layer.w1)  # which has no out_features
+    with torch.no_grad():
+        assert transformer(torch.randn(0, 50, 32)).shape == (0, 50, 32)
+        torch.testing.assert_close(transformer(tokens), expected)

@@ -21,10 +21,10 @@ from biot.contract import Preprocessing
 from biot.errors import CheckpointError, ConfigError, ContractError
 
 UNUSABLE = {
-    "GLU": "halves the features",
-    "MultiheadAttention": "needs arguments",
-    "Threshold": "needs arguments",
-    "Softmax2d": "is for images",
+    "GLU": "halves the features; the head needs one that keeps the shape",
+    "Softmax2d": "is for images; the head needs one that keeps the shape",
+    "MultiheadAttention": "must be a module class made without arguments",
+    "Threshold": "must be a module class made without arguments",
 }
 ACTIVATIONS = [*sorted(set(nn.modules.activation.__all__) - set(UNUSABLE)), "Identity"]
 
@@ -113,6 +113,42 @@ def test_the_contract_lies_beside_and_fits_the_model(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="preprocessing is for 100 Hz, the model for 200 Hz"):
         small(sfreq=200).save_pretrained(folder, preprocessing=contract)
     assert BIOT.from_pretrained(folder).n_outputs == 3
+
+
+def test_an_earlier_models_contract_does_not_stay_beside_another(tmp_path: Path) -> None:
+    contract = Preprocessing(sfreq=100.0, window=4.0, ch_names=tuple("abcd"), units=("µV",) * 4)
+    folder = small().save_pretrained(tmp_path / "m", preprocessing=contract)
+    (folder / "notes.txt").touch()
+    small().save_pretrained(folder)
+    with pytest.raises(ContractError, match=r"no preprocessing\.json"):
+        Preprocessing.load(folder)
+    assert (folder / "notes.txt").is_file()
+
+
+def test_parameters_that_would_not_load_again_are_not_saved(tmp_path: Path) -> None:
+    parametrised, replaced, shared, mixed = small(), small(), small(num_layers=2), small()
+    nn.utils.parametrizations.weight_norm(parametrised.final_layer.classification_head)
+    replaced.final_layer = nn.Identity()  # type: ignore[assignment]
+    first, second = (layer.attention for layer in shared.encoder.transformer.layers)
+    second.to_q = first.to_q
+    mixed.final_layer.double()
+    for model, message in (
+        (parametrised, r"classification_head\.parametrizations\.weight\.original0 and 2 more"),
+        (replaced, r"final_layer\.classification_head\.bias and 1 more\. Nothing was saved"),
+        (shared, r"layers\.1\.attention\.to_q\.weight\. Nothing was saved"),
+        (mixed, r"several types: torch\.float32, torch\.float64\. Nothing was saved"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            model.save_pretrained(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_deprecated_setting_does_not_warn_again_when_saving(tmp_path: Path) -> None:
+    with pytest.warns(FutureWarning, match="add_log_softmax is deprecated"):
+        model = small(add_log_softmax=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.save_pretrained(tmp_path / "m")
 
 
 def test_the_card_tells_a_person_what_to_know(tmp_path: Path) -> None:
@@ -205,11 +241,13 @@ def test_every_activation_of_torch_round_trips(name: str, tmp_path: Path, x: Ten
         torch.testing.assert_close(again(x), model(x), atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["MultiheadAttention", "Threshold"])
-def test_an_activation_that_needs_arguments_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_activation_that_no_head_can_use_is_refused(name: str) -> None:
     config = {**small().get_config(), "activation": f"torch.nn.{name}"}
-    with pytest.raises(ConfigError, match="must be a module class made without arguments"):
+    with pytest.raises(ConfigError, match=rf"{name}'> {UNUSABLE[name]}"):
         BIOT.from_config(config)
+    with pytest.raises(ConfigError, match=rf"{name}'> {UNUSABLE[name]}"):
+        small(activation=getattr(nn, name))
 
 
 HARMFUL = (

@@ -56,3 +56,26 @@ def test_nothing_is_dropped_in_evaluation_or_at_zero_and_everything_at_one() -> 
 
 def test_an_empty_tensor_stays_empty() -> None:
     assert Dropout(0.5)(torch.ones(0, 4)).shape == (0, 4)
+
+
+def test_under_vmap_each_sample_drops_its_own_or_all_the_same_as_asked() -> None:
+    torch.manual_seed(0)
+    dropout, x = Dropout(0.4), torch.ones(3, 50)
+    own = torch.func.vmap(dropout, randomness="different")(x)
+    assert not torch.equal(own[0], own[1])
+    same = torch.func.vmap(dropout, randomness="same")(x)
+    assert torch.equal(same[0], same[1])
+    gradient = torch.func.grad(lambda row: dropout(row).sum())
+    assert 0 < (torch.func.vmap(gradient, randomness="different")(x) == 0).float().mean() < 1
+
+
+def test_in_place_means_in_place() -> None:
+    x = torch.ones(99)
+    assert Dropout(0.4, inplace=True)(x) is x
+    assert (x == 0).any()
+
+
+def test_a_graph_exported_in_training_holds_one_dropout_of_torch() -> None:
+    exported = torch.export.export(Dropout(0.4), (torch.ones(9),))
+    called = [str(node.target) for node in exported.graph.nodes if node.op == "call_function"]
+    assert called == ["aten.dropout.default"]

@@ -305,6 +305,29 @@ def test_a_sample_without_a_token_is_nan_and_leaves_the_others_alone(model: BIOT
         close(scores[[0, 2]], expected[[0, 2]])
 
 
+@pytest.mark.parametrize("way", ["NaN", "valid", "lengths", "channel_ids"])
+def test_a_sample_without_a_token_that_the_loss_leaves_out_spoils_no_gradient(
+    model: BIOT, way: str
+) -> None:
+    x = torch.randn(3, 4, N_TIMES, dtype=torch.float64)
+    parameters = list(model.parameters())
+    expected = torch.autograd.grad(model(x[[0, 2]]).square().sum(), parameters)
+    given: dict[str, Tensor] = {}
+    if way == "NaN":
+        x[1] = torch.nan
+    elif way == "valid":
+        given["valid"] = torch.tensor([True, False, True])[:, None, None].expand(x.shape)
+    elif way == "lengths":
+        given["lengths"] = torch.tensor([N_TIMES, 0, N_TIMES])
+    else:
+        given["channel_ids"] = torch.tensor([[0, 1, 2, 3], [-1] * 4, [0, 1, 2, 3]])
+    scores = model(x, **given)
+    assert scores[1].isnan().all()
+    loss = scores[scores.isfinite()].square().sum()
+    for found, clean in zip(torch.autograd.grad(loss, parameters), expected, strict=True):
+        close(found, clean)
+
+
 @pytest.mark.parametrize("value", [0.0, 5.0])
 def test_flat_channels_give_numbers_and_finite_gradients(model: BIOT, value: float) -> None:
     x = torch.full((2, 4, N_TIMES), value, dtype=torch.float64)

@@ -369,6 +369,12 @@ def test_a_callers_window_replaces_the_files(published: Path) -> None:
     assert model.n_times == 600
 
 
+def test_a_length_of_none_is_not_said(published: Path) -> None:
+    assert BIOT.from_pretrained(published, n_times=None).n_times == 400
+    model = BIOT.from_pretrained(published, n_times=700, input_window_seconds=None)
+    assert model.input_window_seconds == 7.0
+
+
 def test_earlier_keyword_names_work_here_too(published: Path, tmp_path: Path) -> None:
     with pytest.warns(FutureWarning, match="att_num_heads is the earlier name of num_heads"):
         model = BIOT.from_pretrained(published, att_num_heads=4)

@@ -134,3 +134,18 @@ def test_extension_adds_rows_at_the_end(n_new: int) -> None:
     assert len(names) == len(rows) == 3 + n_new
     assert torch.equal(rows[:3], table)
     assert rows.isfinite().all()
+
+
+def test_a_string_is_not_taken_for_a_list_of_letters(tmp_path: Path) -> None:
+    named, nameless = small(channels=list("abc")), small(n_chans=3)
+    folder = nameless.save_pretrained(tmp_path / "m")
+    for give in (
+        lambda: named.extend_channels("EMG"),
+        lambda: named.pick_channels("ab"),
+        lambda: nameless.name_channels("abc"),
+        lambda: BIOT.from_pretrained(folder, channels="abc"),
+    ):
+        with pytest.raises(ConfigError, match="must be a list of names, got the string '"):
+            give()
+    assert named.channels == ("a", "b", "c")
+    assert nameless.channels is None

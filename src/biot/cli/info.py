@@ -77,14 +77,13 @@ def _show_corpus(args: Namespace) -> None:
 
 
 def _show_recording(args: Namespace) -> None:
-    from biot.corpus.sources import TableOptions
     from biot.signals import overview, read_recording
 
     if args.plot is not None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
     vocabulary = None if args.vocabulary is None else _vocabulary(args.vocabulary)
-    options = TableOptions(args.table_sfreq, args.table_units).of(args.path)
-    print(overview(read_recording(args.path, **options), vocabulary))
+    recording = read_recording(args.path, sfreq=args.table_sfreq, units=args.table_units)
+    print(overview(recording, vocabulary))
 
 
 def _vocabulary(text: str) -> list[str]:

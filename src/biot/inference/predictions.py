@@ -121,7 +121,7 @@ class Predictions:
         """Write :meth:`columns` as Parquet; None is a null."""
         pyarrow = require("pyarrow", extra="corpus")
         parquet = require("pyarrow.parquet", extra="corpus")
-        kinds = {"label": pyarrow.string()}
+        kinds = {} if self.task == "regression" else {"label": pyarrow.string()}
         arrays = {
             name: pyarrow.array(values, type=kinds.get(name, pyarrow.float64()))
             for name, values in self.columns().items()

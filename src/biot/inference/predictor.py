@@ -157,7 +157,8 @@ class Predictor:
             self._device.type, torch.bfloat16, enabled=self._precision == "bf16"
         )
         with torch.no_grad(), bfloat16:
-            logits_BK: Tensor = self._model(signal_BCT.to(self._device))
+            out = self._model(signal_BCT.to(self._device))
+        logits_BK: Tensor = out[0] if self._model.return_feature else out
         outputs_BK = logits_BK.double().cpu()
         kind = self.preprocessing.task
         if kind == "regression":

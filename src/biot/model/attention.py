@@ -109,8 +109,9 @@ class FeedForward(nn.Module):
     def _tokens_at_a_time(self, tokens_BNE: Tensor) -> int:
         if not runs_eagerly_without_gradients(tokens_BNE):
             return tokens_BNE.shape[1]
-        token_bytes = self.w1.out_features * tokens_BNE.element_size() * tokens_BNE.shape[0]
-        return max(1, INNER_BYTES // token_bytes)
+        n_samples, _, embed_dim = tokens_BNE.shape
+        token_bytes = 4 * embed_dim * tokens_BNE.element_size() * n_samples
+        return max(1, INNER_BYTES // max(1, token_bytes))
 
 
 def _split(values: Tensor, size: int, dim: int) -> tuple[Tensor, ...]:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from biot.errors import ConfigError
@@ -209,7 +210,10 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
         features = self.encoder(x, valid=valid, channel_ids=channel_ids, lengths=lengths)
         if return_features:
             return {"features": features, "cls_token": None}
-        scores: Tensor = self.final_layer(features)
+        # The head sees no NaN, so that the gradients of its weights stay numbers too.
+        nothing_B1 = features.isnan().any(dim=1, keepdim=True)
+        scores: Tensor = self.final_layer(features.masked_fill(nothing_B1, 0.0))
+        scores = scores.masked_fill(nothing_B1, torch.nan)
         if self.add_log_softmax:
             scores = scores.log_softmax(dim=-1)
         return (scores, features) if self.return_feature else scores
@@ -223,11 +227,17 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
 
     def _new_head(self) -> ClassificationHead:
         try:
-            return ClassificationHead(self.embed_dim, self.n_outputs, self.activation)
+            head = ClassificationHead(self.embed_dim, self.n_outputs, self.activation)
         except TypeError as error:
             raise ConfigError(
                 f"activation {self.activation!r} must be a module class made without arguments."
             ) from error
+        if self.activation in cfg.OTHER_SHAPES:
+            raise ConfigError(
+                f"activation {self.activation!r} {cfg.OTHER_SHAPES[self.activation]}; the head "
+                "needs one that keeps the shape (batch, embed_dim)."
+            )
+        return head
 
     def _derived_n_fft(self) -> int:
         return self.n_times if self.input_window_seconds < 1.0 else max(1, int(self.sfreq))
@@ -270,7 +280,7 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
         """
         if not isinstance(config, Mapping):
             raise ConfigError(f"A configuration is a mapping, not a {type(config).__name__}.")
-        given = {key: value for key, value in config.items() if not key.endswith("_version")}
+        given = {key: value for key, value in config.items() if not str(key).endswith("_version")}
         if "activation" in given:
             given["activation"] = cfg.activation_from_name(given["activation"])
         no_effect = {key: given.pop(key) for key in cfg.NO_EFFECT if key in given}

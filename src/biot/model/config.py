@@ -39,6 +39,13 @@ NO_EFFECT = {"max_seq_len": 1024, "att_drop_prob": 0.2}
 """Parameters that do nothing in the reference either, and their defaults."""
 
 
+OTHER_SHAPES: dict[Any, str] = {
+    nn.GLU: "halves the features",
+    nn.Softmax2d: "is for images",
+}
+"""Activations of torch.nn that no head can use, and why."""
+
+
 def _classes_of(module: Any) -> list[type[nn.Module]]:
     return [getattr(module, name) for name in module.__all__]
 
@@ -92,7 +99,7 @@ def require_booleans(**values: Any) -> None:
 def require_probabilities(**values: Any) -> None:
     """Raise :class:`ConfigError` unless every value lies in [0, 1)."""
     for name, value in values.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
         if not is_number or not 0 <= value < 1:
             raise ConfigError(f"{name} must lie in [0, 1), got {_short(value)}.")
 

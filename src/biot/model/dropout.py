@@ -22,11 +22,12 @@ class Dropout(nn.Dropout):
     def forward(self, values: Tensor) -> Tensor:
         """Zero each element with probability `p`, in training; same shape."""
         dropped = round(self.p * LEVELS)
-        by_torch = values.device.type != "cpu" or torch.compiler.is_compiling()
+        by_torch = values.device.type != "cpu" or torch.compiler.is_compiling() or self.inplace
         if by_torch or not self.training or dropped in (0, LEVELS):
             return super().forward(values)
         lowest = torch.iinfo(torch.int64).min
-        numbers = torch.empty(-(-values.numel() // LANES), dtype=torch.int64)
+        # new_empty, so that each sample has its own numbers under torch.func.vmap
+        numbers = values.new_empty(-(-values.numel() // LANES), dtype=torch.int64)
         lanes = numbers.random_(lowest, None).view(torch.int16)[: values.numel()]
         kept = lanes.view(values.shape) >= dropped - LEVELS // 2
         return values * (kept.to(values.dtype) * (LEVELS / (LEVELS - dropped)))

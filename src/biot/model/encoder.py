@@ -104,8 +104,12 @@ class BIOTEncoder(nn.Module):
         A narrower mask gives another view of the same tokens; a masked channel is as good as
         absent. Dropout is drawn anew for each view.
         """
-        tokens = self.dropout(tokens_BCNE)
-        return self.transformer.mean(_one_sentence(tokens), _one_sentence(mask_BCN))
+        tokens_BNE = _one_sentence(self.dropout(tokens_BCNE))
+        mask_BN = _one_sentence(mask_BCN)
+        nothing_B1 = ~mask_BN.any(dim=1, keepdim=True)
+        # With every token let in, NaN arises at the end only: no gradient of a weight meets it.
+        pooled_BE = self.transformer.mean(tokens_BNE, mask_BN | nothing_B1)
+        return pooled_BE.masked_fill(nothing_B1, torch.nan)
 
     def tokens(
         self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None = None

@@ -117,6 +117,7 @@ class ModelFiles:
             Made if it is not there; files of these names are replaced.
         preprocessing
             The contract with the data; written as ``preprocessing.json`` and told in the card.
+            Without it, one that an earlier model left in the folder is removed.
         corpora, metrics
             Names of the training corpora, and figures by name, for the card.
 
@@ -128,7 +129,8 @@ class ModelFiles:
         Raises
         ------
         CheckpointError
-            If a weight is NaN or infinite.
+            If a weight is NaN or infinite, or the parameters are not those of the configuration
+            (adapters, replaced layers).
         ConfigError
             If the activation is not one of torch.nn's.
         ContractError

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
-from biot.contract import Preprocessing
+from biot.contract import FILE_NAME, Preprocessing
 from biot.errors import CheckpointError, ContractError
 from biot.model.card import model_card
 from biot.model.checkpoint import published_name
@@ -60,6 +62,8 @@ def save_pretrained(
         (partial / WEIGHT_NAMES[0]).chmod((partial / CONFIG_NAME).stat().st_mode)
         if preprocessing is not None:
             preprocessing.save(partial)
+        else:  # an earlier model's would not be true of this one
+            (folder / FILE_NAME).unlink(missing_ok=True)
         for file in sorted(partial.iterdir()):
             file.replace(folder / file.name)
     return folder
@@ -71,8 +75,9 @@ def published_tensors(model: BIOT) -> dict[str, Tensor]:
     Raises
     ------
     CheckpointError
-        If a weight is NaN or infinite.
+        If a weight is NaN or infinite, or no file of a BIOT model could hold the parameters.
     """
+    _require_own_parameters(model)
     tensors = {
         published_name(name): parameter.detach().cpu().contiguous()
         for name, parameter in model.named_parameters()
@@ -86,6 +91,28 @@ def published_tensors(model: BIOT) -> dict[str, Tensor]:
     positions = sinusoidal_positions(PUBLISHED_POSITIONS, model.embed_dim, like)
     tensors["encoder.positional_encoding.pe"] = positions.unsqueeze(0).contiguous()
     return tensors
+
+
+def _require_own_parameters(model: BIOT) -> None:
+    """Refuse what would not load again: adapters, parametrised, shared or replaced layers."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its maker was told of deprecated settings
+        expected = type(model).from_config(model.get_config())
+    wanted = {name: parameter.shape for name, parameter in expected.named_parameters()}
+    found = {name: parameter.shape for name, parameter in model.named_parameters()}
+    differing = sorted(name for name, _ in wanted.items() ^ found.items())
+    if differing:
+        raise CheckpointError(
+            f"The model's parameters are not those of its configuration: {differing[0]}"
+            f"{f' and {len(differing) - 1} more' * (len(differing) > 1)}. Nothing was saved. Merge "
+            "adapters first (PEFT: merge_and_unload()), and undo other changes of layers."
+        )
+    dtypes = {parameter.dtype for parameter in model.parameters()}
+    if len(dtypes) > 1:
+        raise CheckpointError(
+            f"The weights are of several types: {', '.join(sorted(map(str, dtypes)))}. Nothing was "
+            "saved; a file holds one: model.to(dtype)."
+        )
 
 
 def _require_fit(model: BIOT, preprocessing: Preprocessing) -> None:

@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
 }
 """Settings of the published models that a file of bare weights does not say."""
 DEFAULT_SECONDS = 10
+TIMES = ("n_times", "input_window_seconds")
 HEAD = "final_layer."
 
 
@@ -56,23 +57,23 @@ def complete_settings(
     entries
         The weights under our names. What their shapes say must agree with the rest.
     given
-        The caller's settings, which win over `saved`.
+        The caller's settings, which win over `saved`; a length of None is not said.
 
     Raises
     ------
     CheckpointError
         If the file is of another model, or the settings contradict its weights.
     """
+    given = {name: value for name, value in given.items() if value is not None or name not in TIMES}
     sizes = _sizes(path, entries)
     assumed: dict[str, Any] = {}
     earlier = {name: value for name, value in given.items() if name in cfg.EARLIER_NAMES}
     settings = {cfg.EARLIER_NAMES.get(name, name): value for name, value in saved.items()}
     settings |= {name: value for name, value in given.items() if name not in earlier}
     settings |= cfg.modern_names(earlier)
-    if "n_times" in given and "input_window_seconds" not in given:
-        settings.pop("input_window_seconds", None)
-    if "input_window_seconds" in given and "n_times" not in given:
-        settings.pop("n_times", None)
+    for name, other in (TIMES, TIMES[::-1]):
+        if name in given and other not in given:
+            settings.pop(other, None)
     outputs = head_outputs(path, entries)
     if outputs is not None and settings.get("n_outputs") is not None:
         stated = cfg.integer("n_outputs", settings["n_outputs"])

@@ -11,7 +11,7 @@ from torch import nn
 
 from biot.errors import ConfigError
 from biot.model.config import ChsInfo, integer, require_positive
-from biot.model.vocabulary import require_distinct
+from biot.model.vocabulary import distinct_names
 from biot.signals.channels import canonical
 
 if TYPE_CHECKING:
@@ -105,12 +105,10 @@ def _vocabulary(channels: Sequence[str] | None, chs_info: ChsInfo | None) -> tup
     described = None
     if chs_info is not None and all(info.get("ch_name") for info in chs_info):
         described = tuple(str(info["ch_name"]) for info in chs_info)
-    if isinstance(channels, str):
-        raise ConfigError(f"channels must be a list of names, got the string {channels!r}.")
-    names = described if channels is None else tuple(channels)
+    names = described if channels is None else channels
     if names is None:
         return None
-    require_distinct(names)
+    names = distinct_names(names)
     for name, other in zip(names, described or names, strict=False):
         if canonical(name) != canonical(other):
             raise ConfigError(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from biot.errors import ChannelError, listed
+from biot.errors import ChannelError, ConfigError, listed
 from biot.signals.channels import canonical
 
 if TYPE_CHECKING:
     from biot.model.encoder import BIOTEncoder
     from biot.model.signal import Signal
 
-__all__ = ["ChannelVocabulary", "canonical", "extended", "picked", "require_distinct"]
+__all__ = ["ChannelVocabulary", "canonical", "distinct_names", "extended", "picked"]
 
 
 def extended(
@@ -29,8 +29,7 @@ def extended(
     ChannelError
         If a new name means a channel that is there already, or two of them mean the same.
     """
-    names = (*channels, *new)
-    require_distinct(names)
+    names = distinct_names((*channels, *distinct_names(new)))
     return names, torch.cat([table_CE, _fresh_rows(table_CE, len(new))])
 
 
@@ -49,7 +48,7 @@ def picked(
     ChannelError
         If a channel is unknown and fresh rows were not asked for.
     """
-    require_distinct(wanted)
+    wanted = distinct_names(wanted)
     row = {canonical(name): index for index, name in enumerate(channels)}
     fresh = tuple(name for name in wanted if canonical(name) not in row)
     if fresh and new_channels != "init":
@@ -71,8 +70,18 @@ def _fresh_rows(table_CE: Tensor, count: int) -> Tensor:
     return fresh.weight.detach().to(table_CE.device, table_CE.dtype)
 
 
-def require_distinct(names: Sequence[str]) -> None:
-    """Raise :class:`ChannelError` if two names mean the same channel, such as T3 and T7."""
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names as a tuple.
+
+    Raises
+    ------
+    ConfigError
+        If they are one string, whose letters would pass for names.
+    ChannelError
+        If two of them mean the same channel, such as T3 and T7.
+    """
+    if isinstance(names, str):
+        raise ConfigError(f"channels must be a list of names, got the string {names!r}.")
     seen: dict[str, str] = {}
     for name in names:
         if not isinstance(name, str) or not name.strip():
@@ -83,7 +92,8 @@ def require_distinct(names: Sequence[str]) -> None:
                 f"channels holds {seen[key]!r} and {name!r}, which are one channel; "
                 "a vocabulary needs distinct names."
             )
-        seen[key] = name
+        seen[key] = str(name)
+    return tuple(seen.values())
 
 
 class ChannelVocabulary:
@@ -96,13 +106,13 @@ class ChannelVocabulary:
 
     def name_channels(self, channels: Sequence[str]) -> None:
         """Say which channels the rows of a model without names stand for."""
-        if self._signal.channels is not None or len(channels) != self._signal.n_chans:
+        names = distinct_names(channels)
+        if self._signal.channels is not None or len(names) != self._signal.n_chans:
             raise ChannelError(
-                f"{len(channels)} names for {self._signal.n_chans} channels"
+                f"{len(names)} names for {self._signal.n_chans} channels"
                 + (", which have names already." if self._signal.channels is not None else ".")
             )
-        require_distinct(channels)
-        self._set_vocabulary(tuple(channels), self.encoder.channel_tokens.weight.detach())
+        self._set_vocabulary(names, self.encoder.channel_tokens.weight.detach())
 
     def extend_channels(self, names: Sequence[str]) -> None:
         """Add channels to the vocabulary with fresh rows; n_chans, chs_info and config follow.
@@ -115,7 +125,7 @@ class ChannelVocabulary:
             If a name is there already, or the model's channels have no names.
         """
         table = self.encoder.channel_tokens.weight.detach()
-        self._set_vocabulary(*extended(table, self._require_channels(), list(names)))
+        self._set_vocabulary(*extended(table, self._require_channels(), names))
 
     def pick_channels(
         self, names: Sequence[str], *, new_channels: Literal["error", "init"] = "error"
@@ -123,7 +133,7 @@ class ChannelVocabulary:
         """Make `names` the vocabulary, rows picked by name; returns those with fresh rows."""
         table = self.encoder.channel_tokens.weight.detach()
         known = self._require_channels()
-        rows, fresh = picked(table, known, list(names), new_channels=new_channels)
+        rows, fresh = picked(table, known, names, new_channels=new_channels)
         self._set_vocabulary(tuple(names), rows)
         return fresh
 

@@ -297,7 +297,7 @@ def evaluate(
             f"{batch_size} and {n_bootstrap}."
         )
     folder, data = Path(model), load_corpus(Path(corpus))
-    network = BIOT.from_pretrained(folder)
+    network = BIOT.from_pretrained(folder, return_feature=False)
     contract = Preprocessing.load(folder)
     label_names = contract.label_names or ()
     if len(label_names) != network.n_outputs:

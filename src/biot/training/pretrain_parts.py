@@ -17,7 +17,7 @@ from biot.corpus.load import load_corpus
 from biot.corpus.mixed import Corpora
 from biot.errors import ConfigError
 from biot.model import BIOT
-from biot.model.vocabulary import require_distinct
+from biot.model.vocabulary import distinct_names
 from biot.signals.channels import canonical
 from biot.training.contrastive import ContrastiveModel, ContrastiveTask
 from biot.training.loop import Task
@@ -63,8 +63,7 @@ def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] |
     ConfigError
         If the model does not fit the windows, or labels do not suffice.
     """
-    vocabulary = tuple(data.ch_names if channels is None else channels)
-    require_distinct(vocabulary)
+    vocabulary = distinct_names(data.ch_names if channels is None else channels)
     for number in range(len(data.parts)):  # before anything is written: do the channels meet?
         first = np.flatnonzero(data.corpus_ids == number)[:1]
         collate(data, first, vocabulary=vocabulary, empty="keep")
