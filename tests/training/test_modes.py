@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from biot.contract import Preprocessing
 from biot.errors import ConfigError, MissingDependencyError
 from biot.inference import Predictor
 from biot.model import BIOT
-from biot.training import FinetuneConfig, evaluate, finetune
+from biot.training import FinetuneConfig, cross_validate, evaluate, finetune
 from biot.training.fit import launch
 from biot.training.modes import _order, training_task
 from biot.training.probes import features, fit_probe
@@ -75,11 +76,23 @@ def test_without_peft_lora_is_an_error_that_says_what_to_install(
     wave_run, wave_corpus, tiny_config, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[lora\]'"):
-        finetune(
-            wave_corpus.path, tmp_path / "run", from_model=wave_run / "model",
-            config=tiny_config(mode="lora", **SMALL), allow_leakage=True,
-        )  # fmt: skip
+    monkeypatch.setattr("biot.training.finetune.load_corpus", None)  # told before any work
+    for train, given in ((finetune, {}), (cross_validate, {"folds": 2})):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[lora\]'"):
+            train(
+                wave_corpus.path, tmp_path / "run", from_model=wave_run / "model",
+                config=tiny_config(mode="lora", **SMALL), allow_leakage=True, **given,
+            )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_matplotlib_nothing_is_trained_in_vain(
+    wave_corpus, tiny_config, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr("biot.training.finetune.load_corpus", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[plots\]'"):
+        finetune(wave_corpus.path, tmp_path / "run", config=tiny_config())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,6 +159,18 @@ def test_a_probe_of_tags_is_one_logistic_regression_each_and_of_numbers_there_is
         )
     with pytest.raises(ConfigError, match=r"predicts classes or tags, not numbers. Use ridge"):
         fit_probe("logistic", Regression(names=("a",)), "r2", data(1), data(1))
+
+
+def test_a_tag_that_no_training_window_has_is_never_said_and_spoils_no_other():
+    inputs, outputs = data(3)
+    truth = (outputs > 0).astype(float)
+    truth[:, 1], truth[:, 2] = 0, 1
+    task = MultiLabel(names=("a", "b", "c"))
+    probe = fit_probe("logistic", task, "loss", (inputs, truth), (inputs, truth))
+    p = task.predicted(probe.outputs(inputs))
+    np.testing.assert_allclose(p[:, 1], 0.5 / 81)
+    np.testing.assert_allclose(p[:, 2], 80.5 / 81)
+    assert np.mean((p[:, 0] > 0.5) == truth[:, 0]) > 0.8
 
 
 def test_a_probe_in_the_head_gives_the_probes_outputs():
@@ -217,6 +242,14 @@ def test_options_without_meaning_for_a_task_are_refused():
         training_task(contract, FinetuneConfig(class_weights="sampled"), truth)
     with pytest.raises(ConfigError, match=r"label_smoothing is for classes and tags"):
         training_task(contract, FinetuneConfig(label_smoothing=0.1), truth)
+    with pytest.raises(ConfigError, match=r"'logistic' predicts classes or tags, not numbers"):
+        training_task(contract, FinetuneConfig(mode="logistic"), truth)
+    huber = {"regression_loss": "huber"}
+    with pytest.raises(ConfigError, match=r"'ridge' minimises squares"):
+        training_task(contract, FinetuneConfig(mode="ridge", **huber), truth)
+    tags = replace(contract, task="multilabel")
+    with pytest.raises(ConfigError, match=r"regression_loss is for numbers; the task is multilab"):
+        training_task(tags, FinetuneConfig(**huber), truth)
 
 
 def test_sampled_classes_come_equally_often_and_all_windows_before_any_twice():

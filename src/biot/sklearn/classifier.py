@@ -19,7 +19,7 @@ from biot.sklearn.windows import Array, WindowEstimator, require_usable, unlabel
 from biot.training.config import Device, FinetuneConfig, Mode
 from biot.training.finetune import learn
 from biot.training.fit import EpochRecord, launch
-from biot.training.modes import require_source
+from biot.training.modes import require_means
 from biot.training.steps import predict_logits
 from biot.training.windows import TensorWindows, batches_of
 
@@ -147,7 +147,7 @@ class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]  #
                 f"{self.classes_[0]}."
             )
         config = self._config()
-        require_source(config, self.from_model)
+        require_means(config, self.from_model)
         contract = self.contract_of(X, tuple(str(name) for name in self.classes_))
         valid = _validation_windows(truth, groups, self.valid_share, config.seed)
         signal, everything = self.signal_of(X), np.arange(len(truth))
