@@ -64,6 +64,7 @@ def test_the_folder_holds_every_subject_once_a_seed_and_the_scores(folds_run, wa
     assert "3 folds × 2 seeds" in text
     run = json.loads((folds_run / "run.json").read_text(encoding="utf-8"))
     assert run["command"] == "biot x"
+    assert "git_revision" in run
     assert [tested["seed"] for tested in run["tested"]] == [0, 0, 0, 1, 1, 1]
     assert (folds_run / "subjects.png").stat().st_size > 1000
 

@@ -120,13 +120,15 @@ def test_the_model_opens_and_knows_every_channel(undisturbed: Callable[[str], Pa
     assert names == {"run.json", "history.csv", "curves.png", "checkpoints", "model"}
 
 
-def test_the_run_explains_itself(undisturbed: Callable[[str], Path]):
-    told = json.loads((undisturbed("contrastive") / "run.json").read_text())
+def test_the_run_explains_itself(corpora: list[Path], undisturbed: Callable[[str], Path]):
+    run = undisturbed("contrastive")
+    told = json.loads((run / "run.json").read_text())
     assert told["what"]["config"]["temperature"] == 0.2
     assert told["what"]["corpora"]["wake"]["n_windows"] == 40
     assert len(told["what"]["corpora"]["wake"]["fingerprint"]) == 16
     assert told["versions"]["torch"] == str(torch.__version__)
-    assert set(told) == {"what", "command", "settings", "versions", "git_revision"}
+    assert told["paths"] == [os.path.relpath(path, run) for path in corpora]
+    assert set(told) == {"what", "command", "settings", "paths", "versions", "git_revision"}
 
 
 def test_supervised_gives_a_model_for_each_corpus(undisturbed: Callable[[str], Path]):
@@ -316,6 +318,8 @@ def test_other_settings_or_corpora_are_refused(
         pretrain(corpora, run, config=config(ema=0.9, learning_rate=0.01))
     with pytest.raises(ConfigError, match=r"other settings or corpora: corpora\.sleep was"):
         pretrain(corpora[:1], run, config=config(ema=0.9))
+    with pytest.raises(ConfigError, match=r"corpora\.\w+\.position was 2, is 1"):
+        pretrain(corpora[::-1], run, config=config(ema=0.9))  # windows would change places
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is no pretraining run"):
         pretrain(corpora, tmp_path, config=config())

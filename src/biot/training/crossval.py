@@ -24,9 +24,9 @@ from biot.training.finetune import learn, part_of, require_labels
 from biot.training.fit import launch
 from biot.training.folds import Fold, Folds, folds_by_subject
 from biot.training.metrics import Floats, Ints
-from biot.training.modes import require_source
-from biot.training.run_folder import describe_corpus, relative, versions, write_json
+from biot.training.modes import require_means
 from biot.training.steps import predict_logits
+from biot.training.surroundings import describe_corpus, relative, surroundings, write_json
 from biot.training.tasks import Task, Truth, plain_task
 from biot.training.windows import batches_of
 
@@ -112,7 +112,8 @@ def cross_validate(
         As :func:`biot.training.finetune`; the message names seed and fold.
     """
     config = config or FinetuneConfig()
-    require_source(config, from_model)
+    require_means(config, from_model)
+    plots.require_figures()
     _require_numbers(config, n_seeds, workers)
     source = None if from_model is None else Path(from_model)
     with new_folder(Path(out)) as folder:
@@ -140,7 +141,7 @@ def cross_validate(
             "command": command, "folds": folds, "n_seeds": n_seeds, "workers": workers,
             "config": asdict(config), "corpus": describe_corpus(data, Path(out)),
             "from_model": None if source is None else relative(source, Path(out)),
-            "leakage": leakage, "versions": versions(),
+            "leakage": leakage, **surroundings(),
         }  # fmt: skip
         return _write(folder, result, config, record)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from biot import plots
 from biot.contract import Preprocessing
 from biot.corpus import Corpus, load_corpus
 from biot.corpus.leakage import SeenData, require_disjoint
@@ -24,7 +25,7 @@ from biot.training.config import FinetuneConfig
 from biot.training.evaluate import Evaluation, evaluate_rows, labelled_rows
 from biot.training.fit import launch
 from biot.training.metrics import Ints
-from biot.training.modes import Trained, require_source, train_model, training_task
+from biot.training.modes import Trained, require_means, train_model, training_task
 from biot.training.run_folder import RunRecord, write_run
 from biot.training.steps import predict_logits
 from biot.training.tasks import plain_task
@@ -101,9 +102,12 @@ def finetune(
         If corpus, test corpus and model were made for different preprocessing.
     ConfigError
         If the config contradicts the model or the machine, or training diverges.
+    MissingDependencyError
+        If PEFT (mode ``"lora"``) or matplotlib is not installed.
     """
     config = config or FinetuneConfig()
-    require_source(config, from_model)
+    require_means(config, from_model)
+    plots.require_figures()
     source = None if from_model is None else Path(from_model)
     with new_folder(Path(out)) as folder:
         data = load_corpus(Path(corpus))

@@ -27,7 +27,8 @@ from biot.training.pretrain_parts import (
     open_corpora,
     save_models,
 )
-from biot.training.run_state import identity_of, open_run, surroundings
+from biot.training.run_state import identity_of, open_run
+from biot.training.surroundings import relative, surroundings
 
 __all__ = ["pretrain"]
 
@@ -45,14 +46,14 @@ def pretrain(
     """Pretrain an encoder on one or more corpora; the same call again resumes.
 
     The folder holds ``run.json`` from the start, ``history.csv`` and ``checkpoints/`` while it
-    runs, and in the end ``curves.png``, ``training_data.json`` and ``model/``. A run that was
-    killed at any step resumes from its last checkpoint, on a CPU to the same bits; one that is
-    finished is left as it is.
+    runs, and in the end ``curves.png``, ``model/`` and, of the supervised objective, ``heads/``.
+    A run that was killed at any step resumes from its last checkpoint, on a CPU to the same bits;
+    one that is finished is left as it is.
 
     Parameters
     ----------
     corpora
-        Folders of corpora; channels and lengths may differ.
+        Folders of corpora; channels and lengths may differ. A resumed run needs the same order.
     out
         Folder of the run; absent, empty, or that of the same run.
     config
@@ -81,6 +82,7 @@ def pretrain(
         If a checkpoint cannot be written, or none of those that are there can be read.
     """
     config, out = config or PretrainConfig(), Path(out)
+    plots.require_figures()
     data = open_corpora(corpora, sfreq)
     fabric = start(config)
     gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
@@ -88,7 +90,8 @@ def pretrain(
         torch.manual_seed(config.seed)
         parts = build_parts(config, data, channels)
         what = {"config": config.what(), "corpora": _fingerprints(data), "model": parts.to_dict()}
-        about = {"command": command, "settings": config.how(), **surroundings()}
+        paths = [relative(part.path, out) for part in data.parts]
+        about = {"command": command, "settings": config.how(), "paths": paths, **surroundings()}
         if _once(fabric, lambda: open_run(out, what, about)):
             return True
         loop = Loop(
@@ -110,9 +113,10 @@ def pretrain(
 
 
 def _fingerprints(data: Corpora) -> dict[str, Any]:
+    """Of each corpus what tells it from others, and its place: windows are numbered in order."""
     return {
-        name: {"fingerprint": part.fingerprint, "n_windows": len(part)}
-        for name, part in zip(data.names, data.parts, strict=True)
+        name: {"position": number, "fingerprint": part.fingerprint, "n_windows": len(part)}
+        for number, (name, part) in enumerate(zip(data.names, data.parts, strict=True), 1)
     }
 
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import subprocess
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from biot.errors import ConfigError
-from biot.training.checkpoint import write_whole
+from biot.training.surroundings import write_json
 
-__all__ = ["RUN_FILE", "identity_of", "open_run", "surroundings", "write_json"]
+__all__ = ["RUN_FILE", "identity_of", "open_run"]
 
 RUN_FILE = "run.json"
-_PACKAGES = ("biot", "torch", "numpy", "lightning-fabric", "pyarrow")
 
 
 def open_run(out: Path, what: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
@@ -65,23 +61,6 @@ def identity_of(what: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def surroundings() -> dict[str, Any]:
-    """Versions of what computes, and the revision of our sources if git knows it."""
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _PACKAGES},
-        },
-        "git_revision": _revision(Path(__file__).parent),
-    }
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file of JSON, whole."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, f"{text}\n".encode())
-
-
 def _differences(before: Any, now: Any, name: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         return [
@@ -91,13 +70,3 @@ def _differences(before: Any, now: Any, name: str = "") -> list[str]:
             for line in _differences(before.get(key), now.get(key), f"{name}.{key}".strip("."))
         ]
     return [f"{name} was {json.dumps(before)}, is {json.dumps(now)}"]
-
-
-def _revision(folder: Path) -> str | None:
-    try:
-        told = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return told.stdout.decode().strip() or None if told.returncode == 0 else None
