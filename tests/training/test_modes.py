@@ -76,7 +76,7 @@ def test_without_peft_lora_is_an_error_that_says_what_to_install(
     wave_run, wave_corpus, tiny_config, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "peft", None)
-    monkeypatch.setattr("biot.training.finetune.load_corpus", None)  # told before any work
+    monkeypatch.setattr(sys.modules["biot.training.finetune"], "load_corpus", None)  # not called
     for train, given in ((finetune, {}), (cross_validate, {"folds": 2})):
         with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[lora\]'"):
             train(
@@ -90,7 +90,7 @@ def test_without_matplotlib_nothing_is_trained_in_vain(
     wave_corpus, tiny_config, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    monkeypatch.setattr("biot.training.finetune.load_corpus", None)
+    monkeypatch.setattr(sys.modules["biot.training.finetune"], "load_corpus", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[plots\]'"):
         finetune(wave_corpus.path, tmp_path / "run", config=tiny_config())
     assert list(tmp_path.iterdir()) == []
@@ -179,9 +179,11 @@ def test_a_probe_in_the_head_gives_the_probes_outputs():
                  n_chans=2, n_times=60)  # fmt: skip
     signal = torch.randn(30, 2, 60)
     signal[4] = torch.nan
-    windows = TensorWindows(signal=signal, truth=np.arange(30) % 2)
+    windows = TensorWindows(signal=signal, truth=np.arange(30) % 2, index=np.arange(100, 130))
     known, inputs = features(launch("cpu", "32"), model, windows, 7)
     assert len(inputs) == len(known.truth) == 29
+    (batch,) = known.batches(np.array([3, 4]), 8)
+    assert batch.index.tolist() == [103, 105], "windows keep their numbers"
     probe = fit_probe(
         "ridge", Classes(names=("a", "b")), "loss", (inputs, known.truth), (inputs, known.truth)
     )

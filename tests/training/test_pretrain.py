@@ -21,7 +21,7 @@ from biot import BIOT
 from biot.contract import Preprocessing
 from biot.corpus import from_arrays, load_corpus
 from biot.corpus.mixed import Corpora
-from biot.errors import ChannelError, CheckpointError, ConfigError, CorpusError
+from biot.errors import ChannelError, CheckpointError, ConfigError, ContractError, CorpusError
 from biot.training import evaluate
 from biot.training.checkpoint import MAGIC
 from biot.training.loop import Loop
@@ -194,6 +194,20 @@ def test_channels_that_meet_nothing_are_told_before_anything_is_written(
     with pytest.raises(ChannelError, match="No channel of the recording is in the vocabulary"):
         pretrain(corpora, tmp_path / "run", config=config(), channels=["Fz"])
     assert not (tmp_path / "run").exists()
+
+
+def test_corpora_of_other_rates_are_resampled_on_request_and_refused_else(
+    corpora: list[Path], tmp_path: Path
+):
+    X = np.random.default_rng(0).normal(size=(8, 2, 80))
+    from_arrays(X, None, subject=["s"] * 8, sfreq=40.0, ch_names=["Cz", "Fz"], units="µV",
+                out=tmp_path / "slow")  # fmt: skip
+    mixed, settings = [corpora[0], tmp_path / "slow"], config(steps=2)
+    with pytest.raises(ContractError, match=r"wake 50 Hz, .*slow 40 Hz\. .*--sfreq \(sfreq=\)"):
+        pretrain(mixed, tmp_path / "run", config=settings)
+    assert not (tmp_path / "run").exists()
+    assert pretrain(mixed, tmp_path / "run", config=settings, sfreq=40)
+    assert Preprocessing.load(tmp_path / "run" / "model").sfreq == 40
 
 
 def test_sharding_needs_gpus_and_whole_weights(corpora: list[Path], tmp_path: Path):

@@ -17,8 +17,8 @@ from biot.errors import ConfigError, require
 from biot.model import BIOT
 from biot.sklearn.windows import Array, WindowEstimator, require_usable, unlabelled
 from biot.training.config import Device, FinetuneConfig, Mode
-from biot.training.finetune import learn
 from biot.training.fit import EpochRecord, launch
+from biot.training.learn import learn
 from biot.training.modes import require_means
 from biot.training.steps import predict_logits
 from biot.training.windows import TensorWindows, batches_of
@@ -151,7 +151,7 @@ class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]  #
         contract = self.contract_of(X, tuple(str(name) for name in self.classes_))
         valid = _validation_windows(truth, groups, self.valid_share, config.seed)
         signal, everything = self.signal_of(X), np.arange(len(truth))
-        windows = TensorWindows(signal=signal, truth=truth)
+        windows = TensorWindows(signal=signal, truth=truth, index=everything)
         learned = learn(
             launch(config.device, config.precision), contract,
             windows.chosen(np.setdiff1d(everything, valid)), windows.chosen(valid), config,

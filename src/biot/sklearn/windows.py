@@ -85,7 +85,8 @@ class WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no types
 
 def unlabelled(signal: torch.Tensor) -> TensorWindows:
     """Windows without a truth."""
-    return TensorWindows(signal=signal, truth=np.zeros(len(signal), dtype=np.int64))
+    number = np.arange(len(signal))
+    return TensorWindows(signal=signal, truth=np.zeros_like(number), index=number)
 
 
 def require_usable(outputs: Array) -> None:

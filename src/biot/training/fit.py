@@ -213,7 +213,7 @@ class _Trainer:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise ConfigError(
                 f"Training diverged at {where}: loss {loss:g}, gradient norm {float(norm):g}, "
-                f"corpus rows {batch.index.tolist()}. Lower learning_rate "
+                f"windows {self._suspects(batch)}. Lower learning_rate "
                 f"(now {self.config.learning_rate:g}), or look at these windows."
             )
         self.optimizer.step()
@@ -221,6 +221,13 @@ class _Trainer:
         if isinstance(self.kept, AveragedModel):
             self.kept.update_parameters(self.model)
         return loss
+
+    def _suspects(self, batch: WindowBatch) -> list[int]:
+        """Numbers of the windows whose outputs are not finite, or of all where none stands out."""
+        outputs, _, index = predict_logits(self.model, [batch], self.fabric.device)
+        bad = ~np.isfinite(outputs).all(axis=1)
+        numbers: list[int] = (index[bad] if bad.any() else index).tolist()
+        return numbers
 
     def show(self, record: EpochRecord, metric: str, best: EpochRecord) -> None:
         self.bar.set_postfix_str(

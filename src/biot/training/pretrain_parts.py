@@ -15,7 +15,7 @@ from biot.corpus.batch import collate
 from biot.corpus.leakage import SeenData
 from biot.corpus.load import load_corpus
 from biot.corpus.mixed import Corpora
-from biot.errors import ConfigError
+from biot.errors import ConfigError, ContractError
 from biot.model import BIOT
 from biot.model.vocabulary import require_distinct
 from biot.signals.channels import canonical
@@ -48,10 +48,22 @@ class Parts:
 
 
 def open_corpora(paths: Sequence[Path | str], sfreq: float | None) -> Corpora:
-    """Corpora as one; those of another rate are resampled to `sfreq`, if it is given."""
+    """Corpora as one; those of another rate are resampled to `sfreq`, if it is given.
+
+    Raises
+    ------
+    ContractError
+        If they do not go together: without `sfreq`, of different rates.
+    """
     if not paths:
         raise ConfigError("No corpus was given; pretraining needs one or more.")
     parts = [load_corpus(path) for path in paths]
+    if sfreq is None and len({part.preprocessing.sfreq for part in parts}) > 1:
+        rates = ", ".join(f"{part.path} {part.preprocessing.sfreq:g} Hz" for part in parts)
+        raise ContractError(
+            f"The corpora have different rates: {rates}. Give the rate to resample their windows "
+            "to with --sfreq (sfreq=), or prepare them alike."
+        )
     return Corpora.of(parts, resample=sfreq is not None, sfreq=sfreq)
 
 

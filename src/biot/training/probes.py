@@ -66,7 +66,8 @@ def features(
     found = found[kept]
     with torch.no_grad():
         active = model.final_layer.activation_layer(found.to(fabric.device)).cpu()
-    known = TensorWindows(signal=found, truth=windows.truth[kept.numpy()])
+    rows = kept.numpy()
+    known = TensorWindows(signal=found, truth=windows.truth[rows], index=windows.index[rows])
     return known, active.double().numpy()
 
 

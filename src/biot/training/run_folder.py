@@ -14,7 +14,7 @@ import torch
 from biot import plots
 from biot.contract import Preprocessing
 from biot.training.config import FinetuneConfig
-from biot.training.evaluate import Evaluation
+from biot.training.evaluation import Evaluation
 from biot.training.fit import EpochRecord
 from biot.training.modes import Trained
 from biot.training.surroundings import describe_corpus, relative, surroundings, write_json
