@@ -52,7 +52,7 @@ class MixedBatch:
     label: Tensor
     """As in :class:`WindowBatch`."""
     index: Tensor
-    """As in :class:`WindowBatch`."""
+    """As there."""
     channel_ids: Tensor | None = None
     """(B, C) rows of the vocabulary; None: the channels in order."""
     partner_label: Tensor | None = None
@@ -145,8 +145,8 @@ def predict_logits(
     Returns
     -------
     tuple
-        Outputs (W, K), labels (W,) or (W, K), and numbers of the windows (W,) in the order of the batches. A
-        window without usable data has outputs of NaN.
+        Outputs (W, K), labels (W,) or (W, K), and the windows' numbers (W,), in the order of the
+        batches. A window without usable data has outputs of NaN.
     """
     was_training = model.training
     model.eval()
