@@ -21,7 +21,14 @@ from biot import BIOT
 from biot.contract import Preprocessing
 from biot.corpus import from_arrays, load_corpus
 from biot.corpus.mixed import Corpora
-from biot.errors import ChannelError, CheckpointError, ConfigError, ContractError, CorpusError
+from biot.errors import (
+    ChannelError,
+    CheckpointError,
+    ConfigError,
+    ContractError,
+    CorpusError,
+    MissingDependencyError,
+)
 from biot.training import evaluate
 from biot.training.checkpoint import MAGIC
 from biot.training.loop import Loop
@@ -269,6 +276,20 @@ def test_tensorboard_shows_every_line_once(
     expected = [(int(row["step"]), float(row["loss"])) for row in history(tmp_path / "run")]
     assert [step for step, _ in shown] == [step for step, _ in expected]
     assert [value for _, value in shown] == pytest.approx([value for _, value in expected])
+
+
+def test_what_is_not_installed_is_told_before_a_run_is_begun(
+    corpora: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for module, extra, settings in (
+        ("tensorboard", "tensorboard", config(tensorboard=True)),
+        ("matplotlib.figure", "plots", config()),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setitem(sys.modules, module, None)
+            with pytest.raises(MissingDependencyError, match=rf"'biot\[{extra}\]'"):
+                pretrain(corpora, tmp_path / "run", config=settings)
+        assert not (tmp_path / "run").exists()
 
 
 # resuming ---------------------------------------------------------------------------------------

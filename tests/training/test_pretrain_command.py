@@ -10,6 +10,7 @@ import pytest
 
 from biot.cli import main
 from biot.errors import ConfigError
+from biot.signals.channels import PREST_16
 from biot.training import PretrainConfig
 
 GIVEN: dict[str, Any] = {
@@ -43,6 +44,14 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
     assert set(others) == {field.name for field in fields(PretrainConfig)}
     assert seen == [PretrainConfig(), PretrainConfig(**others)]
     assert "model -> run" in capsys.readouterr().out
+
+
+def test_the_vocabulary_is_names_with_commas_or_a_published_one(monkeypatch: pytest.MonkeyPatch):
+    seen: list[Any] = []
+    monkeypatch.setattr("biot.training.pretrain", lambda *_, channels, **__: seen.append(channels))
+    for words in ([], ["--channels", "C3, Cz"], ["--channels", "prest-16"]):
+        main(["pretrain", "corpus", "--out", "run", *words])
+    assert seen == [None, ["C3", "Cz"], list(PREST_16)]
 
 
 def test_a_sigterm_exits_as_one_and_says_how_to_go_on(

@@ -80,6 +80,8 @@ def pretrain(
         If corpora are damaged or do not go together.
     CheckpointError
         If a checkpoint cannot be written, or none of those that are there can be read.
+    MissingDependencyError
+        If matplotlib, or TensorBoard where it is asked for, is not installed.
     """
     config, out = config or PretrainConfig(), Path(out)
     plots.require_figures()
@@ -92,6 +94,9 @@ def pretrain(
         what = {"config": config.what(), "corpora": _fingerprints(data), "model": parts.to_dict()}
         paths = [relative(part.path, out) for part in data.parts]
         about = {"command": command, "settings": config.how(), "paths": paths, **surroundings()}
+        history = History(
+            out / "history.csv", tensorboard=out / "tensorboard" if config.tensorboard else None
+        )
         if _once(fabric, lambda: open_run(out, what, about)):
             return True
         loop = Loop(
@@ -99,9 +104,7 @@ def pretrain(
             task=parts.task,
             config=config,
             checkpoints=Checkpoints(out / "checkpoints", identity_of(what)),
-            history=History(
-                out / "history.csv", tensorboard=out / "tensorboard" if config.tensorboard else None
-            ),
+            history=history,
             micro_batch=_micro_batch(config, fabric, parts.model),
             describe=lambda row: f"{data.recordings[row]} at {data.starts[row]:g} s",
             progress=progress and bool(fabric.is_global_zero),
