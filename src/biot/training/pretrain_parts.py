@@ -19,6 +19,7 @@ from biot.errors import ConfigError, ContractError
 from biot.model import BIOT
 from biot.model.vocabulary import require_distinct
 from biot.signals.channels import canonical
+from biot.training.build import token_lengths
 from biot.training.contrastive import ContrastiveModel, ContrastiveTask
 from biot.training.loop import Task
 from biot.training.perturb import Perturbation
@@ -83,13 +84,9 @@ def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] |
     specs = _head_specs(data) if config.objective == "supervised" else ()
     contract = _contract(data, vocabulary)
     shortest = min(part.preprocessing.window for part in data.parts) * contract.sfreq
-    n_fft = config.n_fft or max(1, min(int(contract.sfreq), round(shortest)))
-    hop_length = config.hop_length or max(1, n_fft // 2)
-    if hop_length > contract.sfreq:
-        raise ConfigError(
-            f"hop_length={hop_length} is longer than a second of {contract.sfreq:g} samples. "
-            "Choose a shorter one."
-        )
+    n_fft, hop_length = token_lengths(
+        config.n_fft, config.hop_length, sfreq=contract.sfreq, shortest=round(shortest)
+    )
     model = BIOT(
         n_outputs=1,  # pretraining has no use for the head; fine-tuning replaces it
         n_chans=len(vocabulary),
