@@ -433,6 +433,24 @@ def test_a_dead_data_file_or_a_full_disk_leaves_the_last_checkpoint(
     assert last_state(tmp_path / "run")["step"] == 4
 
 
+def test_a_disk_that_is_full_at_the_end_costs_no_step(
+    corpora: list[Path], tmp_path: Path, undisturbed: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys.modules["biot.training.pretrain"], "save_models", full)
+        with pytest.raises(CheckpointError, match=r"run: cannot be written \(No space left on dev"):
+            pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
+    assert not (tmp_path / "run" / "model").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(Loop, "_train_on", None)  # there is nothing left to train
+        assert pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
+    require_same_end(tmp_path / "run", undisturbed("contrastive"))
+
+
 def test_labels_are_needed_for_the_supervised_objective(tmp_path: Path):
     X = np.random.default_rng(0).normal(size=(8, 1, 100))
     from_arrays(X, None, subject=["s"] * 8, sfreq=50.0, ch_names=["Cz"], units="µV",

@@ -97,7 +97,7 @@ def pretrain(
         history = History(
             out / "history.csv", tensorboard=out / "tensorboard" if config.tensorboard else None
         )
-        if _once(fabric, lambda: open_run(out, what, about)):
+        if _once(fabric, out, lambda: open_run(out, what, about)):
             return True
         loop = Loop(
             fabric=fabric,
@@ -111,7 +111,7 @@ def pretrain(
         )
         finished = loop.run(lambda place: _source(config, fabric, data, parts, place))
         if finished:
-            _once(fabric, lambda: _finish(out, loop, parts, data))
+            _once(fabric, out, lambda: _finish(out, loop, parts, data))
     return finished
 
 
@@ -186,14 +186,19 @@ def _finish(out: Path, loop: Loop, parts: Parts, data: Corpora) -> None:
 Result = TypeVar("Result")
 
 
-def _once(fabric: Any, work: Callable[[], Result]) -> Result:
-    """Do it in the first process; all get its result, or its error."""
+def _once(fabric: Any, out: Path, work: Callable[[], Result]) -> Result:
+    """Write into `out` in the first process; all get its result, or its error."""
     result: Any = None
     if fabric.is_global_zero:
         try:
             result = work()
-        except (BiotError, OSError) as error:
+        except BiotError as error:
             result = error
+        except OSError as error:  # of a full disk it does not hold the file's name
+            result = CheckpointError(
+                f"{error.filename or out}: cannot be written ({error.strerror or error}). What is "
+                "there stands; put that right, and give the same command again."
+            )
     result = fabric.broadcast(result)
     if isinstance(result, Exception):
         raise result
