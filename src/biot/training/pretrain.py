@@ -116,10 +116,10 @@ def pretrain(
 
 
 def _fingerprints(data: Corpora) -> dict[str, Any]:
-    """Of each corpus what tells it from others, and its place: windows are numbered in order."""
+    """What tells each corpus from others, in their order: by it windows are numbered."""
     return {
-        name: {"position": number, "fingerprint": part.fingerprint, "n_windows": len(part)}
-        for number, (name, part) in enumerate(zip(data.names, data.parts, strict=True), 1)
+        name: {"fingerprint": part.fingerprint, "n_windows": len(part)}
+        for name, part in zip(data.names, data.parts, strict=True)
     }
 
 

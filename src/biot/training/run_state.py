@@ -47,11 +47,11 @@ def open_run(out: Path, what: Mapping[str, Any], about: Mapping[str, Any]) -> bo
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file}: does not describe a pretraining run. Delete {out}.") from error
     now = json.loads(json.dumps(what))
-    if before != now:
-        changed = "; ".join(_differences(before, now))
+    changed = _differences(before, now) if before != now else _reordered(before, now)
+    if changed:
         raise ConfigError(
-            f"{out} holds a run with other settings or corpora: {changed}. Give the command that "
-            f"began it ({RUN_FILE} holds it), or choose another folder."
+            f"{out} holds a run with other settings or corpora: {'; '.join(changed)}. Give the "
+            f"command that began it ({RUN_FILE} holds it), or choose another folder."
         )
     return (out / "model").is_dir()
 
@@ -70,3 +70,9 @@ def _differences(before: Any, now: Any, name: str = "") -> list[str]:
             for line in _differences(before.get(key), now.get(key), f"{name}.{key}".strip("."))
         ]
     return [f"{name} was {json.dumps(before)}, is {json.dumps(now)}"]
+
+
+def _reordered(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Whether the corpora have changed places, and with them their windows and heads."""
+    was, is_now = (", ".join(run.get("corpora", ())) for run in (before, now))
+    return [] if was == is_now else [f"the order of corpora was {was}; it is {is_now}"]
