@@ -170,6 +170,23 @@ def test_pickles_clones_and_the_same_seed_say_the_same():
     assert set(model.get_params()) == names
 
 
+@pytest.mark.parametrize("kind", [BIOTClassifier, BIOTTransformer])
+def test_a_random_state_gives_a_seed_and_what_is_none_is_refused(kind):
+    X, y = data(12)
+    given = (FAST | {"epochs": 1}) if kind is BIOTClassifier else TINY
+
+    def weights(random_state):
+        model = kind(**(given | {"random_state": random_state})).fit(X, y).model_
+        return model.encoder.channel_tokens.weight.detach().numpy()
+
+    first, again = (weights(np.random.RandomState(3)) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, weights(np.random.RandomState(4)))
+    np.testing.assert_array_equal(weights(np.int64(3)), weights(3))
+    with pytest.raises(ConfigError, match=r"seed must be a whole number, got 'lucky'"):
+        weights("lucky")
+
+
 def test_it_works_in_pipelines_searches_and_cross_validation_by_group():
     X, y = data()
     groups = np.arange(60) // 10

@@ -70,6 +70,18 @@ def test_everybody_may_read_what_the_umask_allows(tmp_path: Path) -> None:
     assert modes == {stat.S_IMODE((tmp_path / "plain").stat().st_mode)}
 
 
+def test_a_disk_that_takes_no_more_is_an_oserror_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="files cannot be limited here")
+    model, before = small(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            model.save_pretrained(tmp_path / "m")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "m").iterdir()) == []
+
+
 def test_nothing_is_written_when_something_cannot_be(tmp_path: Path) -> None:
     class Custom(nn.Tanh):
         pass

@@ -36,6 +36,13 @@ def test_what_was_saved_comes_back_and_the_last_two_stay(checkpoints: Checkpoint
     assert names(checkpoints) == ["step-000000010.ckpt", "step-000000015.ckpt"]
 
 
+def test_what_a_kill_left_half_written_goes_with_the_next_save(checkpoints: Checkpoints):
+    fill(checkpoints, 5)
+    (checkpoints.folder / ".step-000000010.ckpt.0a1b.partial").write_bytes(b"biot")
+    fill(checkpoints, 10)
+    assert names(checkpoints) == ["step-000000005.ckpt", "step-000000010.ckpt"]
+
+
 @pytest.mark.parametrize("size", [0, 3, 20, 41, 500])
 def test_a_truncated_one_is_refused_by_name_and_the_one_before_used(
     checkpoints: Checkpoints, size: int

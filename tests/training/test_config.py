@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 
 from biot.errors import ConfigError
-from biot.training import FinetuneConfig
+from biot.training import FinetuneConfig, PretrainConfig
 
 
 @pytest.mark.parametrize(
@@ -23,8 +27,20 @@ from biot.training import FinetuneConfig
         ({"drop_prob": 1.0}, r"drop_prob must lie in 0 to below 1, got 1\.0"),
         ({"valid_share": 0.5, "test_share": 0.5}, r"leave windows for training, got 0\.5 and 0\.5"),
         ({"seed": -1}, r"seed must be 0 or more, got -1"),
+        ({"epochs": 2.5}, r"epochs must be a whole number, got 2\.5"),
+        ({"learning_rate": "fast"}, r"learning_rate must be a number, got 'fast'"),
+        ({"clip_norm": float("inf")}, r"clip_norm must be finite, got inf"),
+        ({"mode": "head", "drop_prob": 0.1}, r"mode 'head' .* drop_prob cannot be had with it"),
     ],
 )
 def test_a_value_out_of_range_is_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         FinetuneConfig(**values)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(FinetuneConfig, "epochs"), (PretrainConfig, "steps")])
+def test_numbers_of_numpy_are_taken_and_can_be_written(kind, name):
+    given = {name: np.int64(3), "seed": np.uint8(4), "learning_rate": np.float32(0.5)}
+    made = kind(**given)
+    assert made == kind(**{name: 3, "seed": 4, "learning_rate": 0.5})
+    assert json.loads(json.dumps(asdict(made))) == asdict(made)

@@ -64,6 +64,7 @@ def test_the_folder_holds_every_subject_once_a_seed_and_the_scores(folds_run, wa
     assert "3 folds × 2 seeds" in text
     run = json.loads((folds_run / "run.json").read_text(encoding="utf-8"))
     assert run["command"] == "biot x"
+    assert "git_revision" in run
     assert [tested["seed"] for tested in run["tested"]] == [0, 0, 0, 1, 1, 1]
     assert (folds_run / "subjects.png").stat().st_size > 1000
 
@@ -87,12 +88,34 @@ def test_too_few_subjects_are_refused_and_leave_nothing(make_corpus, tiny_config
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 
-def test_an_error_names_seed_and_fold(wave_corpus, tiny_config, tmp_path):
-    with pytest.raises(ConfigError, match=r"Seed 7, fold 1: embed_dim=16 is not a multiple"):
-        cross_validate(
-            wave_corpus.path, tmp_path / "run", folds=2, config=tiny_config(num_heads=3, seed=7)
-        )
+def test_an_error_names_seed_and_fold(make_corpus, tiny_config, tmp_path):
+    corpus = make_corpus(tmp_path / "corpus")
+    corpus.preprocessing.with_labels(("noise", "wave", "seizure")).save(corpus.path)
+    with pytest.raises(CorpusError, match=r"Seed 7, fold 1: .*no training window .* seizure"):
+        cross_validate(corpus.path, tmp_path / "run", folds=2, config=tiny_config(seed=7))
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_a_config_that_suits_no_fold_is_refused_before_the_first(
+    wave_corpus, tiny_config, tmp_path
+):
+    with pytest.raises(ConfigError, match=r"^embed_dim=16 is not a multiple of num_heads=3"):
+        cross_validate(wave_corpus.path, tmp_path / "run", folds=2, config=tiny_config(num_heads=3))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_subject_without_usable_windows_is_in_no_fold(make_corpus, tiny_config, tmp_path):
+    corpus = make_corpus(tmp_path / "corpus", n_subjects=4, per_subject=20, missing=25)
+    metrics = cross_validate(
+        corpus.path, tmp_path / "run", folds="loso", config=tiny_config(epochs=1)
+    )
+    assert metrics["n_folds"] == 3
+    subjects = {
+        row["subject"]: int(row["n_windows"]) for row in table(tmp_path / "run" / "subjects.csv")
+    }
+    assert subjects == {"s1": 15, "s2": 20, "s3": 20}
+    run = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert run["left_out"] == {"windows without usable data": 25}
 
 
 @pytest.mark.parametrize(

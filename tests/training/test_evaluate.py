@@ -12,7 +12,7 @@ import pytest
 from biot.contract import Preprocessing
 from biot.errors import ConfigError, ContractError, CorpusError
 from biot.training import evaluate
-from biot.training.evaluate import assess
+from biot.training.evaluation import assess
 from biot.training.tasks import Classes
 
 TASK = Classes(names=("rest", "task"))

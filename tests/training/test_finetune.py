@@ -67,6 +67,7 @@ def test_the_run_can_be_repeated_from_its_record(wave_run, wave_corpus):
         run["corpus"]["fingerprint"] == read_json(wave_corpus.path / "state.json")["_fingerprint"]
     )
     assert {"biot", "torch", "numpy", "python"} <= set(run["versions"])
+    assert "git_revision" in run
     rows, subjects = [], []
     for part in ("train", "valid", "test"):
         rows += [row for first, end in run["split"][part]["rows"] for row in range(first, end)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from biot.contract import Preprocessing
 from biot.errors import ConfigError, MissingDependencyError
 from biot.inference import Predictor
 from biot.model import BIOT
-from biot.training import FinetuneConfig, evaluate, finetune
+from biot.training import FinetuneConfig, cross_validate, evaluate, finetune
 from biot.training.fit import launch
 from biot.training.modes import _order, training_task
 from biot.training.probes import features, fit_probe
@@ -75,11 +76,23 @@ def test_without_peft_lora_is_an_error_that_says_what_to_install(
     wave_run, wave_corpus, tiny_config, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[lora\]'"):
-        finetune(
-            wave_corpus.path, tmp_path / "run", from_model=wave_run / "model",
-            config=tiny_config(mode="lora", **SMALL), allow_leakage=True,
-        )  # fmt: skip
+    monkeypatch.setattr(sys.modules["biot.training.finetune"], "load_corpus", None)  # not called
+    for train, given in ((finetune, {}), (cross_validate, {"folds": 2})):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[lora\]'"):
+            train(
+                wave_corpus.path, tmp_path / "run", from_model=wave_run / "model",
+                config=tiny_config(mode="lora", **SMALL), allow_leakage=True, **given,
+            )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_matplotlib_nothing_is_trained_in_vain(
+    wave_corpus, tiny_config, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr(sys.modules["biot.training.finetune"], "load_corpus", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[plots\]'"):
+        finetune(wave_corpus.path, tmp_path / "run", config=tiny_config())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,15 +161,29 @@ def test_a_probe_of_tags_is_one_logistic_regression_each_and_of_numbers_there_is
         fit_probe("logistic", Regression(names=("a",)), "r2", data(1), data(1))
 
 
+def test_a_tag_that_no_training_window_has_is_never_said_and_spoils_no_other():
+    inputs, outputs = data(3)
+    truth = (outputs > 0).astype(float)
+    truth[:, 1], truth[:, 2] = 0, 1
+    task = MultiLabel(names=("a", "b", "c"))
+    probe = fit_probe("logistic", task, "loss", (inputs, truth), (inputs, truth))
+    p = task.predicted(probe.outputs(inputs))
+    np.testing.assert_allclose(p[:, 1], 0.5 / 81)
+    np.testing.assert_allclose(p[:, 2], 80.5 / 81)
+    assert np.mean((p[:, 0] > 0.5) == truth[:, 0]) > 0.8
+
+
 def test_a_probe_in_the_head_gives_the_probes_outputs():
     torch.manual_seed(0)
     model = BIOT(embed_dim=8, num_heads=2, num_layers=1, sfreq=20, hop_length=10, n_outputs=2,
                  n_chans=2, n_times=60)  # fmt: skip
     signal = torch.randn(30, 2, 60)
     signal[4] = torch.nan
-    windows = TensorWindows(signal=signal, truth=np.arange(30) % 2)
+    windows = TensorWindows(signal=signal, truth=np.arange(30) % 2, index=np.arange(100, 130))
     known, inputs = features(launch("cpu", "32"), model, windows, 7)
     assert len(inputs) == len(known.truth) == 29
+    (batch,) = known.batches(np.array([3, 4]), 8)
+    assert batch.index.tolist() == [103, 105], "windows keep their numbers"
     probe = fit_probe(
         "ridge", Classes(names=("a", "b")), "loss", (inputs, known.truth), (inputs, known.truth)
     )
@@ -217,6 +244,14 @@ def test_options_without_meaning_for_a_task_are_refused():
         training_task(contract, FinetuneConfig(class_weights="sampled"), truth)
     with pytest.raises(ConfigError, match=r"label_smoothing is for classes and tags"):
         training_task(contract, FinetuneConfig(label_smoothing=0.1), truth)
+    with pytest.raises(ConfigError, match=r"'logistic' predicts classes or tags, not numbers"):
+        training_task(contract, FinetuneConfig(mode="logistic"), truth)
+    huber = {"regression_loss": "huber"}
+    with pytest.raises(ConfigError, match=r"'ridge' minimises squares"):
+        training_task(contract, FinetuneConfig(mode="ridge", **huber), truth)
+    tags = replace(contract, task="multilabel")
+    with pytest.raises(ConfigError, match=r"regression_loss is for numbers; the task is multilab"):
+        training_task(tags, FinetuneConfig(**huber), truth)
 
 
 def test_sampled_classes_come_equally_often_and_all_windows_before_any_twice():

@@ -21,7 +21,14 @@ from biot import BIOT
 from biot.contract import Preprocessing
 from biot.corpus import from_arrays, load_corpus
 from biot.corpus.mixed import Corpora
-from biot.errors import ChannelError, CheckpointError, ConfigError, CorpusError
+from biot.errors import (
+    ChannelError,
+    CheckpointError,
+    ConfigError,
+    ContractError,
+    CorpusError,
+    MissingDependencyError,
+)
 from biot.training import evaluate
 from biot.training.checkpoint import MAGIC
 from biot.training.loop import Loop
@@ -120,13 +127,15 @@ def test_the_model_opens_and_knows_every_channel(undisturbed: Callable[[str], Pa
     assert names == {"run.json", "history.csv", "curves.png", "checkpoints", "model"}
 
 
-def test_the_run_explains_itself(undisturbed: Callable[[str], Path]):
-    told = json.loads((undisturbed("contrastive") / "run.json").read_text())
+def test_the_run_explains_itself(corpora: list[Path], undisturbed: Callable[[str], Path]):
+    run = undisturbed("contrastive")
+    told = json.loads((run / "run.json").read_text())
     assert told["what"]["config"]["temperature"] == 0.2
     assert told["what"]["corpora"]["wake"]["n_windows"] == 40
     assert len(told["what"]["corpora"]["wake"]["fingerprint"]) == 16
     assert told["versions"]["torch"] == str(torch.__version__)
-    assert set(told) == {"what", "command", "settings", "versions", "git_revision"}
+    assert told["paths"] == [os.path.relpath(path, run) for path in corpora]
+    assert set(told) == {"what", "command", "settings", "paths", "versions", "git_revision"}
 
 
 def test_supervised_gives_a_model_for_each_corpus(undisturbed: Callable[[str], Path]):
@@ -194,6 +203,20 @@ def test_channels_that_meet_nothing_are_told_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def test_corpora_of_other_rates_are_resampled_on_request_and_refused_else(
+    corpora: list[Path], tmp_path: Path
+):
+    X = np.random.default_rng(0).normal(size=(8, 2, 80))
+    from_arrays(X, None, subject=["s"] * 8, sfreq=40.0, ch_names=["Cz", "Fz"], units="µV",
+                out=tmp_path / "slow")  # fmt: skip
+    mixed, settings = [corpora[0], tmp_path / "slow"], config(steps=2)
+    with pytest.raises(ContractError, match=r"wake 50 Hz, .*slow 40 Hz\. .*--sfreq \(sfreq=\)"):
+        pretrain(mixed, tmp_path / "run", config=settings)
+    assert not (tmp_path / "run").exists()
+    assert pretrain(mixed, tmp_path / "run", config=settings, sfreq=40)
+    assert Preprocessing.load(tmp_path / "run" / "model").sfreq == 40
+
+
 def test_sharding_needs_gpus_and_whole_weights(corpora: list[Path], tmp_path: Path):
     with pytest.raises(ConfigError, match="'fsdp' spreads a model over GPUs, and there is none"):
         pretrain(corpora, tmp_path / "run", config=config(strategy="fsdp"))
@@ -253,6 +276,20 @@ def test_tensorboard_shows_every_line_once(
     expected = [(int(row["step"]), float(row["loss"])) for row in history(tmp_path / "run")]
     assert [step for step, _ in shown] == [step for step, _ in expected]
     assert [value for _, value in shown] == pytest.approx([value for _, value in expected])
+
+
+def test_what_is_not_installed_is_told_before_a_run_is_begun(
+    corpora: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for module, extra, settings in (
+        ("tensorboard", "tensorboard", config(tensorboard=True)),
+        ("matplotlib.figure", "plots", config()),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setitem(sys.modules, module, None)
+            with pytest.raises(MissingDependencyError, match=rf"'biot\[{extra}\]'"):
+                pretrain(corpora, tmp_path / "run", config=settings)
+        assert not (tmp_path / "run").exists()
 
 
 # resuming ---------------------------------------------------------------------------------------
@@ -316,6 +353,8 @@ def test_other_settings_or_corpora_are_refused(
         pretrain(corpora, run, config=config(ema=0.9, learning_rate=0.01))
     with pytest.raises(ConfigError, match=r"other settings or corpora: corpora\.sleep was"):
         pretrain(corpora[:1], run, config=config(ema=0.9))
+    with pytest.raises(ConfigError, match=r"order of corpora was wake, sleep; it is sleep, wake\."):
+        pretrain(corpora[::-1], run, config=config(ema=0.9))  # windows would change places
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is no pretraining run"):
         pretrain(corpora, tmp_path, config=config())
@@ -392,6 +431,24 @@ def test_a_dead_data_file_or_a_full_disk_leaves_the_last_checkpoint(
     with pytest.raises((CheckpointError, OSError), match="No space left"):
         pretrain(corpora, tmp_path / "run", config=config())
     assert last_state(tmp_path / "run")["step"] == 4
+
+
+def test_a_disk_that_is_full_at_the_end_costs_no_step(
+    corpora: list[Path], tmp_path: Path, undisturbed: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys.modules["biot.training.pretrain"], "save_models", full)
+        with pytest.raises(CheckpointError, match=r"run: cannot be written \(No space left on dev"):
+            pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
+    assert not (tmp_path / "run" / "model").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(Loop, "_train_on", None)  # there is nothing left to train
+        assert pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
+    require_same_end(tmp_path / "run", undisturbed("contrastive"))
 
 
 def test_labels_are_needed_for_the_supervised_objective(tmp_path: Path):

@@ -10,6 +10,7 @@ import pytest
 
 from biot.cli import main
 from biot.errors import ConfigError
+from biot.signals.channels import PREST_16
 from biot.training import PretrainConfig
 
 GIVEN: dict[str, Any] = {
@@ -45,6 +46,14 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
     assert "model -> run" in capsys.readouterr().out
 
 
+def test_the_vocabulary_is_names_with_commas_or_a_published_one(monkeypatch: pytest.MonkeyPatch):
+    seen: list[Any] = []
+    monkeypatch.setattr("biot.training.pretrain", lambda *_, channels, **__: seen.append(channels))
+    for words in ([], ["--channels", "C3, Cz"], ["--channels", "prest-16"]):
+        main(["pretrain", "corpus", "--out", "run", *words])
+    assert seen == [None, ["C3", "Cz"], list(PREST_16)]
+
+
 def test_a_sigterm_exits_as_one_and_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -66,6 +75,7 @@ def test_a_corpus_that_is_not_there_leaves_no_run(
     [
         ({"objective": "magic"}, "objective must be one of contrastive, supervised; got 'magic'"),
         ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"steps": 2.5}, r"steps must be a whole number, got 2\.5"),
         ({"temperature": 0.0}, "temperature must be above 0"),
         ({"ema": 1.0}, "ema must lie in 0 to below 1"),
         ({"batch_size": 1}, "a window needs others to differ from"),

@@ -37,10 +37,10 @@ def add_to(commands: Commands) -> None:
     parser = add_command(
         commands,
         "finetune",
-        summary="train a classifier on a corpus",
-        description="Train a classifier on the labelled windows of a corpus, from scratch or from "
-        "a pretrained model; stop when the validation score no longer rises, keep the best "
-        "weights, and score them on subjects that were not used.",
+        summary="train a model on a labelled corpus",
+        description="Train a model on the labelled windows of a corpus (classes, tags or numbers), "
+        "from scratch or from a pretrained model; stop when the validation score no longer rises, "
+        "keep the best weights, and score them on subjects that were not used.",
         examples=_EXAMPLES,
         execute=_execute,
     )

@@ -11,6 +11,7 @@ from typing import Any
 from biot.cli.common import (
     Commands,
     add_command,
+    channel_names,
     count,
     number,
     positive,
@@ -110,8 +111,10 @@ def add_to(commands: Commands) -> None:
         help="what to learn from (default: contrastive)",
     )  # fmt: skip
     parser.add_argument(
-        "--channels", metavar="NAMES", help="vocabulary, with commas; default: all that occur"
-    )
+        "--channels", metavar="NAMES", type=channel_names,
+        help="vocabulary, with commas, or prest-16 or prest-18 of the published models; default: "
+        "all that occur",
+    )  # fmt: skip
     parser.add_argument(
         "--sfreq", metavar="HZ", type=positive, help="resample windows of other rates to this"
     )
@@ -161,12 +164,11 @@ def _execute(args: Namespace) -> None:
     from biot.training import pretrain
 
     config = PretrainConfig(**{f.name: getattr(args, f.name) for f in fields(PretrainConfig)})
-    names = None if args.channels is None else [n.strip() for n in args.channels.split(",")]
     finished = pretrain(
         args.corpora,
         args.out,
         config=config,
-        channels=names,
+        channels=args.channels,
         sfreq=args.sfreq,
         command=args.command_line,
         progress=show_progress(),

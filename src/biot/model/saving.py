@@ -43,7 +43,7 @@ def save_pretrained(
 
     `source` is what the card tells people to open; by default the folder.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     if preprocessing is not None:
         _require_fit(model, preprocessing)
@@ -55,11 +55,10 @@ def save_pretrained(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as name:
         partial = Path(name)
-        save_file(tensors, partial / WEIGHT_NAMES[0], metadata={"format": "pt"})
+        # Not by save_file, whose error of a full disk is no OSError.
+        (partial / WEIGHT_NAMES[0]).write_bytes(save(tensors, metadata={"format": "pt"}))
         (partial / CONFIG_NAME).write_text(config + "\n", encoding="utf-8")
         (partial / "README.md").write_text(card, encoding="utf-8")
-        # safetensors makes files that nobody else may read; a model is to be shared.
-        (partial / WEIGHT_NAMES[0]).chmod((partial / CONFIG_NAME).stat().st_mode)
         if preprocessing is not None:
             preprocessing.save(partial)
         else:  # an earlier model's would not be true of this one

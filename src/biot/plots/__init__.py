@@ -1,6 +1,6 @@
 """Figures from plain arrays."""
 
-from biot.plots.base import save_png
+from biot.plots.base import require_figures, save_png
 from biot.plots.classes import confusion, corpus_overview
 from biot.plots.runs import curves, groups, pretraining
 from biot.plots.timeline import timeline
@@ -11,6 +11,7 @@ __all__ = [
     "curves",
     "groups",
     "pretraining",
+    "require_figures",
     "save_png",
     "timeline",
 ]

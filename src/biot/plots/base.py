@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "GREY", "LIGHT", "colour", "new_figure", "plain_frame", "save_png"]
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "LIGHT",
+    "colour",
+    "new_figure",
+    "plain_frame",
+    "require_figures",
+    "save_png",
+]
 
 # Eight hues that stay apart for colour-blind readers; more classes start over.
 COLOURS = (
@@ -22,6 +31,17 @@ COLOURS = (
 )  # fmt: skip
 GREY = "#6B6F76"
 LIGHT = "#D5D8DC"
+
+
+def require_figures() -> None:
+    """Find out before the work, not after it, whether figures can be drawn.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
+    require("matplotlib.figure", extra="plots")
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -15,11 +15,11 @@ import torch
 from biot.contract import Scale
 from biot.errors import ConfigError, require
 from biot.model import BIOT
-from biot.sklearn.windows import Array, WindowEstimator, require_usable, unlabelled
+from biot.sklearn.windows import Array, WindowEstimator, require_usable, seed_of, unlabelled
 from biot.training.config import Device, FinetuneConfig, Mode
-from biot.training.finetune import learn
 from biot.training.fit import EpochRecord, launch
-from biot.training.modes import require_source
+from biot.training.learn import learn
+from biot.training.modes import require_means
 from biot.training.steps import predict_logits
 from biot.training.windows import TensorWindows, batches_of
 
@@ -51,7 +51,8 @@ class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]  #
     settings
         Any other field of the configuration, by name.
     random_state
-        Seed of the validation windows, the weights, the order of windows and dropout; None: 0.
+        Seed of the validation windows, the weights, the order of windows and dropout; None: 0. A
+        ``RandomState`` is asked for one.
 
     Attributes
     ----------
@@ -98,7 +99,7 @@ class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]  #
         n_fft: int | None = None,
         hop_length: int | None = None,
         settings: Mapping[str, Any] | None = None,
-        random_state: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.sfreq = sfreq
         self.ch_names = ch_names
@@ -147,11 +148,11 @@ class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]  #
                 f"{self.classes_[0]}."
             )
         config = self._config()
-        require_source(config, self.from_model)
+        require_means(config, self.from_model)
         contract = self.contract_of(X, tuple(str(name) for name in self.classes_))
         valid = _validation_windows(truth, groups, self.valid_share, config.seed)
         signal, everything = self.signal_of(X), np.arange(len(truth))
-        windows = TensorWindows(signal=signal, truth=truth)
+        windows = TensorWindows(signal=signal, truth=truth, index=everything)
         learned = learn(
             launch(config.device, config.precision), contract,
             windows.chosen(np.setdiff1d(everything, valid)), windows.chosen(valid), config,
@@ -196,7 +197,7 @@ class BIOTClassifier(ClassifierMixin, WindowEstimator):  # type: ignore[misc]  #
                  "hop_length")  # fmt: skip
         given = {name: getattr(self, name) for name in named}
         # The test is the caller's: all windows train or validate.
-        config = FinetuneConfig(**given, test_share=1e-9, seed=self.random_state or 0)
+        config = FinetuneConfig(**given, test_share=1e-9, seed=seed_of(self.random_state))
         try:
             return replace(config, **(self.settings or {}))
         except TypeError as error:

@@ -13,7 +13,7 @@ import torch
 
 from biot.contract import Scale
 from biot.errors import require
-from biot.sklearn.windows import Array, WindowEstimator, require_usable, unlabelled
+from biot.sklearn.windows import Array, WindowEstimator, require_usable, seed_of, unlabelled
 from biot.training.build import build_model
 from biot.training.config import Device, FinetuneConfig
 from biot.training.fit import launch
@@ -40,7 +40,7 @@ class BIOTTransformer(TransformerMixin, WindowEstimator):  # type: ignore[misc] 
     batch_size, device
         Windows at a time, and where to compute.
     random_state
-        Seed of the random weights; None: 0.
+        Seed of the random weights; None: 0. A ``RandomState`` is asked for one.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class BIOTTransformer(TransformerMixin, WindowEstimator):  # type: ignore[misc] 
         hop_length: int | None = None,
         batch_size: int = 64,
         device: Device = "auto",
-        random_state: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.sfreq = sfreq
         self.ch_names = ch_names
@@ -90,11 +90,12 @@ class BIOTTransformer(TransformerMixin, WindowEstimator):  # type: ignore[misc] 
         """Open or make the encoder for windows like X, (n, C, T); nothing is learned from them."""
         X = self.checked(X, fitting=True)
         named = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "batch_size")
-        config = FinetuneConfig(**{name: getattr(self, name) for name in named})
+        given = {name: getattr(self, name) for name in named}
+        config = FinetuneConfig(**given, seed=seed_of(self.random_state))
         contract = self.contract_of(X, ("features",))  # a head is made, and not used
         source = None if self.from_model is None else Path(self.from_model)
         with torch.random.fork_rng([]):
-            torch.manual_seed(self.random_state or 0)
+            torch.manual_seed(config.seed)
             self.model_ = build_model(config, contract, from_model=source).eval()
         return self
 

@@ -16,7 +16,7 @@ from biot.corpus.batch import scaled_window
 from biot.errors import ConfigError, CorpusError, require
 from biot.training.windows import TensorWindows
 
-__all__ = ["Array", "WindowEstimator", "require_usable", "unlabelled"]
+__all__ = ["Array", "WindowEstimator", "require_usable", "seed_of", "unlabelled"]
 
 BaseEstimator: Any = require("sklearn.base", extra="training").BaseEstimator
 _validation = require("sklearn.utils.validation", extra="training")
@@ -83,9 +83,17 @@ class WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no types
         return checked
 
 
+def seed_of(random_state: Any) -> Any:
+    """The seed that an estimator's ``random_state`` stands for: None is 0."""
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
+    return 0 if random_state is None else random_state
+
+
 def unlabelled(signal: torch.Tensor) -> TensorWindows:
     """Windows without a truth."""
-    return TensorWindows(signal=signal, truth=np.zeros(len(signal), dtype=np.int64))
+    number = np.arange(len(signal))
+    return TensorWindows(signal=signal, truth=np.zeros_like(number), index=number)
 
 
 def require_usable(outputs: Array) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from biot.training.config import FinetuneConfig
 from biot.training.crossval import cross_validate
-from biot.training.evaluate import Evaluation, evaluate
+from biot.training.evaluate import evaluate
+from biot.training.evaluation import Evaluation
 from biot.training.finetune import finetune
 from biot.training.pretrain import pretrain
 from biot.training.pretrain_config import PretrainConfig

@@ -12,7 +12,7 @@ from biot.model import BIOT
 from biot.model.vocabulary import canonical
 from biot.training.config import FinetuneConfig
 
-__all__ = ["build_model"]
+__all__ = ["build_model", "token_lengths"]
 
 FROM_SCRATCH = {
     "embed_dim": 128,
@@ -48,14 +48,9 @@ def _fresh(config: FinetuneConfig, contract: Preprocessing) -> BIOT:
         name: default if getattr(config, name) is None else getattr(config, name)
         for name, default in FROM_SCRATCH.items()
     }
-    one_second = max(1, int(contract.sfreq))
-    n_fft = config.n_fft or min(one_second, contract.n_times)
-    hop_length = config.hop_length or max(1, n_fft // 2)
-    if hop_length > contract.sfreq:
-        raise ConfigError(
-            f"hop_length={hop_length} is longer than a second of {contract.sfreq:g} samples. "
-            "Choose a shorter one."
-        )
+    n_fft, hop_length = token_lengths(
+        config.n_fft, config.hop_length, sfreq=contract.sfreq, shortest=contract.n_times
+    )
     return BIOT(
         n_outputs=len(contract.label_names or ()),
         n_chans=contract.n_chans,
@@ -66,6 +61,28 @@ def _fresh(config: FinetuneConfig, contract: Preprocessing) -> BIOT:
         hop_length=hop_length,
         **settings,
     )
+
+
+def token_lengths(
+    n_fft: int | None, hop_length: int | None, *, sfreq: float, shortest: int
+) -> tuple[int, int]:
+    """Samples of a fresh model's token and between two of them, where a config leaves them open.
+
+    A token is a second long, or as long as the shortest window if that is less.
+
+    Raises
+    ------
+    ConfigError
+        If tokens lie more than a second apart.
+    """
+    n_fft = n_fft or max(1, min(int(sfreq), shortest))
+    hop_length = hop_length or max(1, n_fft // 2)
+    if hop_length > sfreq:
+        raise ConfigError(
+            f"hop_length={hop_length} is longer than a second of {sfreq:g} samples. "
+            "Choose a shorter one."
+        )
+    return n_fft, hop_length
 
 
 def _pretrained(config: FinetuneConfig, contract: Preprocessing, source: Path) -> BIOT:

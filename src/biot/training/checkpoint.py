@@ -91,8 +91,8 @@ class Checkpoints:
             ) from error
         self._refused.discard(path)
         sound = [file for file in self._found() if file <= path and file not in self._refused]
-        for old in sound[: -self._keep]:
-            old.unlink(missing_ok=True)
+        for old in (*sound[: -self._keep], *self.folder.glob(".step-*.partial")):
+            old.unlink(missing_ok=True)  # a partial one is what a kill left of an earlier save
         return path
 
     def latest(self) -> dict[str, Any] | None:

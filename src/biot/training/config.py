@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from biot.corpus.split import SplitBy
 from biot.errors import ConfigError
+from biot.training.checks import (
+    require_above_zero,
+    require_choice,
+    require_not_negative,
+    require_share,
+    require_whole,
+)
 
 __all__ = [
     "NEEDS_MODEL",
@@ -123,9 +130,22 @@ class FinetuneConfig:
     """Seed of the split, the weights, the order of windows and dropout."""
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            _require_choice(name, getattr(self, name), choices)
-        self._require_ranges()
+        for name, kind in _CHOICES.items():
+            require_choice(self, name, kind)
+        require_whole(self, ("epochs", "patience", "batch_size", "lora_rank", "embed_dim",
+                             "num_heads", "num_layers", "n_fft", "hop_length",
+                             "micro_batch_size"), least=1)  # fmt: skip
+        require_whole(self, ("seed",), least=0)
+        require_above_zero(self, ("learning_rate", "clip_norm", "layer_decay"))
+        require_not_negative(
+            self, ("weight_decay", "mixup", "time_shift", "band_stop", "amplitude")
+        )
+        require_share(self, ("drop_prob", "att_layer_drop_prob", "warmup", "label_smoothing",
+                             "ema", "channel_drop", "valid_share", "test_share"))  # fmt: skip
+        if self.layer_decay > 1:
+            raise ConfigError(
+                f"layer_decay must lie above 0 and be at most 1, got {self.layer_decay}."
+            )
         shares = (self.valid_share, self.test_share)
         if not (min(shares) > 0 and sum(shares) < 1):
             raise ConfigError(
@@ -134,36 +154,12 @@ class FinetuneConfig:
             )
         self._require_moving_features()
 
-    def _require_ranges(self) -> None:
-        for name in ("epochs", "patience", "batch_size", "lora_rank"):
-            _require_at_least_one(name, getattr(self, name))
-        for name in ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length",
-                     "micro_batch_size"):  # fmt: skip
-            if getattr(self, name) is not None:
-                _require_at_least_one(name, getattr(self, name))
-        for name in ("learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}.")
-        if self.seed < 0:
-            raise ConfigError(f"seed must be 0 or more, got {self.seed}.")
-        for name in ("weight_decay", "mixup", "time_shift", "band_stop", "amplitude"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}.")
-        if not 0 < self.layer_decay <= 1:
-            raise ConfigError(
-                f"layer_decay must lie above 0 and be at most 1, got {self.layer_decay}."
-            )
-        for name in ("drop_prob", "att_layer_drop_prob", "warmup", "label_smoothing", "ema",
-                     "channel_drop"):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < 1:
-                raise ConfigError(f"{name} must lie in 0 to below 1, got {value}.")
-
     def _require_moving_features(self) -> None:
         """What changes windows or layers has no place where features are computed once."""
         if self.mode not in FIXED_FEATURES:
             return
         changed = [name for name in AUGMENTATIONS if getattr(self, name) > 0]
+        changed += [name for name in ("drop_prob", "att_layer_drop_prob") if getattr(self, name)]
         if self.layer_decay != 1:
             changed.append("layer_decay")
         if self.mode != "head":
@@ -177,21 +173,11 @@ class FinetuneConfig:
 
 
 _CHOICES = {
-    "mode": get_args(Mode),
-    "lora_layers": get_args(LoraLayers),
-    "split": get_args(SplitBy),
-    "class_weights": get_args(ClassWeights),
-    "regression_loss": get_args(RegressionLoss),
-    "device": get_args(Device),
-    "precision": get_args(Precision),
+    "mode": Mode,
+    "lora_layers": LoraLayers,
+    "split": SplitBy,
+    "class_weights": ClassWeights,
+    "regression_loss": RegressionLoss,
+    "device": Device,
+    "precision": Precision,
 }
-
-
-def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
-
-
-def _require_at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise ConfigError(f"{name} must be at least 1, got {value}.")

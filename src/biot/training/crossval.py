@@ -1,36 +1,36 @@
 """Cross-validation by subject: every subject is tested by a model that has not seen it."""
 
-# W windows, K outputs
-
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from biot import plots
 from biot.corpus import Corpus, load_corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.writer import new_folder
-from biot.errors import BiotError, ConfigError, require
+from biot.errors import BiotError, ConfigError, CorpusError, require
+from biot.training.build import build_model
 from biot.training.config import FinetuneConfig
-from biot.training.evaluate import Evaluation, assess, tabulated
-from biot.training.finetune import learn, part_of, require_labels
+from biot.training.finetune import part_of, require_labels
 from biot.training.fit import launch
 from biot.training.folds import Fold, Folds, folds_by_subject
-from biot.training.metrics import Floats, Ints
-from biot.training.modes import require_source
-from biot.training.run_folder import describe_corpus, relative, versions, write_json
+from biot.training.folds_folder import Result, Tested, write_folds
+from biot.training.learn import learn
+from biot.training.metrics import Ints
+from biot.training.modes import require_means
 from biot.training.steps import predict_logits
-from biot.training.tasks import Task, Truth, plain_task
-from biot.training.windows import batches_of
+from biot.training.surroundings import describe_corpus, relative, surroundings
+from biot.training.tasks import plain_task
+from biot.training.windows import batches_of, usable
 
-__all__ = ["cross_validate", "summary_table"]
+__all__ = ["cross_validate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +41,6 @@ class _Job:
     from_model: Path | None
     config: FinetuneConfig
     fold: Fold
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tested:
-    """What the model of one fold says about its test windows."""
-
-    seed: int
-    fold: Fold
-    rows: Ints
-    truth: Truth
-    predicted: Floats
-    decided: Truth
-    thresholds: tuple[float, ...] | None
-    best_epoch: int | None
 
 
 def cross_validate(
@@ -74,7 +60,8 @@ def cross_validate(
 
     The folder holds ``metrics.json``, ``table.txt``, ``folds.csv``, ``subjects.csv``,
     ``subjects.png`` and ``run.json``; the models themselves are not kept. Validation subjects,
-    which stop the training and choose the thresholds, are taken from the training folds.
+    which stop the training and choose the thresholds, are taken from the training folds. Windows
+    without usable data are in no fold; ``run.json`` counts them.
 
     Parameters
     ----------
@@ -109,16 +96,17 @@ def cross_validate(
     Raises
     ------
     BiotError
-        As :func:`biot.training.finetune`; the message names seed and fold.
+        As :func:`biot.training.finetune`; of a training, the message names seed and fold.
     """
     config = config or FinetuneConfig()
-    require_source(config, from_model)
+    require_means(config, from_model)
+    plots.require_figures()
     _require_numbers(config, n_seeds, workers)
     source = None if from_model is None else Path(from_model)
     with new_folder(Path(out)) as folder:
         data = load_corpus(Path(corpus))
         require_labels(data)
-        rows = part_of(data, np.arange(len(data)), "cross-validation").rows
+        rows, n_unusable = _usable_rows(data, config, source)
         leakage = None
         if source is not None:
             before = SeenData.load(source)
@@ -135,14 +123,15 @@ def cross_validate(
             )
         ]
         tested = list(_run_all(jobs, workers, progress))
-        result = _Result(corpus=data, task=plain_task(data.preprocessing), tested=tested)
+        result = Result(corpus=data, task=plain_task(data.preprocessing), tested=tested)
         record = {
             "command": command, "folds": folds, "n_seeds": n_seeds, "workers": workers,
             "config": asdict(config), "corpus": describe_corpus(data, Path(out)),
             "from_model": None if source is None else relative(source, Path(out)),
-            "leakage": leakage, "versions": versions(),
+            "left_out": {"windows without usable data": n_unusable},
+            "leakage": leakage, **surroundings(),
         }  # fmt: skip
-        return _write(folder, result, config, record)
+        return write_folds(folder, result, config.metric, record)
 
 
 def _require_numbers(config: FinetuneConfig, n_seeds: int, workers: int) -> None:
@@ -152,7 +141,24 @@ def _require_numbers(config: FinetuneConfig, n_seeds: int, workers: int) -> None
         raise ConfigError(f"seeds and workers must be at least 1, got {n_seeds} and {workers}.")
 
 
-def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[_Tested]:
+def _usable_rows(corpus: Corpus, config: FinetuneConfig, source: Path | None) -> tuple[Ints, int]:
+    """Labelled windows that hold a whole token, and the number of those that do not.
+
+    A subject without any such window could be neither validated nor tested on. The model that is
+    made for this also shows, before the first fold, whether the config suits the corpus.
+    """
+    labelled = part_of(corpus, np.arange(len(corpus)), "cross-validation")
+    with torch.random.fork_rng([]):
+        model = build_model(config, corpus.preprocessing, from_model=source)
+    keep = usable(
+        labelled, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
+    )
+    if not len(keep):
+        raise CorpusError(f"{corpus.path}: none of {len(labelled.rows)} windows has usable data.")
+    return labelled.rows[keep], len(labelled.rows) - len(keep)
+
+
+def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tested]:
     """Results in the order of the jobs, whoever is done first."""
     from tqdm import tqdm
 
@@ -171,7 +177,7 @@ def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[_Te
             yield result
 
 
-def _run(job: _Job) -> _Tested:
+def _run(job: _Job) -> Tested:
     """Train and test one fold."""
     config, fold = job.config, job.fold
     try:
@@ -193,135 +199,8 @@ def _run(job: _Job) -> _Tested:
         raise type(error)(f"Seed {config.seed}, fold {fold.number}: {error}") from error
     task = plain_task(learned.contract)
     predicted = task.predicted(outputs)
-    return _Tested(
+    return Tested(
         seed=config.seed, fold=fold, rows=test.rows, truth=test.labels, predicted=predicted,
         decided=task.decided(predicted, learned.contract),
         thresholds=learned.contract.thresholds, best_epoch=learned.trained.best_epoch,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Result:
-    """Test windows of all folds and seeds."""
-
-    corpus: Corpus
-    task: Task
-    tested: Sequence[_Tested]
-
-    def of_folds(self) -> list[Evaluation]:
-        """One each, in the order of `tested`."""
-        return [self._assess([fold]) for fold in self.tested]
-
-    def of_seeds(self) -> dict[int, Evaluation]:
-        """All subjects' windows of a seed together."""
-        seeds = dict.fromkeys(fold.seed for fold in self.tested)
-        return {s: self._assess([f for f in self.tested if f.seed == s]) for s in seeds}
-
-    def of_subjects(self) -> Iterator[dict[str, Any]]:
-        """One row a seed and subject: where it was tested, and its scores."""
-        for fold in self.tested:
-            subjects = self.corpus.subjects[fold.rows]
-            for name in np.unique(subjects).tolist():
-                kept = (subjects == name) & np.isfinite(fold.predicted).all(axis=1)
-                given = fold.truth[kept], fold.predicted[kept], fold.decided[kept]
-                scores = dict.fromkeys(self.task.score_names, float("nan"))
-                if kept.any():
-                    scores = self.task.scores(*given)
-                yield {
-                    "seed": fold.seed, "fold": fold.fold.number, "subject": name,
-                    "n_windows": int(kept.sum()), **scores,
-                }  # fmt: skip
-
-    def _assess(self, folds: Sequence[_Tested]) -> Evaluation:
-        truth, predicted, decided, rows = (
-            np.concatenate([getattr(fold, name) for fold in folds])
-            for name in ("truth", "predicted", "decided", "rows")
-        )
-        return assess(
-            truth, predicted, self.corpus.subjects[rows], self.task, decided=decided,
-            n_bootstrap=0,
-        )  # fmt: skip
-
-
-def _write(
-    folder: Path, result: _Result, config: FinetuneConfig, record: Mapping[str, Any]
-) -> dict[str, Any]:
-    of_folds, of_seeds, subjects = result.of_folds(), result.of_seeds(), [*result.of_subjects()]
-    names = result.task.score_names
-    metrics = {
-        "n_folds": len(of_folds) // len(of_seeds),
-        "seeds": list(of_seeds),
-        "folds": {key: _spread([e.scores[key] for e in of_folds]) for key in names},
-        "pooled": {key: _spread([e.scores[key] for e in of_seeds.values()]) for key in names},
-        "each_seed": {str(seed): e.to_dict() for seed, e in of_seeds.items()},
-    }
-    write_json(folder / "metrics.json", metrics)
-    tested = [
-        {
-            "seed": fold.seed, "fold": fold.fold.number,
-            "thresholds": fold.thresholds, "best_epoch": fold.best_epoch,
-            **{
-                part: np.unique(result.corpus.subjects[getattr(fold.fold, part)]).tolist()
-                for part in ("train", "valid", "test")
-            },
-        }
-        for fold in result.tested
-    ]  # fmt: skip
-    write_json(folder / "run.json", {**record, "tested": tested})
-    (folder / "table.txt").write_text(summary_table(metrics, names) + "\n", encoding="utf-8")
-    _write_csv(
-        folder / "folds.csv",
-        [
-            {"seed": f.seed, "fold": f.fold.number, "n_windows": e.n_windows, **e.scores}
-            for f, e in zip(result.tested, of_folds, strict=True)
-        ],
-    )
-    _write_csv(folder / "subjects.csv", subjects)
-    metric = result.task.require_metric(config.metric)
-    metric = metric if metric in names else result.task.default_metric
-    _draw(folder / "subjects.png", subjects, metric, names[metric])
-    return metrics
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and standard deviation of what is defined; None where there is too little."""
-    numbers = np.array([value for value in values if np.isfinite(value)])
-    return {
-        "mean": float(numbers.mean()) if len(numbers) else None,
-        "sd": float(numbers.std(ddof=1)) if len(numbers) > 1 else None,
-        "values": [value if np.isfinite(value) else None for value in values],
-    }
-
-
-def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """Mean ± standard deviation of each score, as text."""
-
-    def cell(spread: Mapping[str, Any]) -> str:
-        mean, sd = spread["mean"], spread["sd"]
-        if mean is None:
-            return "undefined"
-        return f"{mean:.3f}" if sd is None else f"{mean:.3f} ± {sd:.3f}"
-
-    rows = [
-        (name, cell(metrics["folds"][key]), cell(metrics["pooled"][key]))
-        for key, name in names.items()
-    ]
-    n_seeds = len(metrics["seeds"])
-    over = f"{metrics['n_folds']} folds × {n_seeds} seed{'s' * (n_seeds > 1)}"
-    return tabulated(rows, ("score", f"mean ± sd of {over}", "all windows of a seed"))
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: "" if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
-            for row in rows
-        )
-
-
-def _draw(path: Path, rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> None:
-    subjects = list(dict.fromkeys(row["subject"] for row in rows))
-    values = [[row[metric] for row in rows if row["subject"] == subject] for subject in subjects]
-    plots.save_png(plots.groups(subjects, values, score_name=name), path)

@@ -1,43 +1,31 @@
 """Fine-tuning: a labelled corpus becomes a model, its scores, and a folder that explains both."""
 
-# K classes
-
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from biot.contract import Preprocessing
+from biot import plots
 from biot.corpus import Corpus, load_corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.split import split
 from biot.corpus.writer import new_folder
 from biot.errors import CorpusError
-from biot.model import BIOT
-from biot.training.build import build_model
 from biot.training.config import FinetuneConfig
-from biot.training.evaluate import Evaluation, evaluate_rows, labelled_rows
+from biot.training.evaluate import labelled_rows
+from biot.training.evaluation import Evaluation
 from biot.training.fit import launch
+from biot.training.learn import learn
 from biot.training.metrics import Ints
-from biot.training.modes import Trained, require_source, train_model, training_task
+from biot.training.modes import require_means
 from biot.training.run_folder import RunRecord, write_run
-from biot.training.steps import predict_logits
-from biot.training.tasks import plain_task
-from biot.training.windows import (
-    Part,
-    Windows,
-    batches_of,
-    is_labelled,
-    truth_of,
-    usable,
-)
+from biot.training.windows import Part, is_labelled, truth_of
 
-__all__ = ["Learned", "chosen_thresholds", "finetune", "learn", "part_of", "require_labels"]
+__all__ = ["finetune", "part_of", "require_labels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +89,12 @@ def finetune(
         If corpus, test corpus and model were made for different preprocessing.
     ConfigError
         If the config contradicts the model or the machine, or training diverges.
+    MissingDependencyError
+        If PEFT (mode ``"lora"``) or matplotlib is not installed.
     """
     config = config or FinetuneConfig()
-    require_source(config, from_model)
+    require_means(config, from_model)
+    plots.require_figures()
     source = None if from_model is None else Path(from_model)
     with new_folder(Path(out)) as folder:
         data = load_corpus(Path(corpus))
@@ -218,97 +209,3 @@ def _leakage(
     where = f"the training of {source} and the test on {parts.test.corpus.path}"
     records.append(require_disjoint(before, test, where=where, allow_leakage=allow_leakage))
     return learnt.joined(before), records
-
-
-@dataclass(frozen=True, kw_only=True)
-class Learned:
-    """A trained model and all that belongs to it."""
-
-    model: BIOT
-    contract: Preprocessing
-    """The corpus', with thresholds that were chosen on the validation windows."""
-    trained: Trained
-    metric: str
-    """That decided."""
-    kept: Ints
-    """Positions of the training windows that were learned from: those with a whole token."""
-
-    def evaluate(self, fabric: Any, part: Part, config: FinetuneConfig) -> Evaluation:
-        """Scores on some windows."""
-        return evaluate_rows(
-            fabric.setup_module(self.model), part.corpus, part.rows, part.labels, self.contract,
-            device=fabric.device, batch_size=config.batch_size, seed=config.seed,
-        )  # fmt: skip
-
-
-def learn(
-    fabric: Any,
-    contract: Preprocessing,
-    train: Windows,
-    valid: Windows,
-    config: FinetuneConfig,
-    *,
-    from_model: Path | None = None,
-    where: str = "The corpus",
-    progress: bool = False,
-) -> Learned:
-    """Build and train a model on windows that a contract describes, and choose its thresholds.
-
-    The caller's random state is left as it was; `where` names the windows in errors.
-
-    Raises
-    ------
-    BiotError
-        As :func:`finetune`.
-    """
-    # On a GPU its generator is forked too.
-    gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
-    with torch.random.fork_rng(gpus):
-        torch.manual_seed(config.seed)
-        model = build_model(config, contract, from_model=from_model)
-        keep = usable(
-            train, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
-        )
-        if not len(keep):
-            raise CorpusError(
-                f"{where}: none of {len(train.truth)} training windows holds {model.n_fft} samples "
-                "of a channel without a gap, which a token needs: there is nothing to learn from."
-            )
-        learned_from = train.chosen(keep)
-        _require_every_class(contract, learned_from, where)
-        task = training_task(contract, config, learned_from.truth)
-        metric = task.require_metric(config.metric)
-        model, trained = train_model(
-            fabric, model, learned_from, valid, task, config, progress=progress
-        )
-    return Learned(
-        model=model,
-        contract=replace(contract, thresholds=chosen_thresholds(fabric, model, contract, valid)),
-        trained=trained,
-        metric=metric,
-        kept=keep,
-    )
-
-
-def chosen_thresholds(
-    fabric: Any, model: BIOT, contract: Preprocessing, valid: Windows, batch_size: int = 64
-) -> tuple[float, ...] | None:
-    """Thresholds that serve the validation windows best; None where the task has none."""
-    task = plain_task(contract)
-    network = fabric.setup_module(model)
-    outputs, _, _ = predict_logits(network, batches_of(valid, batch_size), fabric.device)
-    kept = np.isfinite(outputs).all(axis=1)
-    return task.thresholds(valid.truth[kept], task.predicted(outputs[kept]))
-
-
-def _require_every_class(contract: Preprocessing, train: Windows, where: str) -> None:
-    if contract.task != "classes":
-        return
-    names = contract.label_names or ()
-    missing = [name for index, name in enumerate(names) if not (train.truth == index).any()]
-    if missing:
-        raise CorpusError(
-            f"{where}: no training window with usable data is labelled "
-            f"{', '.join(missing)}. Choose another seed, or --split recording|time, or prepare "
-            "the corpus without that class."
-        )

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -16,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from biot.errors import ConfigError, CorpusError, require
+from biot.errors import ConfigError, CorpusError
 from biot.training.config import Device, FinetuneConfig, Precision
+from biot.training.launching import quiet_fabric, uses_gpu
 from biot.training.steps import (
     WindowBatch,
     backward_in_parts,
@@ -65,15 +65,9 @@ def launch(device: Device, precision: Precision) -> Any:
     ConfigError
         If a GPU is asked for and there is none.
     """
-    has_gpu = torch.cuda.is_available()
-    if device == "cuda" and not has_gpu:
-        raise ConfigError("device is 'cuda', but PyTorch finds no GPU. Use 'cpu' or 'auto'.")
-    fabric_module = require("lightning_fabric", extra="training")
-    # Fabric announces the precision on stderr; the caller chose it and knows.
-    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
-    accelerator = "cuda" if has_gpu and device != "cpu" else "cpu"
+    accelerator = "cuda" if uses_gpu(device) else "cpu"
     names = {"32": "32-true", "bf16": "bf16-mixed"}
-    fabric = fabric_module.Fabric(accelerator=accelerator, devices=1, precision=names[precision])
+    fabric = quiet_fabric().Fabric(accelerator=accelerator, devices=1, precision=names[precision])
     fabric.launch()
     return fabric
 
@@ -213,7 +207,7 @@ class _Trainer:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise ConfigError(
                 f"Training diverged at {where}: loss {loss:g}, gradient norm {float(norm):g}, "
-                f"corpus rows {batch.index.tolist()}. Lower learning_rate "
+                f"windows {self._suspects(batch)}. Lower learning_rate "
                 f"(now {self.config.learning_rate:g}), or look at these windows."
             )
         self.optimizer.step()
@@ -221,6 +215,13 @@ class _Trainer:
         if isinstance(self.kept, AveragedModel):
             self.kept.update_parameters(self.model)
         return loss
+
+    def _suspects(self, batch: WindowBatch) -> list[int]:
+        """Numbers of the windows whose outputs are not finite, or of all where none stands out."""
+        outputs, _, index = predict_logits(self.model, [batch], self.fabric.device)
+        bad = ~np.isfinite(outputs).all(axis=1)
+        numbers: list[int] = (index[bad] if bad.any() else index).tolist()
+        return numbers
 
     def show(self, record: EpochRecord, metric: str, best: EpochRecord) -> None:
         self.bar.set_postfix_str(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from biot.errors import require
+from biot.errors import CheckpointError, require
 from biot.training.checkpoint import write_whole
 
 __all__ = ["History", "StepRecord"]
@@ -56,12 +57,18 @@ class History:
             require("tensorboard", extra="tensorboard")
 
     def restore(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Begin with the lines that a checkpoint holds; what the table has beyond them goes."""
+        """Begin with the lines that a checkpoint holds; what the table has beyond them goes.
+
+        Raises
+        ------
+        CheckpointError
+            If the table cannot be written.
+        """
         self.records = [StepRecord(**row) for row in rows]
-        write_whole(self._path, self._text([field.name for field in fields(StepRecord)]))
-        with self._path.open("ab") as file:
-            for record in self.records:
-                file.write(self._text(asdict(record).values()))
+        lines = [[field.name for field in fields(StepRecord)]]
+        lines += [list(asdict(record).values()) for record in self.records]
+        with self._told():
+            write_whole(self._path, b"".join(map(self._text, lines)))
         if self._tensorboard is not None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -69,9 +76,9 @@ class History:
             self._board = SummaryWriter(str(self._tensorboard), purge_step=last + 1)
 
     def add(self, record: StepRecord) -> None:
-        """Append a line."""
+        """Append a line; raises as :meth:`restore`."""
         self.records.append(record)
-        with self._path.open("ab") as file:
+        with self._told(), self._path.open("ab") as file:
             file.write(self._text(asdict(record).values()))
         if self._board is not None:
             for name, value in asdict(record).items():
@@ -86,6 +93,17 @@ class History:
         """Finish TensorBoard's files."""
         if self._board is not None:
             self._board.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A disk that is full ends the run with its name."""
+        try:
+            yield
+        except OSError as error:
+            raise CheckpointError(
+                f"{self._path}: cannot be written ({error.strerror or error}). The checkpoints "
+                "stand; make room, and give the same command again."
+            ) from error
 
     @staticmethod
     def _text(values: Any) -> bytes:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,9 @@ def bootstrap_intervals(
     *,
     decided: Ints | None = None,
     n_bootstrap: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> Intervals | None:
-    """Interval of each score when the subjects had been others.
+    """95 % interval of each score, had the subjects been others.
 
     Subjects are drawn with replacement, each with all its windows: windows of one subject are
     alike, so resampling windows would promise too much.
@@ -45,8 +45,6 @@ def bootstrap_intervals(
         (W,) predicted classes; None: the most probable ones.
     n_bootstrap
         Resamples.
-    level
-        Share of the resamples that the interval spans.
     seed
         Seed of the draws.
 
@@ -56,18 +54,15 @@ def bootstrap_intervals(
         Lowest and highest value by score. A resample in which a score is undefined does not
         count; (NaN, NaN) when none is left. None with fewer than two subjects or no resamples.
     """
-    drawn = _draw(subjects, n_bootstrap, seed)
-    if drawn is None:
-        return None
-    subject_W, draws_RS = drawn
     predicted = probabilities.argmax(axis=1) if decided is None else decided
-    values = _count_scores(labels, predicted, probabilities.shape[1], subject_W, draws_RS)
-    parts = [
-        _ranking_scores(labels, probabilities, weights_RW)
-        for weights_RW in _weights(subject_W, draws_RS)
-    ]
-    values["auroc"], values["auprc"] = np.concatenate(parts, axis=1)
-    return {name: _central(values_R, level) for name, values_R in values.items()}
+
+    def scores_of(drawn: _Resamples) -> dict[str, Floats]:
+        values = _count_scores(labels, predicted, probabilities.shape[1], drawn)
+        parts = [_ranking_scores(labels, probabilities, weights) for weights in drawn.weights()]
+        values["auroc"], values["auprc"] = np.concatenate(parts, axis=1)
+        return values
+
+    return _intervals(scores_of, subjects, n_bootstrap, seed)
 
 
 def tag_intervals(
@@ -77,28 +72,24 @@ def tag_intervals(
     subjects: npt.NDArray[np.str_],
     *,
     n_bootstrap: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> Intervals | None:
     """The same for tags: macro AUROC, AUPRC and F1."""
-    drawn = _draw(subjects, n_bootstrap, seed)
-    if drawn is None:
-        return None
-    subject_W, draws_RS = drawn
-    hits_RK, either_RK = (
-        draws_RS @ _sums(values, subject_W)
-        for values in (truth_WK & decided_WK, truth_WK.astype(int) + decided_WK)
-    )
-    f1_RK = np.divide(2.0 * hits_RK, either_RK, out=np.full(hits_RK.shape, np.nan),
-                      where=either_RK > 0)  # fmt: skip
-    columns = list(zip(truth_WK.T, probabilities_WK.T, strict=True))
-    parts = [
-        _mean_of_known(np.stack([_ranking_of_class(*column, weights_RW) for column in columns]))
-        for weights_RW in _weights(subject_W, draws_RS)
-    ]
-    auroc_R, auprc_R = np.concatenate(parts, axis=1)
-    values = {"auroc": auroc_R, "auprc": auprc_R, "f1": _mean_of_known(f1_RK.T)}
-    return {name: _central(values_R, level) for name, values_R in values.items()}
+
+    def scores_of(drawn: _Resamples) -> dict[str, Floats]:
+        hits_RK = drawn.sums(truth_WK & decided_WK)
+        either_RK = drawn.sums(truth_WK.astype(int) + decided_WK)
+        f1_RK = np.divide(2.0 * hits_RK, either_RK, out=np.full(hits_RK.shape, np.nan),
+                          where=either_RK > 0)  # fmt: skip
+        columns = list(zip(truth_WK.T, probabilities_WK.T, strict=True))
+        parts = [
+            _mean_of_known(np.stack([_ranking_of_class(*column, weights) for column in columns]))
+            for weights in drawn.weights()
+        ]
+        auroc_R, auprc_R = np.concatenate(parts, axis=1)
+        return {"auroc": auroc_R, "auprc": auprc_R, "f1": _mean_of_known(f1_RK.T)}
+
+    return _intervals(scores_of, subjects, n_bootstrap, seed)
 
 
 def target_intervals(
@@ -107,71 +98,84 @@ def target_intervals(
     subjects: npt.NDArray[np.str_],
     *,
     n_bootstrap: int = 1000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> Intervals | None:
     """The same for numbers: R², mean absolute error and Pearson correlation."""
-    drawn = _draw(subjects, n_bootstrap, seed)
-    if drawn is None:
-        return None
-    subject_W, draws_RS = drawn
     # Centred first, so that sums of squares do not cancel.
     y, p = truth_WK - truth_WK.mean(axis=0), predicted_WK - truth_WK.mean(axis=0)
-    sums = (draws_RS @ _sums(v, subject_W) for v in (y, p, y * y, p * p, y * p, np.abs(y - p)))
-    y_RK, p_RK, yy_RK, pp_RK, yp_RK, error_RK = sums
-    n_R1 = (draws_RS @ np.bincount(subject_W))[:, None]
-    spread, guess = yy_RK - y_RK**2 / n_R1, pp_RK - p_RK**2 / n_R1
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = {
-            "r2": 1.0 - (yy_RK - 2 * yp_RK + pp_RK) / spread,
-            "mae": error_RK / n_R1,
-            "pearson": (yp_RK - y_RK * p_RK / n_R1) / np.sqrt(spread * guess),
-        }
-    return {name: _central(_mean_of_known(v.T), level) for name, v in values.items()}
+
+    def scores_of(drawn: _Resamples) -> dict[str, Floats]:
+        sums = map(drawn.sums, (y, p, y * y, p * p, y * p, np.abs(y - p), np.ones((len(y), 1))))
+        y_RK, p_RK, yy_RK, pp_RK, yp_RK, error_RK, n_R1 = sums
+        spread, guess = yy_RK - y_RK**2 / n_R1, pp_RK - p_RK**2 / n_R1
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = {
+                "r2": 1.0 - (yy_RK - 2 * yp_RK + pp_RK) / spread,
+                "mae": error_RK / n_R1,
+                "pearson": (yp_RK - y_RK * p_RK / n_R1) / np.sqrt(spread * guess),
+            }
+        return {name: _mean_of_known(value.T) for name, value in values.items()}
+
+    return _intervals(scores_of, subjects, n_bootstrap, seed)
 
 
-def _draw(subjects: npt.NDArray[np.str_], n_bootstrap: int, seed: int) -> tuple[Ints, Ints] | None:
-    """Subject of each window, (W,), and how often each is drawn, (R, S)."""
+@dataclass(frozen=True)
+class _Resamples:
+    """Who is drawn."""
+
+    owner: Ints
+    """(W,) subject of each window."""
+    draws: Ints
+    """(R, S) how often each subject is drawn."""
+
+    def weights(self) -> Iterator[Ints]:
+        """How often each window is drawn, (some of R, W)."""
+        rows = max(1, _CELLS // len(self.owner))
+        for first in range(0, len(self.draws), rows):
+            yield self.draws[first : first + rows][:, self.owner]
+
+    def sums(self, values_WK: npt.NDArray[Any]) -> Floats:
+        """Sum over the windows of each resample, (R, K)."""
+        sums_SK = np.zeros((self.draws.shape[1], values_WK.shape[1]))
+        np.add.at(sums_SK, self.owner, values_WK)
+        return self.draws @ sums_SK
+
+
+def _intervals(
+    scores_of: Callable[[_Resamples], dict[str, Floats]],
+    subjects: npt.NDArray[np.str_],
+    n_bootstrap: int,
+    seed: int,
+) -> Intervals | None:
+    """Draw subjects, and the central part of each score's values, (R,)."""
     names, subject_W = np.unique(subjects, return_inverse=True)
     if len(names) < 2 or n_bootstrap < 1:
         return None
-    generator = np.random.default_rng(seed)
     shares = np.full(len(names), 1 / len(names))
-    return subject_W, generator.multinomial(len(names), shares, n_bootstrap)
+    draws_RS = np.random.default_rng(seed).multinomial(len(names), shares, n_bootstrap)
+    values = scores_of(_Resamples(subject_W, draws_RS))
+    return {name: _central(values_R) for name, values_R in values.items()}
 
 
-def _weights(subject_W: Ints, draws_RS: Ints) -> Iterator[Ints]:
-    """How often each window is drawn, (some of R, W)."""
-    rows = max(1, _CELLS // len(subject_W))
-    for first in range(0, len(draws_RS), rows):
-        yield draws_RS[first : first + rows][:, subject_W]
-
-
-def _sums(values_WK: npt.NDArray[Any], subject_W: Ints) -> Floats:
-    """Sum over each subject's windows, (S, K)."""
-    sums = np.zeros((subject_W.max() + 1, values_WK.shape[1]))
-    np.add.at(sums, subject_W, values_WK)
-    return sums
-
-
-def _central(values_R: Floats, level: float) -> tuple[float, float]:
+def _central(values_R: Floats) -> tuple[float, float]:
+    """Ends of the middle 95 % of what is defined."""
     defined = values_R[np.isfinite(values_R)]
     if not len(defined):
         return float("nan"), float("nan")
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(defined, [0.025, 0.975])
     return float(low), float(high)
 
 
 def _count_scores(
-    labels: Ints, predicted: Ints, n_classes: int, subject_W: Ints, draws_RS: Ints
+    labels: Ints, predicted: Ints, n_classes: int, drawn: _Resamples
 ) -> dict[str, Floats]:
     counts_SKK = np.stack(
         [
-            confusion_counts(labels[subject_W == index], predicted[subject_W == index], n_classes)
-            for index in range(draws_RS.shape[1])
+            confusion_counts(labels[own_W], predicted[own_W], n_classes)
+            for own_W in (drawn.owner == s for s in range(drawn.draws.shape[1]))
         ]
     )
-    return count_scores(np.tensordot(draws_RS, counts_SKK, axes=1))
+    return count_scores(np.tensordot(drawn.draws, counts_SKK, axes=1))
 
 
 def _ranking_scores(labels: Ints, probabilities: Floats, weights_RW: Ints) -> Floats:

@@ -9,12 +9,34 @@ from typing import Any
 import torch
 
 from biot.errors import ConfigError, require
+from biot.training.config import Device
 from biot.training.pretrain_config import PretrainConfig
 
-__all__ = ["start"]
+__all__ = ["quiet_fabric", "start", "uses_gpu"]
 
 # Fabric's own float64 rounds what a model gives to float32: the loop widens model and windows.
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "64": "32-true"}
+
+
+def uses_gpu(device: Device) -> bool:
+    """Whether to compute on a GPU.
+
+    Raises
+    ------
+    ConfigError
+        If one is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise ConfigError("device is 'cuda', but PyTorch finds no GPU. Use 'cpu' or 'auto'.")
+    return has_gpu and device != "cpu"
+
+
+def quiet_fabric() -> Any:
+    """Lightning Fabric, which does not announce the precision: the caller chose it and knows."""
+    module = require("lightning_fabric", extra="training")
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    return module
 
 
 def start(config: PretrainConfig) -> Any:
@@ -28,10 +50,7 @@ def start(config: PretrainConfig) -> Any:
     ConfigError
         If the machine has no GPU and one is needed, or a batch cannot be shared out evenly.
     """
-    has_gpu = torch.cuda.is_available()
-    if config.device == "cuda" and not has_gpu:
-        raise ConfigError("device is 'cuda', but PyTorch finds no GPU. Use 'cpu' or 'auto'.")
-    on_gpu = has_gpu and config.device != "cpu"
+    on_gpu = uses_gpu(config.device)
     if config.precision == "16" and not on_gpu:
         raise ConfigError("precision '16' needs a GPU. Use 'bf16' or '32' on a CPU.")
     if config.strategy == "fsdp" and not on_gpu:
@@ -45,9 +64,7 @@ def start(config: PretrainConfig) -> Any:
             f"batch_size={config.batch_size} cannot be shared out evenly among "
             f"{devices * nodes} processes. Choose a multiple."
         )
-    module = require("lightning_fabric", extra="training")
-    # Fabric announces the precision on stderr; the caller chose it and knows.
-    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    module = quiet_fabric()
     fabric = module.Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,

@@ -171,7 +171,7 @@ class Loop:
             f"Training diverged at step {self.step + 1}: loss {float(outcome.loss):g}, gradient "
             f"norm {norm:g}. {'Windows without finite features' if bad.any() else 'Its windows'}: "
             f"{named}{more}. Lower learning_rate (now {self.config.learning_rate:g}), or look at "
-            "these windows; the last checkpoint stands."
+            "these windows; any earlier checkpoint stands."
         )
 
     def _measure(self, outcome: Outcome, norm: float, rate: float) -> None:

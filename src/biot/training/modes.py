@@ -21,7 +21,7 @@ from biot.training.probes import features, fit_probe
 from biot.training.tasks import Classes, MultiLabel, Regression, Task, Truth
 from biot.training.windows import Windows, batches_of
 
-__all__ = ["Trained", "class_weights", "require_source", "train_model", "training_task"]
+__all__ = ["Trained", "class_weights", "require_means", "train_model", "training_task"]
 
 LORA_LAYERS = {
     "attention": ["to_q", "to_k", "to_v", "to_out"],
@@ -40,13 +40,23 @@ class Trained:
     """That ridge or logistic regression chose."""
 
 
-def require_source(config: FinetuneConfig, from_model: object) -> None:
-    """Raise :class:`ConfigError` where a mode needs a model to start from and there is none."""
+def require_means(config: FinetuneConfig, from_model: object) -> None:
+    """Find out before the work whether a mode has what it needs.
+
+    Raises
+    ------
+    ConfigError
+        If it needs a model to start from, and there is none.
+    MissingDependencyError
+        If the mode is ``"lora"`` and PEFT is not installed.
+    """
     if config.mode in NEEDS_MODEL and from_model is None:
         raise ConfigError(
             f"mode {config.mode!r} trains on the features of a pretrained model, and none is "
             "given. Name one with --from (from_model), or use mode full."
         )
+    if config.mode == "lora":
+        require("peft", extra="lora")
 
 
 def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth) -> Task:
@@ -58,6 +68,7 @@ def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth)
         If an option has no meaning for the task.
     """
     names = contract.label_names or ()
+    _require_loss(contract, config)
     if contract.task == "classes":
         weights = class_weights(truth, len(names)) if config.class_weights == "balanced" else None
         return Classes(
@@ -81,6 +92,17 @@ def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth)
         names=names, loss=config.regression_loss, mean=tuple(truth.mean(axis=0).tolist()),
         spread=tuple(spread.tolist()),
     )  # fmt: skip
+
+
+def _require_loss(contract: Preprocessing, config: FinetuneConfig) -> None:
+    """Refuse a loss that nothing would compute."""
+    numbers = contract.task == "regression"
+    if config.regression_loss != "mse" and not numbers:
+        raise ConfigError(f"regression_loss is for numbers; the task is {contract.task}.")
+    if config.regression_loss != "mse" and config.mode == "ridge":
+        raise ConfigError("mode 'ridge' minimises squares; regression_loss must be 'mse' with it.")
+    if config.mode == "logistic" and numbers:
+        raise ConfigError("mode 'logistic' predicts classes or tags, not numbers. Use ridge.")
 
 
 def class_weights(labels: Ints, n_classes: int) -> Floats:

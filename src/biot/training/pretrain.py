@@ -27,7 +27,8 @@ from biot.training.pretrain_parts import (
     open_corpora,
     save_models,
 )
-from biot.training.run_state import identity_of, open_run, surroundings
+from biot.training.run_state import identity_of, open_run
+from biot.training.surroundings import relative, surroundings
 
 __all__ = ["pretrain"]
 
@@ -45,14 +46,14 @@ def pretrain(
     """Pretrain an encoder on one or more corpora; the same call again resumes.
 
     The folder holds ``run.json`` from the start, ``history.csv`` and ``checkpoints/`` while it
-    runs, and in the end ``curves.png``, ``training_data.json`` and ``model/``. A run that was
-    killed at any step resumes from its last checkpoint, on a CPU to the same bits; one that is
-    finished is left as it is.
+    runs, and in the end ``curves.png``, ``model/`` and, of the supervised objective, ``heads/``.
+    A run that was killed at any step resumes from its last checkpoint, on a CPU to the same bits;
+    one that is finished is left as it is.
 
     Parameters
     ----------
     corpora
-        Folders of corpora; channels and lengths may differ.
+        Folders of corpora; channels and lengths may differ. A resumed run needs the same order.
     out
         Folder of the run; absent, empty, or that of the same run.
     config
@@ -79,8 +80,11 @@ def pretrain(
         If corpora are damaged or do not go together.
     CheckpointError
         If a checkpoint cannot be written, or none of those that are there can be read.
+    MissingDependencyError
+        If matplotlib, or TensorBoard where it is asked for, is not installed.
     """
     config, out = config or PretrainConfig(), Path(out)
+    plots.require_figures()
     data = open_corpora(corpora, sfreq)
     fabric = start(config)
     gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
@@ -88,28 +92,31 @@ def pretrain(
         torch.manual_seed(config.seed)
         parts = build_parts(config, data, channels)
         what = {"config": config.what(), "corpora": _fingerprints(data), "model": parts.to_dict()}
-        about = {"command": command, "settings": config.how(), **surroundings()}
-        if _once(fabric, lambda: open_run(out, what, about)):
+        paths = [relative(part.path, out) for part in data.parts]
+        about = {"command": command, "settings": config.how(), "paths": paths, **surroundings()}
+        history = History(
+            out / "history.csv", tensorboard=out / "tensorboard" if config.tensorboard else None
+        )
+        if _once(fabric, out, lambda: open_run(out, what, about)):
             return True
         loop = Loop(
             fabric=fabric,
             task=parts.task,
             config=config,
             checkpoints=Checkpoints(out / "checkpoints", identity_of(what)),
-            history=History(
-                out / "history.csv", tensorboard=out / "tensorboard" if config.tensorboard else None
-            ),
+            history=history,
             micro_batch=_micro_batch(config, fabric, parts.model),
             describe=lambda row: f"{data.recordings[row]} at {data.starts[row]:g} s",
             progress=progress and bool(fabric.is_global_zero),
         )
         finished = loop.run(lambda place: _source(config, fabric, data, parts, place))
         if finished:
-            _once(fabric, lambda: _finish(out, loop, parts, data))
+            _once(fabric, out, lambda: _finish(out, loop, parts, data))
     return finished
 
 
 def _fingerprints(data: Corpora) -> dict[str, Any]:
+    """What tells each corpus from others, in their order: by it windows are numbered."""
     return {
         name: {"fingerprint": part.fingerprint, "n_windows": len(part)}
         for name, part in zip(data.names, data.parts, strict=True)
@@ -179,14 +186,19 @@ def _finish(out: Path, loop: Loop, parts: Parts, data: Corpora) -> None:
 Result = TypeVar("Result")
 
 
-def _once(fabric: Any, work: Callable[[], Result]) -> Result:
-    """Do it in the first process; all get its result, or its error."""
+def _once(fabric: Any, out: Path, work: Callable[[], Result]) -> Result:
+    """Write into `out` in the first process; all get its result, or its error."""
     result: Any = None
     if fabric.is_global_zero:
         try:
             result = work()
-        except (BiotError, OSError) as error:
+        except BiotError as error:
             result = error
+        except OSError as error:  # of a full disk it does not hold the file's name
+            result = CheckpointError(
+                f"{error.filename or out}: cannot be written ({error.strerror or error}). What is "
+                "there stands; put that right, and give the same command again."
+            )
     result = fabric.broadcast(result)
     if isinstance(result, Exception):
         raise result

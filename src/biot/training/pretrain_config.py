@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from biot.errors import ConfigError
+from biot.training.checks import (
+    require_above_zero,
+    require_choice,
+    require_not_negative,
+    require_share,
+    require_whole,
+)
 from biot.training.config import Device
 from biot.training.perturb import PerturbationKind
 
@@ -116,27 +123,17 @@ class PretrainConfig:
             ("class_loss", ClassLoss), ("device", Device),
             ("precision", PretrainPrecision), ("strategy", Strategy),
         ):  # fmt: skip
-            if getattr(self, name) not in get_args(kind):
-                raise ConfigError(
-                    f"{name} must be one of {', '.join(get_args(kind))}; "
-                    f"got {getattr(self, name)!r}."
-                )
-        for name in ("steps", "batch_size", "checkpoint_every", "log_every", "embed_dim",
-                     "num_heads", "num_layers", "n_fft", "hop_length", "micro_batch_size",
-                     "devices", "nodes"):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} must be at least 1, got {value}.")
-        for name in ("temperature", "mixing_temperature", "learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}.")
-        for name in ("seed", "workers", "weight_decay", "focal_gamma", "rotation"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}.")
-        for name in ("drop_prob", "att_layer_drop_prob", "warmup", "ema"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < 1:
-                raise ConfigError(f"{name} must lie in 0 to below 1, got {value}.")
+            require_choice(self, name, kind)
+        counts = ("steps", "batch_size", "checkpoint_every", "log_every", "embed_dim", "num_heads",
+                  "num_layers", "n_fft", "hop_length", "micro_batch_size", "devices",
+                  "nodes")  # fmt: skip
+        require_whole(self, counts, least=1)
+        require_whole(self, ("seed", "workers"), least=0)
+        require_above_zero(
+            self, ("temperature", "mixing_temperature", "learning_rate", "clip_norm")
+        )
+        require_not_negative(self, ("weight_decay", "focal_gamma", "rotation"))
+        require_share(self, ("drop_prob", "att_layer_drop_prob", "warmup", "ema"))
         self._require_agreement()
 
     def _require_agreement(self) -> None:

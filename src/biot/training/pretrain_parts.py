@@ -15,10 +15,11 @@ from biot.corpus.batch import collate
 from biot.corpus.leakage import SeenData
 from biot.corpus.load import load_corpus
 from biot.corpus.mixed import Corpora
-from biot.errors import ConfigError
+from biot.errors import ConfigError, ContractError
 from biot.model import BIOT
 from biot.model.vocabulary import distinct_names
 from biot.signals.channels import canonical
+from biot.training.build import token_lengths
 from biot.training.contrastive import ContrastiveModel, ContrastiveTask
 from biot.training.loop import Task
 from biot.training.perturb import Perturbation
@@ -48,10 +49,22 @@ class Parts:
 
 
 def open_corpora(paths: Sequence[Path | str], sfreq: float | None) -> Corpora:
-    """Corpora as one; those of another rate are resampled to `sfreq`, if it is given."""
+    """Corpora as one; those of another rate are resampled to `sfreq`, if it is given.
+
+    Raises
+    ------
+    ContractError
+        If they do not go together: without `sfreq`, of different rates.
+    """
     if not paths:
         raise ConfigError("No corpus was given; pretraining needs one or more.")
     parts = [load_corpus(path) for path in paths]
+    if sfreq is None and len({part.preprocessing.sfreq for part in parts}) > 1:
+        rates = ", ".join(f"{part.path} {part.preprocessing.sfreq:g} Hz" for part in parts)
+        raise ContractError(
+            f"The corpora have different rates: {rates}. Give the rate to resample their windows "
+            "to with --sfreq (sfreq=), or prepare them alike."
+        )
     return Corpora.of(parts, resample=sfreq is not None, sfreq=sfreq)
 
 
@@ -70,13 +83,9 @@ def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] |
     specs = _head_specs(data) if config.objective == "supervised" else ()
     contract = _contract(data, vocabulary)
     shortest = min(part.preprocessing.window for part in data.parts) * contract.sfreq
-    n_fft = config.n_fft or max(1, min(int(contract.sfreq), round(shortest)))
-    hop_length = config.hop_length or max(1, n_fft // 2)
-    if hop_length > contract.sfreq:
-        raise ConfigError(
-            f"hop_length={hop_length} is longer than a second of {contract.sfreq:g} samples. "
-            "Choose a shorter one."
-        )
+    n_fft, hop_length = token_lengths(
+        config.n_fft, config.hop_length, sfreq=contract.sfreq, shortest=round(shortest)
+    )
     model = BIOT(
         n_outputs=1,  # pretraining has no use for the head; fine-tuning replaces it
         n_chans=len(vocabulary),

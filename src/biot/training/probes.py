@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,8 @@ def features(
     found = found[kept]
     with torch.no_grad():
         active = model.final_layer.activation_layer(found.to(fabric.device)).cpu()
-    known = TensorWindows(signal=found, truth=windows.truth[kept.numpy()])
+    rows = kept.numpy()
+    known = TensorWindows(signal=found, truth=windows.truth[rows], index=windows.index[rows])
     return known, active.double().numpy()
 
 
@@ -103,7 +105,8 @@ def fit_probe(
 
     Inputs are standardised; the returned weights are for the inputs as they are. Classes and tags
     are learned as −1 and 1 by ``"ridge"``; its outputs are then divided by the temperature that
-    makes their probabilities most likely on the validation windows.
+    makes their probabilities most likely on the validation windows. A tag that all training
+    windows or none have gets a constant from ``"logistic"``.
 
     Raises
     ------
@@ -189,6 +192,9 @@ def _logistic(task: Task, inputs: Floats, truth: Truth, penalty: float) -> tuple
 def _logistic_of_two(
     inputs: Floats, held: Truth, penalty: float, weights: tuple[float, float]
 ) -> tuple[Floats, float]:
+    if held.all() or not held.any():  # no boundary to find: the log odds, half a window added
+        n_held = int(held.sum())
+        return np.zeros(inputs.shape[1]), math.log((n_held + 0.5) / (len(held) - n_held + 0.5))
     model = _solver(penalty).fit(inputs, held, sample_weight=np.where(held, *weights[::-1]))
     return model.coef_[0], float(model.intercept_[0])
 

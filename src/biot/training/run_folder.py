@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,17 +13,14 @@ import torch
 
 from biot import plots
 from biot.contract import Preprocessing
-from biot.corpus import Corpus
-from biot.corpus.writer import STATE_FILE
 from biot.training.config import FinetuneConfig
-from biot.training.evaluate import Evaluation
+from biot.training.evaluation import Evaluation
 from biot.training.fit import EpochRecord
 from biot.training.modes import Trained
+from biot.training.surroundings import describe_corpus, relative, surroundings, write_json
 from biot.training.windows import Part
 
-__all__ = ["RunRecord", "describe_corpus", "relative", "versions", "write_json", "write_run"]
-
-PACKAGES = ("biot", "torch", "numpy", "lightning-fabric", "scikit-learn")
+__all__ = ["RunRecord", "write_run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,35 +99,8 @@ def _description(record: RunRecord) -> dict[str, Any]:
         "leakage": record.leakage,
         "device": str(record.device),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
+        **surroundings(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Of Python and the packages that decide what a run computes."""
-    found = {name: metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), **found}
-
-
-def describe_corpus(corpus: Corpus, out: Path) -> dict[str, Any]:
-    """Where a corpus lies, seen from a run's folder, and what tells it from others."""
-    state = json.loads((corpus.path / STATE_FILE).read_text(encoding="utf-8"))
-    return {
-        "path": relative(corpus.path, out),
-        "fingerprint": state.get("_fingerprint"),
-        "n_windows": len(corpus),
-    }
-
-
-def relative(path: Path, start: Path) -> str:
-    """A path as seen from a folder, so that both can move together."""
-    return Path(os.path.relpath(path.resolve(), start.resolve())).as_posix()
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write strict JSON that people can read."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _write_history(path: Path, history: list[EpochRecord], metric: str) -> None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import subprocess
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from biot.errors import ConfigError
-from biot.training.checkpoint import write_whole
+from biot.training.surroundings import write_json
 
-__all__ = ["RUN_FILE", "identity_of", "open_run", "surroundings", "write_json"]
+__all__ = ["RUN_FILE", "identity_of", "open_run"]
 
 RUN_FILE = "run.json"
-_PACKAGES = ("biot", "torch", "numpy", "lightning-fabric", "pyarrow")
 
 
 def open_run(out: Path, what: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
@@ -51,11 +47,11 @@ def open_run(out: Path, what: Mapping[str, Any], about: Mapping[str, Any]) -> bo
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file}: does not describe a pretraining run. Delete {out}.") from error
     now = json.loads(json.dumps(what))
-    if before != now:
-        changed = "; ".join(_differences(before, now))
+    changed = _differences(before, now) if before != now else _reordered(before, now)
+    if changed:
         raise ConfigError(
-            f"{out} holds a run with other settings or corpora: {changed}. Give the command that "
-            f"began it ({RUN_FILE} holds it), or choose another folder."
+            f"{out} holds a run with other settings or corpora: {'; '.join(changed)}. Give the "
+            f"command that began it ({RUN_FILE} holds it), or choose another folder."
         )
     return (out / "model").is_dir()
 
@@ -63,23 +59,6 @@ def open_run(out: Path, what: Mapping[str, Any], about: Mapping[str, Any]) -> bo
 def identity_of(what: Mapping[str, Any]) -> str:
     """A digest of what is learned; checkpoints carry it."""
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-
-
-def surroundings() -> dict[str, Any]:
-    """Versions of what computes, and the revision of our sources if git knows it."""
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _PACKAGES},
-        },
-        "git_revision": _revision(Path(__file__).parent),
-    }
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file of JSON, whole."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, f"{text}\n".encode())
 
 
 def _differences(before: Any, now: Any, name: str = "") -> list[str]:
@@ -93,11 +72,7 @@ def _differences(before: Any, now: Any, name: str = "") -> list[str]:
     return [f"{name} was {json.dumps(before)}, is {json.dumps(now)}"]
 
 
-def _revision(folder: Path) -> str | None:
-    try:
-        told = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return told.stdout.decode().strip() or None if told.returncode == 0 else None
+def _reordered(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Whether the corpora have changed places, and with them their windows and heads."""
+    was, is_now = (", ".join(run.get("corpora", ())) for run in (before, now))
+    return [] if was == is_now else [f"the order of corpora was {was}; it is {is_now}"]

@@ -40,7 +40,7 @@ class WindowBatch(Protocol):
 
     @property
     def index(self) -> Tensor:
-        """(B,) int64 rows of the corpus."""
+        """(B,) int64 numbers of the windows: rows of the corpus, or of the array."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class MixedBatch:
     label: Tensor
     """As in :class:`WindowBatch`."""
     index: Tensor
-    """(B,) int64 rows of the corpus."""
+    """As there."""
     channel_ids: Tensor | None = None
     """(B, C) rows of the vocabulary; None: the channels in order."""
     partner_label: Tensor | None = None
@@ -145,8 +145,8 @@ def predict_logits(
     Returns
     -------
     tuple
-        Outputs (W, K), labels (W,) or (W, K), and corpus rows (W,) in the order of the batches. A
-        window without usable data has outputs of NaN.
+        Outputs (W, K), labels (W,) or (W, K), and the windows' numbers (W,), in the order of the
+        batches. A window without usable data has outputs of NaN.
     """
     was_training = model.training
     model.eval()

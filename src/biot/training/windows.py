@@ -40,6 +40,10 @@ class Windows(Protocol):
     def truth(self) -> Truth:
         """(W,) classes, or (W, K) tags or numbers."""
 
+    @property
+    def index(self) -> Ints:
+        """(W,) number of each window, for messages."""
+
     def batches(self, order: Ints, batch_size: int) -> Iterable[WindowBatch]:
         """The windows at these positions, some at a time, in this order."""
 
@@ -61,6 +65,11 @@ class Part:
     def truth(self) -> Truth:
         """The labels."""
         return self.labels
+
+    @property
+    def index(self) -> Ints:
+        """The positions in the corpus."""
+        return self.rows
 
     def batches(self, order: Ints, batch_size: int) -> Iterator[WindowBatch]:
         """Read from the corpus; all are as long as the contract's windows, or filled up to it."""
@@ -86,17 +95,23 @@ class TensorWindows:
 
     signal: Tensor
     truth: Truth
+    index: Ints
+    """(W,) number of each window where it came from: a row of a corpus, or of an array."""
 
     def batches(self, order: Ints, batch_size: int) -> Iterator[WindowBatch]:
         """Slices of the tensors."""
         for first in range(0, len(order), batch_size):
-            rows = torch.from_numpy(order[first : first + batch_size])
-            label = torch.as_tensor(self.truth[rows.numpy()])
-            yield MixedBatch(signal=self.signal[rows], label=label, index=rows)
+            rows = order[first : first + batch_size]
+            yield MixedBatch(
+                signal=self.signal[torch.from_numpy(rows)],
+                label=torch.as_tensor(self.truth[rows]),
+                index=torch.from_numpy(self.index[rows]),
+            )
 
     def chosen(self, keep: Ints) -> TensorWindows:
         """The windows at these positions only."""
-        return TensorWindows(signal=self.signal[torch.from_numpy(keep)], truth=self.truth[keep])
+        signal = self.signal[torch.from_numpy(keep)]
+        return TensorWindows(signal=signal, truth=self.truth[keep], index=self.index[keep])
 
 
 def truth_of(corpus: Corpus) -> Truth:
