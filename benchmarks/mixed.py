@@ -27,14 +27,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.linear_model import RidgeClassifierCV
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import KFold, StratifiedGroupKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tabulate import tabulate
 
 from biot import BIOT
-from biot.corpus import Corpus, load_corpus
+from biot.corpus import Corpus, from_arrays, load_corpus
 from biot.corpus.batch import Batch, collate
 from biot.training import PretrainConfig, pretrain
 from real_data import DATA, make
@@ -43,11 +42,12 @@ NAMES = ("eegmat", "ssvep", "alcohol")
 SIZE: dict[str, Any] = {"embed_dim": 64, "num_heads": 8, "num_layers": 2}
 TOKENS: dict[str, Any] = {"n_fft": 200, "hop_length": 100}
 NO_DROPOUT: dict[str, Any] = {"drop_prob": 0.0, "att_layer_drop_prob": 0.0}
-SHUFFLES = 5
 BANDS = ((1, 4), (4, 8), (8, 10), (10, 12), (12, 14), (14, 16), (16, 18), (18, 20), (20, 22),
          (22, 30), (30, 45))  # fmt: skip
 
 Numbers = npt.NDArray[np.float64]
+Right = npt.NDArray[np.bool_]
+Folds = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
 
 
 def band_powers(x: npt.NDArray[np.float32], sfreq: float) -> Numbers:
@@ -67,11 +67,6 @@ def mean_spectrum(x: npt.NDArray[np.float32]) -> Numbers:
     return np.log(magnitudes.mean(axis=(1, 2)) + 1e-3)
 
 
-def signals(corpus: Corpus) -> npt.NDArray[np.float32]:
-    """All windows, scaled as the encoder gets them, zeros where a sample is missing."""
-    return np.nan_to_num(collate(corpus, np.arange(len(corpus))).signal.numpy())
-
-
 def features(model: BIOT, corpus: Corpus) -> Numbers:
     """What the model's last layer would get of each window, (windows, width)."""
 
@@ -87,38 +82,34 @@ def features(model: BIOT, corpus: Corpus) -> Numbers:
     return torch.cat(found).double().numpy()
 
 
+def folds_of(corpus: Corpus, seed: int) -> Folds:
+    """Five times the windows to learn from and those to judge; no subject is in both."""
+    dealt = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+    return list(dealt.split(corpus.label_ids, corpus.label_ids, corpus.subjects))
+
+
 def ridge() -> Any:
     """Ridge regression on classes; its penalty by leaving one training window out."""
     return make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-2, 5, 15)))
 
 
-def judged(inputs: Numbers, corpus: Corpus) -> npt.NDArray[np.int64]:
-    """Each window's class by a probe that has not seen its subject, (shuffles, windows)."""
-    return np.stack([
-        cross_val_predict(
-            ridge(), inputs, corpus.label_ids, groups=corpus.subjects,
-            cv=StratifiedGroupKFold(5, shuffle=True, random_state=shuffle),
-        )
-        for shuffle in range(SHUFFLES)
-    ])  # fmt: skip
+def rightly(inputs: list[Numbers], corpus: Corpus, folds: Folds) -> Right:
+    """Whether ridge on the inputs of each fold, (windows, width), is right about each window."""
+    right = np.zeros(len(corpus), dtype=bool)
+    truth = corpus.label_ids
+    for found, (train, test) in zip(inputs, folds, strict=True):
+        right[test] = ridge().fit(found[train], truth[train]).predict(found[test]) == truth[test]
+    return right
 
 
-def accuracy(classes: npt.NDArray[np.int64], corpus: Corpus) -> float:
-    """Balanced accuracy over all windows, a mean over the shuffles."""
-    return float(np.mean([balanced_accuracy_score(corpus.label_ids, row) for row in classes]))
+def balanced(right: Right, corpus: Corpus) -> float:
+    """Balanced accuracy over all windows."""
+    return float(np.mean([right[corpus.label_ids == k].mean() for k in set(corpus.label_ids)]))
 
 
-def of_subjects(classes: npt.NDArray[np.int64], corpus: Corpus) -> Numbers:
-    """Share of each subject's windows that were judged rightly."""
-    right = (classes == corpus.label_ids).mean(axis=0)
+def of_subjects(right: Right, corpus: Corpus) -> Numbers:
+    """Share of each subject's windows."""
     return np.array([right[corpus.subjects == name].mean() for name in np.unique(corpus.subjects)])
-
-
-def told_subjects(inputs: Numbers, corpus: Corpus) -> float:
-    """Share of windows whose subject ridge tells from that subject's other windows."""
-    folds = KFold(5, shuffle=True, random_state=0)
-    told = cross_val_predict(ridge(), inputs, corpus.subjects, cv=folds)
-    return float((told == corpus.subjects).mean())
 
 
 def random_encoder(channels: tuple[str, ...], seed: int, **size: Any) -> BIOT:
@@ -130,69 +121,106 @@ def random_encoder(channels: tuple[str, ...], seed: int, **size: Any) -> BIOT:
     )  # fmt: skip
 
 
-def pretrained(folders: list[Path], out: Path, seed: int, steps: int) -> BIOT:
-    """The model after contrastive pretraining on all corpora."""
+def contrastive(folders: list[Path], out: Path, seed: int) -> BIOT:
+    """The model after pretraining on all windows, without labels."""
     config = PretrainConfig(
-        steps=steps, batch_size=64, seed=seed, mixing_temperature=2.0, learning_rate=1e-3,
+        steps=200, batch_size=64, seed=seed, learning_rate=1e-3, mixing_temperature=2.0,
         **SIZE, **TOKENS, **NO_DROPOUT,
     )  # fmt: skip
     pretrain(folders, out, config=config, progress=True)
     return BIOT.from_pretrained(out / "model")
 
 
-ARMS = ("random encoder", "pretrained together", "random, 256 wide")
+def supervised(folders: list[Path], out: Path, seed: int) -> BIOT:
+    """The model after pretraining with labels, a head a corpus."""
+    config = PretrainConfig(
+        objective="supervised", steps=400, batch_size=64, seed=seed, learning_rate=3e-3,
+        **SIZE, **TOKENS, **NO_DROPOUT,
+    )  # fmt: skip
+    pretrain(folders, out, config=config, progress=True)
+    return BIOT.from_pretrained(out / "model")
 
 
-def table(found: dict[tuple[str, str], list[tuple[float, Numbers, float]]], corpora: Any) -> str:
-    """A row a corpus; differences are paired by subject."""
-    rows = []
+def part_of(corpus: Corpus, rows: Any, out: Path) -> Path:
+    """Some windows as a corpus of their own."""
+    if not out.exists():
+        from_arrays(
+            collate(corpus, rows).signal.numpy(), corpus.label_ids[rows],
+            subject=corpus.subjects[rows], sfreq=corpus.sfreq, ch_names=corpus.ch_names,
+            units=corpus.preprocessing.units, label_names=corpus.label_names, out=out,
+        )  # fmt: skip
+    return out
+
+
+def one_seed(corpora: dict[str, Corpus], work: Path, seed: int) -> dict[tuple[str, str], Right]:
+    """Which windows of each corpus every way of making features is right about."""
+    folds = {name: folds_of(corpus, seed) for name, corpus in corpora.items()}
+    folders = [Path(corpus.path) for corpus in corpora.values()]
+    unlabelled = contrastive(folders, work / "contrastive", seed)
+    labelled = []
+    for number in range(5):
+        parts = [
+            part_of(corpus, folds[name][number][0], work / f"fold{number}" / name)
+            for name, corpus in corpora.items()
+        ]
+        labelled.append(supervised(parts, work / f"supervised{number}", seed))
+    channels = unlabelled.channels
+    models = {
+        "random encoder": [random_encoder(channels, seed, **SIZE)],
+        "contrastive": [unlabelled],
+        "supervised": labelled,
+        "random, 256 wide": [random_encoder(channels, seed, **SIZE | {"embed_dim": 256})],
+    }
+    found = {}
     for name, corpus in corpora.items():
-        cells, means = [], {}
-        for arm in ARMS:
-            scores = [score for score, _, _ in found[name, arm]]
-            means[arm] = np.mean([each for _, each, _ in found[name, arm]], axis=0)
-            cells.append(f"{np.mean(scores):.3f} ± {np.std(scores):.3f}")
-        gain = means["pretrained together"] - means["random encoder"]
-        error = gain.std(ddof=1) / np.sqrt(len(gain))
-        own = [
-            f"{accuracy(judged(inputs, corpus), corpus):.3f}"
-            for inputs in (
-                mean_spectrum(signals(corpus)), band_powers(signals(corpus), corpus.sfreq)
-            )
-        ]  # fmt: skip
-        who = [f"{np.mean([told for _, _, told in found[name, arm]]):.2f}" for arm in ARMS[:2]]
-        rows.append([name, *cells, f"{gain.mean():+.3f} ± {error:.3f}", *own, *who])
-    headers = ["balanced accuracy", *ARMS, "gain, error over subjects", "mean spectrum",
-               "band powers", "subject told, random", "pretrained"]  # fmt: skip
-    return tabulate(rows, headers, disable_numparse=True)
+        inputs = {arm: [features(m, corpus) for m in each] for arm, each in models.items()}
+        signal = np.nan_to_num(collate(corpus, np.arange(len(corpus))).signal.numpy())
+        inputs["mean spectrum"] = [mean_spectrum(signal)]
+        inputs["band powers"] = [band_powers(signal, corpus.sfreq)]
+        for arm, each in inputs.items():
+            right = rightly(each * (5 // len(each)), corpus, folds[name])
+            found[name, arm] = right
+            sys.stderr.write(f"seed {seed}, {name}, {arm}: {balanced(right, corpus):.3f}\n")
+    return found
+
+
+def tables(found: list[dict[tuple[str, str], Right]], corpora: dict[str, Corpus]) -> str:
+    """Scores, mean ± sd over the seeds; gains, paired by subject, ± the error over subjects."""
+    arms = list(dict.fromkeys(arm for _, arm in found[0]))
+    scores, gains = [], []
+    for name, corpus in corpora.items():
+        each = {arm: [balanced(one[name, arm], corpus) for one in found] for arm in arms}
+        scores.append([name, *(f"{np.mean(v):.3f} ± {np.std(v):.3f}" for v in each.values())])
+        people = {
+            arm: np.mean([of_subjects(one[name, arm], corpus) for one in found], axis=0)
+            for arm in arms
+        }
+        row = [name]
+        for arm in arms[1:]:
+            gain = people[arm] - people[arms[0]]
+            error = gain.std(ddof=1) / np.sqrt(len(gain))
+            row.append(f"{gain.mean():+.3f} ± {error:.3f}")
+        gains.append(row)
+    return (
+        tabulate(scores, ["balanced accuracy", *arms], disable_numparse=True)
+        + "\n\n"
+        + tabulate(gains, ["gain on random", *arms[1:]], disable_numparse=True)
+    )
 
 
 def main() -> int:
-    """Pretrain once a seed on all three, probe on each."""
+    """Pretrain on all three, probe on each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=200, help="of pretraining")
+    parser.add_argument("--runs", type=Path, help="keep the runs here; what is done stays done")
     arguments = parser.parse_args()
-    found: dict[tuple[str, str], list[tuple[float, Numbers, float]]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        work = Path(scratch)
+        work = arguments.runs or Path(scratch)
         folders = make(NAMES, arguments.data, work)
         corpora = {name: load_corpus(folder) for name, folder in folders.items()}
-        for seed in arguments.seeds:
-            trained = pretrained([*folders.values()], work / f"{seed}", seed, arguments.steps)
-            models = (
-                random_encoder(trained.channels, seed, **SIZE), trained,
-                random_encoder(trained.channels, seed, **SIZE | {"embed_dim": 256}),
-            )  # fmt: skip
-            for arm, model in zip(ARMS, models, strict=True):
-                for name, corpus in corpora.items():
-                    inputs = features(model, corpus)
-                    classes = judged(inputs, corpus)
-                    row = accuracy(classes, corpus), of_subjects(classes, corpus)
-                    found.setdefault((name, arm), []).append((*row, told_subjects(inputs, corpus)))
-                    sys.stderr.write(f"seed {seed}, {name}, {arm}: {row[0]:.3f}\n")
-        sys.stdout.write(table(found, corpora) + "\n")
+        found = [one_seed(corpora, work / f"seed{seed}", seed) for seed in arguments.seeds]
+    sys.stdout.write(tables(found, corpora) + "\n")
     return 0
 
 
