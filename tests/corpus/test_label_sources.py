@@ -223,7 +223,6 @@ def test_a_cell_that_the_task_cannot_use_is_named(
             "label_rule and min_overlap are for windows on a grid, or for tags",
         ),
         ({"table_sfreq": 100}, "table_sfreq and table_units are for tables and NumPy archives"),
-        ({"notch": 50}, r"sub-03_eeg\.edf: notch must lie above 1 and below 49 Hz"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(
@@ -231,6 +230,13 @@ def test_options_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         prepare(folder, out, **HOW | change)
+    assert not out.exists()
+
+
+def test_a_filter_that_suits_no_recording_is_told_with_the_file(folder: Path, out: Path) -> None:
+    message = r"sub-03_eeg\.edf: notch must lie above 1 and below 49 Hz"
+    with pytest.raises(CorpusError, match=message):
+        prepare(folder, out, **HOW | {"notch": 50})
     assert not out.exists()
 
 
