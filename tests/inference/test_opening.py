@@ -61,7 +61,10 @@ def test_a_contract_of_another_model_is_refused(model_folder: Path) -> None:
         ({"label_names": None}, r"names no classes.*Fine-tune it"),
         ({"sfreq": 100}, r"differ: 50 and 100 samples a second"),
         ({"ch_names": ["A1"], "units": ["µV"]}, r"differ: 3 and 1 channels"),
-        ({"ch_names": ["O1", "C3", "Fp1"]}, r"\['O1', 'C3', 'Fp1'\], expected \['Fp1', 'C3', 'O1'\]"),
+        (
+            {"ch_names": ["O1", "C3", "Fp1"]},
+            r"\['O1', 'C3', 'Fp1'\], expected \['Fp1', 'C3', 'O1'\]",
+        ),
     ):
         path.write_text(json.dumps(contract | change), encoding="utf-8")
         with pytest.raises(ContractError, match=message):

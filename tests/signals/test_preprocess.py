@@ -116,6 +116,11 @@ def test_a_rate_without_a_short_ratio_is_met_as_long_as_nothing_drifts():
         resample(np.zeros(10**8, dtype=np.float32), sfreq, 200)
 
 
+def test_a_rate_that_would_fill_memory_is_refused():
+    with pytest.raises(ConfigError, match=r"Resampling 100 Hz to 1000000000.0 Hz.*no ratio"):
+        resample(np.zeros(10), 100, 1e9)
+
+
 @pytest.mark.parametrize("rate", [0, -1, np.nan, np.inf])
 def test_a_rate_that_is_none_raises(rate):
     with pytest.raises(ConfigError, match="must be positive and finite"):

@@ -212,7 +212,8 @@ def _ratio(sfreq: float, new_sfreq: float, n_times: int) -> tuple[int, int]:
     # str: 12.8 means 64/5, not the nearest binary fraction
     exact = Fraction(str(float(new_sfreq))) / Fraction(str(float(sfreq)))
     ratio = exact.limit_denominator(max(1, _LONGEST_TERM // max(1, ceil(exact))))
-    if not ratio or abs(ratio - exact) * n_times > _LARGEST_DRIFT:
+    drifts = abs(ratio - exact) * n_times > _LARGEST_DRIFT
+    if not ratio or ratio.numerator > _LONGEST_TERM or drifts:
         raise ConfigError(
             f"Resampling {sfreq!r} Hz to {new_sfreq!r} Hz needs the ratio {exact}, which no ratio "
             f"with terms up to {_LONGEST_TERM} meets over {n_times} samples. "
