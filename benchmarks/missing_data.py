@@ -2,7 +2,7 @@
 
 Claim: leaving out what is missing loses less than the zeros that it is usually filled with.
 
-    python benchmarks/har.py --offset 0 --out runs
+    python benchmarks/har.py --offset 0 --learning-rate 1e-3 --out runs
     python benchmarks/missing_data.py --runs runs [--data ../shared/data] [--seeds 0 1 2]
 """
 
@@ -78,9 +78,7 @@ def main() -> int:
     """Take parts of the test windows away from models that were trained on whole ones."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data")
-    parser.add_argument(
-        "--runs", type=Path, required=True, help="--out of benchmarks/har.py --offset 0"
-    )
+    parser.add_argument("--runs", type=Path, required=True, help="--out of benchmarks/har.py")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     with np.load(arguments.data / "uci_har" / "uci_har_test_part.npz") as arrays:
