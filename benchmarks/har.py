@@ -1,6 +1,6 @@
 """UCI HAR from scratch: six activities from a phone at the waist, on subjects never seen.
 
-Claim: balanced accuracy above 0.92 within 15 minutes on two cores.
+Claim: balanced accuracy above 0.92 on average within 15 minutes on two cores.
 
 A token holds the magnitudes of a spectrum, so the mean of a patch loses its sign, and with it which
 way gravity points: sitting and standing, which tilt the phone forwards and backwards, look alike.
