@@ -1,6 +1,12 @@
 """UCI HAR from scratch: six activities from a phone at the waist, on subjects never seen.
 
-Claim: balanced accuracy above 0.92 within 15 minutes on two cores.
+Claim: balanced accuracy above 0.92 on average within 15 minutes on two cores.
+
+A token holds the magnitudes of a spectrum, so the mean of a patch loses its sign, and with it which
+way gravity points: sitting and standing, which tilt the phone forwards and backwards, look alike.
+Acceleration with gravity is therefore counted from −1 g (`--offset 1`, in g): the mean stays
+positive and its magnitude tells the tilt. The model is unchanged. `--offset 0 --learning-rate 1e-3`
+is the run without it.
 
     python benchmarks/har.py [--data ../shared/data] [--seeds 0 1 2]
 """
@@ -25,9 +31,11 @@ CH_NAMES = tuple(
     f"{kind}_{axis}" for kind in ("body_acc", "body_gyro", "total_acc") for axis in "xyz"
 )
 UNITS = ("g",) * 3 + ("rad/s",) * 3 + ("g",) * 3
+GRAVITY = slice(6, 9)
+"""The channels that hold gravity: total_acc."""
 
 
-def config(seed: int) -> FinetuneConfig:
+def config(seed: int, learning_rate: float) -> FinetuneConfig:
     """The settings of the claim: everything else is the default.
 
     Without dropout on the tokens: sitting and standing differ in small amplitudes, which dropout
@@ -45,14 +53,20 @@ def config(seed: int) -> FinetuneConfig:
         hop_length=10,
         epochs=12,
         batch_size=64,
+        learning_rate=learning_rate,
     )
 
 
-def prepare(file: Path, out: Path) -> Corpus:
-    """One of the two files as a corpus; physical units are kept, since gravity says the pose."""
+def prepare(file: Path, out: Path, offset: float) -> Corpus:
+    """One of the two files as a corpus; physical units are kept, since gravity says the pose.
+
+    `offset` (in g) is added to the acceleration with gravity.
+    """
     with np.load(file) as arrays:
+        windows = arrays["X"]
+        windows[:, GRAVITY] += offset
         return from_arrays(
-            arrays["X"],
+            windows,
             arrays["y"],
             subject=arrays["subject"],
             sfreq=50.0,
@@ -69,17 +83,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="folder that holds uci_har/")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--offset", type=float, default=1.0, help="g added to acceleration with gravity (1)"
+    )
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="at its peak (0.002)")
     parser.add_argument("--out", type=Path, help="keep the runs here")
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         out = arguments.out or Path(scratch)
-        train = prepare(arguments.data / "uci_har" / "uci_har_train.npz", out / "train")
-        test = prepare(arguments.data / "uci_har" / "uci_har_test_part.npz", out / "test")
+        files, offset = arguments.data / "uci_har", arguments.offset
+        train = prepare(files / "uci_har_train.npz", out / "train", offset)
+        test = prepare(files / "uci_har_test_part.npz", out / "test", offset)
         for seed in arguments.seeds:
             wall, cpu = time.monotonic(), time.process_time()
             metrics = finetune(
-                train.path, out / f"run{seed}", test=test.path, config=config(seed), progress=True
+                train.path,
+                out / f"run{seed}",
+                test=test.path,
+                config=config(seed, arguments.learning_rate),
+                progress=True,
             )
             scores = metrics["test"]
             rows.append(
@@ -95,8 +118,10 @@ def main() -> int:
             )
     headers = ["seed", "balanced accuracy", "kappa", "weighted F1", "epoch", "minutes", "CPU min"]
     sys.stdout.write(tabulate(rows, headers, floatfmt=("d", *[".3f"] * 3, "d", ".1f", ".1f")))
-    values = np.array([row[1] for row in rows])
-    sys.stdout.write(f"\n\nbalanced accuracy {values.mean():.3f} ± {values.std():.3f}\n")
+    sys.stdout.write("\n\n")
+    for column in (1, 2, 3):
+        values = np.array([row[column] for row in rows])
+        sys.stdout.write(f"{headers[column]} {values.mean():.3f} ± {values.std():.3f}\n")
     return 0
 
 
