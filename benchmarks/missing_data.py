@@ -2,7 +2,7 @@
 
 Claim: leaving out what is missing loses less than the zeros that it is usually filled with.
 
-    python benchmarks/har.py --offset 0 --learning-rate 1e-3 --out runs
+    python benchmarks/har.py --out runs
     python benchmarks/missing_data.py --runs runs [--data ../shared/data] [--seeds 0 1 2]
 """
 
