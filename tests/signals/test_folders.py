@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from biot.signals import recordings_in
@@ -45,6 +46,25 @@ def test_parts_and_companions_of_fif_files_are_left_out(found_in):
         "b-3.fif",
         "sub-1_split-01_meg.fif",
         "sub-2_split-02_meg.fif",
+    ]
+
+
+def test_a_fif_file_with_the_name_of_a_part_that_is_none_is_a_recording(tmp_path):
+    mne = pytest.importorskip("mne")
+    info = mne.create_info(8, 100.0, "eeg")
+    signal = np.random.default_rng(0).normal(0, 1e-5, size=(8, 100_000))
+    mne.io.RawArray(signal, info, verbose="ERROR").save(
+        tmp_path / "long_raw.fif", split_size="2MB", verbose="ERROR"
+    )
+    short = mne.io.RawArray(signal[:, :300], info, verbose="ERROR")
+    for name in ("long_raw-7.fif", "night_raw.fif", "night_raw-2.fif"):
+        short.save(tmp_path / name, verbose="ERROR")
+    assert (tmp_path / "long_raw-1.fif").is_file()
+    assert [path.name for path in recordings_in(tmp_path)] == [
+        "long_raw-7.fif",
+        "long_raw.fif",
+        "night_raw-2.fif",
+        "night_raw.fif",
     ]
 
 

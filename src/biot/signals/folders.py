@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from biot.signals.mne_files import FORMATS
+from biot.signals.mne_files import FORMATS, goes_on_in
 
 __all__ = ["SUFFIXES", "UNREAD", "files_in", "recordings_in"]
 
@@ -80,8 +80,8 @@ def _is_fif_part(path: Path) -> bool:
     """Whether a FIF file is read with another one, or holds no samples."""
     if path.suffix.lower() != ".fif":
         return False
-    first = re.sub(r"-\d+$", "", path.stem), re.sub(r"_split-\d+_", "_split-01_", path.stem)
-    is_further = any(
-        stem != path.stem and path.with_name(f"{stem}{path.suffix}").is_file() for stem in first
-    )
-    return is_further or _NO_SIGNAL.fullmatch(path.stem) is not None
+    if _NO_SIGNAL.fullmatch(path.stem) is not None:
+        return True
+    stems = re.sub(r"-\d+$", "", path.stem), re.sub(r"_split-\d+_", "_split-01_", path.stem)
+    firsts = [path.with_name(f"{stem}{path.suffix}") for stem in stems if stem != path.stem]
+    return any(first.is_file() and goes_on_in(first, path) for first in firsts)

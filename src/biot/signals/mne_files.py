@@ -12,7 +12,7 @@ from biot.signals.gdf_header import gdf_units
 from biot.signals.mne_objects import recording_of_epochs, recording_of_raw, units_of
 from biot.signals.recording import Recording
 
-__all__ = ["FORMATS", "read_with_mne"]
+__all__ = ["FORMATS", "goes_on_in", "read_with_mne"]
 
 FORMATS = {
     ".vhdr": ("BrainVision recording", "read_raw_brainvision"),
@@ -56,6 +56,26 @@ def read_with_mne(path: Path) -> Recording:
         units = units_of(opened, _declared_units(path, opened) if suffix == ".vhdr" else None)
     make = recording_of_epochs if of_epochs else recording_of_raw
     return make(opened, units, path=path, format_name=format_name)
+
+
+def goes_on_in(first: Path, further: Path) -> bool:
+    """Whether a FIF file names another one, of such a name, as a further part of its recording.
+
+    Where the first cannot be read as raw data, its parts cannot be told from their names, and True
+    is the answer.
+
+    Raises
+    ------
+    MissingDependencyError
+        If MNE is not installed.
+    """
+    mne = require("mne", extra="signals")
+    try:
+        with in_the_name_of(first, FORMATS[".fif"][0]):
+            raw = mne.io.read_raw_fif(first, preload=False, verbose="ERROR")
+    except RecordingError:
+        return True
+    return further.resolve() in {Path(file).resolve() for file in raw.filenames}
 
 
 def _open(path: Path, suffix: str) -> tuple[Any, bool]:
