@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from biot.errors import CorpusError
 def labelled(tmp_path: Path, write_edf: Callable[..., Path]) -> Callable[..., Corpus]:
     """Three recordings of two subjects, one of them with other channels, and a broken one."""
 
-    def make(values: list[str], **options: object) -> Corpus:
+    def make(values: list[str], **options: Any) -> Corpus:
         names = ["a.edf", "b.edf", "c.edf"]
         for name, chans in zip(names, (("C3", "C4"), ("C3",), ("C4", "C3")), strict=True):
             write_edf(name, seconds=10, ch_names=chans)
@@ -28,7 +29,7 @@ def labelled(tmp_path: Path, write_edf: Callable[..., Path]) -> Callable[..., Co
         table.write_text("\n".join(["file\tsubject\tlabel", *rows, f"broken.edf\tU\t{values[0]}"]))
         prepare(
             tmp_path / "recordings", tmp_path / "corpus", sfreq=50, window=2, labels=table,
-            **options,  # type: ignore[arg-type]
+            **options,
         )  # fmt: skip
         return load_corpus(tmp_path / "corpus")
 

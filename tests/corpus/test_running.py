@@ -109,7 +109,11 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
     file = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     worker = [sys.executable, "-m", "distributed.cli.dask_worker"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment()}
+    quiet: dict[str, Any] = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": environment(),
+    }
     ways = ["--host", "127.0.0.1", "--no-dashboard"]
     one = [
         *["--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard"],
@@ -118,9 +122,9 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
     processes: list[Any] = []
     try:
         processes.append(
-            subprocess.Popen([*dask, "--port", "0", "--scheduler-file", str(file), *ways], **quiet)  # type: ignore[call-overload]
+            subprocess.Popen([*dask, "--port", "0", "--scheduler-file", str(file), *ways], **quiet)
         )
-        processes += [subprocess.Popen([*worker, *one], **quiet) for _ in range(2)]  # type: ignore[call-overload]
+        processes += [subprocess.Popen([*worker, *one], **quiet) for _ in range(2)]
         deadline = time.monotonic() + 60
         while not file.is_file() or not file.read_text().strip():
             assert time.monotonic() < deadline, "the scheduler does not start"

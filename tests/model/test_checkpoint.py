@@ -140,7 +140,7 @@ def test_an_earlier_models_contract_does_not_stay_beside_another(tmp_path: Path)
 def test_parameters_that_would_not_load_again_are_not_saved(tmp_path: Path) -> None:
     parametrised, replaced, shared, mixed = small(), small(), small(num_layers=2), small()
     nn.utils.parametrizations.weight_norm(parametrised.final_layer.classification_head)
-    replaced.final_layer = nn.Identity()  # type: ignore[assignment]
+    replaced.final_layer = nn.Identity()  # type: ignore[assignment]  # what a user may do
     first, second = (layer.attention for layer in shared.encoder.transformer.layers)
     second.to_q = first.to_q
     mixed.final_layer.double()

@@ -7,7 +7,7 @@ from biot.errors import require
 # The estimators' base classes come from there, so this must stand before the imports.
 require("sklearn", extra="training")
 
-from biot.sklearn.classifier import BIOTClassifier  # noqa: E402
-from biot.sklearn.transformer import BIOTTransformer  # noqa: E402
+from biot.sklearn.classifier import BIOTClassifier  # noqa: E402  # see above
+from biot.sklearn.transformer import BIOTTransformer  # noqa: E402  # see above
 
 __all__ = ["BIOTClassifier", "BIOTTransformer"]
