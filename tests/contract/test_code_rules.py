@@ -14,8 +14,8 @@ SOURCES = {
 }
 TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
 
-MOST_LINES = 350
-"""Of a file; the aim is 300."""
+MOST_LINES = 600
+"""Of a file; one file, one idea."""
 MOST_LINES_OF_CODE = 45
 """Of a function, without signature and docstring; the aim is 40."""
 LONGER_FUNCTIONS = {
