@@ -22,7 +22,7 @@ from tabulate import tabulate
 from biot import BIOT
 from biot.corpus import load_corpus
 from biot.corpus.batch import collate
-from biot.corpus.overview import overview
+from biot.corpus.summary import overview
 from real_data import DATA, MAKERS, make
 
 MIXED = ("eegmat", "ssvep", "ptbxl500", "cinc2017")  # all at 200 Hz

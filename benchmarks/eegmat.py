@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from tabulate import tabulate
 
 from biot.corpus import Corpus, from_arrays
-from biot.signals.preprocess import resample
+from biot.signals.resampling import resample
 from biot.training import FinetuneConfig, finetune
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -18,11 +18,11 @@ from tabulate import tabulate
 
 from biot import BIOT
 from biot.corpus.batch import Batch
-from biot.training.contrastive import ContrastiveModel, ContrastiveTask
+from biot.training.distributed import start
 from biot.training.gradients import Machine
-from biot.training.launching import start
-from biot.training.perturb import Perturbation
-from biot.training.pretrain_config import PretrainConfig
+from biot.training.pretraining.config import PretrainConfig
+from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveTask
+from biot.training.pretraining.views import Perturbation
 from peer import peak_memory
 
 N_CHANS, N_TIMES, SFREQ = 8, 200, 100

@@ -26,10 +26,11 @@ import torch
 from scipy.signal import resample
 from torch.utils.data import DataLoader, Dataset
 
-from biot.contract import Preprocessing
 from biot.corpus import load_corpus
 from biot.corpus.batch import Dtype, collate
-from biot.corpus.writer import CorpusWriter, Windows
+from biot.corpus.builder.writer import CorpusWriter
+from biot.corpus.schema import Windows
+from biot.preprocessing import Preprocessing
 
 CHANNELS = tuple(f"C{i}" for i in range(16))
 N_TIMES, SFREQ, BATCH = 2000, 200.0, 64

@@ -29,9 +29,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from biot.corpus import from_arrays
 from biot.corpus.loader import Loader
-from biot.training.loop import Loop
-from biot.training.pretrain import pretrain
-from biot.training.pretrain_config import PretrainConfig
+from biot.training.pretraining.config import PretrainConfig
+from biot.training.pretraining.pretrain import pretrain
+from biot.training.trainer import Loop
 from peer import SIZE, machine, peer_class
 
 BATCH, SFREQ = 32, 200.0

@@ -15,7 +15,7 @@ import pytest
 
 from biot import __version__
 from biot.cli import main
-from biot.cli.common import show_progress
+from biot.cli.options import show_progress
 from biot.errors import ConfigError
 from biot.training import FinetuneConfig
 
@@ -77,7 +77,9 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr("biot.training.finetune", lambda *_, config, **__: seen.append(config))
+    monkeypatch.setattr(
+        "biot.training.finetuning.finetune.finetune", lambda *_, config, **__: seen.append(config)
+    )
     given = {
         "split": "time", "valid_share": 0.1, "test_share": 0.3, "embed_dim": 32, "num_heads": 4,
         "num_layers": 3, "n_fft": 64, "hop_length": 16, "drop_prob": 0.0,

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import ConfigError, require
-from biot.signals import Annotation, Recording
+from biot.signals.recording import Annotation, Recording
 
 __all__ = ["CLASSES", "ELECTRODES", "simulate_eeg", "write_edf", "write_study"]
 

@@ -205,7 +205,7 @@ def test_every_import_is_one_that_the_table_allows():
         ("biot.corpus.prepare", "def f():\n    from biot.model import BIOT"),
         ("biot.model.biot", "from biot.signals import canonical"),
         ("biot.model.biot", "if TYPE_CHECKING:\n    from biot.corpus import Corpus"),
-        ("biot.training.fit", "from biot import cli"),
+        ("biot.training.finetuning.fit", "from biot import cli"),
         ("biot.inference.predictor", "from biot.training import evaluate"),
         ("biot.inference.predictor", "from biot.corpus import load_corpus"),
         ("biot.errors", "import numpy"),

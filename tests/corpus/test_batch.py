@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from biot.corpus import Corpus, from_arrays
-from biot.corpus.batch import batches, collate, scaled_window
+from biot.corpus.batch import batches, collate
 from biot.errors import ChannelError, ConfigError
+from biot.signals.scale import scaled_window
 
 
 @pytest.fixture

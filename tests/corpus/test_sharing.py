@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from loopback_hub import serve
 
+import biot
 from biot.corpus import load_corpus, prepare
 
-SOURCE = Path(load_corpus.__code__.co_filename).parents[2]
+SOURCE = Path(biot.__file__).parents[1]
 
 ROWS = """
 import sys

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from biot.contract import Preprocessing
 from biot.inference import Predictor
 from biot.model import BIOT
+from biot.preprocessing import Preprocessing
 from biot.signals import Recording
 
 CH_NAMES = ("Fp1", "C3", "O1")

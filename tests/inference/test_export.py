@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from biot import BIOT
 from biot.cli import main
-from biot.contract import Preprocessing
 from biot.errors import CheckpointError, MissingDependencyError
 from biot.inference import export, export_onnx
+from biot.preprocessing import Preprocessing
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package, reason=f"{package} is not installed: nothing can be exported")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from biot.contract import Preprocessing
 from biot.errors import ConfigError, ContractError
 from biot.inference import Predictor
 from biot.model import BIOT
+from biot.preprocessing import Preprocessing
 from biot.signals import Recording
 
 MakeModel = Callable[..., BIOT]

@@ -17,8 +17,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from biot import BIOT
-from biot.contract import Preprocessing
 from biot.errors import CheckpointError, ConfigError, ContractError
+from biot.preprocessing import Preprocessing
 
 UNUSABLE = {
     "GLU": "halves the features; the head needs one that keeps the shape",

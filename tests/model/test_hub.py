@@ -19,8 +19,8 @@ from loopback_hub import Hub, serve
 from torch import Tensor
 
 from biot import BIOT
-from biot.contract import Preprocessing
 from biot.errors import CheckpointError
+from biot.preprocessing import Preprocessing
 from biot.signals.channels import PREST_16, PREST_18
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biot.signals import Recording, read_recording
-from biot.signals.amplitudes import tell_of_amplitudes
+from biot.signals.units import tell_of_amplitudes
 
 
 def _recording(names, units, factors, n_times=1000):

@@ -7,7 +7,7 @@ import pytest
 
 from biot.errors import RecordingError
 from biot.signals import Annotation, Recording
-from biot.signals.missing import is_missing, without_bad_spans
+from biot.signals.preprocess import is_missing, without_bad_spans
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from biot.signals.polyphase import grain, polyphase
+from biot.signals.resampling import grain, polyphase
 
 TERMS = st.integers(1, 300)  # on both sides of the largest term that becomes a matrix
 COMMON = [(2, 5), (25, 32), (4, 5), (5, 4), (1, 5), (25, 64), (125, 256), (256, 1), (1, 256)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biot.signals import Annotation, Recording
-from biot.signals.segments import by_segment, joined, segments_of
+from biot.signals.recording import by_segment, joined, segments_of
 
 DATA = np.arange(40.0).reshape(2, 20)
 

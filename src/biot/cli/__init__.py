@@ -23,8 +23,8 @@ from biot.cli import (
     predict,
     prepare,
     pretrain,
-)  # fmt: skip
-from biot.cli.common import HelpFormatter
+)
+from biot.cli.options import HelpFormatter
 from biot.errors import BiotError
 
 __all__ = ["execute", "main", "run"]

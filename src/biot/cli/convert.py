@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from biot.cli.common import Commands, add_command, channel_names, count, positive
+from biot.cli.options import Commands, add_command, channel_names, count, positive
 
 __all__ = ["add_to"]
 
@@ -56,7 +56,7 @@ def add_to(commands: Commands) -> None:
 
 def _execute(args: Namespace) -> None:
     from biot.errors import ConfigError
-    from biot.model import BIOT
+    from biot.model.biot import BIOT
 
     if args.out.exists():
         raise ConfigError(f"{args.out}: is there already; give the name of a new folder.")

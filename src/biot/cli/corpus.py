@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from biot.cli.common import Commands, HelpFormatter, add_command
+from biot.cli.options import Commands, HelpFormatter, add_command
 
 __all__ = ["add_to"]
 
@@ -38,7 +38,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _drop(args: Namespace) -> None:
-    from biot.corpus import drop
+    from biot.corpus.builder.drop import drop
 
     count = drop(args.corpus, args.subject)
     print(f"{args.corpus}: the subject's {count} windows are removed")

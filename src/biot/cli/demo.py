@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biot.cli.common import Commands, add_command, add_device, whole
+from biot.cli.options import Commands, add_command, add_device, whole
 from biot.errors import ConfigError, require
 
 __all__ = ["Study", "add_to", "run_demo"]
@@ -177,7 +177,8 @@ def _power_alone(out: Path) -> float:
     """Balanced accuracy, on the unseen subjects, of a classifier that sees only total power."""
     import numpy as np
 
-    from biot.corpus import Corpus, load_corpus
+    from biot.corpus.corpus import Corpus
+    from biot.corpus.load import load_corpus
     from biot.corpus.schema import decode
 
     linear = require("sklearn.linear_model", extra="training")

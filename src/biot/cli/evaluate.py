@@ -6,7 +6,7 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from biot.cli.common import Commands, add_command, add_device, count, require_writable, whole
+from biot.cli.options import Commands, add_command, add_device, count, require_writable, whole
 
 __all__ = ["add_to"]
 
@@ -59,8 +59,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.inference import whole_file
-    from biot.training import evaluate
+    from biot.inference.predictions import whole_file
+    from biot.training.scoring import evaluate
 
     if args.json is not None:
         require_writable(args.json, suffixes=(".json",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from biot.cli.common import Commands, add_command, require_writable
+from biot.cli.options import Commands, add_command, require_writable
 
 __all__ = ["add_to"]
 
@@ -34,9 +34,9 @@ def add_to(commands: Commands) -> None:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.contract import FILE_NAME, Preprocessing
-    from biot.inference import export_onnx
-    from biot.model import BIOT
+    from biot.inference.export import export_onnx
+    from biot.model.biot import BIOT
+    from biot.preprocessing import FILE_NAME, Preprocessing
 
     require_writable(args.out, suffixes=(".onnx",))
     model = BIOT.from_pretrained(args.model)

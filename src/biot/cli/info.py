@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from biot.cli.common import (
+from biot.cli.options import (
     Commands,
     add_command,
     add_table_options,
@@ -50,7 +50,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.corpus.place import Place
+    from biot.corpus.builder.staging import Place
 
     if not args.path.exists() and not Place(args.path).folder.is_dir():
         raise ConfigError(f"{args.path} does not exist. Name a corpus folder or a recording.")
@@ -61,7 +61,7 @@ def _execute(args: Namespace) -> None:
 
 
 def _show_corpus(args: Namespace) -> None:
-    from biot.corpus.overview import overview
+    from biot.corpus.summary import overview
 
     if args.vocabulary is not None:
         raise ConfigError(
@@ -77,7 +77,8 @@ def _show_corpus(args: Namespace) -> None:
 
 
 def _show_recording(args: Namespace) -> None:
-    from biot.signals import overview, read_recording
+    from biot.signals.readers import read_recording
+    from biot.signals.summary import overview
 
     if args.plot is not None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
@@ -90,6 +91,6 @@ def _vocabulary(text: str) -> list[str]:
     folder = Path(text)
     if not folder.is_dir():
         return channel_names(text)
-    from biot.contract import Preprocessing
+    from biot.preprocessing import Preprocessing
 
     return list(Preprocessing.load(folder).ch_names)

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from biot.cli.common import (
+from biot.cli.options import (
     Commands,
     add_command,
     add_device,
@@ -19,7 +19,7 @@ from biot.cli.common import (
 from biot.errors import ConfigError
 
 if TYPE_CHECKING:
-    from biot.inference import Predictions
+    from biot.inference.predictions import Predictions
 
 __all__ = ["add_to"]
 
@@ -71,8 +71,9 @@ def add_to(commands: Commands) -> None:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.inference import TABLE_SUFFIXES, Predictor
-    from biot.signals import read_recording
+    from biot.inference.predictions import TABLE_SUFFIXES
+    from biot.inference.predictor import Predictor
+    from biot.signals.readers import read_recording
 
     require_writable(args.out, suffixes=TABLE_SUFFIXES)
     if args.png is not None:

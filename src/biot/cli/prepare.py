@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from biot.cli.common import (
+from biot.cli.options import (
     Commands,
     add_command,
     add_table_options,
@@ -13,9 +13,74 @@ from biot.cli.common import (
     positive,
     show_progress,
 )
-from biot.cli.prepare_options import add_label_options, add_signal_options
 
-__all__ = ["add_to"]
+__all__ = [
+    "add_label_options",
+    "add_signal_options",
+    "add_to",
+]
+
+
+def add_label_options(parser: ArgumentParser) -> None:
+    """What labels are, and which window takes which."""
+    parser.add_argument(
+        "--label-column",
+        metavar="NAME",
+        action="append",
+        help="column of the table that holds labels; may be given several times (default: label)",
+    )
+    parser.add_argument(
+        "--task",
+        choices=("classes", "multilabel", "regression"),
+        default="classes",
+        help="classes: a window has one label; multilabel: any number of tags, separated by ';' "
+        "or each in a column of 0 and 1; regression: numbers (default: classes)",
+    )
+    parser.add_argument(
+        "--label-rule",
+        choices=("overlap", "centre", "any"),
+        default="overlap",
+        help="which event labels a window on the grid, the one shared most of those that: overlap "
+        "enough, hold the window's middle sample, or touch it (default: overlap)",
+    )
+    parser.add_argument(
+        "--min-overlap",
+        metavar="SHARE",
+        type=positive,
+        help="least share of the shorter of window and event for overlap (default: 0.5)",
+    )
+    parser.add_argument(
+        "--keep-short",
+        action="store_true",
+        help="keep what is left at a recording's end, and recordings shorter than a window, as "
+        "windows of their own length",
+    )
+
+
+def add_signal_options(parser: ArgumentParser) -> None:
+    """Filters, and the way of resampling."""
+    parser.add_argument(
+        "--l-freq",
+        metavar="HZ",
+        type=positive,
+        help="filter out what lies below",
+    )
+    parser.add_argument(
+        "--h-freq",
+        metavar="HZ",
+        type=positive,
+        help="filter out what lies above",
+    )
+    parser.add_argument(
+        "--notch", metavar="HZ", type=positive, help="filter out this frequency, such as the mains"
+    )
+    parser.add_argument(
+        "--resample",
+        choices=("polyphase", "fft"),
+        default="polyphase",
+        help="fft: as the authors of BIOT do, the whole recording at once (default: polyphase)",
+    )
+
 
 _EXAMPLES = """\
   biot prepare recordings/ --out corpus --sfreq 200 --window 10 --labels annotations
@@ -142,7 +207,7 @@ def _labels(text: str) -> str | Path:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.corpus import prepare
+    from biot.corpus.builder.prepare import prepare
 
     print(
         prepare(

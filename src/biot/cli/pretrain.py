@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from biot.cli.common import (
+from biot.cli.options import (
     Commands,
     add_command,
     channel_names,
@@ -18,7 +18,7 @@ from biot.cli.common import (
     show_progress,
     whole,
 )
-from biot.training.pretrain_config import PretrainConfig
+from biot.training.pretraining.config import PretrainConfig
 
 __all__ = ["add_to"]
 
@@ -161,7 +161,7 @@ def _add_options(group: Any, options: tuple[Option, ...]) -> None:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.training import pretrain
+    from biot.training.pretraining.pretrain import pretrain
 
     config = PretrainConfig(**{f.name: getattr(args, f.name) for f in fields(PretrainConfig)})
     finished = pretrain(

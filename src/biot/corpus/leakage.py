@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.corpus.load import Corpora, Corpus
+from biot.corpus.corpora import Corpora
+from biot.corpus.corpus import Corpus
 from biot.errors import CorpusError, listed
 
 __all__ = ["MANIFEST", "TRAINING_DATA", "SeenData", "require_disjoint"]

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Any, overload
 
-from biot.contract import Preprocessing
-from biot.corpus.mixed import Corpora
-from biot.corpus.place import Place
-from biot.corpus.schema import COLUMNS
-from biot.corpus.windows import Corpus, WindowRows
-from biot.corpus.writer import INFO_FILE, STATE_FILE
+from biot.corpus.builder.staging import Place
+from biot.corpus.corpora import Corpora
+from biot.corpus.corpus import Corpus, WindowRows
+from biot.corpus.schema import COLUMNS, INFO_FILE, STATE_FILE
 from biot.errors import ContractError, CorpusError, require
+from biot.preprocessing import Preprocessing
 
 __all__ = ["Corpora", "Corpus", "WindowRows", "load_corpus"]
 
@@ -42,7 +41,7 @@ def load_corpus(
     Parameters
     ----------
     path, *more
-        Folders. Several give :class:`~biot.corpus.mixed.Corpora`: channels and lengths may
+        Folders. Several give :class:`~biot.corpus.corpora.Corpora`: channels and lengths may
         differ, labels are merged by name.
     resample
         Bring corpora of several rates to one when windows are fetched; False refuses them.

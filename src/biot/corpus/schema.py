@@ -1,7 +1,6 @@
 """One row of a corpus: its columns, and how a window of floats becomes 16-bit integers."""
 
 # B windows, C channels, T samples
-
 from __future__ import annotations
 
 import json
@@ -12,14 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.contract import Task
-from biot.corpus.labels import Label
 from biot.errors import require
+from biot.preprocessing import Task
 
 __all__ = [
+    "CHUNK_VALUES",
     "COLUMNS",
+    "INFO_FILE",
     "MISSING",
+    "QUARANTINE_FILE",
+    "SHARDS",
+    "STATE_FILE",
     "EncodedWindows",
+    "Label",
+    "Windows",
     "arrow_schema",
     "decode",
     "encode",
@@ -27,11 +32,47 @@ __all__ = [
     "record_batch",
 ]
 
+
+@dataclass(frozen=True)
+class Windows:
+    """Some windows of one recording."""
+
+    signal: npt.NDArray[np.floating[Any]]
+    """(n_windows, n_chans, n_times) in physical units, NaN where missing."""
+    starts: list[float]
+    """Seconds from the recording's first sample to each window's."""
+    labels: Sequence[Label | None]
+
+
+CHUNK_VALUES = 2**21
+"""Samples, of all channels together, to encode at a time: 8 MB of float32."""
+
+
+STATE_FILE = "state.json"
+
+
+INFO_FILE = "dataset_info.json"
+
+
+SHARDS = "shards"
+
+
+Label = str | tuple[Any, ...]
+"""A class; or a class for each label column, the tags that hold, or a number for each target."""
+
+
+QUARANTINE_FILE = "quarantine.tsv"
+
+
 Floats = npt.NDArray[np.floating[Any]]
+
 
 MISSING = -32768
 """The integer that stands for a missing sample."""
+
+
 LARGEST = 32767
+
 
 COLUMNS: dict[str, str] = {
     "signal": "large_binary",  # int16 little-endian, C order (n_chans, n_times)

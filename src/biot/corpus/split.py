@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from biot.corpus.load import Corpus
+from biot.corpus.corpus import Corpus
 from biot.errors import ConfigError, CorpusError
 
 __all__ = ["PARTS", "Split", "SplitBy", "split"]

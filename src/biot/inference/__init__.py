@@ -1,9 +1,25 @@
-"""Inference: whole recordings to predictions, and reports."""
+"""Inference: whole recordings to predictions, and their files."""
 
 from __future__ import annotations
 
-from biot.inference.export import export_onnx
-from biot.inference.predictions import TABLE_SUFFIXES, Predictions, whole_file
-from biot.inference.predictor import Predictor
+from typing import TYPE_CHECKING
+
+from biot.lazy import attach
+
+if TYPE_CHECKING:
+    from biot.inference.export import export_onnx
+    from biot.inference.predictions import TABLE_SUFFIXES, Predictions, whole_file
+    from biot.inference.predictor import Predictor
 
 __all__ = ["TABLE_SUFFIXES", "Predictions", "Predictor", "export_onnx", "whole_file"]
+
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "Predictions": "biot.inference.predictions",
+        "Predictor": "biot.inference.predictor",
+        "TABLE_SUFFIXES": "biot.inference.predictions",
+        "export_onnx": "biot.inference.export",
+        "whole_file": "biot.inference.predictions",
+    },
+)

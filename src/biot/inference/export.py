@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from biot.contract import Preprocessing
 from biot.errors import CheckpointError, require
 from biot.inference.predictions import whole_file
-from biot.model import BIOT
+from biot.model.biot import BIOT
+from biot.preprocessing import Preprocessing
 
 __all__ = ["export_onnx"]
 

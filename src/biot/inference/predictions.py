@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from biot import plots
-from biot.contract import Task, decide
 from biot.errors import ConfigError, require
+from biot.preprocessing import Task, decide
 
 if TYPE_CHECKING:
     from biot.signals.recording import Annotation

@@ -1,7 +1,6 @@
 """`Predictor`: a trained model and its preprocessing, applied to whole recordings."""
 
 # B windows of a batch, C channels of the contract, T samples of a window, K classes
-
 from __future__ import annotations
 
 import math
@@ -14,20 +13,28 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from biot.contract import Preprocessing, difference
-from biot.corpus.batch import scaled_window
+from biot.device import find_device
 from biot.errors import ChannelError, ConfigError, ContractError
 from biot.inference.predictions import Predictions
-from biot.model import BIOT
-from biot.signals.conditioning import conditioned
+from biot.model.biot import BIOT
+from biot.preprocessing import Preprocessing, difference
 from biot.signals.montage import MontagePlan, plan
+from biot.signals.preprocess import conditioned
 from biot.signals.recording import Recording
+from biot.signals.scale import scaled_window
 from biot.signals.units import conversion
 
-__all__ = ["Device", "Precision", "Predictor"]
+__all__ = [
+    "Device",
+    "Precision",
+    "Predictor",
+]
 
 Device = Literal["auto", "cpu", "cuda"]
+
+
 Precision = Literal["32", "bf16"]
+
 
 _BATCH = 64  # windows that are in memory at once
 
@@ -66,7 +73,7 @@ class Predictor:
             raise ConfigError(f"precision must be '32' or 'bf16', got {precision!r}.")
         _require_fit(model, preprocessing)
         self.preprocessing = preprocessing
-        self._device = _find_device(device)
+        self._device = find_device(device)
         self._precision = precision
         self._model = model.to(self._device).eval()
 
@@ -271,12 +278,3 @@ def _require_fit(model: BIOT, contract: Preprocessing) -> None:
         raise ContractError(
             f"Model and preprocessing.json differ: {how}. They do not belong together."
         )
-
-
-def _find_device(device: str) -> torch.device:
-    if device not in get_args(Device):
-        raise ConfigError(f"device must be one of {', '.join(get_args(Device))}; got {device!r}.")
-    has_gpu = torch.cuda.is_available()
-    if device == "cuda" and not has_gpu:
-        raise ConfigError("device is 'cuda', but PyTorch finds no GPU. Use 'cpu' or 'auto'.")
-    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from biot.model.attention import LinearAttentionTransformer
-from biot.model.biot import BIOT
-from biot.model.checkpoint import LoadReport
-from biot.model.encoder import BIOTEncoder
-from biot.model.heads import ClassificationHead
-from biot.model.tokenizer import PatchFrequencyEmbedding
+from typing import TYPE_CHECKING
+
+from biot.lazy import attach
+
+if TYPE_CHECKING:
+    from biot.model.attention import LinearAttentionTransformer
+    from biot.model.biot import BIOT
+    from biot.model.checkpoint import LoadReport
+    from biot.model.encoder import BIOTEncoder
+    from biot.model.heads import ClassificationHead
+    from biot.model.tokenizer import PatchFrequencyEmbedding
 
 __all__ = [
     "BIOT",
@@ -17,3 +22,15 @@ __all__ = [
     "LoadReport",
     "PatchFrequencyEmbedding",
 ]
+
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "BIOT": "biot.model.biot",
+        "BIOTEncoder": "biot.model.encoder",
+        "ClassificationHead": "biot.model.heads",
+        "LinearAttentionTransformer": "biot.model.attention",
+        "LoadReport": "biot.model.checkpoint",
+        "PatchFrequencyEmbedding": "biot.model.tokenizer",
+    },
+)

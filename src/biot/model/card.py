@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from biot.contract import Preprocessing
+from biot.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from biot.model.biot import BIOT

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from biot.contract import FILE_NAME, Preprocessing
 from biot.errors import CheckpointError, ContractError
 from biot.model.card import model_card
 from biot.model.checkpoint import published_name
 from biot.model.encoder import sinusoidal_positions
+from biot.preprocessing import FILE_NAME, Preprocessing
 
 if TYPE_CHECKING:
     from biot.model.biot import BIOT

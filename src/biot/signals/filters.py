@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import ConfigError
-from biot.signals.recording import Array, Recording
-from biot.signals.segments import by_segment
+from biot.signals.recording import Array, Recording, by_segment
 
 __all__ = ["filter_signal", "filtered", "fir"]
 

@@ -1,234 +1,88 @@
-"""Resampling and amplitude scale, aware of missing samples.
-
-An output sample that rests on a missing input sample (NaN) is missing; every other one is what the
-same filter gives on complete data.
-"""
+"""`conditioned`: what every recording goes through before it is cut into windows."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from fractions import Fraction
-from functools import cache
-from math import ceil
-from typing import Any, Literal, get_args
+from math import ceil, floor
 
 import numpy as np
-import numpy.typing as npt
 
-from biot.errors import ConfigError
-from biot.signals.polyphase import grain, polyphase
-from biot.signals.recording import Array, Recording
-from biot.signals.segments import by_segment
+from biot.errors import RecordingError
+from biot.signals.filters import filtered
+from biot.signals.recording import Annotation, Array, Recording
+from biot.signals.resampling import ResampleMethod, resampled
 
-__all__ = ["ResampleMethod", "q95_scale", "resample", "resampled"]
+__all__ = [
+    "conditioned",
+    "is_missing",
+    "without_bad_spans",
+]
 
-Floats = npt.NDArray[np.floating[Any]]
-ResampleMethod = Literal["polyphase", "fft"]
-
-_LONGEST_TERM = 10_000
-"""Largest term of the ratio of two rates; the filter has 20 times as many coefficients."""
-_LARGEST_DRIFT = 0.1
-"""How far a shortened ratio may shift the last output sample, in output samples."""
+# MNE's marks for spoilt data: BAD, BAD_blink, bad segment, EDGE boundary; but not Badminton.
+_MISSING = re.compile(r"(?:BAD|EDGE)(?![A-Z])", re.IGNORECASE)
 
 
-def resample(
-    data: npt.ArrayLike, sfreq: float, new_sfreq: float, *, method: ResampleMethod = "polyphase"
-) -> Floats:
-    """Change the sampling rate, keeping what lies below both rates.
+def is_missing(annotation: Annotation) -> bool:
+    """Whether an annotation marks missing data (``BAD…``, ``EDGE…``); it is never a label then."""
+    return _MISSING.match(annotation.label) is not None
 
-    With ``"polyphase"`` it equals
-    ``scipy.signal.resample_poly(data, up, down, axis=-1, padtype="edge")`` with ``up/down`` the
-    ratio of the rates: exact where its terms are at most 10,000, else the nearest such ratio,
-    if that shifts no sample by more than a tenth of a sample. Beyond its ends the signal goes on
-    with its first and last sample, which is felt in the ten samples, of the slower rate, at an end.
 
-    With ``"fft"``, as the authors of BIOT do window by window, it equals
-    ``scipy.signal.resample(data, round(n_times × up / down), axis=-1)``: the signal is taken to
-    begin again where it ends, so every sample depends on every other.
+def without_bad_spans(recording: Recording) -> Recording:
+    """The same recording with NaN where an annotation says ``BAD…`` or ``EDGE…``.
 
-    Parameters
-    ----------
-    data
-        (…, n_times); NaN where a sample is missing.
-    sfreq, new_sfreq
-        Rates in Hz, now and wanted.
-
-    Returns
-    -------
-    numpy.ndarray
-        (…, ceil(n_times × up / down)), for ``"fft"`` rounded instead, float32 for float32 data,
-        else float64; NaN where the filter reaches a missing or, with ``"polyphase"``, an infinite
-        sample.
-
-    Raises
-    ------
-    ConfigError
-        If a rate is not positive and finite, no short ratio comes near that of the rates, or
-        ``"fft"`` meets a channel of which only a part is missing.
+    Such an instant covers one sample. Reading an infinite value raises ``RecordingError``.
     """
-    if method not in get_args(ResampleMethod):
-        raise ConfigError(f"method must be 'polyphase' or 'fft', got {method!r}.")
-    array = np.asarray(data)
-    if array.dtype != np.float32:
-        array = array.astype(np.float64)
-    up, down = _ratio(sfreq, new_sfreq, array.shape[-1])
-    if up == down or array.shape[-1] == 0:
-        return array.copy()
-    return _polyphase(array, up, down) if method == "polyphase" else _fft(array, up, down)
-
-
-def resampled(
-    recording: Recording, new_sfreq: float, *, method: ResampleMethod = "polyphase"
-) -> Recording:
-    """The same recording at another rate; each segment for itself.
-
-    Whichever stretch is read, its samples are those of the whole segment resampled at once by
-    :func:`resample`. With ``"polyphase"`` it is read lazily; ``"fft"`` needs whole segments, and
-    keeps in memory those that were read.
-
-    Raises
-    ------
-    ConfigError
-        If the rate is not positive and finite, or no short ratio comes near that of the rates.
-    """
-    if method not in get_args(ResampleMethod):
-        raise ConfigError(f"method must be 'polyphase' or 'fft', got {method!r}.")
-    if _ratio(recording.sfreq, new_sfreq, recording.n_times) == (1, 1):
-        return recording
-    change = _resampled_lazily if method == "polyphase" else _resampled_at_once
-    return by_segment(recording, lambda part: change(part, new_sfreq))
-
-
-def _resampled_lazily(recording: Recording, new_sfreq: float) -> Recording:
-    up, down = _ratio(recording.sfreq, new_sfreq, recording.n_times)
-    half = 10 * max(up, down)
-    step = grain(up, down)
+    spans = []
+    for bad in filter(is_missing, recording.annotations):
+        first = floor(bad.onset * recording.sfreq)
+        last = ceil((bad.onset + bad.duration) * recording.sfreq)
+        spans.append((first, max(last, first + 1)))
 
     def read_samples(start: int, stop: int) -> Array:
-        if start == stop:
-            return recording.read(0, 0)
-        # the first sample read is anchored, and at or before the filter's reach
-        first = max(0, (start * down - half) // (up * step)) * step
-        last = min(recording.n_times, ((stop - 1) * down + half) // up + 1)
-        skipped = first * up // down
-        piece = _polyphase(recording.read(first, last), up, down)
-        return piece[:, start - skipped : stop - skipped].astype(np.float32, copy=False)
+        data = recording.read(start, stop)
+        if np.isinf(data).any():
+            channel = recording.ch_names[int(np.isinf(data).any(axis=1).argmax())]
+            raise RecordingError(f"{recording.name}: channel {channel} holds an infinite value.")
+        here = [span for span in spans if span[0] < stop and span[1] > start]
+        if here:
+            data = np.array(data)  # the reader may keep its own
+        for first, last in here:
+            data[:, max(first - start, 0) : last - start] = np.nan
+        return data
 
-    return replace(
-        recording,
-        sfreq=float(new_sfreq),
-        n_times=-(-recording.n_times * up // down),
-        read_samples=read_samples,
-    )
+    return replace(recording, read_samples=read_samples)
 
 
-def _resampled_at_once(recording: Recording, new_sfreq: float) -> Recording:
-    up, down = _ratio(recording.sfreq, new_sfreq, recording.n_times)
+def conditioned(
+    recording: Recording,
+    sfreq: float,
+    *,
+    resample: ResampleMethod = "polyphase",
+    l_freq: float | None = None,
+    h_freq: float | None = None,
+    notch: float | None = None,
+) -> Recording:
+    """Bad stretches made missing, then filtered, then resampled; still read lazily.
 
-    @cache
-    def whole() -> Array:
-        return _fft(recording.read(), up, down).astype(np.float32)
-
-    return replace(
-        recording,
-        sfreq=float(new_sfreq),
-        n_times=round(Fraction(recording.n_times * up, down)),
-        read_samples=lambda start, stop: whole()[:, start:stop].copy(),
-    )
-
-
-def q95_scale(data: npt.ArrayLike) -> Floats:
-    """95th percentile of the magnitude over the last axis: what windows are divided by.
-
-    Missing samples (NaN, infinite) do not count; between two samples it is interpolated linearly.
+    Preparation and prediction both come through here, so they cannot differ.
 
     Parameters
     ----------
-    data
-        (…, n_chans, n_times).
+    recording
+        As it was read.
+    sfreq
+        Rate wanted, in Hz.
+    resample
+        See :func:`biot.signals.resampling`.
+    l_freq, h_freq, notch
+        See :func:`biot.signals.filtered`.
 
-    Returns
-    -------
-    numpy.ndarray
-        (…, n_chans), positive; 1 where the percentile is 0 (a flat channel) or no sample is there.
+    Raises
+    ------
+    ConfigError
+        If a frequency does not lie below half the recording's rate, or the rate cannot be reached.
     """
-    magnitude = np.abs(np.asarray(data))
-    if not np.issubdtype(magnitude.dtype, np.floating):
-        magnitude = magnitude.astype(np.float64)
-    scale = np.zeros(magnitude.shape[:-1], magnitude.dtype)
-    if magnitude.size:
-        rows, found = magnitude.reshape(-1, magnitude.shape[-1]), scale.reshape(-1)
-        present = np.isfinite(rows)
-        complete = present.all(axis=-1)
-        for i in np.flatnonzero(~complete & present.any(axis=-1)):
-            found[i] = _q95(rows[i, present[i]])
-        found[complete] = _q95(rows if complete.all() else rows[complete])
-    return np.where(scale > 0, scale, 1).astype(magnitude.dtype)
-
-
-def _q95(values: Floats) -> Floats:
-    """``np.quantile(values, 0.95, axis=-1)``, for which one partition, in place, is enough."""
-    position = 0.95 * (values.shape[-1] - 1)
-    below = int(position)
-    values.partition(below, axis=-1)
-    low = values[..., below]
-    high = values[..., min(below + 1, values.shape[-1] - 1) :].min(axis=-1)
-    result: Floats = low + (high - low) * (position - below)
-    return result
-
-
-def _polyphase(array: Floats, up: int, down: int) -> Floats:
-    present = np.isfinite(array)
-    if present.all():
-        return polyphase(array, up, down)
-    missing = ~present
-    result = polyphase(np.where(missing, array.dtype.type(0), array), up, down)
-    result[_touched(missing, up, down, result.shape[-1])] = np.nan
-    return result
-
-
-def _fft(array: Floats, up: int, down: int) -> Floats:
-    from scipy.signal import resample as fourier_resample
-
-    missing = np.isnan(array)
-    absent = missing.all(axis=-1)
-    if (missing.any(axis=-1) & ~absent).any():
-        raise ConfigError(
-            "method 'fft' needs every sample of a channel, but some are missing. "
-            "Use method 'polyphase', which leaves out what rests on a missing sample."
-        )
-    n_out = round(Fraction(array.shape[-1] * up, down))
-    filled = np.where(missing, 0, array).astype(np.float64)
-    result: Floats = fourier_resample(filled, n_out, axis=-1)
-    result[absent] = np.nan
-    return result.astype(array.dtype)
-
-
-def _ratio(sfreq: float, new_sfreq: float, n_times: int) -> tuple[int, int]:
-    """Both rates as small whole numbers (up, down) of the same ratio."""
-    for rate in (sfreq, new_sfreq):
-        if not (np.isfinite(rate) and rate > 0):
-            raise ConfigError(f"A sampling rate must be positive and finite, got {rate:g} Hz.")
-    # str: 12.8 means 64/5, not the nearest binary fraction
-    exact = Fraction(str(float(new_sfreq))) / Fraction(str(float(sfreq)))
-    ratio = exact.limit_denominator(max(1, _LONGEST_TERM // max(1, ceil(exact))))
-    drifts = abs(ratio - exact) * n_times > _LARGEST_DRIFT
-    if not ratio or ratio.numerator > _LONGEST_TERM or drifts:
-        raise ConfigError(
-            f"Resampling {sfreq!r} Hz to {new_sfreq!r} Hz needs the ratio {exact}, which no ratio "
-            f"with terms up to {_LONGEST_TERM} meets over {n_times} samples. "
-            f"Choose a rate that is a simple fraction of {sfreq!r} Hz."
-        )
-    return ratio.numerator, ratio.denominator
-
-
-def _touched(missing: npt.NDArray[np.bool_], up: int, down: int, n_out: int) -> Any:
-    """Which output samples the filter computes from at least one missing input sample."""
-    n_in = missing.shape[-1]
-    half = 10 * max(up, down)
-    centre = np.arange(n_out) * down
-    first = np.clip(-((half - centre) // up), 0, n_in - 1)
-    last = np.clip((centre + half) // up, 0, n_in - 1)
-    count = np.zeros((*missing.shape[:-1], n_in + 1), dtype=np.int64)
-    np.cumsum(missing, axis=-1, out=count[..., 1:])
-    return count[..., last + 1] > count[..., first]
+    clean = without_bad_spans(recording)
+    smooth = filtered(clean, l_freq=l_freq, h_freq=h_freq, notch=notch)
+    return resampled(smooth, sfreq, method=resample)

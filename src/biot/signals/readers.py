@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biot.errors import ConfigError, RecordingError
-from biot.signals.amplitudes import tell_of_amplitudes
-from biot.signals.bids import with_bids_tables
-from biot.signals.edf import read_edf
-from biot.signals.folders import SUFFIXES
-from biot.signals.mne_files import FORMATS, read_with_mne
+from biot.signals.formats.bids import with_bids_tables
+from biot.signals.formats.edf import read_edf
+from biot.signals.formats.files import SUFFIXES
+from biot.signals.formats.mne import FORMATS, read_with_mne
+from biot.signals.formats.tables import read_npz, read_table
+from biot.signals.formats.wfdb import read_wfdb
 from biot.signals.recording import Recording
-from biot.signals.tables import read_npz, read_table
-from biot.signals.wfdb_files import read_wfdb
+from biot.signals.units import tell_of_amplitudes
 
 __all__ = ["SUFFIXES", "is_table", "read_recording"]
 

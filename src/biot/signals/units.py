@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import defaultdict
 from math import pi
 
-__all__ = ["conversion"]
+import numpy as np
+import numpy.typing as npt
+
+from biot.errors import listed
+from biot.signals.channels import kind
+from biot.signals.recording import Recording
+
+__all__ = [
+    "conversion",
+    "tell_of_amplitudes",
+]
 
 _MICRO = ("µ", "μ", "u", "micro")  # micro sign, Greek mu, what ASCII allows
+
+
 _PREFIXES = {"n": 1e-3, **dict.fromkeys(_MICRO, 1.0), "m": 1e3, "milli": 1e3, "": 1e6}
+
+
 _IN_MICROVOLT = {
     f"{prefix}{volt}": factor
     for prefix, factor in _PREFIXES.items()
     for volt in ("V", "v", "Volt", "volt")
 } | {"UV": 1.0}
+
+
 _WANTED = {"eeg": "µV", "eog": "µV", "emg": "µV", "ecg": "mV"}
 
+
 _GRAVITY = 9.80665  # m/s², standard
+
+
 _OTHER = {
     **dict.fromkeys(("m/s²", "m/s^2", "m/s2", "m/s/s", "m/sec^2", "m·s⁻²"), (1 / _GRAVITY, "g")),
     **dict.fromkeys(
@@ -24,6 +45,8 @@ _OTHER = {
     "rad/sec": (1.0, "rad/s"),
 }
 """Accelerations and turning rates, whatever the channel is called."""
+
+
 _OF_KIND = {
     ("acc", "mg"): (1e-3, "g"),
     ("acc", "milli-g"): (1e-3, "g"),
@@ -50,3 +73,68 @@ def conversion(declared: str, kind: str) -> tuple[float, str]:
     spelled = "µV" if factor == 1.0 else unit
     wanted = _WANTED.get(kind, spelled)
     return factor / _IN_MICROVOLT[wanted], wanted
+
+
+# Standard deviations within two seconds, far outside what is ever recorded from a person.
+_PLAUSIBLE = {
+    ("eeg", "µV"): (1e-3, 1e3),
+    ("eog", "µV"): (1e-3, 1e4),
+    ("ecg", "mV"): (1e-5, 20.0),
+    ("acc", "g"): (0.0, 10.0),
+    ("gyro", "rad/s"): (0.0, 50.0),
+}
+
+
+_STRETCHES = 3
+
+
+_SECONDS = 2.0
+
+
+def tell_of_amplitudes(recording: Recording) -> Recording:
+    """Warn if channels vary by amounts that their unit makes implausible; nothing is changed.
+
+    What counts is the median standard deviation of three stretches of two seconds. A flat channel
+    is not told of.
+
+    Returns
+    -------
+    Recording
+        The one given.
+    """
+    limits = [
+        _PLAUSIBLE.get((kind(name), unit))
+        for name, unit in zip(recording.ch_names, recording.units, strict=True)
+    ]
+    if not any(limits):
+        return recording
+    found = defaultdict(list)
+    for i, (limit, spread) in enumerate(zip(limits, _spread(recording), strict=True)):
+        if limit is not None and spread > 0 and not limit[0] <= spread <= limit[1]:
+            found[kind(recording.ch_names[i]), recording.units[i]].append((i, spread))
+    for (what, unit), channels in found.items():
+        low, high = _PLAUSIBLE[what, unit]
+        names = [recording.ch_names[i] for i, _ in channels]
+        typical = float(np.median([spread for _, spread in channels]))
+        warnings.warn(
+            f"{recording.name}: as {what}, {listed(names)} have implausible amplitudes: a standard "
+            f"deviation of {typical:.3g} {unit}, where {low:g} to {high:g} {unit} is to be "
+            "expected. The unit that is declared may be wrong; nothing was rescaled.",
+            stacklevel=3,
+        )
+    return recording
+
+
+def _spread(recording: Recording) -> npt.NDArray[np.float64]:
+    """(n_chans,) typical standard deviation over a short time; 0 where nothing is recorded."""
+    length = max(2, min(recording.n_times, round(_SECONDS * recording.sfreq)))
+    last = max(0, recording.n_times - length)
+    spreads = []
+    for start in sorted({last * (i + 1) // (_STRETCHES + 1) for i in range(_STRETCHES)}):
+        data = recording.read(start, min(start + length, recording.n_times)).astype(np.float64)
+        present = np.isfinite(data)
+        count = np.maximum(present.sum(axis=1), 1)
+        mean = np.where(present, data, 0).sum(axis=1) / count
+        spreads.append(np.sqrt((np.where(present, data - mean[:, None], 0) ** 2).sum(1) / count))
+    typical: npt.NDArray[np.float64] = np.median(spreads, axis=0)
+    return typical

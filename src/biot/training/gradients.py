@@ -1,7 +1,7 @@
 """The gradient of a batch that is spread over processes and goes through in micro-batches."""
 
 # B windows of all processes, b of this one, C channels, T samples, E width of an output
-
+# B windows of a batch, C channels, T samples, W windows, K classes
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -11,22 +11,83 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from biot.corpus.batch import Batch
+from biot.evaluation.tasks import Task
+from biot.training.datasets import MixedBatch, WindowBatch
 
 __all__ = [
     "Inputs",
     "Machine",
     "Outcome",
     "Sizer",
+    "backward_in_parts",
     "by_size",
+    "forward",
     "joint_backward",
     "separable_backward",
     "split_inputs",
 ]
 
+
+def backward_in_parts(
+    model: nn.Module,
+    batch: WindowBatch,
+    task: Task,
+    *,
+    part_size: int,
+    backward: Callable[[Tensor], None],
+    device: torch.device,
+) -> float:
+    """Add the gradient of a batch's loss, a few windows at a time.
+
+    The loss is the sum over the batch divided by its windows, so that the parts add up to the
+    gradient of the whole batch.
+
+    Returns
+    -------
+    float
+        The loss of the batch.
+    """
+    total, n_windows = 0.0, len(batch.label)
+    for first in range(0, n_windows, part_size):
+        rows = slice(first, first + part_size)
+        losses = _losses(forward(model, batch, device, rows), batch, task, device, rows)
+        loss = losses.sum() / n_windows
+        backward(loss)
+        total += loss.item()
+    return total
+
+
+def _losses(
+    outputs: Tensor, batch: WindowBatch, task: Task, device: torch.device, rows: slice
+) -> Tensor:
+    losses = task.losses(outputs, batch.label[rows].to(device))
+    if isinstance(batch, MixedBatch) and batch.partner_label is not None:
+        assert batch.share is not None
+        share = batch.share[rows].to(device, losses.dtype)
+        others = task.losses(outputs, batch.partner_label[rows].to(device))
+        losses = share * losses + (1 - share) * others
+    return losses
+
+
+def forward(
+    model: nn.Module, batch: WindowBatch, device: torch.device, rows: slice = slice(None)
+) -> Tensor:
+    """Outputs of a model for some windows of a batch, (rows, K)."""
+    given: dict[str, Tensor] = {
+        name: values[rows].to(device)
+        for name in ("valid", "channel_ids", "lengths")
+        if (values := getattr(batch, name, None)) is not None
+    }
+    outputs: Tensor = model(batch.signal[rows].to(device), **given)
+    return outputs
+
+
 Inputs = tuple[Tensor | None, ...]
+
+
 Sizer = Callable[[int, int], int]
 """How many windows of so many channels and samples go through the model at once."""
 

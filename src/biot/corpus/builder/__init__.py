@@ -1,0 +1,1 @@
+"""Making a corpus: recordings in, windows on disk out."""

@@ -1,0 +1,259 @@
+"""From finished recordings to a whole corpus: what needs all of them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from biot.corpus.builder.channels import layout_of
+from biot.corpus.builder.config import Recipe
+from biot.corpus.builder.label_table import LabelFormat
+from biot.corpus.builder.report import PrepareReport, write_quarantine
+from biot.corpus.builder.staging import Place
+from biot.corpus.builder.writer import sha256_of, write_description
+from biot.corpus.manifest import Manifest, Record, Tally, versions
+from biot.corpus.schema import SHARDS
+from biot.errors import CorpusError, require
+from biot.preprocessing import FILE_NAME, Preprocessing
+from biot.signals.channels import canonical
+
+__all__ = [
+    "channels_of",
+    "finish",
+    "quarantined",
+    "relay",
+    "report_of",
+]
+
+_PER_CHANNEL = ("scale", "offset", "q95", "ch_names", "units")
+
+
+def channels_of(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and units of the channels of a shard's rows."""
+    _, batches = _read(path)
+    first = batches[0]
+    return tuple(first.column("ch_names")[0].as_py()), tuple(first.column("units")[0].as_py())
+
+
+def relay(path: Path, ch_names: tuple[str, ...], units: tuple[str, ...]) -> None:
+    """Rewrite a shard so that its rows have these channels, which by meaning are its own.
+
+    Nothing is computed: a channel's numbers do not depend on the others. The file changes in one
+    step.
+
+    Raises
+    ------
+    CorpusError
+        If the shard cannot be read.
+    """
+    pa = require("pyarrow", extra="corpus")
+    schema, batches = _read(path)
+    places = [canonical(name) for name in batches[0].column("ch_names")[0].as_py()]
+    order = np.array([places.index(canonical(name)) for name in ch_names])
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
+    try:
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as to:
+            for batch in batches:
+                to.write_batch(_reordered(batch, order, {"ch_names": ch_names, "units": units}))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[Any, list[Any]]:
+    """Schema and batches of a shard, mapped into memory."""
+    pa = require("pyarrow", extra="corpus")
+    try:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+            return stream.schema, list(stream)
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(f"{path}: damaged ({error}). Delete it and prepare again.") from error
+
+
+def _reordered(batch: Any, order: npt.NDArray[np.intp], texts: dict[str, tuple[str, ...]]) -> Any:
+    pa = require("pyarrow", extra="corpus")
+    n_rows, n_chans = batch.num_rows, len(order)
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    columns["signal"] = pa.array(
+        [
+            np.frombuffer(row.as_buffer(), "<i2").reshape(n_chans, -1)[order].tobytes()
+            for row in columns["signal"]
+        ],
+        pa.large_binary(),
+    )
+    ends = pa.array(np.arange(n_rows + 1, dtype=np.int32) * n_chans)
+    for name in _PER_CHANNEL:
+        if name in texts:
+            values = pa.array(texts[name] * n_rows)
+        else:
+            numbers = columns[name].flatten().to_numpy().reshape(n_rows, n_chans)
+            values = pa.array(np.ascontiguousarray(numbers[:, order]).ravel())
+        columns[name] = pa.ListArray.from_arrays(ends, values)
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
+
+
+def finish(
+    place: Place,
+    recipe: Recipe,
+    records: Mapping[str, Record],
+    old: Manifest | None,
+    skipped: Mapping[str, int],
+) -> tuple[Preprocessing, Manifest]:
+    """Bring the shards into one layout and write what describes them; ``state.json`` comes last.
+
+    Parameters
+    ----------
+    place
+        The unfinished corpus.
+    records
+        All recordings that it is to hold, by name.
+    old
+        Manifest of the corpus that it is to replace, if there is one.
+    skipped
+        Recordings that have no record, by reason.
+
+    Raises
+    ------
+    CorpusError
+        If there is no window at all.
+    """
+    final = _in_one_layout(place, records)
+    if not any(record.shard for record in final.values()):
+        raise CorpusError(_why_nothing(final, recipe, skipped))
+    _tell_of_equal(final)
+    wanted = {record.shard for record in final.values()}
+    for path in (place.folder / SHARDS).iterdir():
+        if f"{SHARDS}/{path.name}" not in wanted:
+            path.unlink()
+    layout = layout_of({n: record for n, record in final.items() if record.shard is not None})
+    contract = replace(recipe.contract, ch_names=layout.ch_names, units=layout.units)
+    if recipe.how.labelled:
+        names = _label_names(final, recipe.labels, old, place.out)
+        contract = replace(contract, label_names=names)
+    manifest = Manifest(
+        parameters=recipe.parameters,
+        recordings=final,
+        versions=versions(),
+        dropped=old.dropped if old is not None else (),
+    )
+    write_quarantine(place.folder, quarantined(final))
+    write_description(place.folder, contract, manifest)
+    return contract, manifest
+
+
+def _in_one_layout(place: Place, records: Mapping[str, Record]) -> dict[str, Record]:
+    """The records, once the shards have the channels that they are to have."""
+    final = dict(sorted(records.items()))
+    shards = {name: record for name, record in final.items() if record.shard is not None}
+    layout = layout_of(shards)
+    for name, record in shards.items():
+        shard = place.folder / str(record.shard)
+        if name in layout.clashes:
+            final[name] = Record(
+                size=record.size,
+                sha256=record.sha256,
+                subject=record.subject,
+                rows=record.rows,
+                quarantine=layout.clashes[name],
+                clash=True,
+            )
+            continue
+        channels = layout.of(record)
+        if channels_of(shard) != channels:
+            # killed between the two, the next run must not trust the old checksum
+            place.keep(name, replace(record, shard_sha256=None), None)
+            relay(shard, *channels)
+            record = replace(record, shard_sha256=None)
+        digest = record.shard_sha256 or sha256_of(shard)
+        final[name] = replace(record, shard_sha256=digest)
+    return final
+
+
+def report_of(
+    out: Path,
+    contract: Preprocessing,
+    manifest: Manifest,
+    skipped: Mapping[str, int],
+    changes: tuple[str, ...],
+) -> PrepareReport:
+    """What became of all recordings of a corpus, whichever run prepared them."""
+    used = [record for record in manifest.recordings.values() if record.shard is not None]
+    tally, names = tally_of(manifest.recordings), contract.label_names or ()
+    return PrepareReport(
+        out=out,
+        preprocessing=contract,
+        n_recordings=len(used),
+        n_subjects=len({record.subject for record in used}),
+        n_windows=sum(record.n_windows for record in used),
+        labels={name: tally.counts[name] for name in names if not tally.spreads},
+        targets=dict(zip(names, tally.spreads, strict=False)),
+        dropped=dict(_left_out(manifest.recordings) + Counter(skipped)),
+        quarantined=quarantined(manifest.recordings),
+        changes=changes,
+    )
+
+
+def quarantined(records: Mapping[str, Record]) -> tuple[tuple[str, str], ...]:
+    """Recordings that are not used, each with the reason."""
+    return tuple((n, r.quarantine) for n, r in sorted(records.items()) if r.quarantine is not None)
+
+
+def _why_nothing(records: Mapping[str, Record], recipe: Recipe, skipped: Mapping[str, int]) -> str:
+    """Why no window could be prepared."""
+    counts = _left_out(records) + Counter(skipped)
+    reasons = [f"{count} {what}" for what, count in counts.items()]
+    unusable = quarantined(records)
+    reasons += [reason.rstrip(".") for _, reason in unusable[:3]]
+    if len(unusable) > 3:
+        reasons.append(f"and {len(unusable) - 3} more that cannot be read")
+    if recipe.how.labelled and not any(record.labelled for record in records.values()):
+        reasons.append("no recording has a label")
+    return f"No window could be prepared: {'; '.join(reasons)}."
+
+
+def _label_names(
+    records: Mapping[str, Record], labels: LabelFormat, old: Manifest | None, out: Path
+) -> tuple[str, ...]:
+    """Those that occur; after a subject was removed also those that it alone had."""
+    tally = tally_of(records)
+    if old is not None and old.dropped and (out / FILE_NAME).is_file():
+        tally.counts.update(dict.fromkeys(Preprocessing.load(out).label_names or (), 0))
+    return labels.names(tally)
+
+
+def tally_of(records: Mapping[str, Record]) -> Tally:
+    """What the windows of all recordings together are labelled."""
+    tally = Tally()
+    for _, record in sorted(records.items()):
+        tally.merge(Tally(Counter(record.labels), [replace(each) for each in record.spreads]))
+    return tally
+
+
+def _left_out(records: Mapping[str, Record]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for _, record in sorted(records.items()):
+        counts.update(record.left_out)
+    return counts
+
+
+def _tell_of_equal(records: Mapping[str, Record]) -> None:
+    names: dict[str, list[str]] = {}
+    for name, record in sorted(records.items()):
+        if record.sha256 is not None and record.shard is not None:
+            names.setdefault(record.sha256, []).append(name)
+    for equal in names.values():
+        if len(equal) > 1:
+            warnings.warn(
+                f"{' and '.join(equal)} are the same recording by content; all are kept. "
+                "Leave one out unless it is meant.",
+                stacklevel=4,
+            )

@@ -1,0 +1,88 @@
+"""`Recipe`: what is done to every recording of a corpus, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any, get_args
+
+from biot.corpus.builder.label_table import LabelFormat
+from biot.corpus.builder.sources import TableOptions
+from biot.corpus.builder.windowing import Align, Windowing
+from biot.corpus.schema import Label
+from biot.errors import ConfigError
+from biot.preprocessing import Preprocessing
+
+__all__ = [
+    "Recipe",
+    "windowing",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that decides over a recording's windows, besides the recording; equal for all."""
+
+    contract: Preprocessing
+    """Without channels, units and names of labels, which follow from the recordings."""
+    how: Windowing
+    parameters: Mapping[str, Any]
+    """The same as the user gave it, for the manifest; JSON."""
+    tables: TableOptions = field(default_factory=TableOptions)
+    """What recordings in tables do not say themselves."""
+
+    @property
+    def labels(self) -> LabelFormat:
+        """What labels are made of."""
+        return LabelFormat(self.contract.task, self.contract.label_columns)
+
+
+def windowing(
+    contract: Preprocessing,
+    stride: float | None,
+    align: Align,
+    labels: str | Path,
+    background: str | None,
+) -> Windowing:
+    """How recordings are cut.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range, or two contradict each other.
+    """
+    step = contract.sfreq * (contract.window if stride is None else stride)
+    if not (isfinite(step) and step >= 1):
+        raise ConfigError(f"stride must be at least one sample, got {stride} s.")
+    if align not in get_args(Align):
+        raise ConfigError(f"align must be 'grid' or 'events', got {align!r}.")
+    labelled = str(labels) != "none"
+    if align == "events" and not labelled:
+        raise ConfigError("align is 'events', but labels is 'none': nothing says where events are.")
+    tags = contract.task == "multilabel"
+    named = bool(background) or tags
+    if background is not None and (not named or not labelled or align == "events"):
+        raise ConfigError(
+            "background names the windows outside all events: it needs a name, labels, and "
+            f"windows on a grid; got {background!r}, labels {str(labels)!r}, align {align!r}."
+        )
+    return Windowing(
+        n_times=contract.n_times,
+        step=step,
+        align=align,
+        labelled=labelled,
+        background=_background(contract, background),
+        tags=tags,
+    )
+
+
+def _background(contract: Preprocessing, text: str | None) -> Label | None:
+    """The background's label as the task has it: a number for each target of a regression."""
+    if text is None:
+        return None
+    how = LabelFormat(contract.task, contract.label_columns)
+    if contract.task == "multilabel":
+        return how.of_text(text, "background")
+    return how.of_cells([text] * len(how.columns), "background")

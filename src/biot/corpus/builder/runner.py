@@ -1,0 +1,220 @@
+"""One run of preparation: what is there, what has changed, what is left to do."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+from biot.corpus.builder.assemble import finish, quarantined, report_of
+from biot.corpus.builder.config import Recipe
+from biot.corpus.builder.executor import run
+from biot.corpus.builder.report import PrepareReport
+from biot.corpus.builder.staging import Place
+from biot.corpus.builder.worker import Job, Outcome, checksum, prepare_one, stamp
+from biot.corpus.manifest import Manifest, Record, versions
+from biot.errors import CorpusError
+from biot.preprocessing import Preprocessing
+
+__all__ = [
+    "Engine",
+    "make",
+]
+
+
+class Engine(TypedDict):
+    """Who computes, see :func:`biot.corpus.builder.executor.run`."""
+
+    workers: int
+    dask: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What a run has to do."""
+
+    todo: list[Job]
+    removed: list[str]
+    """Recordings that are in the corpus but no longer given."""
+    changes: tuple[str, ...]
+    """The same in words."""
+
+
+def make(
+    place: Place,
+    recipe: Recipe,
+    jobs: list[Job],
+    skipped: Mapping[str, int],
+    engine: Engine,
+    strict: bool,
+    progress: bool,
+) -> PrepareReport:
+    """Bring a corpus to what the recordings given say; the caller holds its lock.
+
+    Raises
+    ------
+    CorpusError
+        See :func:`biot.corpus.prepare`.
+    """
+    try:
+        place.recover()
+        old = _old(place, recipe)
+        jobs, skipped = _without_dropped(jobs, skipped, old)
+        known: dict[str, tuple[Record, Any]] = {}
+        if old is not None:
+            known = {name: (record, None) for name, record in old.recordings.items()}
+        known |= place.records()
+        plan = _plan(jobs, known, engine, begun=old is None)
+        unfinished = place.parameters() is not None
+        if old is not None and not unfinished and not plan.todo and not plan.removed:
+            _require_readable(old.recordings, strict, place)
+            contract = Preprocessing.load(place.out)
+            said = ("none: the corpus is as these recordings and parameters make it",)
+            return report_of(place.out, contract, old, skipped, said)
+        place.begin(recipe.parameters, old)
+        records = _prepared(place, recipe, plan, engine, progress)
+        _require_readable(records, strict, place)
+        contract, manifest = finish(place, recipe, records, old, skipped)
+        place.publish()
+    except OSError as error:
+        raise CorpusError(f"{place.out}: cannot be written ({error.strerror or error}).") from error
+    finally:
+        place.tidy()
+        if not place.is_whole and not any(r.shard for r, _ in place.records().values()):
+            place.discard()  # nothing that another run could go on from
+    return report_of(place.out, contract, manifest, skipped, plan.changes)
+
+
+def _old(place: Place, recipe: Recipe) -> Manifest | None:
+    """Manifest of the corpus that is there, which must be of the same kind."""
+    old = None
+    if place.out.exists() and not (place.out.is_dir() and not any(place.out.iterdir())):
+        old = Manifest.load(place.out) if place.out.is_dir() else None
+        if old is None or "sfreq" not in old.parameters:
+            raise CorpusError(
+                f"{place.out} exists already, and is no corpus of recordings. "
+                "Choose another folder, or delete it first."
+            )
+        _require_same(old.parameters, recipe.parameters, place.out, "was prepared")
+        if old.versions != versions():
+            warnings.warn(
+                f"{place.out}: was prepared with {_listed(old.versions)}; now it is "
+                f"{_listed(versions())}. What is there is kept.",
+                stacklevel=4,
+            )
+    begun = place.parameters()
+    if begun is not None:
+        _require_same(begun, recipe.parameters, place.folder, "is unfinished, and was begun")
+    return old
+
+
+def _listed(packages: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in packages.items())
+
+
+def _require_same(
+    there: Mapping[str, Any], asked: Mapping[str, Any], folder: Path, what: str
+) -> None:
+    names = dict.fromkeys([*there, *asked])
+    differing = [
+        f"{name} {there.get(name)!r}, not {asked.get(name)!r}"
+        for name in names
+        if there.get(name) != asked.get(name)
+    ]
+    if differing:
+        raise CorpusError(
+            f"{folder} exists already: it {what} with {'; '.join(differing)}. "
+            f"Choose another folder for the corpus, or delete {folder}."
+        )
+
+
+def _without_dropped(
+    jobs: list[Job], skipped: Mapping[str, int], old: Manifest | None
+) -> tuple[list[Job], Mapping[str, int]]:
+    """Subjects that were removed for good do not come back."""
+    if old is None or not old.dropped:
+        return jobs, skipped
+    kept = [job for job in jobs if not old.is_dropped(job.subject)]
+    if len(kept) == len(jobs):
+        return jobs, skipped
+    count = len(jobs) - len(kept)
+    return kept, {**skipped, "recordings of subjects that were removed for good": count}
+
+
+def _plan(
+    jobs: Sequence[Job],
+    known: Mapping[str, tuple[Record, Any]],
+    engine: Engine,
+    *,
+    begun: bool,
+) -> _Plan:
+    """Compare the recordings given with those that are there."""
+    there = [job for job in jobs if job.source.recording in known]
+    unsure = [t for t in there if not _untouched(t, known[t.source.recording][1])]
+    sums = dict(run(_named_checksum, unsure, **engine))
+    changed: dict[str, str] = {}
+    for job in there:
+        name = job.source.recording
+        record = known[name][0]
+        if name in sums and (record.sha256 is None or sums[name] != (record.size, record.sha256)):
+            changed[name] = f"{name} has changed and was prepared anew"
+        elif job.rows != record.rows or job.subject != record.subject:
+            changed[name] = f"{name} has another subject or labels and was prepared anew"
+    names = [job.source.recording for job in jobs]
+    added = [name for name in names if name not in known]
+    removed = sorted(set(known) - set(names))
+    if changed or added or removed:
+        # a recording that did not go with the others may do so now
+        changed |= {
+            name: changed.get(name, f"{name} was tried again")
+            for name in names
+            if name in known and known[name][0].clash
+        }
+    said = [text for _, text in sorted(changed.items())]
+    said += [f"{name} was added" for name in added if not begun]
+    said += [f"{name} is no longer given and was removed" for name in removed]
+    if begun and there:
+        said.append(f"{len(there) - len(changed)} recordings were prepared by an earlier run")
+    todo = [t for t in jobs if t.source.recording in changed or t.source.recording not in known]
+    return _Plan(todo=todo, removed=removed, changes=tuple(said))
+
+
+def _untouched(job: Job, known: Any) -> bool:
+    """Whether the files of a recording are as an unfinished run has seen them."""
+    return bool(known) and known == stamp(job.source.path)
+
+
+def _named_checksum(job: Job) -> tuple[str, tuple[int, str | None]]:
+    return job.source.recording, checksum(job.source.path)
+
+
+def _prepared(
+    place: Place, recipe: Recipe, plan: _Plan, engine: Engine, progress: bool
+) -> dict[str, Record]:
+    """The records of all recordings, after those that were left to do are done."""
+    for name in plan.removed:
+        place.forget(name)
+    work = partial(prepare_one, recipe=recipe, folder=place.folder)
+    outcomes = run(work, plan.todo, **engine, progress="prepare" if progress else None)
+    outcome: Outcome
+    with closing(outcomes):  # an error here ends the workers before temporary files are removed
+        for outcome in outcomes:
+            place.keep(outcome.name, outcome.record, outcome.stamp)
+            for text in outcome.warnings:
+                warnings.warn(text, stacklevel=5)
+    return {name: record for name, (record, _) in place.records().items()}
+
+
+def _require_readable(records: Mapping[str, Record], strict: bool, place: Place) -> None:
+    reasons = quarantined(records)
+    if strict and reasons:
+        listed = "; ".join(reason.rstrip(".") for _, reason in reasons[:3])
+        more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+        raise CorpusError(
+            f"{place.out}: {len(reasons)} of {len(records)} recordings cannot be used, and strict "
+            f"forbids that: {listed}{more}. The others are prepared and kept for the next run."
+        )

@@ -1,0 +1,217 @@
+"""The folder of a corpus while it is made: locked, kept after a fault, shown when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from biot.corpus.builder.writer import shard_name
+from biot.corpus.manifest import Manifest, Record, write_json
+from biot.corpus.schema import SHARDS, STATE_FILE
+from biot.errors import CorpusError
+
+__all__ = [
+    "Place",
+    "locked",
+]
+
+_RECORDS = "records"
+
+
+_PARAMETERS = "parameters.json"
+
+
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+"""What systems answer where another process has the lock."""
+
+
+class Place:
+    """Where a corpus is made: a hidden folder beside the one that it is to be.
+
+    It holds the shards that are finished, and a record of each in ``records``. The corpus is whole
+    when ``state.json`` is there; then the folder is renamed. While a corpus is brought up to date,
+    the old one stays as it is until the new one takes its place. Links in `out` are followed: the
+    work is done beside what they lead to.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self._final = out.resolve()
+        self.folder = self._final.with_name(f".{self._final.name}.partial")
+        self._old = self._final.with_name(f".{self._final.name}.old")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the corpus is finished, though it may not have its name yet."""
+        return (self.folder / STATE_FILE).is_file()
+
+    def recover(self) -> None:
+        """End what a run that was killed had begun to rename or to write."""
+        if self.is_whole:
+            self.publish()
+        if self._final.exists():
+            shutil.rmtree(self._old, ignore_errors=True)
+        elif self._old.exists():
+            self._old.rename(self._final)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove files under temporary names; nobody else may be writing."""
+        for path in self.folder.rglob("*.tmp"):
+            path.unlink(missing_ok=True)
+
+    def parameters(self) -> Mapping[str, Any] | None:
+        """Those of the unfinished corpus; None if there is none."""
+        try:
+            values = json.loads((self.folder / _PARAMETERS).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return dict(values)
+
+    def records(self) -> dict[str, tuple[Record, Any]]:
+        """The finished recordings of the unfinished corpus, each with the stamp of its files."""
+        found = {}
+        for path in sorted((self.folder / _RECORDS).glob("*.json")):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            record = Record.from_dict(content["record"])
+            if record.shard is None or (self.folder / record.shard).is_file():
+                found[content["recording"]] = (record, content["stamp"])
+        return found
+
+    def begin(self, parameters: Mapping[str, Any], old: Manifest | None) -> None:
+        """Make the folder, with all that the finished corpus has, if there is one."""
+        known = self.records()
+        (self.folder / SHARDS).mkdir(parents=True, exist_ok=True)
+        (self.folder / _RECORDS).mkdir(exist_ok=True)
+        write_json(self.folder / _PARAMETERS, parameters)
+        for name, record in (old.recordings if old is not None else {}).items():
+            if name in known:
+                continue
+            if record.shard is not None:
+                _link(self._final / record.shard, self.folder / record.shard)
+            self.keep(name, record, None)
+
+    def keep(self, name: str, record: Record, stamp: Any) -> None:
+        """Note that a recording is finished."""
+        content = {"recording": name, "record": asdict(record), "stamp": stamp}
+        write_json(self._record(name), content)
+
+    def forget(self, name: str) -> None:
+        """Note that a recording is no longer to be there; its shard goes at the end."""
+        self._record(name).unlink(missing_ok=True)
+
+    def _record(self, name: str) -> Path:
+        return self.folder / _RECORDS / f"{Path(shard_name(name)).stem}.json"
+
+    def publish(self) -> None:
+        """Give the whole corpus its name."""
+        shutil.rmtree(self.folder / _RECORDS, ignore_errors=True)
+        (self.folder / _PARAMETERS).unlink(missing_ok=True)
+        self.tidy()
+        if self._final.is_dir() and not any(self._final.iterdir()):
+            self._final.rmdir()
+        if self._final.exists():
+            shutil.rmtree(self._old, ignore_errors=True)
+            self._final.rename(self._old)
+        self.folder.rename(self._final)
+        shutil.rmtree(self._old, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Remove the unfinished corpus."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name, or a copy where the file system has no such thing."""
+    if target.exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        temporary = target.with_name(f".{target.name}.tmp")
+        shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+
+
+@contextlib.contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep other runs away from a corpus; the lock ends with the process, however that ends.
+
+    Raises
+    ------
+    CorpusError
+        If another run has the lock, or the folder above cannot be written or locked, or `out` is
+        where a disk is mounted, which no folder can be renamed to.
+    """
+    final = out.resolve()
+    if os.path.ismount(final):
+        raise CorpusError(
+            f"{out}: is where a disk is mounted, and a corpus is made beside its name and renamed. "
+            f"Name a folder in it, such as {out / 'corpus'}."
+        )
+    path = final.with_name(f".{final.name}.lock")
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _acquired(path)
+    except OSError as error:
+        _remove_empty(made)
+        raise CorpusError(
+            f"{out}: cannot be written or locked ({error.strerror or error})."
+        ) from error
+    if descriptor is None:
+        raise CorpusError(
+            f"{out}: another run is writing this corpus now. Wait until it ends, or choose "
+            "another folder."
+        )
+    try:
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                path.unlink()
+    finally:
+        os.close(descriptor)
+        _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _acquired(path: Path) -> int | None:
+    """A descriptor that holds the lock of a file; None if another process holds it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _lock(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in _HELD:
+                return None
+            raise  # a file system without locks, say
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)  # its last holder has removed the file: lock the new one
+
+
+def _lock(descriptor: int) -> None:
+    if os.name == "nt":
+        import msvcrt
+
+        # The checker looks at one system's modules, and on another there is no such attribute.
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

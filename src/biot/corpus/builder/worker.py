@@ -1,0 +1,178 @@
+"""One recording to one shard: what a worker process does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from biot.corpus.builder.channels import without_triggers
+from biot.corpus.builder.config import Recipe
+from biot.corpus.builder.labels import LabelSource
+from biot.corpus.builder.sources import Source, readable
+from biot.corpus.builder.windowing import cut, to_events
+from biot.corpus.builder.writer import Shard, sha256_of, write_shard
+from biot.corpus.manifest import Record
+from biot.errors import ConfigError, CorpusError, RecordingError
+from biot.signals.formats.files import files_of
+from biot.signals.preprocess import conditioned
+from biot.signals.readers import read_recording
+
+__all__ = [
+    "Job",
+    "Outcome",
+    "checksum",
+    "prepare_one",
+    "stamp",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A recording to prepare."""
+
+    source: Source
+    subject: str
+    labels: LabelSource
+    """A table has the rows of this recording only."""
+
+    @property
+    def rows(self) -> str | None:
+        """Checksum of its rows in the table."""
+        table = self.labels.table
+        if table is None:
+            return None
+        rows = [asdict(row) for row in table.rows.get(self.source.recording, ())]
+        content = [{k: v for k, v in row.items() if k not in ("number", "file")} for row in rows]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a worker hands back."""
+
+    name: str
+    record: Record
+    stamp: Any
+    """See :func:`stamp`."""
+    warnings: tuple[str, ...]
+    """What was to be said of the recording."""
+
+
+def prepare_one(job: Job, recipe: Recipe, folder: Path) -> Outcome:
+    """Read one recording and write its shard, or find out why that cannot be.
+
+    A function of its arguments and the file alone, so that it may run in any process.
+
+    Parameters
+    ----------
+    folder
+        Where the corpus is made; it holds ``shards``.
+
+    Raises
+    ------
+    CorpusError
+        If the folder is not there or the shard cannot be written.
+    """
+    name, path = job.source.recording, job.source.path
+    if not folder.is_dir():
+        raise CorpusError(
+            f"{folder}: is not there for this worker. All workers need the file system that holds "
+            "the recordings and the corpus, under the same paths."
+        )
+    before = stamp(path)
+    size, sha256 = checksum(path)
+    left_out: Counter[str] = Counter()
+    known: dict[str, Any] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            known, written = _written(job, recipe, folder, left_out)
+        except (RecordingError, ConfigError) as error:  # of this recording: its rate, say
+            written = Shard()
+            why = _without_places(_named(error, name), job.source)
+            known, left_out = {"quarantine": why}, Counter()
+        except OSError as error:
+            reason = error.strerror or error
+            raise CorpusError(f"{name}: its windows cannot be written ({reason}).") from error
+    record = Record(
+        size=size,
+        sha256=sha256,
+        subject=job.subject,
+        rows=job.rows,
+        left_out=dict(sorted(left_out.items())),
+        **known,
+        **asdict(written),
+    )
+    said = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    return Outcome(name=name, record=record, stamp=before, warnings=said)
+
+
+def _written(
+    job: Job, recipe: Recipe, folder: Path, left_out: Counter[str]
+) -> tuple[dict[str, Any], Shard]:
+    """What is to be known of a recording, and its shard."""
+    name, path, contract = job.source.recording, job.source.path, recipe.contract
+    recording, triggers = without_triggers(read_recording(path, **recipe.tables.of(path)))
+    left_out.update(f"trigger channels {channel!r}" for channel in triggers)
+    stretches = job.labels.stretches(recording, name)
+    events = to_events(stretches, contract.sfreq)
+    at_rate = conditioned(
+        recording, contract.sfreq, resample=contract.resample,
+        l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch,
+    )  # fmt: skip
+    ch_names, units = recording.ch_names, recording.units
+    written = write_shard(
+        folder,
+        cut(at_rate, events, recipe.how, left_out),
+        replace(contract, ch_names=ch_names, units=units),
+        job.subject,
+        name,
+    )
+    known = {
+        "ch_names": ch_names,
+        "units": units,
+        "sfreq": recording.sfreq,
+        "labelled": bool(stretches),
+    }
+    return known, written
+
+
+def _named(error: RecordingError | ConfigError, name: str) -> str:
+    """What is wrong, with the recording's name: options do not know it."""
+    return str(error) if isinstance(error, RecordingError) else f"{name}: {error}"
+
+
+def _without_places(reason: str, source: Source) -> str:
+    """A reason that names the recording, and nothing of where it lies on this machine."""
+    path = source.path
+    for place in (path, path.absolute(), path.resolve()):
+        reason = reason.replace(str(place), source.recording)
+        if str(place.parent) != ".":
+            reason = reason.replace(f"{place.parent}/", "")
+    return readable(" ".join(reason.split()))
+
+
+def stamp(path: Path) -> list[list[int]]:
+    """What changes whenever a file of a recording does, without reading the samples.
+
+    It holds times of one machine, so it is for the unfinished corpus only.
+    """
+    try:
+        stats = [file.stat() for file in files_of(path)]
+    except OSError:
+        return []
+    return [[stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for stat in stats]
+
+
+def checksum(path: Path) -> tuple[int, str | None]:
+    """Size in bytes and checksum of the files of a recording; no checksum if they are closed."""
+    try:
+        files = files_of(path)
+        return sum(file.stat().st_size for file in files), sha256_of(*files)
+    except OSError:
+        return 0, None

@@ -1,0 +1,236 @@
+"""Writing a corpus folder: all of it, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biot.corpus.manifest import Manifest, Record, Spread, Tally, versions, write_json
+from biot.corpus.schema import (
+    INFO_FILE,
+    SHARDS,
+    STATE_FILE,
+    Label,
+    Windows,
+    arrow_schema,
+    encode,
+    features,
+    record_batch,
+)
+from biot.errors import CorpusError, require
+from biot.preprocessing import Preprocessing
+from biot.signals.scale import q95_scale
+
+__all__ = [
+    "CorpusWriter",
+    "Shard",
+    "new_folder",
+    "sha256_of",
+    "shard_name",
+    "write_description",
+    "write_shard",
+    "write_state",
+]
+
+
+@contextlib.contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder under a temporary name that becomes `out` when the block ends without an error.
+
+    After an error, or an interruption, nothing of it remains.
+
+    Raises
+    ------
+    CorpusError
+        If `out` exists and is not an empty folder, or cannot be written.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise CorpusError(f"{out} exists already. Choose another folder, or delete it first.")
+    final = out.resolve()
+    created = [folder for folder in final.parents if not folder.exists()]
+    partial = final.parent / f".{final.name}.{uuid.uuid4().hex}.partial"
+    done = False
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if final.exists():
+            final.rmdir()
+        partial.rename(final)
+        done = True
+    except OSError as error:
+        raise CorpusError(f"{out}: cannot be written ({error.strerror or error}).") from error
+    finally:
+        if not done:
+            shutil.rmtree(partial, ignore_errors=True)
+            for folder in created:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+
+class CorpusWriter:
+    """Writes the shards of a corpus, one a recording, and then the files that describe them.
+
+    Parameters
+    ----------
+    folder
+        An empty folder, such as :func:`new_folder` gives.
+    parameters
+        How the windows were made, for the manifest.
+    """
+
+    def __init__(self, folder: Path, parameters: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._parameters = parameters
+        self._records: dict[str, Record] = {}
+        (folder / SHARDS).mkdir()
+
+    def add(
+        self, parts: Iterable[Windows], contract: Preprocessing, *, subject: str, recording: str
+    ) -> None:
+        """Write the windows of one recording, whose name is new, as its shard."""
+        digest = hashlib.sha256()
+        size = 0
+
+        def counted() -> Iterator[Windows]:
+            nonlocal size
+            for part in parts:
+                content = np.ascontiguousarray(part.signal).tobytes()
+                digest.update(content)
+                size += len(content)
+                yield part
+
+        written = write_shard(self._folder, counted(), contract, subject, recording)
+        self._records[recording] = Record(
+            size=size,
+            sha256=digest.hexdigest(),
+            subject=subject,
+            ch_names=contract.ch_names,
+            units=contract.units,
+            **asdict(written),
+        )
+
+    def finish(self, contract: Preprocessing) -> None:
+        """Write the contract, the manifest and what `datasets` needs to open the folder."""
+        manifest = Manifest(
+            parameters=self._parameters, recordings=self._records, versions=versions()
+        )
+        write_description(self._folder, contract, manifest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """What was written of one recording."""
+
+    shard: str | None = None
+    """Its file, relative to the corpus; None if there was no window."""
+    shard_sha256: str | None = None
+    n_windows: int = 0
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Windows of each class of the first label column, or of each tag."""
+    spreads: tuple[Spread, ...] = ()
+    """Of each target of a regression."""
+
+
+def write_shard(
+    folder: Path, parts: Iterable[Windows], contract: Preprocessing, subject: str, recording: str
+) -> Shard:
+    """Write the windows of one recording into a corpus under a temporary name, and rename it.
+
+    Without any window there is no shard. An error that comes out of `parts` passes through, and
+    leaves no file either.
+    """
+    pa = require("pyarrow", extra="corpus")
+    shard = f"{SHARDS}/{shard_name(recording)}"
+    path = folder / shard
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
+    labels: list[Label | None] = []
+    try:
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, arrow_schema()) as to:
+            for part in parts:
+                to.write_batch(_encoded(part, contract, subject, recording))
+                labels += part.labels
+        if not labels:
+            return Shard()
+        digest = sha256_of(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    tally = Tally()
+    tally.update(labels, contract.task)
+    return Shard(
+        shard=shard,
+        shard_sha256=digest,
+        n_windows=len(labels),
+        labels=dict(sorted(tally.counts.items())),
+        spreads=tuple(tally.spreads),
+    )
+
+
+def sha256_of(*paths: Path) -> str:
+    """Checksum of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def write_description(folder: Path, contract: Preprocessing, manifest: Manifest) -> None:
+    """Write all that a corpus holds besides its shards; ``state.json`` last, which makes it one."""
+    contract.save(folder)
+    manifest.save(folder)
+    info = {"citation": "", "description": "", "features": features()}
+    write_json(folder / INFO_FILE, {**info, "homepage": "", "license": ""})
+    write_state(folder, contract, manifest)
+
+
+def write_state(folder: Path, contract: Preprocessing, manifest: Manifest) -> None:
+    """Write the list of shards, in the order of the manifest, with a fingerprint of all content."""
+    used = [record for record in manifest.recordings.values() if record.shard is not None]
+    digest = hashlib.sha256()
+    for record in used:
+        digest.update(f"{record.shard}{record.shard_sha256}".encode())
+    digest.update(json.dumps(contract.to_dict()).encode())
+    state: dict[str, Any] = {
+        "_data_files": [{"filename": r.shard, "n_windows": r.n_windows} for r in used],
+        "_fingerprint": digest.hexdigest()[:16],
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
+    write_json(folder / STATE_FILE, state)
+
+
+def _encoded(part: Windows, contract: Preprocessing, subject: str, recording: str) -> Any:
+    return record_batch(
+        encode(part.signal),
+        q95=q95_scale(part.signal),
+        ch_names=contract.ch_names,
+        units=contract.units,
+        sfreq=contract.sfreq,
+        subject=subject,
+        recording=recording,
+        starts=part.starts,
+        labels=part.labels,
+        task=contract.task,
+    )
+
+
+def shard_name(recording: str) -> str:
+    """A file name that is legal everywhere and differs between recordings."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", recording).lstrip(".")[:80]
+    return f"{readable}-{hashlib.sha256(recording.encode()).hexdigest()[:12]}.arrow"

@@ -1,0 +1,1 @@
+"""What a model's outputs mean, and how good they are."""

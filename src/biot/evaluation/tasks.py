@@ -1,0 +1,349 @@
+"""What a model learns to say: one class of several, tags, or numbers."""
+
+# W windows, U distinct scores
+# B windows of a batch, W windows, K outputs: classes, tags or targets
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from biot.errors import ConfigError
+from biot.evaluation.metrics import (
+    SCORES,
+    TAG_SCORES,
+    TARGET_SCORES,
+    ClassScores,
+    Floats,
+    Intervals,
+    Ints,
+    TargetScores,
+    bootstrap_intervals,
+    confusion_counts,
+    mean_of_defined,
+    per_class,
+    per_tag,
+    per_target,
+    scores,
+    tag_intervals,
+    target_intervals,
+)
+from biot.preprocessing import Preprocessing
+
+__all__ = [
+    "Classes",
+    "MultiLabel",
+    "Regression",
+    "RegressionLoss",
+    "Task",
+    "Truth",
+    "best_threshold",
+    "plain_task",
+]
+
+RegressionLoss = Literal["mse", "huber"]
+
+
+def best_threshold(
+    positive: npt.NDArray[np.bool_], score: Floats, aim: Literal["balanced_accuracy", "f1"]
+) -> float:
+    """The threshold that serves the given windows best.
+
+    Thresholds lie halfway between neighbouring scores; of equally good ones the one nearest to
+    0.5 is taken, and 0.5 itself where only yes or only no occurs.
+
+    Parameters
+    ----------
+    positive
+        (W,) whether each window deserves a yes.
+    score
+        (W,) its probability; from the threshold on the answer is yes.
+    aim
+        What shall be highest.
+    """
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if n_positive == 0 or n_negative == 0:
+        return 0.5
+    values, place = np.unique(score, return_inverse=True)
+    # Windows at or above each distinct score, of either kind; above the highest there are none.
+    true = np.append(np.bincount(place, positive)[::-1].cumsum()[::-1], 0.0)
+    false = np.append(np.bincount(place, ~positive)[::-1].cumsum()[::-1], 0.0)
+    if aim == "f1":
+        quality = 2 * true / (true + false + n_positive)
+    else:
+        quality = true / n_positive - false / n_negative
+    low, high = np.append(0.0, values), np.append(values, 1.0)
+    halfway = np.where((low + high) / 2 > low, (low + high) / 2, high)
+    # Any number between two neighbours decides alike; 0.5 is the plainest.
+    candidates = np.where((low < 0.5) & (high >= 0.5), 0.5, halfway)
+    if values[-1] >= 1:  # no threshold lies above it
+        candidates, quality = candidates[:-1], quality[:-1]
+    best = np.flatnonzero(np.isclose(quality, quality.max(), rtol=0, atol=1e-12))
+    return float(candidates[best[np.argmin(np.abs(candidates[best] - 0.5))]])
+
+
+Truth = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """How outputs are learned from, read and scored."""
+
+    names: tuple[str, ...]
+    """Of the K outputs."""
+
+    score_names: ClassVar[Mapping[str, str]]
+    """Key of each score, and its name for readers."""
+    lower_is_better: ClassVar[frozenset[str]] = frozenset({"loss"})
+    default_metric: ClassVar[str]
+    """The score that early stopping follows unless another is chosen."""
+
+    @abstractmethod
+    def losses(self, outputs_BK: Tensor, target: Tensor) -> Tensor:
+        """Loss of each window, (B,)."""
+
+    @abstractmethod
+    def predicted(self, outputs_WK: Floats) -> Floats:
+        """Probabilities, or numbers in the unit of the truth: (W, K)."""
+
+    @abstractmethod
+    def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Truth:
+        """What is said to hold, under a contract's thresholds; without it the usual ones."""
+
+    @abstractmethod
+    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+        """Every score in `score_names`; NaN where one is undefined."""
+
+    @abstractmethod
+    def details(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth
+    ) -> Sequence[ClassScores | TargetScores]:
+        """How each output fared, in the order of `names`."""
+
+    @abstractmethod
+    def intervals(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, subjects: npt.NDArray[np.str_],
+        *, n_bootstrap: int, seed: int,
+    ) -> Intervals | None:  # fmt: skip
+        """95 % bootstrap interval over subjects of each score."""
+
+    def thresholds(self, truth: Truth, predicted_WK: Floats) -> tuple[float, ...] | None:
+        """Those that serve the given windows best; None where the task has none."""
+        return None
+
+    def confusion(self, truth: Truth, decided: Truth) -> tuple[tuple[int, ...], ...] | None:
+        """Windows by true class (row) and decided class (column); None without classes."""
+        return None
+
+    def require_metric(self, metric: str | None) -> str:
+        """The score to follow.
+
+        Raises
+        ------
+        ConfigError
+            If the task has no such score.
+        """
+        known = (*self.score_names, "loss")
+        if metric is None:
+            return self.default_metric
+        if metric not in known:
+            raise ConfigError(f"metric must be one of {', '.join(known)} here; got {metric!r}.")
+        return metric
+
+    def rank(self, metric: str, value: float) -> float:
+        """A score as a number of which more is better; −∞ where it is undefined."""
+        if not np.isfinite(value):
+            return -np.inf
+        return -value if metric in self.lower_is_better else value
+
+
+def _like(values: npt.ArrayLike, outputs: Tensor) -> Tensor:
+    return torch.as_tensor(np.asarray(values), dtype=outputs.dtype, device=outputs.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classes(Task):
+    """One of K classes holds: cross-entropy."""
+
+    weights: tuple[float, ...] | None = None
+    """Of each class in the loss; None: 1."""
+    label_smoothing: float = 0.0
+    """Share of the target that is spread over all classes."""
+
+    score_names = SCORES
+    default_metric = "balanced_accuracy"
+
+    def losses(self, outputs_BK: Tensor, target: Tensor) -> Tensor:
+        """Weighted cross-entropy, (B,)."""
+        weight = None if self.weights is None else _like(self.weights, outputs_BK)
+        return F.cross_entropy(
+            outputs_BK, target, weight=weight, label_smoothing=self.label_smoothing,
+            reduction="none",
+        )  # fmt: skip
+
+    def predicted(self, outputs_WK: Floats) -> Floats:
+        """Probabilities."""
+        return torch.from_numpy(outputs_WK).softmax(dim=1).numpy()
+
+    def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Ints:
+        """Class of each window, (W,)."""
+        if contract is not None:
+            return contract.decide(predicted_WK)
+        most: Ints = predicted_WK.argmax(axis=1)
+        return most
+
+    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+        """Scores of the whole."""
+        return scores(truth, predicted_WK, decided)
+
+    def details(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth
+    ) -> tuple[ClassScores, ...]:
+        """Scores of each class."""
+        return per_class(confusion_counts(truth, decided, len(self.names)))
+
+    def intervals(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, subjects: npt.NDArray[np.str_],
+        *, n_bootstrap: int, seed: int,
+    ) -> Intervals | None:  # fmt: skip
+        """Intervals of :meth:`scores`."""
+        return bootstrap_intervals(
+            truth, predicted_WK, subjects, decided=decided, n_bootstrap=n_bootstrap, seed=seed
+        )
+
+    def thresholds(self, truth: Truth, predicted_WK: Floats) -> tuple[float, ...] | None:
+        """Of two classes: the probability of the second that gives the best balanced accuracy."""
+        if len(self.names) != 2:
+            return None
+        return (best_threshold(truth == 1, predicted_WK[:, 1], "balanced_accuracy"),)
+
+    def confusion(self, truth: Truth, decided: Truth) -> tuple[tuple[int, ...], ...]:
+        """Windows by true and decided class."""
+        counts = confusion_counts(truth, decided, len(self.names)).tolist()
+        return tuple(tuple(row) for row in counts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiLabel(Task):
+    """Each of K tags holds or not: a binary cross-entropy each, their mean."""
+
+    weights: tuple[tuple[float, float], ...] | None = None
+    """Of the windows without and with each tag in its loss; None: 1."""
+    label_smoothing: float = 0.0
+    """Share by which each target is drawn to one half."""
+
+    score_names = TAG_SCORES
+    default_metric = "auroc"
+
+    def losses(self, outputs_BK: Tensor, target: Tensor) -> Tensor:
+        """Mean over the tags of their weighted binary cross-entropies, (B,)."""
+        target = target.to(outputs_BK.dtype)
+        smooth = target + self.label_smoothing * (0.5 - target)
+        losses = F.binary_cross_entropy_with_logits(outputs_BK, smooth, reduction="none")
+        if self.weights is not None:
+            absent_K, present_K = _like(self.weights, outputs_BK).unbind(dim=1)
+            losses = losses * torch.where(target > 0.5, present_K, absent_K)
+        return losses.mean(dim=1)
+
+    def predicted(self, outputs_WK: Floats) -> Floats:
+        """Probability of each tag."""
+        return torch.from_numpy(outputs_WK).sigmoid().numpy()
+
+    def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Truth:
+        """Whether each tag holds, (W, K) bool."""
+        if contract is None:
+            return predicted_WK >= 0.5
+        return contract.decide(predicted_WK) > 0
+
+    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+        """Means over the tags for which a score is defined."""
+        tags = [asdict(tag) for tag in self.details(truth, predicted_WK, decided)]
+        return {name: mean_of_defined([tag[name] for tag in tags]) for name in TAG_SCORES}
+
+    def details(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth
+    ) -> tuple[ClassScores, ...]:
+        """Scores of each tag."""
+        return per_tag(truth > 0.5, predicted_WK, decided)
+
+    def intervals(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, subjects: npt.NDArray[np.str_],
+        *, n_bootstrap: int, seed: int,
+    ) -> Intervals | None:  # fmt: skip
+        """Intervals of :meth:`scores`."""
+        return tag_intervals(
+            truth > 0.5, predicted_WK, decided, subjects, n_bootstrap=n_bootstrap, seed=seed
+        )
+
+    def thresholds(self, truth: Truth, predicted_WK: Floats) -> tuple[float, ...]:
+        """Of each tag: the probability that gives the best F1."""
+        columns = zip((truth > 0.5).T, predicted_WK.T, strict=True)
+        return tuple(best_threshold(held, score, "f1") for held, score in columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression(Task):
+    """K numbers, learned in units of their spread in training."""
+
+    mean: tuple[float, ...] | None = None
+    """Of each target in training; None: 0."""
+    spread: tuple[float, ...] | None = None
+    """Standard deviation of each target in training; None: 1."""
+    loss: RegressionLoss = "mse"
+    """``"huber"`` grows linearly beyond one standard deviation."""
+
+    score_names = TARGET_SCORES
+    default_metric = "r2"
+    lower_is_better = frozenset({"loss", "mae"})
+
+    def losses(self, outputs_BK: Tensor, target: Tensor) -> Tensor:
+        """Mean over the targets, (B,); outputs are standardised, targets are not."""
+        wanted = target.to(outputs_BK.dtype)
+        if self.mean is not None and self.spread is not None:
+            wanted = (wanted - _like(self.mean, outputs_BK)) / _like(self.spread, outputs_BK)
+        loss = F.mse_loss if self.loss == "mse" else F.huber_loss
+        return loss(outputs_BK, wanted, reduction="none").mean(dim=1)
+
+    def predicted(self, outputs_WK: Floats) -> Floats:
+        """Numbers in the targets' units."""
+        if self.mean is None or self.spread is None:
+            return outputs_WK
+        values: Floats = outputs_WK * np.asarray(self.spread) + np.asarray(self.mean)
+        return values
+
+    def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Floats:
+        """The numbers themselves."""
+        return predicted_WK
+
+    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+        """Means over the targets for which a score is defined."""
+        targets = [asdict(target) for target in per_target(truth, predicted_WK)]
+        return {name: mean_of_defined([t[name] for t in targets]) for name in TARGET_SCORES}
+
+    def details(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth
+    ) -> tuple[TargetScores, ...]:
+        """Scores of each target."""
+        return per_target(truth, predicted_WK)
+
+    def intervals(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, subjects: npt.NDArray[np.str_],
+        *, n_bootstrap: int, seed: int,
+    ) -> Intervals | None:  # fmt: skip
+        """Intervals of :meth:`scores`."""
+        return target_intervals(truth, predicted_WK, subjects, n_bootstrap=n_bootstrap, seed=seed)
+
+
+def plain_task(contract: Preprocessing) -> Task:
+    """The task of a trained model: its outputs are in the units of the truth."""
+    kinds: dict[str, type[Task]] = {
+        "classes": Classes, "multilabel": MultiLabel, "regression": Regression,
+    }  # fmt: skip
+    return kinds[contract.task](names=contract.label_names or ())

@@ -1,0 +1,416 @@
+"""Figures from plain arrays."""
+
+# K classes, S subjects, C channels
+# R windows of a recording, K classes
+from __future__ import annotations
+
+import os
+import uuid
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from biot.errors import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
+
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "LIGHT",
+    "colour",
+    "confusion",
+    "corpus_overview",
+    "curves",
+    "groups",
+    "new_figure",
+    "plain_frame",
+    "pretraining",
+    "require_figures",
+    "save_png",
+    "timeline",
+]
+
+# Eight hues that stay apart for colour-blind readers; more classes start over.
+COLOURS = (
+    "#3B6FB6", "#D9622B", "#2E9C77", "#B0488F", "#C79A1B", "#5A9BD4", "#8C5A3C", "#6B6F76",
+)  # fmt: skip
+
+
+GREY = "#6B6F76"
+
+
+LIGHT = "#D5D8DC"
+
+
+def require_figures() -> None:
+    """Find out before the work, not after it, whether figures can be drawn.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
+    require("matplotlib.figure", extra="plots")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that many inches, apart from pyplot and its global state."""
+    figure: Figure = require("matplotlib.figure", extra="plots").Figure(
+        figsize=(width, height), layout="constrained"
+    )
+    return figure
+
+
+def colour(index: int) -> str:
+    """A colour of its own for each of a few things."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def plain_frame(axes: Axes) -> None:
+    """Only the left and lower frame, and a light grid behind the data."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=LIGHT, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def save_png(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    figure
+        What to write.
+    path
+        Where to; its folder must exist, an older file is replaced.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with warnings.catch_warnings():
+            # A label in a script that the font lacks shows as boxes: no reason to fail.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+_MANY_CELLS = 12  # classes above which the cells of a confusion table hold no numbers
+
+
+def confusion(counts: npt.ArrayLike, label_names: Sequence[str], *, title: str = "") -> Figure:
+    """Table of true against predicted classes.
+
+    Parameters
+    ----------
+    counts
+        (K, K) windows; row: true class, column: predicted class.
+    label_names
+        Names of the K classes.
+    title
+        Heading; empty for none.
+
+    Notes
+    -----
+    The colour is the share of the row, so that rare classes are as visible as common ones.
+    """
+    table = np.asarray(counts)
+    n_classes = len(label_names)
+    support = table.sum(axis=1, keepdims=True)
+    share = np.divide(table, support, out=np.zeros(table.shape), where=support > 0)
+    side = min(3.0 + 0.62 * n_classes, 14.0)
+    figure = new_figure(side + 0.9, side)
+    axes = figure.subplots()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    upright = sum(len(name) for name in label_names) <= 9 * n_classes and n_classes <= 4
+    axes.set_xticks(range(n_classes), label_names, rotation=0 if upright else 45,
+                    ha="center" if upright else "right", rotation_mode="anchor")  # fmt: skip
+    axes.set_yticks(range(n_classes), label_names)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    if n_classes <= _MANY_CELLS:
+        for row, column in np.ndindex(table.shape):
+            axes.text(column, row, f"{table[row, column]}\n{share[row, column]:.0%}",
+                      ha="center", va="center", fontsize=9 if n_classes <= 6 else 7,
+                      color="white" if share[row, column] > 0.55 else "#1F2933")  # fmt: skip
+    return figure
+
+
+def corpus_overview(
+    *,
+    windows_of_label: npt.ArrayLike,
+    subjects: Sequence[str],
+    label_names: Sequence[str],
+    windows_of_channel: npt.ArrayLike,
+    missing_of_channel: npt.ArrayLike,
+    ch_names: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """Windows of each subject by label, and of each channel with the share that is missing.
+
+    Parameters
+    ----------
+    windows_of_label
+        (S, K) windows of each subject with each label.
+    subjects, label_names
+        Names of the S subjects and K labels.
+    windows_of_channel, missing_of_channel
+        (C,) windows that hold each channel, and the share of their samples that is missing.
+    ch_names
+        Names of the C channels.
+    title
+        Heading; empty for none.
+    """
+    counts = np.asarray(windows_of_label)
+    figure = new_figure(10.0, min(2.0 + 0.22 * max(len(subjects), len(ch_names)), 40.0))
+    left, right = figure.subplots(1, 2)
+    before = np.zeros(len(subjects))
+    for index, name in enumerate(label_names):
+        left.barh(range(len(subjects)), counts[:, index], left=before, color=colour(index),
+                  label=name)  # fmt: skip
+        before += counts[:, index]
+    left.set(xlabel="windows", title="Labels by subject")
+    left.legend(edgecolor="none", framealpha=1, fontsize=8)
+    held, lost = np.asarray(windows_of_channel, float), np.asarray(missing_of_channel, float)
+    right.barh(range(len(ch_names)), held * (1 - lost), color=colour(0), label="recorded")
+    right.barh(range(len(ch_names)), held * lost, left=held * (1 - lost), color=LIGHT,
+               label="missing")  # fmt: skip
+    right.set(xlabel="windows", title="Channels")
+    right.legend(edgecolor="none", framealpha=1, fontsize=8)
+    for axes, names in ((left, subjects), (right, ch_names)):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_yticks(range(len(names)), names, fontsize=7)
+        axes.invert_yaxis()
+    figure.suptitle(title)
+    return figure
+
+
+def curves(
+    *,
+    train_loss: npt.ArrayLike,
+    valid_loss: npt.ArrayLike,
+    valid_score: npt.ArrayLike,
+    best_epoch: int,
+    score_name: str = "balanced accuracy",
+) -> Figure:
+    """Loss and validation score over the epochs of a training run.
+
+    Parameters
+    ----------
+    train_loss, valid_loss, valid_score
+        One value an epoch; NaN leaves a gap.
+    best_epoch
+        Epoch whose weights were kept, counted from 1.
+    score_name
+        Name of `valid_score` for the axis.
+    """
+    losses = {
+        "training": np.asarray(train_loss, float),
+        "validation": np.asarray(valid_loss, float),
+    }
+    score = np.asarray(valid_score, float)
+    epochs = np.arange(1, len(score) + 1)
+    figure = new_figure(9.0, 3.6)
+    left, right = figure.subplots(1, 2)
+    for index, (name, values) in enumerate(losses.items()):
+        left.plot(epochs, values, color=colour(index), marker="o", markersize=3, label=name)
+    left.set(xlabel="epoch", ylabel="loss", title="Loss")
+    right.plot(epochs, score, color=colour(1), marker="o", markersize=3, label="validation")
+    right.set(xlabel="epoch", ylabel=score_name, title=score_name[:1].upper() + score_name[1:])
+    best = score[best_epoch - 1]
+    for axes in (left, right):
+        plain_frame(axes)
+        axes.axvline(best_epoch, color=GREY, linestyle="--", linewidth=1, zorder=0)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    right.plot([best_epoch], [best], "o", color=GREY, label=f"kept: epoch {best_epoch}, {best:.3f}")
+    left.legend(edgecolor="none", framealpha=1)
+    right.legend(edgecolor="none", framealpha=1, loc="lower right")
+    return figure
+
+
+def pretraining(
+    *,
+    steps: npt.ArrayLike,
+    loss: npt.ArrayLike,
+    top1: npt.ArrayLike,
+    embedding_std: npt.ArrayLike,
+    effective_rank: npt.ArrayLike,
+) -> Figure:
+    """Loss, share of right answers, and the spread of the features over a pretraining run.
+
+    Parameters
+    ----------
+    steps
+        Steps of the lines, ascending.
+    loss, top1, embedding_std, effective_rank
+        One value a line; NaN leaves a gap.
+    """
+    panels = {
+        "Loss": loss,
+        "Top-1": top1,
+        "Embedding standard deviation": embedding_std,
+        "Effective rank": effective_rank,
+    }
+    figure = new_figure(9.0, 5.4)
+    cells = figure.subplots(2, 2, sharex=True).flat
+    for index, (axes, (title, values)) in enumerate(zip(cells, panels.items(), strict=True)):
+        axes.plot(np.asarray(steps), np.asarray(values, float), color=colour(index))
+        axes.set(title=title)
+        plain_frame(axes)
+        if index > 0:
+            axes.set_ylim(bottom=0)
+    for axes in figure.axes[2:]:
+        axes.set_xlabel("step")
+        ticks: Any = axes.xaxis.get_major_locator()  # that of an axis of numbers, a MaxNLocator
+        ticks.set_params(integer=True)
+    return figure
+
+
+def groups(names: Sequence[str], values: Sequence[Sequence[float]], *, score_name: str) -> Figure:
+    """A score of each subject, one dot a seed, from the lowest mean to the highest.
+
+    Parameters
+    ----------
+    names
+        Of the subjects.
+    values
+        Scores of each subject, one or more; NaN is left out.
+    score_name
+        Name of the score for the axis.
+    """
+    numbers = [np.asarray(scores, float)[np.isfinite(scores)] for scores in values]
+    means = np.array([scores.mean() if len(scores) else np.nan for scores in numbers])
+    order = np.argsort(means, kind="stable")  # undefined ones last
+    figure = new_figure(min(3.0 + 0.32 * len(names), 24.0), 4.0)
+    axes = figure.subplots()
+    for place, index in enumerate(order):
+        scores = numbers[index]
+        axes.plot([place] * len(scores), scores, "o", color=colour(0), alpha=0.5, markersize=5)
+    axes.plot(range(len(names)), means[order], "_", color=colour(1), markersize=12)
+    if np.isfinite(means).any():
+        mean = means[np.isfinite(means)].mean()
+        axes.axhline(mean, color=GREY, linestyle="--", linewidth=1, label=f"mean {mean:.3f}")
+        axes.legend(frameon=False, loc="lower right")
+    axes.set_xticks(range(len(names)), [names[index] for index in order], rotation=60, ha="right",
+                    rotation_mode="anchor")  # fmt: skip
+    axes.set(xlabel="subject", ylabel=score_name)
+    plain_frame(axes)
+    return figure
+
+
+def _time_unit(seconds: float) -> tuple[float, str]:
+    """Seconds in the unit that keeps the axis' numbers short, and the unit's name."""
+    if seconds <= 300:
+        return 1.0, "s"
+    return (60.0, "min") if seconds <= 3 * 3600 else (3600.0, "h")
+
+
+def _strip(
+    axes: Axes, spans: Sequence[tuple[float, float, str]], label_names: Sequence[str]
+) -> None:
+    """Coloured boxes (start, stop, label) on one line; unknown labels are grey."""
+    for index, name in enumerate((*label_names, None)):
+        known = name is not None
+        boxes = [
+            (start, stop - start)
+            for start, stop, label in spans
+            if (label == name if known else label not in label_names)
+        ]
+        axes.broken_barh(
+            boxes, (0, 1), facecolor=colour(index) if known else LIGHT, edgecolor="none"
+        )
+    axes.set(ylim=(0, 1), yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def _outline(
+    start: npt.NDArray[np.float64], stop: npt.NDArray[np.float64], values: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Corners of a step line with one level a window, broken where windows leave a gap."""
+    gap = np.flatnonzero(start[1:] > stop[:-1] + 1e-9) + 1
+    time = np.stack((start, stop), axis=1).ravel()
+    level = np.repeat(values, 2)
+    return np.insert(time, 2 * gap, np.nan), np.insert(level, 2 * gap, np.nan)
+
+
+def timeline(
+    start: npt.ArrayLike,
+    stop: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    label_names: Sequence[str],
+    *,
+    truth: Sequence[tuple[float, float, str]] = (),
+    title: str = "",
+) -> Figure:
+    """Class probabilities of a recording's windows over time, and the winning label below.
+
+    Parameters
+    ----------
+    start, stop
+        (R,) seconds from the recording's start, in ascending order. Where windows overlap, each is
+        drawn up to the start of the next.
+    probabilities
+        (R, K); a row of NaN (a window without usable data) is drawn grey, without a line.
+    label_names
+        Names of the K classes.
+    truth
+        Known events as (start, stop, label) in seconds, drawn as a second strip when given.
+    title
+        Heading; empty for none.
+    """
+    values = np.asarray(probabilities, float).reshape(-1, len(label_names))
+    begin, end = np.asarray(start, float), np.asarray(stop, float)
+    unit, unit_name = _time_unit(float(end.max(initial=0.0)))
+    begin, end = begin / unit, end / unit
+    if len(end):
+        end = np.append(np.minimum(end[:-1], begin[1:]), end[-1])
+    usable = np.isfinite(values).all(axis=1)
+    winners = np.where(usable, np.where(usable[:, None], values, 0.0).argmax(axis=1), -1)
+    found = [
+        (a, b, label_names[k] if k >= 0 else "")
+        for a, b, k in zip(begin, end, winners, strict=True)
+    ]
+    strips = {"predicted": found}
+    if truth:
+        strips["true"] = [(a / unit, b / unit, label) for a, b, label in truth]
+
+    figure = new_figure(11.0, 2.9 + 0.35 * len(strips))
+    heights = [8.0, *[0.9] * len(strips)]
+    panels = figure.subplots(
+        1 + len(strips), 1, sharex=True, gridspec_kw={"height_ratios": heights}
+    )
+    for index, name in enumerate(label_names):
+        time, level = _outline(begin, end, values[:, index])
+        style = ("-", "--", ":")[index // len(COLOURS) % 3]
+        panels[0].plot(time, level, style, color=colour(index), linewidth=1.4, label=name)
+    plain_frame(panels[0])
+    if not usable.all():
+        panels[0].fill_between([], [], color=LIGHT, label="no usable data")
+    panels[0].set(ylim=(-0.02, 1.02), ylabel="probability", title=title)
+    panels[0].legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    for axes, (name, spans) in zip(panels[1:], strips.items(), strict=True):
+        _strip(axes, spans, label_names)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+        axes.tick_params(bottom=axes is panels[-1])
+    if len(begin):
+        panels[-1].set_xlim(begin[0], end[-1])
+    panels[-1].set_xlabel(f"time ({unit_name})")
+    return figure

@@ -1,0 +1,280 @@
+"""The contract between data and model: how a window was made, kept beside both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import zip_longest
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from biot.errors import ConfigError, ContractError
+
+__all__ = [
+    "FILE_NAME",
+    "Preprocessing",
+    "Resample",
+    "Scale",
+    "Task",
+    "decide",
+    "difference",
+]
+
+FILE_NAME = "preprocessing.json"
+
+
+VERSION = 1
+
+
+_FEW = 5
+"""Entries of a list that a message shows."""
+
+
+Scale = Literal["q95", "none"]
+
+
+Resample = Literal["polyphase", "fft"]
+
+
+Task = Literal["classes", "multilabel", "regression"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What happened to a recording before the model saw it.
+
+    A corpus and a model each keep one in ``preprocessing.json``; they meet only when the two
+    agree (see :meth:`require_same`).
+    """
+
+    sfreq: float
+    """Samples a second of every window, in Hz."""
+    window: float
+    """Length of a window in seconds."""
+    ch_names: tuple[str, ...]
+    """Channels of a window, in the order of its rows."""
+    units: tuple[str, ...]
+    """Physical unit of each channel before scaling, such as ``"µV"``, ``"mV"`` or ``"g"``."""
+    scale: Scale = "q95"
+    """``"q95"``: each channel of a window is divided by the 95th percentile of its magnitude."""
+    label_names: tuple[str, ...] | None = None
+    """Names of the model's outputs in their order; None without labels. They are the classes (of
+    the first label column), the tags, or the columns of target numbers, as the task has it."""
+    resample: Resample = "polyphase"
+    """How recordings came to `sfreq`, see :func:`biot.signals.resampling`."""
+    l_freq: float | None = None
+    """Lowest frequency that was kept before resampling, in Hz; None: no high-pass filter."""
+    h_freq: float | None = None
+    """Highest frequency that was kept before resampling, in Hz; None: no low-pass filter."""
+    notch: float | None = None
+    """Frequency that was removed before resampling, in Hz; None: no notch filter."""
+    task: Task = "classes"
+    """``"classes"``: a window has one of the labels; ``"multilabel"``: any number of them;
+    ``"regression"``: a number for each."""
+    label_columns: tuple[str, ...] = ("label",)
+    """Columns of the table that the labels came from; ``label`` without a table."""
+    thresholds: tuple[float, ...] | None = None
+    """Probabilities from which on the second of two classes, or each tag, is said to hold, chosen
+    on a model's validation windows; None: the more probable class, and 0.5 for tags."""
+
+    def __post_init__(self) -> None:
+        for name in ("sfreq", "window", "l_freq", "h_freq", "notch"):
+            if getattr(self, name) is not None:  # 200 and 200.0 are written alike
+                object.__setattr__(self, name, float(getattr(self, name)))
+        if not (self.sfreq > 0 and isfinite(self.sfreq)):
+            raise ConfigError(f"sfreq must be above 0 Hz, got {self.sfreq}.")
+        if not (self.window > 0 and isfinite(self.window * self.sfreq)) or self.n_times < 1:
+            raise ConfigError(
+                f"window must hold at least one sample, got {self.window} s at {self.sfreq:g} Hz."
+            )
+        if len(self.units) != len(self.ch_names):
+            raise ConfigError(
+                f"units must name one unit a channel: {len(self.units)} units "
+                f"for {len(self.ch_names)} channels."
+            )
+        for name, allowed in (("scale", Scale), ("resample", Resample), ("task", Task)):
+            value, choices = getattr(self, name), [repr(choice) for choice in get_args(allowed)]
+            if repr(value) not in choices:
+                listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ConfigError(f"{name} must be {listed}, got {value!r}.")
+        for name in ("l_freq", "h_freq", "notch"):
+            frequency = getattr(self, name)
+            if frequency is not None and not (frequency > 0 and isfinite(frequency)):
+                raise ConfigError(f"{name} must be above 0 Hz, got {frequency}.")
+        if self.l_freq is not None and self.h_freq is not None and self.l_freq >= self.h_freq:
+            raise ConfigError(
+                f"l_freq must be below h_freq, got {self.l_freq:g} and {self.h_freq:g} Hz."
+            )
+        _require_columns(self.label_columns)
+        if self.thresholds is not None:
+            _require_thresholds(self.thresholds, self.task, len(self.label_names or ()))
+
+    @property
+    def n_times(self) -> int:
+        """Samples in a window."""
+        return round(self.window * self.sfreq)
+
+    @property
+    def n_chans(self) -> int:
+        """Channels in a window."""
+        return len(self.ch_names)
+
+    @property
+    def filter(self) -> str:
+        """The filters in words, such as ``"0.5 to 40 Hz, without 50 Hz"``; empty without any."""
+        low, high = self.l_freq, self.h_freq
+        words = []
+        if low is not None or high is not None:
+            words.append(
+                f"below {high:g} Hz" if low is None
+                else f"above {low:g} Hz" if high is None
+                else f"{low:g} to {high:g} Hz"
+            )  # fmt: skip
+        if self.notch is not None:
+            words.append(f"without {self.notch:g} Hz")
+        return ", ".join(words)
+
+    def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
+        """The same contract with other class names, and without thresholds for the earlier ones."""
+        return replace(self, label_names=label_names, thresholds=None)
+
+    def decide(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """What is said to hold, from (W, K) probabilities.
+
+        Returns
+        -------
+        numpy.ndarray
+            (W,) class of each window; of tags (W, K), 1 where one holds.
+        """
+        return decide(probabilities, self.task, self.thresholds)
+
+    def require_same(self, data: Preprocessing, *, where: str) -> None:
+        """Raise :class:`ContractError` unless `data` was prepared as this contract says.
+
+        Label names are not compared: a corpus may hold some of the classes only. Nor are the
+        columns that labels came from, a model's thresholds, nor the task of data without labels.
+
+        Parameters
+        ----------
+        data
+            Contract of the data that is about to meet the holder of this one.
+        where
+            Name of the data for the message, such as the corpus folder.
+        """
+        apart = {"label_names", "label_columns", "thresholds"} | (
+            {"task"} if data.label_names is None else set()
+        )
+        differing = [
+            difference(field.name, getattr(data, field.name), getattr(self, field.name))
+            for field in fields(self)
+            if field.name not in apart and getattr(self, field.name) != getattr(data, field.name)
+        ]
+        if differing:
+            raise ContractError(
+                f"{where} was prepared differently: {'; '.join(differing)}. "
+                "Prepare it again with these values."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dictionary that JSON can hold."""
+        return {"version": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, where: str = FILE_NAME) -> Preprocessing:
+        """The inverse of :meth:`to_dict`; what is not one raises ``ContractError``."""
+        if values.get("version") != VERSION:
+            raise ContractError(
+                f"{where}: version is {values.get('version')!r}, this release reads {VERSION}."
+            )
+        given = {key: value for key, value in values.items() if key != "version"}
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(given) - known)
+        missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
+        if unknown or missing:
+            raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
+        for key in ("ch_names", "units", "label_names", "label_columns", "thresholds"):
+            if given.get(key) is None:
+                continue
+            kind = float | int if key == "thresholds" else str
+            if not isinstance(given[key], list | tuple) or not all(
+                isinstance(entry, kind) for entry in given[key]
+            ):
+                raise ContractError(f"{where}: {key} must be a list, got {given[key]!r}.")
+            given[key] = tuple(given[key])
+        try:
+            return cls(**given)
+        except (TypeError, ValueError) as error:  # ConfigError too: here nobody gave an option
+            raise ContractError(f"{where}: {error}") from error
+
+    def save(self, folder: Path) -> Path:
+        """Write ``preprocessing.json`` into a folder."""
+        path = folder / FILE_NAME
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, folder: Path) -> Preprocessing:
+        """Read ``preprocessing.json`` from a folder."""
+        path = folder / FILE_NAME
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ContractError(
+                f"{folder}: no {FILE_NAME}, so nothing says how its data were prepared."
+            ) from None
+        except ValueError as error:
+            raise ContractError(f"{path}: not valid JSON ({error}).") from error
+        if not isinstance(values, dict):
+            raise ContractError(f"{path}: expected an object, found {type(values).__name__}.")
+        return cls.from_dict(cast("dict[str, Any]", values), where=str(path))
+
+
+def decide(
+    probabilities: npt.NDArray[np.float64], task: Task, thresholds: tuple[float, ...] | None
+) -> npt.NDArray[np.int64]:
+    """What is said to hold, as :meth:`Preprocessing.decide`."""
+    if task == "multilabel":
+        return (probabilities >= (0.5 if thresholds is None else thresholds)).astype(np.int64)
+    if thresholds is not None:
+        return (probabilities[:, 1] >= thresholds[0]).astype(np.int64)
+    most: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
+    return most
+
+
+def difference(name: str, found: Any, expected: Any) -> str:
+    """How two values of a field differ; of long lists where the first difference is."""
+    if not isinstance(found, tuple) or not isinstance(expected, tuple):
+        return f"{name} is {found!r}, expected {expected!r}"
+    if max(len(found), len(expected)) <= _FEW:
+        return f"{name} is {list(found)!r}, expected {list(expected)!r}"
+    pairs = zip_longest(found, expected)
+    row = next(i for i, (one, other) in enumerate(pairs) if one != other)
+    one, other = (repr(v[row]) if row < len(v) else "nothing" for v in (found, expected))
+    return (
+        f"{name} has {len(found)} entries, expected {len(expected)}; the first that differs is "
+        f"number {row + 1}: {one}, expected {other}"
+    )
+
+
+def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int) -> None:
+    wanted = {"classes": 1 if n_names == 2 else 0, "multilabel": n_names, "regression": 0}[task]
+    if len(thresholds) != wanted or not thresholds:
+        raise ConfigError(
+            "thresholds belong to two classes (one) or to tags (one each); got "
+            f"{len(thresholds)} for {n_names} label names and the task {task!r}."
+        )
+    if not all(0 <= threshold <= 1 for threshold in thresholds):
+        raise ConfigError(f"thresholds must lie in 0 to 1, got {thresholds}.")
+
+
+def _require_columns(names: tuple[str, ...]) -> None:
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise ConfigError(
+            f"label_columns must name one column or more, each once; got {list(names)!r}."
+        )

@@ -1,0 +1,1 @@
+"""One file a format: what each kind of recording holds."""

@@ -1,0 +1,339 @@
+"""`from_mne`: what MNE holds in memory, and how its numbers are understood."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biot.errors import BiotError, MissingDependencyError, RecordingError, require
+from biot.signals.channels import kind
+from biot.signals.formats.headers import gdf_units, read_brainvision_header
+from biot.signals.preprocess import is_missing
+from biot.signals.recording import Annotation, Array, ReadSamples, Recording
+from biot.signals.units import conversion, tell_of_amplitudes
+
+__all__ = [
+    "FORMATS",
+    "from_mne",
+    "goes_on_in",
+    "in_the_name_of",
+    "read_with_mne",
+    "recording_of_epochs",
+    "recording_of_raw",
+    "units_of",
+]
+
+# What a parser warns of when data are lost: an error here.
+_DAMAGE = ("possibly corrupted", "Invalid tag")
+
+
+# About the parser or the file's name, not about the data.
+_UNREMARKABLE = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+
+
+_CONVENTION = "does not conform to MNE naming conventions"
+
+
+@contextmanager
+def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
+    """Pass on what another package's parser reports while it reads a file.
+
+    Any exception becomes a `RecordingError`, any warning about the data is repeated, both opening
+    with the file's name and without the folder's. A warning that means damage is an error.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+            failure = None
+        except BiotError:
+            raise
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                f"{path.name}: to read this {format_name}, the package {error.name} is needed. "
+                f"Install it with: pip install {error.name}"
+            ) from error
+        except Exception as error:  # whatever a parser meets in a damaged file
+            failure = error
+    if isinstance(failure, FileNotFoundError) and failure.filename:
+        raise RecordingError(
+            f"{path.name}: its file {Path(failure.filename).name} is missing. Put it beside "
+            f"{path.name}, or correct the name there."
+        ) from failure
+    told = [_tidy(path, w.message) for w in caught if not issubclass(w.category, _UNREMARKABLE)]
+    damage = [message for message in told if any(sign in message for sign in _DAMAGE)]
+    if failure is not None or damage:
+        reason = damage[0] if damage else _tidy(path, failure) or type(failure).__name__
+        article = "an" if format_name[0] in "AEIOU" else "a"
+        raise RecordingError(
+            f"{path.name}: cannot be read as {article} {format_name}: {reason}. "
+            "Check that it is complete, and that the files it names lie beside it."
+        ) from failure
+    for message in told:
+        if _CONVENTION not in message:
+            warnings.warn(f"{path.name}: {message}.", stacklevel=4)
+
+
+def _tidy(path: Path, message: object) -> str:
+    """A message on one line, without the folder's name."""
+    text = str(message)
+    for folder in (path.resolve().parent, path.parent):
+        text = text.replace(f"{folder}/", "")
+    return " ".join(text.split()).rstrip(".")
+
+
+_FIFF_UNITS = {107: "V", 112: "T", 114: "C", 201: "T/m"}
+
+
+# Time passed before such a mark: MNE's and EEGLAB's joins, BrainVision's pauses.
+_JOIN = re.compile(r"(?:(?:BAD|EDGE)[ _])?boundary$|New Segment/", re.IGNORECASE)
+
+
+Units = tuple[tuple[float, str], ...]
+"""For each channel: what MNE's numbers are multiplied by, and the unit that they are in then."""
+
+
+def from_mne(instance: Any) -> Recording:
+    """A `Recording` of an MNE ``Raw`` or ``Epochs`` object.
+
+    Samples are read from the object when they are asked for, so it should not be changed after.
+    Channels that it marks as bad are missing. Where continuous data were joined (``boundary``) or
+    paused (``New Segment/``), a new segment begins. Each epoch is a segment, with an annotation
+    that bears the name of its event; dropped epochs are left out.
+
+    Raises
+    ------
+    RecordingError
+        If it is neither, or holds no sample.
+    MissingDependencyError
+        If MNE is not installed.
+    """
+    mne = require("mne", extra="signals")
+    if isinstance(instance, mne.io.BaseRaw):
+        return tell_of_amplitudes(recording_of_raw(instance, units_of(instance)))
+    if isinstance(instance, mne.BaseEpochs):
+        return tell_of_amplitudes(recording_of_epochs(instance, units_of(instance)))
+    raise RecordingError(
+        f"from_mne takes an MNE Raw or Epochs object, got {type(instance).__name__}. "
+        "Use Recording.from_array for arrays."
+    )
+
+
+def units_of(instance: Any, declared: Mapping[str, str] | None = None) -> Units:
+    """Units of an MNE object's channels, `declared` being those that the file names itself."""
+    result = []
+    types = instance.get_channel_types()
+    for channel, mne_type in zip(instance.info["chs"], types, strict=True):
+        name = channel["ch_name"]
+        named = kind(name)
+        channel_kind = mne_type if named == "misc" else named
+        in_si = "" if mne_type == "stim" else _FIFF_UNITS.get(int(channel["unit"]), "")
+        written = (declared or {}).get(name, "")
+        if in_si != "V" and written:
+            # MNE brings siemens to SI too, and leaves every other unit as it is
+            factor, unit = conversion(written, channel_kind)
+            result.append((1e6 if written in ("µS", "uS") else factor, unit))
+        else:
+            result.append(conversion(in_si, channel_kind))
+    return tuple(result)
+
+
+def recording_of_raw(
+    raw: Any, units: Units, *, path: Path | None = None, format_name: str = ""
+) -> Recording:
+    """A recording that reads from an MNE ``Raw`` object."""
+    if not raw.n_times or not raw.ch_names:
+        raise RecordingError(f"{_name(path)}: holds no signal.")
+
+    def read(start: int, stop: int) -> Any:
+        return raw.get_data(start=start, stop=stop, verbose="WARNING")
+
+    annotations = tuple(
+        # MNE counts from the start of the measurement, which may lie before the first sample
+        Annotation(float(a["onset"] - raw.first_time), float(a["duration"]), a["description"])
+        for a in raw.annotations
+    )
+    return Recording(
+        path=path,
+        ch_names=tuple(raw.ch_names),
+        sfreq=float(raw.info["sfreq"]),
+        n_times=int(raw.n_times),
+        units=tuple(unit for _, unit in units),
+        annotations=annotations,
+        starts=_starts(annotations, float(raw.info["sfreq"]), int(raw.n_times)),
+        read_samples=_reader(raw, read, units, path, format_name),
+    )
+
+
+def recording_of_epochs(
+    epochs: Any, units: Units, *, path: Path | None = None, format_name: str = ""
+) -> Recording:
+    """A recording that reads from an MNE ``Epochs`` object: each epoch is a segment."""
+    with _named(path, format_name):
+        epochs = epochs.copy().drop_bad(verbose="WARNING")
+    length = len(epochs.times)
+    if not len(epochs) or not epochs.ch_names:
+        raise RecordingError(f"{_name(path)}: holds no epoch that was not dropped.")
+
+    def read(start: int, stop: int) -> Any:
+        first, last = start // length, -(-stop // length)
+        data = epochs.get_data(item=np.arange(first, last), verbose="WARNING")
+        joined = np.moveaxis(data, 1, 0).reshape(data.shape[1], -1)
+        return joined[:, start - first * length : stop - first * length]
+
+    return Recording(
+        path=path,
+        ch_names=tuple(epochs.ch_names),
+        sfreq=float(epochs.info["sfreq"]),
+        n_times=len(epochs) * length,
+        units=tuple(unit for _, unit in units),
+        annotations=tuple(_epoch_annotations(epochs, length)),
+        starts=tuple(range(0, len(epochs) * length, length)),
+        read_samples=_reader(epochs, read, units, path, format_name),
+    )
+
+
+def _starts(annotations: tuple[Annotation, ...], sfreq: float, n_times: int) -> tuple[int, ...]:
+    """First samples of the stretches between the joins that a continuous recording marks."""
+    joins = [a.onset * sfreq for a in annotations if _JOIN.match(a.label)]
+    # EEGLAB marks a join between two samples, BrainVision the first one after it
+    return tuple(
+        sorted({0, *(s for s in (ceil(join - 1e-3) for join in joins) if 0 < s < n_times)})
+    )
+
+
+def _epoch_annotations(epochs: Any, length: int) -> Iterator[Annotation]:
+    """The name of each epoch's event over the epoch, and what in it is marked as missing."""
+    sfreq = float(epochs.info["sfreq"])
+    names = {code: name for name, code in epochs.event_id.items()}
+    marks = epochs.get_annotations_per_epoch() if epochs.annotations else [()] * len(epochs)
+    for i, code in enumerate(epochs.events[:, 2]):
+        begin = i * length / sfreq
+        yield Annotation(begin, length / sfreq, str(names.get(int(code), code)))
+        for onset, duration, label, *_ in marks[i]:
+            first = max(0.0, float(onset) - float(epochs.tmin))
+            last = min(length / sfreq, float(onset) - float(epochs.tmin) + float(duration))
+            mark = Annotation(begin + first, max(0.0, last - first), str(label))
+            if is_missing(mark) and first < length / sfreq:
+                yield mark
+
+
+def _reader(
+    instance: Any, read: Any, units: Units, path: Path | None, format_name: str
+) -> ReadSamples:
+    factors = np.array([factor for factor, _ in units])[:, np.newaxis]
+    bad = [instance.ch_names.index(name) for name in instance.info["bads"]]
+
+    def read_samples(start: int, stop: int) -> Array:
+        if start == stop:
+            return np.empty((len(factors), 0), dtype=np.float32)
+        with _named(path, format_name):
+            data = np.array(read(start, stop))  # a copy: the object may give its own
+        data[bad] = np.nan
+        return np.asarray(data * factors, dtype=np.float32)
+
+    return read_samples
+
+
+def _named(path: Path | None, format_name: str) -> AbstractContextManager[None]:
+    return nullcontext() if path is None else in_the_name_of(path, format_name)
+
+
+def _name(path: Path | None) -> str:
+    return "<recording in memory>" if path is None else path.name
+
+
+FORMATS = {
+    ".vhdr": ("BrainVision recording", "read_raw_brainvision"),
+    ".fif": ("FIF recording", "read_raw_fif"),
+    ".set": ("EEGLAB recording", "read_raw_eeglab"),
+    ".gdf": ("GDF recording", "read_raw_gdf"),
+}
+"""Suffix: what the file should be, and MNE's function for it."""
+
+
+_EPOCHS = {
+    ".fif": ("No raw data", "read_epochs"),
+    ".set": ("number of trials", "read_epochs_eeglab"),
+}
+"""Suffix: what MNE says of a file that may hold epochs, and its function for these."""
+
+
+def read_with_mne(path: Path) -> Recording:
+    """Open a BrainVision, FIF, EEGLAB or GDF file; FIF and EEGLAB may hold epochs.
+
+    What MNE warns of is passed on with the file's name. Channels that the file marks as bad are
+    missing: their samples are NaN. Each epoch is a segment, annotated with its event's name.
+
+    Raises
+    ------
+    RecordingError
+        If MNE cannot read the file, or its last sample, or its length is not what it announces.
+    MissingDependencyError
+        If MNE is not installed.
+    """
+    suffix = path.suffix.lower()
+    format_name, _ = FORMATS[suffix]
+    with in_the_name_of(path, format_name):
+        opened, of_epochs = _open(path, suffix)
+        if of_epochs and len(opened):
+            opened.get_data(item=[len(opened) - 1], verbose="WARNING")
+        elif not of_epochs and opened.n_times:
+            opened.get_data(start=opened.n_times - 1, verbose="WARNING")
+    if suffix == ".gdf":
+        units = gdf_units(path)
+    else:
+        units = units_of(opened, _declared_units(path, opened) if suffix == ".vhdr" else None)
+    make = recording_of_epochs if of_epochs else recording_of_raw
+    return make(opened, units, path=path, format_name=format_name)
+
+
+def goes_on_in(first: Path, further: Path) -> bool:
+    """Whether a FIF file names another one, of such a name, as a further part of its recording.
+
+    Where the first cannot be read as raw data, its parts cannot be told from their names, and True
+    is the answer.
+
+    Raises
+    ------
+    MissingDependencyError
+        If MNE is not installed.
+    """
+    mne = require("mne", extra="signals")
+    try:
+        with in_the_name_of(first, FORMATS[".fif"][0]):
+            raw = mne.io.read_raw_fif(first, preload=False, verbose="ERROR")
+    except RecordingError:
+        return True
+    return further.resolve() in {Path(file).resolve() for file in raw.filenames}
+
+
+def _open(path: Path, suffix: str) -> tuple[Any, bool]:
+    """MNE's object, and whether it is one of epochs."""
+    mne = require("mne", extra="signals")
+    try:
+        return getattr(mne.io, FORMATS[suffix][1])(path, preload=False, verbose="WARNING"), False
+    except (TypeError, ValueError) as error:
+        sign, function = _EPOCHS.get(suffix, ("", ""))
+        if not sign or sign not in str(error):
+            raise
+    if function == "read_epochs":
+        return mne.read_epochs(path, proj=False, preload=False, verbose="WARNING"), True
+    return mne.read_epochs_eeglab(path, verbose="WARNING"), True
+
+
+def _declared_units(path: Path, raw: Any) -> dict[str, str]:
+    header = read_brainvision_header(path)
+    if header.n_times not in (None, raw.n_times):
+        raise RecordingError(
+            f"{path.name}: announces {header.n_times} samples, but its data file holds "
+            f"{raw.n_times}. Copy the data file again from its source."
+        )
+    return dict(zip(raw.ch_names, header.units, strict=False))

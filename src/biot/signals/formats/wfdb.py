@@ -1,0 +1,117 @@
+"""WFDB records (PhysioNet), read through wfdb."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biot.errors import RecordingError, require
+from biot.signals.channels import kind
+from biot.signals.formats.mne import in_the_name_of
+from biot.signals.recording import Annotation, Array, Recording
+from biot.signals.units import conversion
+
+__all__ = [
+    "read_wfdb",
+]
+
+
+def read_wfdb(path: Path) -> Recording:
+    """Open a WFDB record by its header (``.hea``) or signal file (``.dat``, ``.mat``).
+
+    Beats and notes come from the ``.atr`` file beside it, if there is one: a note's text is its
+    label, else the beat's symbol. Signals of which the record stores several samples a frame are
+    averaged over each frame, with a warning.
+
+    Raises
+    ------
+    RecordingError
+        If the header or the signals cannot be read.
+    MissingDependencyError
+        If wfdb is not installed.
+    """
+    with in_the_name_of(path, "WFDB record"):
+        wfdb = require("wfdb", extra="signals")
+    record = path.with_suffix("")
+    header_path = path.with_suffix(".hea")
+    if not header_path.is_file():
+        raise RecordingError(
+            f"{path.name}: is read as a WFDB record, whose header {header_path.name} is missing. "
+            "Put it beside the file."
+        )
+    n_times = _attempt(path, wfdb.rdheader, str(record)).sig_len
+    # the ends of the record show its channels, and that its signal files are complete
+    ends = [(0, min(1, n_times)), (max(0, n_times - 1), n_times)] if n_times else [(0, None)]
+    first, *_ = (_samples(path, wfdb, record, *end) for end in ends)
+    if not first.sig_name or not first.p_signal.size:
+        raise RecordingError(f"{path.name}: holds no signal.")
+    _tell_of_averages(path, first)
+    # a signal's description is optional
+    names = [name or f"signal {i}" for i, name in enumerate(first.sig_name)]
+    conversions = [
+        conversion(unit or "", kind(name)) for unit, name in zip(first.units, names, strict=True)
+    ]
+    factors = np.array([factor for factor, _ in conversions])[:, np.newaxis]
+
+    def read_samples(start: int, stop: int) -> Array:
+        if start == stop:
+            return np.empty((len(factors), 0), dtype=np.float32)
+        if n_times:
+            data = _samples(path, wfdb, record, start, stop).p_signal
+        else:  # a header without length: wfdb cannot start in the middle
+            data = first.p_signal[start:stop]
+        return np.asarray(data.T * factors, dtype=np.float32)
+
+    return Recording(
+        path=path,
+        ch_names=tuple(names),
+        sfreq=float(first.fs),
+        n_times=n_times or len(first.p_signal),
+        units=tuple(unit for _, unit in conversions),
+        annotations=_annotations(path, wfdb, float(first.fs)),
+        read_samples=read_samples,
+    )
+
+
+def _samples(path: Path, wfdb: Any, record: Path, start: int, stop: int | None) -> Any:
+    return _attempt(path, wfdb.rdrecord, str(record), sampfrom=start, sampto=stop)
+
+
+def _attempt(path: Path, function: Any, *args: Any, **options: Any) -> Any:
+    with in_the_name_of(path, "WFDB record"):
+        return function(*args, **options)
+
+
+def _tell_of_averages(path: Path, record: Any) -> None:
+    per_frame = getattr(record, "samps_per_frame", None) or []
+    dense = [
+        f"{name} ({n * record.fs:g} Hz)"
+        for name, n in zip(record.sig_name, per_frame, strict=False)
+        if n > 1
+    ]
+    if dense:
+        warnings.warn(
+            f"{path.name}: stores {', '.join(dense)} beside signals of {record.fs:g} Hz; all are "
+            f"read at {record.fs:g} Hz, the faster ones averaged.",
+            stacklevel=4,
+        )
+
+
+def _annotations(path: Path, wfdb: Any, sfreq: float) -> tuple[Annotation, ...]:
+    beats = path.with_suffix(".atr")
+    if not beats.is_file():
+        return ()
+    if beats.read_bytes()[-2:] != b"\x00\x00":
+        raise RecordingError(
+            f"{path.name}: its annotation file {beats.name} lacks the mark at its end, so it is "
+            "truncated. Copy it again from its source, or remove it to do without annotations."
+        )
+    found = _attempt(path, wfdb.rdann, str(path.with_suffix("")), "atr")
+    rate = float(found.fs or sfreq)
+    return tuple(
+        Annotation(onset=float(sample) / rate, duration=0.0, label=note.strip("\x00 ") or symbol)
+        for sample, symbol, note in zip(found.sample, found.symbol, found.aux_note, strict=True)
+    )

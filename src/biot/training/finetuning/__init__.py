@@ -1,0 +1,1 @@
+"""Fine-tuning: one model on one labelled corpus."""

@@ -1,0 +1,453 @@
+"""Cross-validation by subject: every subject is tested by a model that has not seen it."""
+
+# W windows of a corpus that are labelled
+# W windows, K outputs
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from biot import plots
+from biot.corpus.builder.writer import new_folder
+from biot.corpus.corpus import Corpus
+from biot.corpus.leakage import SeenData, require_disjoint
+from biot.corpus.load import load_corpus
+from biot.errors import BiotError, ConfigError, CorpusError, require
+from biot.evaluation.metrics import Floats, Ints
+from biot.evaluation.results import Evaluation, assess, tabulated
+from biot.evaluation.tasks import Task, Truth, plain_task
+from biot.training.datasets import batches_of, usable
+from biot.training.distributed import launch
+from biot.training.finetuning.build import build_model
+from biot.training.finetuning.config import FinetuneConfig
+from biot.training.finetuning.finetune import part_of, require_labels
+from biot.training.finetuning.tuner import learn, require_means
+from biot.training.run import describe_corpus, relative, surroundings, write_json
+from biot.training.scoring import predict_logits
+
+__all__ = [
+    "Fold",
+    "Folds",
+    "Result",
+    "Tested",
+    "cross_validate",
+    "folds_by_subject",
+    "summary_table",
+    "write_folds",
+]
+
+Folds = int | Literal["loso"]
+"""Number of folds, or ``"loso"``: leave one subject out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """Positions in the corpus of the windows of each part; no subject is in two of them."""
+
+    number: int
+    """Counted from 1."""
+    train: Ints
+    valid: Ints
+    test: Ints
+
+
+def folds_by_subject(
+    corpus: Corpus, rows: Ints, folds: Folds, *, valid_share: float, seed: int
+) -> list[Fold]:
+    """Deal the subjects of some windows into folds; each is tested exactly once.
+
+    Classes are spread over the folds as evenly as whole subjects allow, by scikit-learn's
+    ``StratifiedGroupKFold``, which divides the training subjects once more for validation.
+
+    Parameters
+    ----------
+    rows
+        Positions of labelled windows in the corpus.
+    folds
+        Number of folds, or ``"loso"``.
+    valid_share
+        Share of the training subjects that validate.
+    seed
+        Of the shuffle.
+
+    Raises
+    ------
+    CorpusError
+        If there are too few subjects.
+    ConfigError
+        If `folds` is neither 2 or more nor ``"loso"``.
+    """
+    if folds != "loso" and (not isinstance(folds, int) or folds < 2):
+        raise ConfigError(f"folds must be 2 or more, or 'loso'; got {folds!r}.")
+    subjects, names = corpus.subjects[rows], np.unique(corpus.subjects[rows])
+    n_folds = len(names) if folds == "loso" else folds
+    if len(names) < max(3, n_folds):
+        raise CorpusError(
+            f"{corpus.path} has {len(names)} subjects with labels; {folds} folds need "
+            f"{max(3, n_folds)} or more. Use fewer folds, or a corpus with more subjects."
+        )
+    # Tags and numbers are dealt out as they come.
+    classes = corpus.label_ids[rows] if corpus.task == "classes" else np.zeros(len(rows), int)
+    made = []
+    if folds == "loso":
+        pairs = [(subjects != name, subjects == name) for name in names]
+        divided = [(np.flatnonzero(a), np.flatnonzero(b)) for a, b in pairs]
+    else:
+        divided = _deal(classes, subjects, n_folds, seed)
+    for number, (rest, test) in enumerate(divided, 1):
+        n_parts = min(max(2, round(1 / valid_share)), len(np.unique(subjects[rest])))
+        train, valid = _deal(classes[rest], subjects[rest], n_parts, seed)[0]
+        if not (len(test) and len(valid) and len(train)):
+            raise CorpusError(
+                f"{corpus.path}: fold {number} of {n_folds} has no window to train on, to "
+                "validate or to test. Use another seed, or fewer folds."
+            )
+        made.append(
+            Fold(number=number, train=rows[rest[train]], valid=rows[rest[valid]], test=rows[test])
+        )
+    return made
+
+
+def _deal(classes: Ints, subjects: np.ndarray, n: int, seed: int) -> list[tuple[Ints, Ints]]:
+    """Positions outside and inside of each of `n` parts."""
+    selection = require("sklearn.model_selection", extra="training")
+    _, counts = np.unique(classes, return_counts=True)
+    if counts.max() < n:  # every class is rarer than the parts are many: nothing to spread
+        classes = np.zeros_like(classes)
+    splitter = selection.StratifiedGroupKFold(n, shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros(len(classes)), classes, subjects))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """What the model of one fold says about its test windows."""
+
+    seed: int
+    fold: Fold
+    rows: Ints
+    truth: Truth
+    predicted: Floats
+    decided: Truth
+    thresholds: tuple[float, ...] | None
+    best_epoch: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Test windows of all folds and seeds."""
+
+    corpus: Corpus
+    task: Task
+    tested: Sequence[Tested]
+
+    def of_seeds(self) -> dict[int, Evaluation]:
+        """All subjects' windows of a seed together."""
+        seeds = dict.fromkeys(fold.seed for fold in self.tested)
+        return {s: self._assess([f for f in self.tested if f.seed == s]) for s in seeds}
+
+    def of_folds(self) -> list[dict[str, Any]]:
+        """One row a seed and fold."""
+        return [
+            {"seed": fold.seed, "fold": fold.fold.number}
+            | self._scores(fold, np.ones(len(fold.rows), dtype=bool))
+            for fold in self.tested
+        ]
+
+    def of_subjects(self) -> list[dict[str, Any]]:
+        """One row a seed and subject: where it was tested, and its scores."""
+        rows = []
+        for fold in self.tested:
+            subjects = self.corpus.subjects[fold.rows]
+            for name in np.unique(subjects).tolist():
+                place = {"seed": fold.seed, "fold": fold.fold.number, "subject": name}
+                rows.append(place | self._scores(fold, subjects == name))
+        return rows
+
+    def _scores(self, fold: Tested, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        """Of some windows of a fold; NaN where none of them has usable data."""
+        kept = chosen & np.isfinite(fold.predicted).all(axis=1)
+        scores = dict.fromkeys(self.task.score_names, float("nan"))
+        if kept.any():
+            scores = self.task.scores(fold.truth[kept], fold.predicted[kept], fold.decided[kept])
+        return {"n_windows": int(kept.sum()), **scores}
+
+    def _assess(self, folds: Sequence[Tested]) -> Evaluation:
+        truth, predicted, decided, rows = (
+            np.concatenate([getattr(fold, name) for fold in folds])
+            for name in ("truth", "predicted", "decided", "rows")
+        )
+        return assess(
+            truth, predicted, self.corpus.subjects[rows], self.task, decided=decided,
+            n_bootstrap=0,
+        )  # fmt: skip
+
+
+def write_folds(
+    folder: Path, result: Result, metric: str | None, record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write every file of a cross-validation; returns what ``metrics.json`` holds.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    result
+        What the models of the folds said.
+    metric
+        Score of the figure; None for the task's own.
+    record
+        What else ``run.json`` tells.
+    """
+    of_folds, of_seeds, subjects = result.of_folds(), result.of_seeds(), result.of_subjects()
+    names = result.task.score_names
+    metrics = {
+        "n_folds": len(of_folds) // len(of_seeds),
+        "seeds": list(of_seeds),
+        "folds": {key: _spread([row[key] for row in of_folds]) for key in names},
+        "pooled": {key: _spread([e.scores[key] for e in of_seeds.values()]) for key in names},
+        "each_seed": {str(seed): e.to_dict() for seed, e in of_seeds.items()},
+    }
+    write_json(folder / "metrics.json", metrics)
+    tested = [
+        {
+            "seed": fold.seed, "fold": fold.fold.number,
+            "thresholds": fold.thresholds, "best_epoch": fold.best_epoch,
+            **{
+                part: np.unique(result.corpus.subjects[getattr(fold.fold, part)]).tolist()
+                for part in ("train", "valid", "test")
+            },
+        }
+        for fold in result.tested
+    ]  # fmt: skip
+    write_json(folder / "run.json", {**record, "tested": tested})
+    (folder / "table.txt").write_text(summary_table(metrics, names) + "\n", encoding="utf-8")
+    _write_csv(folder / "folds.csv", of_folds)
+    _write_csv(folder / "subjects.csv", subjects)
+    shown = metric if metric is not None and metric in names else result.task.default_metric
+    _draw(folder / "subjects.png", subjects, shown, names[shown])
+    return metrics
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    """Mean and standard deviation of what is defined; None where there is too little."""
+    numbers = np.array([value for value in values if np.isfinite(value)])
+    return {
+        "mean": float(numbers.mean()) if len(numbers) else None,
+        "sd": float(numbers.std(ddof=1)) if len(numbers) > 1 else None,
+        "values": [value if np.isfinite(value) else None for value in values],
+    }
+
+
+def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Mean ± standard deviation of each score, as text."""
+
+    def cell(spread: Mapping[str, Any]) -> str:
+        mean, sd = spread["mean"], spread["sd"]
+        if mean is None:
+            return "undefined"
+        return f"{mean:.3f}" if sd is None else f"{mean:.3f} ± {sd:.3f}"
+
+    rows = [
+        (name, cell(metrics["folds"][key]), cell(metrics["pooled"][key]))
+        for key, name in names.items()
+    ]
+    n_seeds = len(metrics["seeds"])
+    over = f"{metrics['n_folds']} folds × {n_seeds} seed{'s' * (n_seeds > 1)}"
+    return tabulated(rows, ("score", f"mean ± sd of {over}", "all windows of a seed"))
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {k: "" if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
+            for row in rows
+        )
+
+
+def _draw(path: Path, rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> None:
+    subjects = list(dict.fromkeys(row["subject"] for row in rows))
+    values = [[row[metric] for row in rows if row["subject"] == subject] for subject in subjects]
+    plots.save_png(plots.groups(subjects, values, score_name=name), path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """One training: a fold under a seed."""
+
+    corpus: Path
+    from_model: Path | None
+    config: FinetuneConfig
+    fold: Fold
+
+
+def cross_validate(
+    corpus: Path | str,
+    out: Path | str,
+    *,
+    folds: Folds = 5,
+    n_seeds: int = 1,
+    workers: int = 1,
+    from_model: Path | str | None = None,
+    config: FinetuneConfig | None = None,
+    allow_leakage: bool = False,
+    command: str | None = None,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Train and test once a fold and seed, and write all about it into a folder.
+
+    The folder holds ``metrics.json``, ``table.txt``, ``folds.csv``, ``subjects.csv``,
+    ``subjects.png`` and ``run.json``; the models themselves are not kept. Validation subjects,
+    which stop the training and choose the thresholds, are taken from the training folds. Windows
+    without usable data are in no fold; ``run.json`` counts them.
+
+    Parameters
+    ----------
+    corpus
+        Folder of a labelled corpus.
+    out
+        Folder to write; it appears when all folds are done.
+    folds
+        Number of folds, or ``"loso"``: leave one subject out.
+    n_seeds
+        Times that everything is repeated, with the seed of `config` and those after it; folds,
+        weights and order of windows differ.
+    workers
+        Processes that train at the same time; they share the processor's cores.
+    from_model
+        Model that every fold starts from.
+    config
+        How to build and train; its `split` must be ``"subject"``, its `test_share` is not used.
+    allow_leakage
+        Go on where `from_model` was trained on subjects or recordings of the corpus.
+    command
+        The command line, if there was one, for ``run.json``.
+    progress
+        Show a bar of the folds on stderr.
+
+    Returns
+    -------
+    dict
+        What ``metrics.json`` holds: each score as mean and standard deviation over the folds
+        (``folds``), and over the seeds of all subjects' windows together (``pooled``).
+
+    Raises
+    ------
+    BiotError
+        As :func:`biot.training.finetune`; of a training, the message names seed and fold.
+    """
+    config = config or FinetuneConfig()
+    require_means(config, from_model)
+    plots.require_figures()
+    _require_numbers(config, n_seeds, workers)
+    source = None if from_model is None else Path(from_model)
+    with new_folder(Path(out)) as folder:
+        data = load_corpus(Path(corpus))
+        require_labels(data)
+        rows, n_unusable = _usable_rows(data, config, source)
+        leakage = None
+        if source is not None:
+            before = SeenData.load(source)
+            leakage = require_disjoint(
+                before and before.by_checksum(), SeenData.of(data, rows),
+                where=f"the training of {source} and the test on {data.path}",
+                allow_leakage=allow_leakage,
+            )  # fmt: skip
+        jobs = [
+            _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)
+            for seeded in (replace(config, seed=config.seed + index) for index in range(n_seeds))
+            for fold in folds_by_subject(
+                data, rows, folds, valid_share=config.valid_share, seed=seeded.seed
+            )
+        ]
+        tested = list(_run_all(jobs, workers, progress))
+        result = Result(corpus=data, task=plain_task(data.preprocessing), tested=tested)
+        record = {
+            "command": command, "folds": folds, "n_seeds": n_seeds, "workers": workers,
+            "config": asdict(config), "corpus": describe_corpus(data, Path(out)),
+            "from_model": None if source is None else relative(source, Path(out)),
+            "left_out": {"windows without usable data": n_unusable},
+            "leakage": leakage, **surroundings(),
+        }  # fmt: skip
+        return write_folds(folder, result, config.metric, record)
+
+
+def _require_numbers(config: FinetuneConfig, n_seeds: int, workers: int) -> None:
+    if config.split != "subject":
+        raise ConfigError(f"Folds are made by subject; split is {config.split!r}. Leave it out.")
+    if n_seeds < 1 or workers < 1:
+        raise ConfigError(f"seeds and workers must be at least 1, got {n_seeds} and {workers}.")
+
+
+def _usable_rows(corpus: Corpus, config: FinetuneConfig, source: Path | None) -> tuple[Ints, int]:
+    """Labelled windows that hold a whole token, and the number of those that do not.
+
+    A subject without any such window could be neither validated nor tested on. The model that is
+    made for this also shows, before the first fold, whether the config suits the corpus.
+    """
+    labelled = part_of(corpus, np.arange(len(corpus)), "cross-validation")
+    with torch.random.fork_rng([]):
+        model = build_model(config, corpus.preprocessing, from_model=source)
+    keep = usable(
+        labelled, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
+    )
+    if not len(keep):
+        raise CorpusError(f"{corpus.path}: none of {len(labelled.rows)} windows has usable data.")
+    return labelled.rows[keep], len(labelled.rows) - len(keep)
+
+
+def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tested]:
+    """Results in the order of the jobs, whoever is done first."""
+    from tqdm import tqdm
+
+    with tqdm(total=len(jobs), unit="fold", disable=not progress, dynamic_ncols=True) as bar:
+        if workers == 1:
+            results: Any = map(_run, jobs)
+        else:
+            joblib = require("joblib", extra="training")
+            threads = max(1, (os.cpu_count() or 1) // workers)
+            with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
+                results = joblib.Parallel(return_as="generator")(
+                    joblib.delayed(_run)(job) for job in jobs
+                )
+        for result in results:
+            bar.update()
+            yield result
+
+
+def _run(job: _Job) -> Tested:
+    """Train and test one fold."""
+    config, fold = job.config, job.fold
+    try:
+        corpus = load_corpus(job.corpus)
+        fabric = launch(config.device, config.precision)
+        train, valid, test = (
+            part_of(corpus, rows, role)
+            for rows, role in (
+                (fold.train, "training"), (fold.valid, "validation"), (fold.test, "the test"),
+            )
+        )  # fmt: skip
+        learned = learn(
+            fabric, corpus.preprocessing, train, valid, config, from_model=job.from_model,
+            where=str(corpus.path),
+        )  # fmt: skip
+        network = fabric.setup_module(learned.model)
+        outputs, _, _ = predict_logits(network, batches_of(test, config.batch_size), fabric.device)
+    except BiotError as error:
+        raise type(error)(f"Seed {config.seed}, fold {fold.number}: {error}") from error
+    task = plain_task(learned.contract)
+    predicted = task.predicted(outputs)
+    return Tested(
+        seed=config.seed, fold=fold, rows=test.rows, truth=test.labels, predicted=predicted,
+        decided=task.decided(predicted, learned.contract),
+        thresholds=learned.contract.thresholds, best_epoch=learned.trained.best_epoch,
+    )  # fmt: skip

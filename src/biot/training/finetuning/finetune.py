@@ -1,0 +1,215 @@
+"""Fine-tuning: a labelled corpus becomes a model, its scores, and a folder that explains both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biot import plots
+from biot.corpus.builder.writer import new_folder
+from biot.corpus.corpus import Corpus
+from biot.corpus.leakage import SeenData, require_disjoint
+from biot.corpus.load import load_corpus
+from biot.corpus.split import split
+from biot.errors import CorpusError
+from biot.evaluation.metrics import Ints
+from biot.evaluation.results import Evaluation
+from biot.training.datasets import Part, is_labelled, truth_of
+from biot.training.distributed import launch
+from biot.training.finetuning.config import FinetuneConfig
+from biot.training.finetuning.run_folder import RunRecord, write_run
+from biot.training.finetuning.tuner import learn, require_means
+from biot.training.scoring import labelled_rows
+
+__all__ = [
+    "finetune",
+    "part_of",
+    "require_labels",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """The windows of a run; all labelled."""
+
+    train: Part
+    valid: Part
+    test: Part
+    n_overlapping: int
+    """Windows of the corpus that are in no part, because they overlap one of an earlier part."""
+
+
+def finetune(
+    corpus: Path | str,
+    out: Path | str,
+    *,
+    from_model: Path | str | None = None,
+    test: Path | str | None = None,
+    config: FinetuneConfig | None = None,
+    allow_leakage: bool = False,
+    command: str | None = None,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Train a model on a labelled corpus and write all about it into a folder.
+
+    The folder holds ``model/`` (weights, configuration, preprocessing), ``metrics.json`` and
+    ``run.json``; ``confusion.png`` where there are classes; ``history.csv`` and ``curves.png``
+    where there were epochs. On a CPU the same corpus, config and seed give the same metrics again.
+
+    Parameters
+    ----------
+    corpus
+        Folder of a corpus with labels of two classes or more.
+    out
+        Folder to write; it appears when the run is complete.
+    from_model
+        Pretrained model to start from; its head is replaced. None starts from scratch.
+    test
+        Another corpus to test on, prepared alike; None keeps a share of `corpus` for the test.
+    config
+        How to split, build and train; None for the defaults.
+    allow_leakage
+        Go on where `test` shares a subject or a recording with `corpus` or with the training of
+        `from_model`; ``run.json`` says what is shared.
+    command
+        The command line, if there was one, for ``run.json``.
+    progress
+        Show a bar with loss and validation score on stderr.
+
+    Returns
+    -------
+    dict
+        What ``metrics.json`` holds: scores of the validation and the test windows.
+
+    Raises
+    ------
+    CorpusError
+        If labels or subjects do not suffice, `out` exists, or the test is on what was learnt from.
+    ContractError
+        If corpus, test corpus and model were made for different preprocessing.
+    ConfigError
+        If the config contradicts the model or the machine, or training diverges.
+    MissingDependencyError
+        If PEFT (mode ``"lora"``) or matplotlib is not installed.
+    """
+    config = config or FinetuneConfig()
+    require_means(config, from_model)
+    plots.require_figures()
+    source = None if from_model is None else Path(from_model)
+    with new_folder(Path(out)) as folder:
+        data = load_corpus(Path(corpus))
+        require_labels(data)
+        test_data = None if test is None else load_corpus(Path(test))
+        if test_data is not None:
+            data.preprocessing.require_same(test_data.preprocessing, where=str(test))
+        fabric = launch(config.device, config.precision)
+        parts = _parts(data, test_data, config)
+        seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
+        learned = learn(
+            fabric, data.preprocessing, parts.train, parts.valid, config, from_model=source,
+            where=str(data.path), progress=progress,
+        )  # fmt: skip
+        record = RunRecord(
+            out=Path(out), command=command, config=config, from_model=source,
+            device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,
+            test=parts.test,
+            left_out={
+                "training windows without usable data": len(parts.train.rows) - len(learned.kept),
+                "windows that overlap an earlier part": parts.n_overlapping,
+            },
+            leakage=leakage, metric=learned.metric, trained=learned.trained,
+            contract=learned.contract,
+            evaluations={
+                name: learned.evaluate(fabric, part, config)
+                for name, part in (("valid", parts.valid), ("test", parts.test))
+            },
+        )  # fmt: skip
+        learned.model.cpu().save_pretrained(
+            folder / "model",
+            preprocessing=learned.contract,
+            corpora=[Path(corpus).resolve().name],
+            metrics=_figures(record.evaluations["test"]),
+        )
+        seen.save(folder / "model")
+        return write_run(folder, record, learned.model.get_config())
+
+
+def _figures(test: Evaluation) -> dict[str, float]:
+    """Test scores by name, for the model's card."""
+    return {
+        f"test {test.task.score_names[key]}": value
+        for key, value in test.scores.items()
+        if math.isfinite(value)
+    }
+
+
+def require_labels(corpus: Corpus) -> None:
+    """Raise :class:`CorpusError` unless there is something to learn to say."""
+    contract = corpus.preprocessing
+    names = contract.label_names or ()
+    if contract.task == "classes" and len(names) < 2:
+        found = f"only the class {names[0]!r}" if names else "no labels"
+        raise CorpusError(
+            f"{corpus.path} holds {found}; fine-tuning needs two classes or more. "
+            "Prepare it again with --labels."
+        )
+    if not names:
+        raise CorpusError(f"{corpus.path} names no outputs. Prepare it again with --labels.")
+
+
+def part_of(corpus: Corpus, rows: Ints, role: str) -> Part:
+    """The labelled ones of some windows.
+
+    Raises
+    ------
+    CorpusError
+        If there are none.
+    """
+    truth = truth_of(corpus)
+    labelled = rows[is_labelled(truth[rows])]
+    if not len(labelled):
+        raise CorpusError(
+            f"{corpus.path}: no labelled window is left for {role}. Choose another seed, "
+            "other shares, or --split recording|time."
+        )
+    return Part(corpus=corpus, rows=labelled, labels=truth[labelled])
+
+
+def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -> _Parts:
+    test_share = config.test_share if test_corpus is None else 0.0
+    shares = (1.0 - config.valid_share - test_share, config.valid_share, test_share)
+    division = split(corpus, config.split, shares, seed=config.seed)
+    if test_corpus is None:
+        test = part_of(corpus, division.test, "the test")
+    else:
+        rows, labels = labelled_rows(test_corpus, corpus.preprocessing)
+        test = Part(corpus=test_corpus, rows=rows, labels=labels)
+    return _Parts(
+        train=part_of(corpus, division.train, "training"),
+        valid=part_of(corpus, division.valid, "validation"),
+        test=test,
+        n_overlapping=division.n_overlapping,
+    )
+
+
+def _leakage(
+    parts: _Parts, source: Path | None, *, allow_leakage: bool
+) -> tuple[SeenData, list[dict[str, Any]]]:
+    """What the model will have learnt from, and what the test shares with it."""
+    corpus, test = parts.train.corpus, SeenData.of(parts.test.corpus, parts.test.rows)
+    learnt = SeenData.of(corpus, np.concatenate([parts.train.rows, parts.valid.rows]))
+    records = []
+    if parts.test.corpus is not corpus:  # within one corpus the split has seen to it
+        where = f"{corpus.path} and {parts.test.corpus.path}"
+        records.append(require_disjoint(learnt, test, where=where, allow_leakage=allow_leakage))
+    if source is None:
+        return learnt, records
+    known = SeenData.load(source)
+    before = None if known is None else known.by_checksum()
+    where = f"the training of {source} and the test on {parts.test.corpus.path}"
+    records.append(require_disjoint(before, test, where=where, allow_leakage=allow_leakage))
+    return learnt.joined(before), records

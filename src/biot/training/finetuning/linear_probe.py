@@ -1,0 +1,212 @@
+"""Linear models on fixed features: ridge and logistic regression that become a model's head."""
+
+# W windows, E width of the features, K outputs
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from biot.errors import ConfigError, CorpusError, require
+from biot.evaluation.metrics import Floats
+from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth
+from biot.model.biot import BIOT
+from biot.training.datasets import TensorWindows, Windows, batches_of
+from biot.training.gradients import forward
+
+__all__ = [
+    "Probe",
+    "encoded",
+    "features",
+    "fit_probe",
+]
+
+RIDGE_PENALTIES = tuple(np.logspace(-2, 5, 15).tolist())
+
+
+LOGISTIC_PENALTIES = tuple(np.logspace(-3, 4, 8).tolist())
+
+
+TEMPERATURES = np.logspace(-1, 2, 61)
+
+
+class _Features(nn.Module):
+    """A model as far as the input of its last layer."""
+
+    def __init__(self, model: BIOT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *signal: Any, **given: Any) -> Any:
+        return self.model(*signal, return_features=True, **given)["features"]
+
+
+def encoded(fabric: Any, model: BIOT, windows: Windows, batch_size: int) -> Tensor:
+    """The encoder's features of windows in evaluation mode, (W, E) float32; NaN without data."""
+    encode = fabric.setup_module(_Features(model).eval())
+    with torch.no_grad():
+        parts = [
+            forward(encode, batch, fabric.device).float().cpu()
+            for batch in batches_of(windows, batch_size)
+        ]
+    return torch.cat(parts)
+
+
+def features(
+    fabric: Any, model: BIOT, windows: Windows, batch_size: int
+) -> tuple[TensorWindows, Floats]:
+    """The features of windows, computed once.
+
+    Returns
+    -------
+    tuple
+        Windows whose signal is their features, (W, E) float32, without those that have none; and
+        the input of the last linear layer, (W, E) float64: these features after the activation.
+    """
+    found = encoded(fabric, model, windows, batch_size)
+    kept = found.isfinite().all(dim=1).nonzero().squeeze(1)
+    if not len(kept):
+        raise CorpusError(f"None of the {len(found)} windows has usable data.")
+    found = found[kept]
+    with torch.no_grad():
+        active = model.final_layer.activation_layer(found.to(fabric.device)).cpu()
+    rows = kept.numpy()
+    known = TensorWindows(signal=found, truth=windows.truth[rows], index=windows.index[rows])
+    return known, active.double().numpy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A linear model on the inputs of the last layer, and how it was chosen."""
+
+    weight: Floats
+    """(K, E)"""
+    bias: Floats
+    """(K,)"""
+    penalty: float
+    """Of those tried, the one with the best validation score."""
+
+    def outputs(self, inputs_WE: Floats) -> Floats:
+        """(W, K)."""
+        return inputs_WE @ self.weight.T + self.bias
+
+    def put_into(self, model: BIOT) -> None:
+        """Make it the model's last layer."""
+        layer = model.final_layer.classification_head
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(self.weight))
+            layer.bias.copy_(torch.from_numpy(self.bias))
+
+
+def fit_probe(
+    kind: str,
+    task: Task,
+    metric: str,
+    train: tuple[Floats, Truth],
+    valid: tuple[Floats, Truth],
+) -> Probe:
+    """Fit on training inputs (W, E) and truth, with the penalty that serves validation best.
+
+    Inputs are standardised; the returned weights are for the inputs as they are. Classes and tags
+    are learned as −1 and 1 by ``"ridge"``; its outputs are then divided by the temperature that
+    makes their probabilities most likely on the validation windows. A tag that all training
+    windows or none have gets a constant from ``"logistic"``.
+
+    Raises
+    ------
+    ConfigError
+        If a logistic regression is asked for numbers.
+    """
+    if kind == "logistic" and isinstance(task, Regression):
+        raise ConfigError("mode 'logistic' predicts classes or tags, not numbers. Use ridge.")
+    inputs, truth = train
+    mean, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    spread = np.where(spread > 1e-12 * (1 + np.abs(mean)), spread, 1.0)
+    standard = (inputs - mean) / spread
+    best: tuple[tuple[float, float], Probe] | None = None
+    for penalty in RIDGE_PENALTIES if kind == "ridge" else LOGISTIC_PENALTIES:
+        fitted = _ridge if kind == "ridge" else _logistic
+        weight, bias = fitted(task, standard, truth, penalty)
+        weight = weight / spread
+        probe = Probe(weight=weight, bias=bias - weight @ mean, penalty=penalty)
+        if kind == "ridge" and not isinstance(task, Regression):
+            probe = _tempered(probe, task, valid)
+        rank = _rank(probe, task, metric, valid)
+        if best is None or rank > best[0]:
+            best = rank, probe
+    assert best is not None
+    return best[1]
+
+
+def _rank(
+    probe: Probe, task: Task, metric: str, valid: tuple[Floats, Truth]
+) -> tuple[float, float]:
+    outputs, truth = probe.outputs(valid[0]), valid[1]
+    loss = float(task.losses(torch.from_numpy(outputs), torch.from_numpy(truth)).mean())
+    if metric == "loss":
+        return -loss, -loss
+    predicted = task.predicted(outputs)
+    score = task.scores(truth, predicted, task.decided(predicted))[metric]
+    return task.rank(metric, score), -loss
+
+
+def _ridge(task: Task, inputs: Floats, truth: Truth, penalty: float) -> tuple[Floats, Floats]:
+    linear = require("sklearn.linear_model", extra="training")
+    weights, wanted = None, truth
+    if isinstance(task, Classes):
+        wanted = 2.0 * np.eye(len(task.names))[truth] - 1.0
+        weights = None if task.weights is None else np.asarray(task.weights)[truth]
+    elif isinstance(task, MultiLabel):
+        wanted = 2.0 * (truth > 0.5) - 1.0
+    else:
+        assert isinstance(task, Regression)
+        wanted = (truth - np.asarray(task.mean)) / np.asarray(task.spread)
+    model = linear.Ridge(alpha=penalty).fit(inputs, wanted, sample_weight=weights)
+    n_outputs = wanted.shape[1]
+    return model.coef_.reshape(n_outputs, -1), np.broadcast_to(model.intercept_, (n_outputs,))
+
+
+def _tempered(probe: Probe, task: Task, valid: tuple[Floats, Truth]) -> Probe:
+    outputs, truth = torch.from_numpy(probe.outputs(valid[0])), torch.from_numpy(valid[1])
+    losses = [float(task.losses(outputs * factor, truth).mean()) for factor in TEMPERATURES]
+    factor = float(TEMPERATURES[int(np.argmin(losses))])
+    return Probe(weight=probe.weight * factor, bias=probe.bias * factor, penalty=probe.penalty)
+
+
+def _logistic(task: Task, inputs: Floats, truth: Truth, penalty: float) -> tuple[Floats, Floats]:
+    if isinstance(task, MultiLabel):
+        weights = task.weights or ((1.0, 1.0),) * len(task.names)
+        columns = [
+            _logistic_of_two(inputs, held > 0.5, penalty, pair)
+            for held, pair in zip(truth.T, weights, strict=True)
+        ]
+        weight, bias = (np.stack(values) for values in zip(*columns, strict=True))
+        return weight, bias
+    assert isinstance(task, Classes)
+    n_classes = len(task.names)
+    per_window = None if task.weights is None else np.asarray(task.weights)[truth]
+    model = _solver(penalty).fit(inputs, truth, sample_weight=per_window)
+    if n_classes == 2:  # scikit-learn keeps the difference of the two only
+        return np.stack((-model.coef_[0], model.coef_[0])) / 2, np.stack(
+            (-model.intercept_[0], model.intercept_[0])
+        ) / 2
+    return model.coef_, model.intercept_
+
+
+def _logistic_of_two(
+    inputs: Floats, held: Truth, penalty: float, weights: tuple[float, float]
+) -> tuple[Floats, float]:
+    if held.all() or not held.any():  # no boundary to find: the log odds, half a window added
+        n_held = int(held.sum())
+        return np.zeros(inputs.shape[1]), math.log((n_held + 0.5) / (len(held) - n_held + 0.5))
+    model = _solver(penalty).fit(inputs, held, sample_weight=np.where(held, *weights[::-1]))
+    return model.coef_[0], float(model.intercept_[0])
+
+
+def _solver(penalty: float) -> Any:
+    linear = require("sklearn.linear_model", extra="training")
+    return linear.LogisticRegression(C=1 / penalty, max_iter=5000)

@@ -1,0 +1,356 @@
+"""What is trained in each mode of fine-tuning, and how."""
+
+# W windows, E width of the features, K outputs
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from biot.errors import ConfigError, CorpusError, require
+from biot.evaluation.metrics import Floats, Ints
+from biot.evaluation.results import Evaluation
+from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
+from biot.model.biot import BIOT
+from biot.preprocessing import Preprocessing
+from biot.training.datasets import Part, Windows, batches_of, usable
+from biot.training.finetuning.augment import Augmentation, require_fitting
+from biot.training.finetuning.build import build_model
+from biot.training.finetuning.config import AUGMENTATIONS, NEEDS_MODEL, FinetuneConfig
+from biot.training.finetuning.fit import EpochRecord, Passes, fit
+from biot.training.finetuning.linear_probe import features, fit_probe
+from biot.training.scoring import evaluate_rows, predict_logits
+
+__all__ = [
+    "Learned",
+    "Trained",
+    "chosen_thresholds",
+    "class_weights",
+    "learn",
+    "require_means",
+    "train_model",
+    "training_task",
+]
+
+LORA_LAYERS = {
+    "attention": ["to_q", "to_k", "to_v", "to_out"],
+    "all": ["to_q", "to_k", "to_v", "to_out", "w1", "w2"],
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """How a training went; the model holds the result."""
+
+    history: list[EpochRecord]
+    """Empty for ridge and logistic regression, which know no epochs."""
+    best_epoch: int | None = None
+    penalty: float | None = None
+    """That ridge or logistic regression chose."""
+
+
+def require_means(config: FinetuneConfig, from_model: object) -> None:
+    """Find out before the work whether a mode has what it needs.
+
+    Raises
+    ------
+    ConfigError
+        If it needs a model to start from, and there is none.
+    MissingDependencyError
+        If the mode is ``"lora"`` and PEFT is not installed.
+    """
+    if config.mode in NEEDS_MODEL and from_model is None:
+        raise ConfigError(
+            f"mode {config.mode!r} trains on the features of a pretrained model, and none is "
+            "given. Name one with --from (from_model), or use mode full."
+        )
+    if config.mode == "lora":
+        require("peft", extra="lora")
+
+
+def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth) -> Task:
+    """The task of a contract with weights, smoothing and units for these training windows.
+
+    Raises
+    ------
+    ConfigError
+        If an option has no meaning for the task.
+    """
+    names = contract.label_names or ()
+    _require_loss(contract, config)
+    if contract.task == "classes":
+        weights = class_weights(truth, len(names)) if config.class_weights == "balanced" else None
+        return Classes(
+            names=names, label_smoothing=config.label_smoothing,
+            weights=None if weights is None else tuple(weights.tolist()),
+        )  # fmt: skip
+    if config.class_weights == "sampled":
+        raise ConfigError(
+            f"class_weights='sampled' draws windows by their class; the task is {contract.task}. "
+            "Use 'balanced' or 'none'."
+        )
+    if contract.task == "multilabel":
+        return MultiLabel(
+            names=names, label_smoothing=config.label_smoothing,
+            weights=_tag_weights(truth) if config.class_weights == "balanced" else None,
+        )  # fmt: skip
+    if config.label_smoothing:
+        raise ConfigError("label_smoothing is for classes and tags; the task is regression.")
+    spread = np.where(truth.std(axis=0) > 0, truth.std(axis=0), 1.0)
+    return Regression(
+        names=names, loss=config.regression_loss, mean=tuple(truth.mean(axis=0).tolist()),
+        spread=tuple(spread.tolist()),
+    )  # fmt: skip
+
+
+def _require_loss(contract: Preprocessing, config: FinetuneConfig) -> None:
+    """Refuse a loss that nothing would compute."""
+    numbers = contract.task == "regression"
+    if config.regression_loss != "mse" and not numbers:
+        raise ConfigError(f"regression_loss is for numbers; the task is {contract.task}.")
+    if config.regression_loss != "mse" and config.mode == "ridge":
+        raise ConfigError("mode 'ridge' minimises squares; regression_loss must be 'mse' with it.")
+    if config.mode == "logistic" and numbers:
+        raise ConfigError("mode 'logistic' predicts classes or tags, not numbers. Use ridge.")
+
+
+def class_weights(labels: Ints, n_classes: int) -> Floats:
+    """Weight of each class, (K,): each class weighs the same in sum, a window 1 on average."""
+    return len(labels) / (n_classes * np.bincount(labels, minlength=n_classes))
+
+
+def _tag_weights(truth_WK: Truth) -> tuple[tuple[float, float], ...]:
+    """Of the windows without and with each tag; 1 where all or none have it."""
+    shares = (truth_WK > 0.5).mean(axis=0).tolist()
+    return tuple(
+        (0.5 / (1 - share), 0.5 / share) if 0 < share < 1 else (1.0, 1.0) for share in shares
+    )
+
+
+def train_model(
+    fabric: Any,
+    model: BIOT,
+    train: Windows,
+    valid: Windows,
+    task: Task,
+    config: FinetuneConfig,
+    progress: bool = False,
+) -> tuple[BIOT, Trained]:
+    """Train a model in the mode of the config.
+
+    Returns
+    -------
+    tuple
+        The trained model, a plain one in every mode, whose outputs are in the units of the
+        truth; and how it went.
+
+    Raises
+    ------
+    ConfigError
+        If training diverges, or an option has no meaning here.
+    MissingDependencyError
+        If the mode is ``"lora"`` and PEFT is not installed.
+    """
+    if config.mode == "full":
+        history, best = _fit(fabric, model, model, train, valid, task, config, progress)
+        trained = Trained(history=history, best_epoch=best)
+    elif config.mode == "lora":
+        model, trained = _lora(fabric, model, train, valid, task, config, progress)
+    else:
+        trained = _on_features(fabric, model, train, valid, task, config, progress)
+    if isinstance(task, Regression):
+        _in_units(model, task)
+    model.requires_grad_(True)
+    return model.eval(), trained
+
+
+def _fit(
+    fabric: Any, network: torch.nn.Module, model: BIOT, train: Windows, valid: Windows,
+    task: Task, config: FinetuneConfig, progress: bool, augment: Augmentation | None = None,
+) -> tuple[list[EpochRecord], int]:  # fmt: skip
+    """The loop over windows, or over features when the network is a head."""
+    part_size = config.micro_batch_size or config.batch_size
+    on_windows = network is not model.final_layer
+    if config.micro_batch_size is None and fabric.device.type == "cpu" and on_windows:
+        part_size = model.encoder.cached_batch_size(model.n_chans, model.n_times)
+    if any(getattr(config, name) > 0 for name in AUGMENTATIONS):
+        require_fitting(config, model.sfreq, model.n_times)
+        augment = Augmentation(
+            config=config, sfreq=model.sfreq, n_fft=model.n_fft, hop_length=model.hop_length
+        )
+
+    def shown(epoch: int) -> Any:
+        batches = train.batches(_order(train.truth, config, epoch), config.batch_size)
+        for step, batch in enumerate(batches):
+            yield batch if augment is None else augment(batch, (config.seed, epoch, step))
+
+    passes = Passes(
+        train=shown,
+        valid=lambda: batches_of(valid, config.batch_size),
+        n_steps=-(-len(train.truth) // config.batch_size),
+    )
+    return fit(
+        fabric, network, passes, task=task, part_size=part_size, config=config, progress=progress
+    )
+
+
+def _order(truth: Truth, config: FinetuneConfig, epoch: int) -> Ints:
+    """Positions of the windows of one epoch: each once, or, sampled, each class equally often."""
+    sequence = np.random.SeedSequence([config.seed, epoch])
+    generator = np.random.default_rng(int(sequence.generate_state(1)[0]))
+    if config.class_weights != "sampled":
+        return generator.permutation(len(truth))
+    classes = np.unique(truth)
+    wanted = np.bincount(np.arange(len(truth)) % len(classes))
+    drawn = [
+        _cycled(np.flatnonzero(truth == label), n, generator)
+        for label, n in zip(generator.permutation(classes), wanted, strict=True)
+    ]
+    return generator.permutation(np.concatenate(drawn))
+
+
+def _cycled(rows: Ints, n: int, generator: np.random.Generator) -> Ints:
+    """`n` of the rows, each once before any comes again."""
+    rounds = [generator.permutation(rows) for _ in range(-(-n // len(rows)))]
+    return np.concatenate(rounds)[:n]
+
+
+def _lora(
+    fabric: Any, model: BIOT, train: Windows, valid: Windows, task: Task,
+    config: FinetuneConfig, progress: bool,
+) -> tuple[BIOT, Trained]:  # fmt: skip
+    peft = require("peft", extra="lora")
+    settings = peft.LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=2 * config.lora_rank,
+        target_modules=LORA_LAYERS[config.lora_layers],
+        modules_to_save=["final_layer"],
+    )
+    adapted = peft.get_peft_model(model, settings)
+    history, best = _fit(fabric, adapted, model, train, valid, task, config, progress)
+    merged: BIOT = adapted.merge_and_unload()
+    return merged, Trained(history=history, best_epoch=best)
+
+
+def _on_features(
+    fabric: Any, model: BIOT, train: Windows, valid: Windows, task: Task,
+    config: FinetuneConfig, progress: bool,
+) -> Trained:  # fmt: skip
+    known, inputs = features(fabric, model, train, config.batch_size)
+    checked, valid_inputs = features(fabric, model, valid, config.batch_size)
+    if config.mode == "head":
+        head = model.final_layer
+        history, best = _fit(fabric, head, model, known, checked, task, config, progress)
+        return Trained(history=history, best_epoch=best)
+    probe = fit_probe(
+        config.mode, task, task.require_metric(config.metric), (inputs, known.truth),
+        (valid_inputs, checked.truth),
+    )  # fmt: skip
+    probe.put_into(model)
+    return Trained(history=[], penalty=probe.penalty)
+
+
+def _in_units(model: BIOT, task: Regression) -> None:
+    """Fold the standardisation of the targets into the last layer."""
+    layer = model.final_layer.classification_head
+    spread, mean = (torch.tensor(v, dtype=torch.float64) for v in (task.spread, task.mean))
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight.cpu().double() * spread[:, None])
+        layer.bias.copy_(layer.bias.cpu().double() * spread + mean)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """A trained model and all that belongs to it."""
+
+    model: BIOT
+    contract: Preprocessing
+    """The corpus', with thresholds that were chosen on the validation windows."""
+    trained: Trained
+    metric: str
+    """That decided."""
+    kept: Ints
+    """Positions of the training windows that were learned from: those with a whole token."""
+
+    def evaluate(self, fabric: Any, part: Part, config: FinetuneConfig) -> Evaluation:
+        """Scores on some windows."""
+        return evaluate_rows(
+            fabric.setup_module(self.model), part.corpus, part.rows, part.labels, self.contract,
+            device=fabric.device, batch_size=config.batch_size, seed=config.seed,
+        )  # fmt: skip
+
+
+def learn(
+    fabric: Any,
+    contract: Preprocessing,
+    train: Windows,
+    valid: Windows,
+    config: FinetuneConfig,
+    *,
+    from_model: Path | None = None,
+    where: str = "The corpus",
+    progress: bool = False,
+) -> Learned:
+    """Build and train a model on windows that a contract describes, and choose its thresholds.
+
+    The caller's random state is left as it was; `where` names the windows in errors.
+
+    Raises
+    ------
+    BiotError
+        As :func:`biot.training.finetune`.
+    """
+    # On a GPU its generator is forked too.
+    gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
+    with torch.random.fork_rng(gpus):
+        torch.manual_seed(config.seed)
+        model = build_model(config, contract, from_model=from_model)
+        keep = usable(
+            train, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
+        )
+        if not len(keep):
+            raise CorpusError(
+                f"{where}: none of {len(train.truth)} training windows holds {model.n_fft} samples "
+                "of a channel without a gap, which a token needs: there is nothing to learn from."
+            )
+        learned_from = train.chosen(keep)
+        _require_every_class(contract, learned_from, where)
+        task = training_task(contract, config, learned_from.truth)
+        metric = task.require_metric(config.metric)
+        model, trained = train_model(
+            fabric, model, learned_from, valid, task, config, progress=progress
+        )
+    return Learned(
+        model=model,
+        contract=replace(contract, thresholds=chosen_thresholds(fabric, model, contract, valid)),
+        trained=trained,
+        metric=metric,
+        kept=keep,
+    )
+
+
+def chosen_thresholds(
+    fabric: Any, model: BIOT, contract: Preprocessing, valid: Windows, batch_size: int = 64
+) -> tuple[float, ...] | None:
+    """Thresholds that serve the validation windows best; None where the task has none."""
+    task = plain_task(contract)
+    network = fabric.setup_module(model)
+    outputs, _, _ = predict_logits(network, batches_of(valid, batch_size), fabric.device)
+    kept = np.isfinite(outputs).all(axis=1)
+    return task.thresholds(valid.truth[kept], task.predicted(outputs[kept]))
+
+
+def _require_every_class(contract: Preprocessing, train: Windows, where: str) -> None:
+    if contract.task != "classes":
+        return
+    names = contract.label_names or ()
+    missing = [name for index, name in enumerate(names) if not (train.truth == index).any()]
+    if missing:
+        raise CorpusError(
+            f"{where}: no training window with usable data is labelled "
+            f"{', '.join(missing)}. Choose another seed, or --split recording|time, or prepare "
+            "the corpus without that class."
+        )

@@ -1,0 +1,206 @@
+"""What a pretraining run is made of: corpora, contract, model and objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from biot.corpus.batch import collate
+from biot.corpus.corpora import Corpora
+from biot.corpus.leakage import SeenData
+from biot.corpus.load import load_corpus
+from biot.errors import ConfigError, ContractError
+from biot.model.biot import BIOT
+from biot.model.vocabulary import distinct_names
+from biot.preprocessing import Preprocessing
+from biot.signals.channels import canonical
+from biot.training.finetuning.build import token_lengths
+from biot.training.pretraining.config import PretrainConfig
+from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveTask
+from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedTask
+from biot.training.pretraining.views import Perturbation, Turning, sensors
+from biot.training.trainer import Task
+
+__all__ = [
+    "Parts",
+    "build_parts",
+    "open_corpora",
+    "save_models",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Model, objective, and the contract that the model is saved with."""
+
+    model: BIOT
+    """Its encoder is what the task trains."""
+    contract: Preprocessing
+    """Of the model, without labels."""
+    specs: tuple[HeadSpec, ...]
+    """Heads of the supervised objective; else none."""
+    task: Task
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``run.json``."""
+        heads = {spec.name: list(spec.label_names) for spec in self.specs}
+        return {**self.model.get_config(), **({"heads": heads} if heads else {})}
+
+
+def open_corpora(paths: Sequence[Path | str], sfreq: float | None) -> Corpora:
+    """Corpora as one; those of another rate are resampled to `sfreq`, if it is given.
+
+    Raises
+    ------
+    ContractError
+        If they do not go together: without `sfreq`, of different rates.
+    """
+    if not paths:
+        raise ConfigError("No corpus was given; pretraining needs one or more.")
+    parts = [load_corpus(path) for path in paths]
+    if sfreq is None and len({part.preprocessing.sfreq for part in parts}) > 1:
+        rates = ", ".join(f"{part.path} {part.preprocessing.sfreq:g} Hz" for part in parts)
+        raise ContractError(
+            f"The corpora have different rates: {rates}. Give the rate to resample their windows "
+            "to with --sfreq (sfreq=), or prepare them alike."
+        )
+    return Corpora.of(parts, resample=sfreq is not None, sfreq=sfreq)
+
+
+def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] | None) -> Parts:
+    """A fresh model and its objective, drawn from torch's generator.
+
+    Raises
+    ------
+    ConfigError
+        If the model does not fit the windows, or labels do not suffice.
+    """
+    vocabulary = distinct_names(data.ch_names if channels is None else channels)
+    for number in range(len(data.parts)):  # before anything is written: do the channels meet?
+        first = np.flatnonzero(data.corpus_ids == number)[:1]
+        collate(data, first, vocabulary=vocabulary, empty="keep")
+    specs = _head_specs(data) if config.objective == "supervised" else ()
+    contract = _contract(data, vocabulary)
+    shortest = min(part.preprocessing.window for part in data.parts) * contract.sfreq
+    n_fft, hop_length = token_lengths(
+        config.n_fft, config.hop_length, sfreq=contract.sfreq, shortest=round(shortest)
+    )
+    model = BIOT(
+        n_outputs=1,  # pretraining has no use for the head; fine-tuning replaces it
+        n_chans=len(vocabulary),
+        channels=vocabulary,
+        n_times=contract.n_times,
+        sfreq=contract.sfreq,
+        n_fft=n_fft,
+        hop_length=hop_length,
+        embed_dim=config.embed_dim,
+        num_heads=config.num_heads,
+        num_layers=config.num_layers,
+        drop_prob=config.drop_prob,
+        att_layer_drop_prob=config.att_layer_drop_prob,
+    )
+    return Parts(model=model, contract=contract, specs=specs, task=_task(config, model, specs))
+
+
+def _task(config: PretrainConfig, model: BIOT, specs: tuple[HeadSpec, ...]) -> Task:
+    if config.objective == "supervised":
+        return SupervisedTask(
+            module=SupervisedModel(model.encoder, specs),
+            specs=specs,
+            gamma=config.focal_gamma if config.class_loss == "focal" else 0.0,
+        )
+    perturbation = Perturbation(
+        kind=config.perturbation,
+        seed=config.seed,
+        n_channels=model.n_chans,
+        n_tokens=model.encoder.patch_embedding.n_tokens(model.n_times),
+    )
+    found = sensors(model.channels or ()) if config.rotation else []
+    if config.rotation and not found:
+        raise ConfigError(
+            "rotation turns sensors of three axes, but no three channels are the x, y and z of an "
+            f"accelerometer, gyroscope or magnetometer: {', '.join(model.channels or ())}. "
+            "Leave rotation out."
+        )
+    return ContrastiveTask(
+        module=ContrastiveModel(model.encoder, found),
+        perturbation=perturbation,
+        turning=Turning(degrees=config.rotation, seed=config.seed) if found else None,
+        temperature=config.temperature,
+        symmetric=config.symmetric,
+        gather=config.gather_negatives,
+        cached=config.cache_gradients,
+    )
+
+
+def _head_specs(data: Corpora) -> tuple[HeadSpec, ...]:
+    place = {name: column for column, name in enumerate(data.label_names or ())}
+    specs = []
+    for name, part in zip(data.names, data.parts, strict=True):
+        labels = tuple(part.preprocessing.label_names or ())
+        specs.append(
+            HeadSpec(
+                name=name,
+                task=part.preprocessing.task,
+                label_names=labels,
+                columns=tuple(place[label] for label in labels),
+            )
+        )
+    return tuple(specs)
+
+
+def _contract(data: Corpora, vocabulary: tuple[str, ...]) -> Preprocessing:
+    """The corpora's contract with the model's channels."""
+    common = data.preprocessing
+    units = dict(zip(map(canonical, common.ch_names), common.units, strict=True))
+    return replace(
+        common,
+        ch_names=vocabulary,
+        # A bipolar channel that is derived has the unit of the others.
+        units=tuple(units.get(canonical(name), common.units[0]) for name in vocabulary),
+        label_names=None,
+        task="classes",
+        label_columns=("label",),
+    )
+
+
+def save_models(folder: Path, parts: Parts, weights: Mapping[str, Tensor], data: Corpora) -> None:
+    """Write ``model/``, and with heads ``heads/NAME/`` for each corpus, from trained weights."""
+    encoder = {
+        name.removeprefix("encoder."): value
+        for name, value in weights.items()
+        if name.startswith("encoder.")
+    }
+    seen = SeenData.of(data).by_checksum()
+    outputs = {"model": None, **{f"heads/{spec.name}": spec for spec in parts.specs}}
+    for number, (place, spec) in enumerate(outputs.items()):
+        contract = parts.contract
+        if spec is not None:
+            contract = _contract_of(data.parts[number - 1].preprocessing, contract)
+        model = BIOT.from_config({**parts.model.get_config(), "n_times": contract.n_times})
+        model.encoder.load_state_dict(encoder)
+        # Untrained, but drawn from the run's seed: a run that is repeated ends with the same file.
+        model.final_layer.load_state_dict(parts.model.final_layer.state_dict())
+        if spec is not None:
+            model.reset_head(len(spec.label_names))
+            start = f"heads.{number - 1}."
+            head = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
+            model.final_layer.load_state_dict(head)
+            model.pick_channels(contract.ch_names)
+        model.save_pretrained(folder / place, preprocessing=contract, corpora=list(data.names))
+        seen.save(folder / place)
+
+
+def _contract_of(own: Preprocessing, common: Preprocessing) -> Preprocessing:
+    """One corpus's contract, at the common rate; with its own channels if the model knows them."""
+    known = {canonical(name) for name in common.ch_names}
+    knows_all = all(canonical(name) in known for name in own.ch_names)
+    named = own if knows_all else common
+    return replace(
+        own, sfreq=common.sfreq, ch_names=named.ch_names, units=named.units, thresholds=None
+    )

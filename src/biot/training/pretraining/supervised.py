@@ -1,0 +1,171 @@
+"""The supervised objective: one encoder, a head for the labels of each corpus."""
+
+# b windows of a micro-batch, C channels, T samples, E embedding width, H heads, K outputs of all
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from biot.corpus.batch import Batch
+from biot.errors import ConfigError
+from biot.model.encoder import BIOTEncoder
+from biot.model.heads import ClassificationHead
+from biot.preprocessing import Task
+from biot.training.gradients import Machine, Outcome, Sizer, separable_backward, split_inputs
+
+__all__ = [
+    "HeadSpec",
+    "SupervisedModel",
+    "SupervisedTask",
+    "focal_bce",
+    "focal_cross_entropy",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSpec:
+    """What the head of one corpus says."""
+
+    name: str
+    """Of the corpus."""
+    task: Task
+    """``classes`` or ``multilabel``."""
+    label_names: tuple[str, ...]
+    """Names of its outputs."""
+    columns: tuple[int, ...]
+    """Position of each of them among the label names of all corpora."""
+
+    def __post_init__(self) -> None:
+        least = 2 if self.task == "classes" else 1
+        if self.task not in ("classes", "multilabel"):
+            raise ConfigError(
+                f"Corpus {self.name} is for {self.task}; supervised pretraining knows classes and "
+                "multilabel. Leave the corpus out, or pretrain with the contrastive objective."
+            )
+        if len(self.label_names) < least:
+            raise ConfigError(
+                f"Corpus {self.name} has {len(self.label_names)} label names, a {self.task} head "
+                f"needs {least} or more. Prepare it with --labels."
+            )
+
+
+class SupervisedModel(nn.Module):
+    """An encoder and one head a corpus.
+
+    Every head sees every window, so that each has a gradient (of zeros where its corpus is
+    missing from a batch) in every process.
+    """
+
+    def __init__(self, encoder: BIOTEncoder, specs: Sequence[HeadSpec]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = nn.ModuleList(
+            ClassificationHead(encoder.embed_dim, len(spec.label_names)) for spec in specs
+        )
+
+    def forward(
+        self, x_BCT: Tensor, valid: Tensor | None, channel_ids: Tensor, lengths: Tensor | None
+    ) -> Tensor:
+        """Features, then the scores of all heads in their order: (b, E + K)."""
+        features = self.encoder(x_BCT, valid=valid, channel_ids=channel_ids, lengths=lengths)
+        return torch.cat([features, *(head(features) for head in self.heads)], dim=1)
+
+
+def focal_cross_entropy(scores_BK: Tensor, classes_B: Tensor, gamma: float = 0.0) -> Tensor:
+    """Cross-entropy of each window, times (1 − p)^gamma of its class (Lin et al. 2017): (b,)."""
+    log_p_B = scores_BK.log_softmax(dim=1).gather(1, classes_B.unsqueeze(1)).squeeze(1)
+    if gamma == 0.0:
+        return -log_p_B
+    return -((-torch.expm1(log_p_B)).clamp(min=torch.finfo(log_p_B.dtype).tiny) ** gamma) * log_p_B
+
+
+def focal_bce(scores_BK: Tensor, tags_BK: Tensor, gamma: float = 0.0) -> Tensor:
+    """Binary cross-entropy of each window, averaged over its tags, from log-sigmoids: (b,).
+
+    With `gamma`, each term is times (1 − p)^gamma of what is true.
+    """
+    signs_BK = 2.0 * tags_BK - 1.0
+    log_p_BK = F.logsigmoid(signs_BK * scores_BK)
+    if gamma > 0.0:  # 1 − p in the same stable form
+        return -(F.logsigmoid(-signs_BK * scores_BK) * gamma).exp().mul(log_p_BK).mean(dim=1)
+    return -log_p_BK.mean(dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedTask:
+    """The supervised objective, as the loop takes it."""
+
+    module: SupervisedModel
+    specs: tuple[HeadSpec, ...]
+    """One a corpus, in the order of the batches' corpus numbers."""
+    gamma: float = 0.0
+    """Of the focal loss; 0 is cross-entropy."""
+
+    def gradient(self, machine: Machine, batch: Batch, step: int, size: Sizer) -> Outcome:
+        """Add a batch's gradient, in micro-batches as large as `size` says.
+
+        The loss is the mean over the labelled windows of all processes.
+        """
+        device = machine.fabric.device
+        label, corpus = batch.label.to(device), batch.corpus.to(device)
+        parts = split_inputs(batch, size, device)
+        lengths = [len(signal) for signal, *_ in parts if signal is not None]
+        labels, corpora = label.split(lengths), corpus.split(lengths)
+        chosen = [self._rows(n, label, corpus).sum() for n in range(len(self.specs))]
+        n_labelled = machine.summed(torch.stack(chosen).sum()).clamp(min=1)
+
+        def loss_of(output: Tensor, part: int) -> Tensor:
+            summed = output[:, :0].sum()  # zero, and yet of the graph
+            for scores, target in self._answers(output, labels[part], corpora[part]):
+                loss = focal_bce if target.is_floating_point() else focal_cross_entropy
+                summed = summed + loss(scores, target, self.gamma).sum()
+            return summed / n_labelled
+
+        loss, outputs = separable_backward(machine, parts, loss_of, step)
+        return Outcome(
+            loss=loss,
+            features=machine.gathered(outputs[:, : self.module.encoder.embed_dim]),
+            index=machine.gathered(batch.index.to(device)),
+            top1=lambda: self._share_right(machine, outputs, label, corpus),
+        )
+
+    def _answers(
+        self, output: Tensor, label: Tensor, corpus: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Scores and targets of the labelled windows of each corpus, as its head counts them."""
+        scores = output[:, self.module.encoder.embed_dim :]
+        widths = [len(spec.label_names) for spec in self.specs]
+        for number, (spec, own) in enumerate(zip(self.specs, scores.split(widths, 1), strict=True)):
+            rows = self._rows(number, label, corpus)
+            if label.is_floating_point():
+                target = label[rows][:, list(spec.columns)]
+                classes = spec.task == "classes"  # beside corpora of tags, 1 in one column
+                yield own[rows], target.argmax(dim=1) if classes else target.to(own.dtype)
+            else:
+                place = torch.full((max(spec.columns) + 1,), -1, device=label.device)
+                place[list(spec.columns)] = torch.arange(len(spec.columns), device=label.device)
+                yield own[rows], place[label[rows]]
+
+    def _rows(self, number: int, label: Tensor, corpus: Tensor) -> Tensor:
+        """(b,) whether a window is of this corpus and labelled: its own columns hold no NaN."""
+        mine = corpus == number
+        if not label.is_floating_point():
+            return mine & (label >= 0)
+        return mine & ~label[:, list(self.specs[number].columns)].isnan().any(dim=1)
+
+    def _share_right(
+        self, machine: Machine, output: Tensor, label: Tensor, corpus: Tensor
+    ) -> float:
+        counts = torch.zeros(2, dtype=torch.float64, device=output.device)
+        for scores, target in self._answers(output, label, corpus):
+            if target.is_floating_point():
+                right = (scores > 0) == (target > 0.5)
+            else:
+                right = scores.argmax(dim=1) == target
+            counts += torch.stack([right.sum(), torch.tensor(right.numel(), device=right.device)])
+        right_and_all = machine.summed(counts)
+        return float(right_and_all[0] / right_and_all[1])

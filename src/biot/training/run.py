@@ -1,0 +1,150 @@
+"""What every run's folder tells: with what it was made, of which corpora, as JSON for people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from biot.corpus.corpus import Corpus
+from biot.corpus.schema import STATE_FILE
+from biot.errors import ConfigError
+from biot.training.checkpoint import write_whole
+
+__all__ = [
+    "RUN_FILE",
+    "describe_corpus",
+    "identity_of",
+    "open_run",
+    "relative",
+    "surroundings",
+    "write_json",
+]
+
+_PACKAGES = ("biot", "torch", "numpy", "lightning-fabric", "scikit-learn", "pyarrow", "peft")
+
+
+def surroundings() -> dict[str, Any]:
+    """``versions`` of what computes, and the ``git_revision`` of our sources, if git holds them."""
+    return {"versions": _versions(), "git_revision": _revision(Path(__file__))}
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue  # an extra that the run did not need
+    return found
+
+
+def _revision(file: Path) -> str | None:
+    """The commit that holds a file, and ``-dirty`` if the working tree differs from it.
+
+    None where git does not track the file: an environment may lie in a repository of its user's.
+    """
+    git = ["git", "-C", str(file.parent)]
+    told = ""
+    for words in (("ls-files", file.name), ("describe", "--always", "--abbrev=40", "--dirty",
+                                            "--exclude=*")):  # fmt: skip
+        try:
+            answer = subprocess.run([*git, *words], capture_output=True, timeout=10)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        told = answer.stdout.decode().strip() if answer.returncode == 0 else ""
+        if not told:
+            return None
+    return told
+
+
+def describe_corpus(corpus: Corpus, out: Path) -> dict[str, Any]:
+    """Where a corpus lies, seen from a run's folder, and what tells it from others."""
+    state = json.loads((corpus.path / STATE_FILE).read_text(encoding="utf-8"))
+    return {
+        "path": relative(corpus.path, out),
+        "fingerprint": state.get("_fingerprint"),
+        "n_windows": len(corpus),
+    }
+
+
+def relative(path: Path, start: Path) -> str:
+    """A path as seen from a folder, so that both can move together."""
+    return Path(os.path.relpath(path.resolve(), start.resolve())).as_posix()
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write strict JSON that people can read; the file appears whole."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, f"{text}\n".encode())
+
+
+RUN_FILE = "run.json"
+
+
+def open_run(out: Path, what: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    """Begin a run, or find the one that is there; returns whether it is finished.
+
+    Parameters
+    ----------
+    out
+        Its folder; absent, empty, or that of the same run.
+    what
+        All that decides what is learned; a run that is there must have the same.
+    about
+        What else ``run.json`` tells.
+
+    Raises
+    ------
+    ConfigError
+        If `out` holds something else, or a run with other settings or corpora.
+    """
+    file = out / RUN_FILE
+    if not file.is_file():
+        if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+            raise ConfigError(
+                f"{out} exists, and is no pretraining run. Choose another folder, or delete it."
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(file, {"what": what, **about})
+        return False
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))["what"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{file}: does not describe a pretraining run. Delete {out}.") from error
+    now = json.loads(json.dumps(what))
+    changed = _differences(before, now) if before != now else _reordered(before, now)
+    if changed:
+        raise ConfigError(
+            f"{out} holds a run with other settings or corpora: {'; '.join(changed)}. Give the "
+            f"command that began it ({RUN_FILE} holds it), or choose another folder."
+        )
+    return (out / "model").is_dir()
+
+
+def identity_of(what: Mapping[str, Any]) -> str:
+    """A digest of what is learned; checkpoints carry it."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            line
+            for key in dict.fromkeys((*before, *now))
+            if before.get(key) != now.get(key)
+            for line in _differences(before.get(key), now.get(key), f"{name}.{key}".strip("."))
+        ]
+    return [f"{name} was {json.dumps(before)}, is {json.dumps(now)}"]
+
+
+def _reordered(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Whether the corpora have changed places, and with them their windows and heads."""
+    was, is_now = (", ".join(run.get("corpora", ())) for run in (before, now))
+    return [] if was == is_now else [f"the order of corpora was {was}; it is {is_now}"]

@@ -1,0 +1,187 @@
+"""Evaluation: how good a model is on a corpus, and how sure that is."""
+
+# W windows, K classes
+# B windows of a batch, C channels, T samples, W windows, K classes
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from biot.corpus.corpus import Corpus
+from biot.corpus.leakage import SeenData, require_disjoint
+from biot.corpus.load import load_corpus
+from biot.device import Device, Precision
+from biot.errors import ConfigError, ContractError, CorpusError
+from biot.evaluation.metrics import Floats, Ints
+from biot.evaluation.results import Evaluation, assess
+from biot.evaluation.tasks import Truth, plain_task
+from biot.model.biot import BIOT
+from biot.preprocessing import Preprocessing
+from biot.training.datasets import Part, WindowBatch, batches_of, is_labelled, truth_of
+from biot.training.distributed import launch
+from biot.training.gradients import forward
+
+__all__ = [
+    "evaluate",
+    "evaluate_rows",
+    "labelled_rows",
+    "predict_logits",
+]
+
+
+def predict_logits(
+    model: nn.Module, batches: Iterable[WindowBatch], device: torch.device
+) -> tuple[Floats, Truth, Ints]:
+    """Outputs for every window, without dropout.
+
+    Returns
+    -------
+    tuple
+        Outputs (W, K), labels (W,) or (W, K), and the windows' numbers (W,), in the order of the
+        batches. A window without usable data has outputs of NaN.
+    """
+    was_training = model.training
+    model.eval()
+    logits, labels, rows = [], [], []
+    with torch.no_grad():
+        for batch in batches:
+            logits.append(forward(model, batch, device).double().cpu())
+            labels.append(batch.label)
+            rows.append(batch.index)
+    model.train(was_training)
+    return torch.cat(logits).numpy(), torch.cat(labels).numpy(), torch.cat(rows).numpy()
+
+
+def labelled_rows(corpus: Corpus, contract: Preprocessing) -> tuple[Ints, Truth]:
+    """Rows of a corpus that have a label, and the truth as a model of the contract counts it.
+
+    Returns
+    -------
+    tuple
+        (W,) positions; (W,) classes, or (W, K) tags or numbers. A tag that the corpus does not
+        name holds in none of its windows.
+
+    Raises
+    ------
+    CorpusError
+        If no window has a label, or one has a label that the contract does not name.
+    """
+    truth, own_names = truth_of(corpus), corpus.label_names
+    rows = np.flatnonzero(is_labelled(truth)) if own_names else np.array([], dtype=np.int64)
+    if not len(rows):
+        raise CorpusError(f"{corpus.path}: no window has a label. Prepare it again with --labels.")
+    truth, names = truth[rows], contract.label_names or ()
+    if corpus.task == "classes":
+        found = [own_names[index] for index in np.unique(truth)]
+    elif corpus.task == "multilabel":
+        found = [name for name, held in zip(own_names, truth.T, strict=True) if held.any()]
+    else:
+        found = [*own_names, *(name for name in names if name not in own_names)]
+    unknown = [name for name in found if name not in names or name not in own_names]
+    if unknown:
+        raise CorpusError(
+            f"{corpus.path}: windows are labelled {', '.join(unknown)}; the model knows "
+            f"{', '.join(names)} only. Evaluate on a corpus of these."
+        )
+    if corpus.task == "classes":
+        place = np.array([names.index(name) if name in found else -1 for name in own_names])
+        return rows, place[truth].astype(np.int64)
+    columns = [
+        truth[:, own_names.index(name)] if name in own_names else np.zeros(len(rows))
+        for name in names
+    ]
+    return rows, np.stack(columns, axis=1)
+
+
+def evaluate_rows(
+    model: nn.Module,
+    corpus: Corpus,
+    rows: Ints,
+    truth: Truth,
+    contract: Preprocessing,
+    *,
+    device: torch.device,
+    batch_size: int = 64,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Scores of a trained model, under its contract, on rows of a corpus."""
+    part = Part(corpus=corpus, rows=rows, labels=truth)
+    outputs, _, _ = predict_logits(model, batches_of(part, batch_size), device)
+    task = plain_task(contract)
+    predicted = task.predicted(outputs)
+    return assess(
+        truth, predicted, corpus.subjects[rows], task,
+        decided=task.decided(predicted, contract), n_bootstrap=n_bootstrap, seed=seed,
+    )  # fmt: skip
+
+
+def evaluate(
+    model: Path | str,
+    corpus: Path | str,
+    *,
+    device: Device = "auto",
+    precision: Precision = "32",
+    batch_size: int = 64,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+    allow_leakage: bool = False,
+) -> Evaluation:
+    """Scores of a fine-tuned model on the labelled windows of a corpus.
+
+    Parameters
+    ----------
+    model
+        Folder of the model, with ``preprocessing.json`` beside the weights.
+    corpus
+        Folder of the corpus; labels meet the model's outputs by name.
+    device, precision
+        Where and how to compute, as in :class:`biot.training.finetuning.config.FinetuneConfig`.
+    batch_size
+        Windows at a time.
+    n_bootstrap
+        Resamples for the intervals; 0 for none.
+    seed
+        Seed of the resamples.
+    allow_leakage
+        Score the model on subjects or recordings that it was trained on, too.
+
+    Raises
+    ------
+    ContractError
+        If the corpus was prepared differently, or the model does not name its classes.
+    CorpusError
+        If the corpus has no labels, or others than the model knows, or holds subjects or
+        recordings that the model was trained on.
+    ConfigError
+        If a number is out of range, or a GPU is asked for and there is none.
+    """
+    if batch_size < 1 or n_bootstrap < 0:
+        raise ConfigError(
+            "batch_size must be at least 1 and n_bootstrap at least 0, got "
+            f"{batch_size} and {n_bootstrap}."
+        )
+    folder, data = Path(model), load_corpus(Path(corpus))
+    network = BIOT.from_pretrained(folder, return_feature=False)
+    contract = Preprocessing.load(folder)
+    label_names = contract.label_names or ()
+    if len(label_names) != network.n_outputs:
+        raise ContractError(
+            f"{folder}: the model has {network.n_outputs} outputs, its preprocessing.json names "
+            f"{len(label_names)} classes. Fine-tune it first."
+        )
+    contract.require_same(data.preprocessing, where=str(corpus))
+    rows, labels = labelled_rows(data, contract)
+    require_disjoint(
+        SeenData.load(folder), SeenData.of(data, rows),
+        where=f"the training of {folder} and {data.path}", allow_leakage=allow_leakage,
+    )  # fmt: skip
+    fabric = launch(device, precision)
+    return evaluate_rows(
+        fabric.setup_module(network), data, rows, labels, contract,
+        device=fabric.device, batch_size=batch_size, n_bootstrap=n_bootstrap, seed=seed,
+    )  # fmt: skip

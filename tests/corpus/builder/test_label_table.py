@@ -1,0 +1,124 @@
+"""Tables of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from biot.corpus.builder.label_table import LabelTable
+from biot.corpus.builder.windowing import Stretch
+from biot.errors import CorpusError
+
+RECORDINGS = ["a/one.edf", "a/two.edf", "b/two.edf", "three.edf", "three.bdf"]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., LabelTable]:
+    def make(text: str, name: str = "labels.tsv") -> LabelTable:
+        path = tmp_path / name
+        path.write_bytes(text.replace("|", "\t").encode())
+        return LabelTable.read(path, RECORDINGS)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("named", "recording"),
+    [
+        ("a/one.edf", "a/one.edf"),
+        ("one.edf", "a/one.edf"),
+        ("one", "a/one.edf"),
+        ("a\\two.edf", "a/two.edf"),
+        ("three.bdf", "three.bdf"),
+        ("./b/two.edf", "b/two.edf"),
+    ],
+)
+def test_a_row_names_a_recording_by_path_name_or_stem(
+    read: Callable[..., LabelTable], named: str, recording: str
+) -> None:
+    table = read(f"file|label\n{named}|rest\n")
+    assert table.stretches(recording, 9.0) == [Stretch(0.0, 9.0, "rest")]
+    assert set(table.rows) == {recording}
+
+
+@pytest.mark.parametrize("column", ["file", "filename", "recording", "path", "File"])
+def test_the_recording_may_stand_under_several_headings(
+    read: Callable[..., LabelTable], column: str
+) -> None:
+    assert set(read(f"age|{column}|Label\n30|one|x\n").rows) == {"a/one.edf"}
+
+
+def test_rows_with_onset_and_duration_are_events(read: Callable[..., LabelTable]) -> None:
+    table = read("file|onset|duration|label\none|1.5|2|x\none|4|0|y\n")
+    assert table.stretches("a/one.edf", 10.0) == [
+        Stretch(1.5, 2.0, "x"),
+        Stretch(4.0, 0.0, "y"),
+    ]
+    assert table.stretches("a/two.edf", 10.0) == []
+    assert table.has_events
+
+
+def test_a_csv_with_semicolons_is_read(read: Callable[..., LabelTable]) -> None:
+    table = read("file;label;note\none;x, y;1,5\n", "labels.csv")
+    assert table.stretches("a/one.edf", 3.0) == [Stretch(0.0, 3.0, "x, y")]
+
+
+def test_a_csv_from_a_spreadsheet_is_read(read: Callable[..., LabelTable]) -> None:
+    text = '\ufefffile,label,subject\r\n"one.edf","eyes, open",S 1\r\n\r\n'
+    table = read(text, "labels.csv")
+    assert table.stretches("a/one.edf", 3.0)[0].label == "eyes, open"
+    assert table.subject("a/one.edf") == "S 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no row"),
+        ("file|label\n", "holds no row below its header"),
+        ("name|label\none|x\n", "no column names the recording; it has name, label"),
+        ("file|path|label\none|one|x\n", "file and path both name the recording"),
+        ("file|class\none|x\n", "the column label is missing; it has file, class"),
+        ("file|label|label\none|x|y\n", "two columns have the same name"),
+        ("file|label|onset\none|x|1\n", "the column duration is missing"),
+        ("file|label|duration\none|x|1\n", "the column onset is missing"),
+        ("file|label\none|x\none\n", "line 3: 1 cells for 2 columns"),
+        ("file|label\none|\n", "line 2: the column label is empty"),
+        ("file|label\n|x\n", "line 2: the column file is empty"),
+        ("file|label|subject\none|x|\n", "line 2: the column subject is empty"),
+        ("file|label|onset|duration\none|x|soon|1\n", "line 2: the column onset must be a number"),
+        ("file|label|onset|duration\none|x|-1|1\n", "seconds from 0 on, got '-1'"),
+        ("file|label|onset|duration\none|x|1|nan\n", "the column duration must be a number"),
+        ("file|label\nonn.edf|x\n", r"no recording is called onn\.edf; 5 were found"),
+        ("file|label\na/onn.edf|x\n", r"Did you mean a/one\.edf\?"),
+        ("file|label\ntwo|x\n", r"two may be a/two\.edf or b/two\.edf\. Write its path"),
+        ("file|label\nthree|x\n", r"three may be three\.edf or three\.bdf"),
+        ("file|label\none|x\none|x\n", r"lines 2 and 3 both label a/one\.edf"),
+        (
+            "file|label|onset|duration|subject\none|x|1|1|p\none|y|2|1|q\n",
+            r"column subject: lines 2 and 3 give a/one\.edf the subjects p and q",
+        ),
+    ],
+)
+def test_a_fault_is_named_with_table_line_and_column(
+    read: Callable[..., LabelTable], text: str, message: str
+) -> None:
+    with pytest.raises(CorpusError, match=rf"labels\.tsv.*{message}"):
+        read(text)
+
+
+def test_an_event_beyond_the_recording_is_named(read: Callable[..., LabelTable]) -> None:
+    table = read("file|label|onset|duration\none|x|1|1\none|x|900|1\n")
+    with pytest.raises(CorpusError, match=r"line 3: onset is 900 s, but a/one\.edf lasts 60 s"):
+        table.stretches("a/one.edf", 60.0)
+
+
+def test_other_files_are_refused(read: Callable[..., LabelTable], tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"labels must be none, .*, folder, or a table.*\.xlsx"):
+        LabelTable.read(tmp_path / "labels.xlsx", RECORDINGS)
+    with pytest.raises(CorpusError, match=r"gone\.tsv: cannot be read.*No such file"):
+        LabelTable.read(tmp_path / "gone.tsv", RECORDINGS)
+    (tmp_path / "latin.tsv").write_bytes(b"file\tlabel\none\t\xe4\n")
+    with pytest.raises(CorpusError, match=r"latin\.tsv: cannot be read as a UTF-8 table"):
+        LabelTable.read(tmp_path / "latin.tsv", RECORDINGS)

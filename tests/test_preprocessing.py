@@ -1,0 +1,125 @@
+"""The contract between data and model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from biot.errors import ConfigError, ContractError
+from biot.preprocessing import FILE_NAME, Preprocessing
+
+PLAIN: dict[str, Any] = {"sfreq": 200, "window": 2, "ch_names": ("C3",), "units": ("µV",)}
+
+
+def test_every_field_survives_the_file(tmp_path: Path) -> None:
+    contract = Preprocessing(
+        **PLAIN,
+        scale="none",
+        label_names=("age", "score"),
+        resample="fft",
+        l_freq=0.5,
+        h_freq=40,
+        notch=50,
+        task="regression",
+        label_columns=("age", "score"),
+    )
+    contract.save(tmp_path)
+    assert Preprocessing.load(tmp_path) == contract
+    written = json.loads((tmp_path / FILE_NAME).read_text(encoding="utf-8"))
+    assert written["version"] == 1
+    assert (written["l_freq"], written["task"]) == (0.5, "regression")
+
+
+def test_a_file_from_before_filters_and_tasks_means_none_and_classes() -> None:
+    values = {"version": 1, **PLAIN, "scale": "q95", "label_names": ["a", "b"]}
+    contract = Preprocessing.from_dict(values)
+    assert contract == Preprocessing(**PLAIN, label_names=("a", "b"))
+    assert (contract.resample, contract.filter, contract.task) == ("polyphase", "", "classes")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"resample": "cubic"}, "resample must be 'polyphase' or 'fft', got 'cubic'"),
+        ({"task": "tags"}, "task must be 'classes', 'multilabel' or 'regression', got 'tags'"),
+        ({"task": ["classes"]}, "task must be .*, got"),
+        ({"l_freq": 0}, "l_freq must be above 0 Hz, got 0"),
+        ({"h_freq": float("nan")}, "h_freq must be above 0 Hz, got nan"),
+        ({"notch": float("inf")}, "notch must be above 0 Hz, got inf"),
+        ({"l_freq": 40, "h_freq": 40}, "l_freq must be below h_freq, got 40 and 40 Hz"),
+        ({"label_columns": ()}, "label_columns must name one column or more"),
+        ({"label_columns": ("a", "a")}, r"each once; got \['a', 'a'\]"),
+    ],
+)
+def test_values_out_of_range_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Preprocessing(**PLAIN | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"l_freq": 0.5}, "l_freq is 0.5, expected None"),
+        ({"notch": 60}, "notch is 60.0, expected None"),
+        ({"resample": "fft"}, "resample is 'fft', expected 'polyphase'"),
+        ({"task": "multilabel"}, "task is 'multilabel', expected 'classes'"),
+    ],
+)
+def test_data_prepared_differently_are_refused(change: dict[str, Any], message: str) -> None:
+    contract = Preprocessing(**PLAIN, label_names=("a", "b"))
+    with pytest.raises(ContractError, match=f"data was prepared differently: {message}. Prepare"):
+        contract.require_same(replace(contract, **change), where="data")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sfreq": None}, r"^x\.json: .*NoneType"),
+        ({"sfreq": "fast"}, r"^x\.json: could not convert string to float: 'fast'"),
+        ({"window": 1e309}, r"^x\.json: window must hold at least one sample, got inf s"),
+        ({"ch_names": "C3"}, r"^x\.json: ch_names must be a list, got 'C3'"),
+        ({"ch_names": [3]}, r"^x\.json: ch_names must be a list"),
+        ({"units": 5}, r"^x\.json: units must be a list, got 5"),
+        ({"units": []}, r"^x\.json: units must name one unit a channel"),
+    ],
+)
+def test_a_file_that_was_spoilt_is_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        Preprocessing.from_dict({"version": 1, **PLAIN, **change}, where="x.json")
+
+
+def test_long_lists_are_told_by_their_first_difference() -> None:
+    names = tuple(f"C{i}" for i in range(198))
+    contract = Preprocessing(**PLAIN | {"ch_names": names, "units": ("µV",) * 198})
+    other = replace(contract, ch_names=(*names[:100], "X", *names[101:]))
+    message = "ch_names has 198 entries, expected 198; the first that differs is number 101: 'X', "
+    with pytest.raises(ContractError, match=message + "expected 'C100'") as caught:
+        contract.require_same(other, where="data")
+    assert len(str(caught.value)) < 250
+    fewer = replace(contract, ch_names=names[:-1], units=contract.units[:-1])
+    with pytest.raises(ContractError, match="differs is number 198: nothing, expected 'C197'"):
+        contract.require_same(fewer, where="data")
+
+
+def test_names_of_labels_and_their_columns_may_differ() -> None:
+    contract = Preprocessing(**PLAIN, label_names=("a", "b"))
+    contract.require_same(replace(contract, label_columns=("stage",)), where="data")
+    tags = replace(contract, task="multilabel")
+    tags.require_same(contract.with_labels(None), where="data without labels")
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [
+        ({"l_freq": 0.5}, "above 0.5 Hz"),
+        ({"h_freq": 40}, "below 40 Hz"),
+        ({"l_freq": 0.5, "h_freq": 40, "notch": 50}, "0.5 to 40 Hz, without 50 Hz"),
+        ({"notch": 60}, "without 60 Hz"),
+    ],
+)
+def test_filters_are_told_in_words(filters: dict[str, Any], words: str) -> None:
+    assert Preprocessing(**PLAIN, **filters).filter == words

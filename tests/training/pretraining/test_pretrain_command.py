@@ -1,0 +1,89 @@
+"""`biot pretrain`, called as a user calls it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from biot.cli import main
+from biot.errors import ConfigError
+from biot.signals.channels import PREST_16
+from biot.training import PretrainConfig
+
+GIVEN: dict[str, Any] = {
+    "rotation": 5.0,
+    "objective": "supervised", "steps": 7, "batch_size": 9, "seed": 5, "checkpoint_every": 3,
+    "log_every": 2, "embed_dim": 32, "num_heads": 4, "num_layers": 3, "n_fft": 64,
+    "hop_length": 16, "drop_prob": 0.0, "att_layer_drop_prob": 0.3, "temperature": 0.5,
+    "perturbation": "authors", "class_loss": "focal", "focal_gamma": 1.0,
+    "mixing_temperature": 2.0, "learning_rate": 0.01, "warmup": 0.0, "weight_decay": 0.0,
+    "clip_norm": 2.0, "ema": 0.99, "micro_batch_size": 3, "device": "cpu", "devices": 2,
+    "nodes": 3, "precision": "bf16", "strategy": "ddp", "workers": 4,
+}  # fmt: skip
+SWITCHES = {"symmetric": True, "cache_gradients": True, "compile": True, "tensorboard": True}
+
+
+def test_every_field_of_the_config_is_an_option_with_its_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    seen: list[Any] = []
+
+    def stand_in(*_: Any, config: PretrainConfig, **__: Any) -> bool:
+        seen.append(config)
+        return True
+
+    monkeypatch.setattr("biot.training.pretraining.pretrain.pretrain", stand_in)
+    words = [w for n, v in GIVEN.items() for w in (f"--{n.replace('_', '-')}", str(v))]
+    words += [f"--{name.replace('_', '-')}" for name in SWITCHES] + ["--own-negatives"]
+    assert main(["pretrain", "corpus", "--out", "run"]) == 0
+    assert main(["pretrain", "corpus", "--out", "run", *words]) == 0
+    others = {**GIVEN, **SWITCHES, "gather_negatives": False}
+    assert set(others) == {field.name for field in fields(PretrainConfig)}
+    assert seen == [PretrainConfig(), PretrainConfig(**others)]
+    assert "model -> run" in capsys.readouterr().out
+
+
+def test_the_vocabulary_is_names_with_commas_or_a_published_one(monkeypatch: pytest.MonkeyPatch):
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        "biot.training.pretraining.pretrain.pretrain",
+        lambda *_, channels, **__: seen.append(channels),
+    )
+    for words in ([], ["--channels", "C3, Cz"], ["--channels", "prest-16"]):
+        main(["pretrain", "corpus", "--out", "run", *words])
+    assert seen == [None, ["C3", "Cz"], list(PREST_16)]
+
+
+def test_a_sigterm_exits_as_one_and_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("biot.training.pretraining.pretrain.pretrain", lambda *_, **__: False)
+    assert main(["pretrain", "corpus", "--out", "run"]) == 143
+    assert "resumes:\n  biot pretrain corpus --out run" in capsys.readouterr().out
+
+
+def test_a_corpus_that_is_not_there_leaves_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["pretrain", str(tmp_path / "none"), "--out", str(tmp_path / "run")]) == 1
+    assert "is not a folder" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"objective": "magic"}, "objective must be one of contrastive, supervised; got 'magic'"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"steps": 2.5}, r"steps must be a whole number, got 2\.5"),
+        ({"temperature": 0.0}, "temperature must be above 0"),
+        ({"ema": 1.0}, "ema must lie in 0 to below 1"),
+        ({"batch_size": 1}, "a window needs others to differ from"),
+    ],
+)
+def test_settings_out_of_range_are_refused(change: dict[str, Any], message: str):
+    with pytest.raises(ConfigError, match=message):
+        PretrainConfig(**change)
