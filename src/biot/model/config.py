@@ -5,30 +5,23 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from biot.contract import Preprocessing, difference
-from biot.errors import ChannelError, ConfigError, ContractError
-from biot.signals.channels import canonical
+from biot.errors import ConfigError
 
 __all__ = [
-    "BIOTConfig",
-    "Signal",
     "activation_from_name",
     "activation_name",
     "chs_info_from_json",
-    "distinct_names",
     "integer",
     "modern_names",
     "require_booleans",
     "require_integers",
     "require_positive",
     "require_probabilities",
-    "resolve_signal",
     "to_json",
     "warn_no_effect",
 ]
@@ -206,179 +199,3 @@ def chs_info_from_json(chs_info: Any) -> list[dict[str, Any]] | None:
                     f"chs_info: loc of {info.get('ch_name')!r} must hold numbers."
                 ) from error
     return restored
-
-
-@dataclass(frozen=True, kw_only=True)
-class Signal:
-    """The signal parameters of a model, complete and free of contradictions."""
-
-    n_chans: int
-    n_times: int
-    sfreq: float
-    input_window_seconds: float
-    channels: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class BIOTConfig(Signal):
-    """All that the files of a model need to know of it."""
-
-    n_outputs: int
-    n_fft: int
-    hop_length: int
-    arguments: Mapping[str, Any]
-    """Every argument of the constructor, as JSON holds it."""
-
-    def require_fit(self, preprocessing: Preprocessing, *, labelled: bool = False) -> None:
-        """Refuse a contract that this model cannot have been trained under.
-
-        Compared are the sampling rate, the window, the channels and, where they are named, the
-        outputs. The hop belongs to the model alone.
-
-        Parameters
-        ----------
-        preprocessing
-            What was done to the samples that the model takes.
-        labelled
-            Whether the outputs must have names.
-
-        Raises
-        ------
-        ContractError
-            If one of them differs.
-        """
-        labels = preprocessing.label_names
-        if labelled and not labels:
-            raise ContractError(
-                "The model's preprocessing.json names no classes, so it cannot predict any. "
-                "Fine-tune it on a labelled corpus first."
-            )
-        for what, has, needs in (
-            ("outputs", self.n_outputs, self.n_outputs if labels is None else len(labels)),
-            ("channels", self.n_chans, preprocessing.n_chans),
-            ("samples a second", self.sfreq, preprocessing.sfreq),
-            ("samples a window", self.n_times, preprocessing.n_times),
-        ):
-            if has != needs:
-                raise ContractError(
-                    f"Model and preprocessing.json differ: {has:g} and {needs:g} {what}. "
-                    "They do not belong together."
-                )
-        if self.channels is not None and self.channels != preprocessing.ch_names:
-            how = difference("ch_names", preprocessing.ch_names, self.channels)
-            raise ContractError(
-                f"Model and preprocessing.json differ: {how}. They do not belong together."
-            )
-
-
-def resolve_signal(
-    *,
-    n_chans: int | None,
-    chs_info: ChsInfo | None,
-    channels: Sequence[str] | None,
-    n_times: int | None,
-    input_window_seconds: float | None,
-    sfreq: float | None,
-) -> Signal:
-    """Infer what was not given from what was.
-
-    Raises
-    ------
-    ConfigError
-        If something is missing or two parameters contradict each other.
-    """
-    names = _vocabulary(channels, chs_info)
-    counts = {
-        "n_chans": n_chans,
-        "chs_info": None if chs_info is None else len(chs_info),
-        "channels": None if channels is None else len(channels),
-    }
-    given = {key: count for key, count in counts.items() if count is not None}
-    if not given:
-        raise ConfigError("n_chans is missing: give n_chans, chs_info or channels.")
-    if len(set(given.values())) > 1:
-        listed = ", ".join(f"{key} says {count}" for key, count in given.items())
-        raise ConfigError(f"The number of channels is contradictory: {listed}.")
-    resolved_n_chans = integer("n_chans", next(iter(given.values())), at_least=1)
-    times, seconds, rate = _resolve_time(n_times, input_window_seconds, sfreq)
-    return Signal(
-        n_chans=resolved_n_chans,
-        n_times=times,
-        sfreq=rate,
-        input_window_seconds=seconds,
-        channels=names,
-    )
-
-
-def _resolve_time(
-    n_times: int | None, seconds: float | None, sfreq: float | None
-) -> tuple[int, float, float]:
-    for name, value in (("input_window_seconds", seconds), ("sfreq", sfreq)):
-        if value is not None:
-            require_positive(name, value)
-    if n_times is not None:
-        n_times = integer("n_times", n_times, at_least=1)
-    if n_times is None and (seconds is None or sfreq is None):
-        raise ConfigError(
-            "n_times is missing: give n_times, or input_window_seconds together with sfreq."
-        )
-    if sfreq is None:
-        if seconds is None or n_times is None:
-            raise ConfigError(
-                "sfreq is missing: give sfreq, or n_times together with input_window_seconds."
-            )
-        sfreq = n_times / seconds
-    if seconds is None:
-        assert n_times is not None
-        seconds = n_times / sfreq
-    if n_times is None:
-        n_times = integer("n_times", round(seconds * sfreq), at_least=1)
-    if n_times != round(seconds * sfreq):
-        raise ConfigError(
-            f"n_times={n_times} contradicts input_window_seconds={seconds:g} × sfreq={sfreq:g} "
-            f"= {round(seconds * sfreq)}. Leave one of the three out."
-        )
-    return n_times, float(seconds), sfreq
-
-
-def _vocabulary(channels: Sequence[str] | None, chs_info: ChsInfo | None) -> tuple[str, ...] | None:
-    described = None
-    if chs_info is not None and all(info.get("ch_name") for info in chs_info):
-        described = tuple(str(info["ch_name"]) for info in chs_info)
-    names = described if channels is None else channels
-    if names is None:
-        return None
-    names = distinct_names(names)
-    for name, other in zip(names, described or names, strict=False):
-        if canonical(name) != canonical(other):
-            raise ConfigError(
-                f"channels says {name!r} where chs_info says {other!r}; they must agree. "
-                "Leave one of the two out."
-            )
-    return names
-
-
-def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names as a tuple.
-
-    Raises
-    ------
-    ConfigError
-        If they are one string, whose letters would pass for names.
-    ChannelError
-        If two of them mean the same channel, such as T3 and T7.
-    """
-    if isinstance(names, str):
-        raise ConfigError(f"channels must be a list of names, got the string {names!r}.")
-    seen: dict[str, str] = {}
-    for name in names:
-        if not isinstance(name, str) or not name.strip():
-            raise ChannelError(f"A channel name must be a non-empty string, got {name!r}.")
-        key = canonical(name)
-        if key in seen:
-            raise ChannelError(
-                f"channels holds {seen[key]!r} and {name!r}, which are one channel; "
-                "a vocabulary needs distinct names."
-            )
-        seen[key] = str(name)
-    return tuple(seen.values())

@@ -1,17 +1,22 @@
-"""The table of channel tokens by name: rows picked and added."""
+"""A model's vocabulary: names of the rows of its channel-token table, picked and extended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from biot.errors import ChannelError, listed
-from biot.model.config import distinct_names
+from biot.errors import ChannelError, ConfigError, listed
 from biot.signals.channels import canonical
 
-__all__ = ["extended", "picked"]
+if TYPE_CHECKING:
+    from biot.model.encoder import BIOTEncoder
+    from biot.model.signal import Signal
+
+__all__ = ["ChannelVocabulary", "canonical", "distinct_names", "extended", "picked"]
 
 
 def extended(
@@ -63,3 +68,89 @@ def _fresh_rows(table_CE: Tensor, count: int) -> Tensor:
     if fresh is None:
         return table_CE[:0]
     return fresh.weight.detach().to(table_CE.device, table_CE.dtype)
+
+
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names as a tuple.
+
+    Raises
+    ------
+    ConfigError
+        If they are one string, whose letters would pass for names.
+    ChannelError
+        If two of them mean the same channel, such as T3 and T7.
+    """
+    if isinstance(names, str):
+        raise ConfigError(f"channels must be a list of names, got the string {names!r}.")
+    seen: dict[str, str] = {}
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise ChannelError(f"A channel name must be a non-empty string, got {name!r}.")
+        key = canonical(name)
+        if key in seen:
+            raise ChannelError(
+                f"channels holds {seen[key]!r} and {name!r}, which are one channel; "
+                "a vocabulary needs distinct names."
+            )
+        seen[key] = str(name)
+    return tuple(seen.values())
+
+
+class ChannelVocabulary:
+    """What a model does with the names of its channels."""
+
+    encoder: BIOTEncoder
+    _signal: Signal
+    _chs_info: list[dict[str, Any]] | None
+    _given: dict[str, Any]
+
+    def name_channels(self, channels: Sequence[str]) -> None:
+        """Say which channels the rows of a model without names stand for."""
+        names = distinct_names(channels)
+        if self._signal.channels is not None or len(names) != self._signal.n_chans:
+            raise ChannelError(
+                f"{len(names)} names for {self._signal.n_chans} channels"
+                + (", which have names already." if self._signal.channels is not None else ".")
+            )
+        self._set_vocabulary(names, self.encoder.channel_tokens.weight.detach())
+
+    def extend_channels(self, names: Sequence[str]) -> None:
+        """Add channels to the vocabulary with fresh rows; n_chans, chs_info and config follow.
+
+        Make the optimiser afterwards: the table is a new parameter.
+
+        Raises
+        ------
+        ChannelError
+            If a name is there already, or the model's channels have no names.
+        """
+        table = self.encoder.channel_tokens.weight.detach()
+        self._set_vocabulary(*extended(table, self._require_channels(), names))
+
+    def pick_channels(
+        self, names: Sequence[str], *, new_channels: Literal["error", "init"] = "error"
+    ) -> tuple[str, ...]:
+        """Make `names` the vocabulary, rows picked by name; returns those with fresh rows."""
+        table = self.encoder.channel_tokens.weight.detach()
+        known = self._require_channels()
+        rows, fresh = picked(table, known, names, new_channels=new_channels)
+        self._set_vocabulary(tuple(names), rows)
+        return fresh
+
+    def _require_channels(self) -> tuple[str, ...]:
+        if self._signal.channels is None:
+            raise ChannelError(
+                f"The model's {self._signal.n_chans} channels have no names. Name them first: "
+                "name_channels(names), or from_pretrained(..., channels=names)."
+            )
+        return self._signal.channels
+
+    def _set_vocabulary(self, names: tuple[str, ...], table_CE: Tensor) -> None:
+        is_frozen = not self.encoder.channel_tokens.weight.requires_grad
+        table = nn.Embedding.from_pretrained(table_CE.clone(), freeze=is_frozen)
+        self.encoder.replace_channel_tokens(table)
+        self._signal = replace(self._signal, n_chans=len(names), channels=names)
+        self._given.update(n_chans=len(names), channels=list(names))
+        if self._chs_info is not None:
+            known = {canonical(str(info.get("ch_name"))): info for info in self._chs_info}
+            self._chs_info = [known.get(canonical(name), {"ch_name": name}) for name in names]
