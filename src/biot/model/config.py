@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +16,15 @@ from torch import nn
 from biot.errors import ConfigError
 
 __all__ = [
+    "accepted_by",
     "activation_from_name",
     "activation_name",
     "chs_info_from_json",
     "integer",
     "modern_names",
+    "own_to_json",
+    "parameters_of",
+    "remembering",
     "require_booleans",
     "require_integers",
     "require_positive",
@@ -199,3 +206,76 @@ def chs_info_from_json(chs_info: Any) -> list[dict[str, Any]] | None:
                     f"chs_info: loc of {info.get('ch_name')!r} must hold numbers."
                 ) from error
     return restored
+
+
+def parameters_of(function: Callable[..., Any]) -> set[str]:
+    """Names of the parameters of a constructor or method, without ``self``, ``*`` and ``**``."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    return {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+
+
+def remembering(init: Callable[..., None], base: type) -> Callable[..., None]:
+    """A subclass's constructor that keeps what `base` has no parameter for in `_own_settings`."""
+    known = parameters_of(vars(base)["__init__"]) | set(EARLIER_NAMES)
+
+    @functools.wraps(init)
+    def remembering_init(self: Any, *arguments: Any, **keywords: Any) -> None:
+        if "_own_settings" not in vars(self):  # the class of the object, not one between
+            object.__setattr__(self, "_own_settings", own(self, *arguments, **keywords))
+        init(self, *arguments, **keywords)
+
+    def own(*arguments: Any, **keywords: Any) -> dict[str, Any]:
+        try:
+            bound = inspect.signature(init).bind(*arguments, **keywords)
+        except TypeError:  # the constructor itself says what is wrong
+            return {}
+        bound.apply_defaults()
+        given: dict[str, Any] = {}
+        for parameter in list(bound.signature.parameters.values())[1:]:
+            value = bound.arguments[parameter.name]
+            if parameter.kind is parameter.VAR_KEYWORD:
+                given |= value
+            elif value is not parameter.default or _is_json(value):
+                given[parameter.name] = value
+        return {name: value for name, value in given.items() if name not in known}
+
+    return remembering_init
+
+
+def accepted_by(cls: type) -> set[str]:
+    """Names of the settings that a class can be made with, its parents' where it passes them on."""
+    accepted: set[str] = set()
+    for kind in cls.__mro__:
+        if "__init__" in vars(kind):
+            init = vars(kind)["__init__"]
+            accepted |= parameters_of(init)
+            kinds = {p.kind for p in inspect.signature(init).parameters.values()}
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                break
+    return accepted
+
+
+def own_to_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A subclass's settings as JSON holds them.
+
+    Raises
+    ------
+    ConfigError
+        If JSON cannot hold one of them.
+    """
+    for name, value in settings.items():
+        if not _is_json(value):
+            raise ConfigError(
+                f"The setting {name}={_short(value)} cannot be saved: JSON holds numbers, text, "
+                "lists and dictionaries. Give the class settings of these kinds, and make the "
+                "rest in its constructor."
+            )
+    return {name: to_json(value) for name, value in settings.items()}
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value.item() if isinstance(value, np.generic) else value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True

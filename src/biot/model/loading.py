@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,16 +18,13 @@ from biot.model.settings import HEAD, complete_settings, head_outputs, require_k
 from biot.model.state_dict import POSITIONS, LoadReport, is_known_unused, standard_name
 from biot.model.weights import read_json, read_tensors
 
-if TYPE_CHECKING:
-    from biot.model.biot import BIOT
-
 __all__ = ["from_pretrained"]
 
 NewChannels = Literal["error", "init"]
 
 
 def from_pretrained(
-    cls: type[BIOT],
+    cls: Any,
     source: str | Path,
     *,
     n_outputs: int | None = None,
@@ -34,15 +32,17 @@ def from_pretrained(
     new_channels: NewChannels = "error",
     map_location: str | torch.device = "cpu",
     download: hub.Download | None = None,
+    strict: bool = True,
+    filename: str | None = None,
     **config: Any,
-) -> BIOT:
+) -> Any:
     """Open a model; see :meth:`biot.BIOT.from_pretrained`."""
     if new_channels not in ("error", "init"):
         raise ConfigError(f"new_channels must be 'error' or 'init', got {new_channels!r}.")
     require_known(cls, config)
     if n_outputs is not None:
         integer("n_outputs", n_outputs)
-    config_path, weights_path = hub.locate(source, download or hub.Download())
+    config_path, weights_path = hub.locate(source, download or hub.Download(), filename=filename)
     saved = {} if config_path is None else read_json(config_path)
     entries = _by_our_names(weights_path, read_tensors(weights_path))
     names = hub.PUBLISHED_CHANNELS.get(str(source))
@@ -63,7 +63,7 @@ def from_pretrained(
         raise CheckpointError(f"{config_path or weights_path}: {error}") from error
     if names is not None and model.channels == names:
         assumed["channels"] = ", ".join(names)
-    report = _load(model, entries, str(source), assumed, fresh_head=head is None)
+    report = _load(model, entries, str(source), assumed, fresh_head=head is None, strict=strict)
     if channels is not None:
         report = _with_channels(report, model, channels, new_channels)
     if head is None or wanted != head:
@@ -84,12 +84,13 @@ def _by_our_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def _load(
-    model: BIOT,
+    model: Any,
     entries: Mapping[str, Tensor],
     source: str,
     assumed: dict[str, str],
     *,
     fresh_head: bool,
+    strict: bool,
 ) -> LoadReport:
     parameters = dict(model.named_parameters())
     places = {**parameters, POSITIONS: model.encoder.positional_encoding.pe}
@@ -117,18 +118,30 @@ def _load(
         unused=unused,
         assumed=assumed,
     )
-    report.require_complete()
-    model.to(entries[next(iter(matched))].dtype).to_empty(device="cpu")
+    if strict:
+        report.require_complete()
+    elif not report.complete:
+        warnings.warn(
+            f"{source}: {len(matched)} entries fit the model, {len(missing)} weights are missing "
+            f"and stay as drawn, {len(unexpected)} entries have no place: see load_report.",
+            UserWarning,
+            stacklevel=4,
+        )
+    dtype = next((entries[name].dtype for name in matched), torch.float32)
+    model.to(dtype).to_empty(device="cpu")
+    fresh = type(model).from_config(model.get_config()).state_dict() if missing else {}
     with torch.no_grad():
         model.encoder.reset_buffers()
         for name, place in model.state_dict().items():
             if name in matched:  # all but a fresh head's, which is made later
                 place.copy_(entries[name])
+            elif name in missing:
+                place.copy_(fresh[name])
     return report
 
 
 def _with_channels(
-    report: LoadReport, model: BIOT, channels: Sequence[str], new_channels: NewChannels
+    report: LoadReport, model: Any, channels: Sequence[str], new_channels: NewChannels
 ) -> LoadReport:
     table = "encoder.channel_tokens.weight"
     before = tuple(model.encoder.channel_tokens.weight.shape)
@@ -143,7 +156,7 @@ def _with_channels(
     return _as_adapted(report, {table: text})
 
 
-def _with_fresh_head(report: LoadReport, model: BIOT) -> LoadReport:
+def _with_fresh_head(report: LoadReport, model: Any) -> LoadReport:
     return _as_adapted(
         report,
         {
