@@ -15,7 +15,7 @@ import pytest
 
 from biot import __version__
 from biot.cli import main
-from biot.cli.options import show_progress
+from biot.cli.terminal import show_progress
 from biot.errors import ConfigError
 from biot.training import FinetuneConfig
 
@@ -51,19 +51,19 @@ def test_version(capsys: Capture) -> None:
     ("words", "message"),
     [
         ([], "the following arguments are required: COMMAND"),
-        (["train"], "invalid choice: 'train'"),
+        (["fintune"], "there is no command 'fintune'. Did you mean 'finetune'?"),
         (["predict", "model"], "the following arguments are required: RECORDING, --out"),
         (["prepare", "a", "--out", "b", "--sfreq", "0", "--window", "1"], "above 0, got '0'"),
         (["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "x"], "above 0, got 'x'"),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
-            "expected none, annotations, folder or a table (.tsv), got 'yes'",
+            "must be none, annotations, folder or a table (.tsv); got 'yes'",
         ),
         (["finetune", "c", "--out", "r", "--epochs", "0"], "1 or more, got '0'"),
         (["finetune", "c", "--out", "r", "--seed", "-1"], "0 or more, got '-1'"),
-        (["finetune", "c", "--out", "r", "--drop-prob", "nan"], "0 or more, got 'nan'"),
-        (["evaluate", "m", "c", "--device", "tpu"], "invalid choice: 'tpu'"),
-        (["demo", "--ou", "x"], "unrecognized arguments: --ou x"),
+        (["finetune", "c", "--out", "r", "--drop-prob", "nan"], "0 or more and below 1, got 'nan'"),
+        (["evaluate", "m", "c", "--device", "tpu"], "one of auto, cpu, cuda; got 'tpu'"),
+        (["demo", "--ou", "x"], "unrecognized arguments: --ou. Did you mean '--out'?"),
     ],
 )
 def test_wrong_usage_exits_with_2(words: list[str], message: str, capsys: Capture) -> None:

@@ -166,7 +166,7 @@ def test_prepare_takes_filters_rules_and_several_columns(
     assert main(["prepare", str(recordings), "--out", str(tmp_path / "b"), *again]) == 0
     again += ["--min-overlap", "0.4"]
     assert main(["prepare", str(recordings), "--out", str(tmp_path / "c"), *again]) == 1
-    assert "goes with label_rule 'overlap'" in only_line(capsys.readouterr().err)
+    assert "goes with --label-rule 'overlap'" in only_line(capsys.readouterr().err)
 
 
 def test_finetune_cross_validates_and_trains_the_head_alone(

@@ -6,15 +6,16 @@ from argparse import Namespace
 from pathlib import Path
 
 from biot.cli.options import (
-    Commands,
-    add_command,
+    Parser,
     add_table_options,
     channel_names,
+    new_command,
     require_writable,
 )
+from biot.cli.terminal import say
 from biot.errors import ConfigError
 
-__all__ = ["add_to"]
+__all__ = ["parser"]
 
 _EXAMPLES = """\
   biot info corpus
@@ -24,29 +25,28 @@ _EXAMPLES = """\
 """
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(
-        commands,
+def parser() -> Parser:
+    """The parser of the command."""
+    made = new_command(
         "info",
-        summary="show what a corpus or a recording holds",
         description="Of a corpus: recordings, subjects, hours, channels, labels by subject, "
         "the share of missing samples, and what was quarantined. Of a recording: its header, its "
         "channels, its annotations, and how its channels would meet a model's.",
         examples=_EXAMPLES,
         execute=_execute,
     )
-    parser.add_argument("path", metavar="CORPUS|FILE", type=Path, help="folder or recording")
-    parser.add_argument(
+    made.add_argument("path", metavar="CORPUS|FILE", type=Path, help="folder or recording")
+    made.add_argument(
         "--plot", metavar="PNG", type=Path, help="draw the overview of a corpus into this file"
     )
-    parser.add_argument(
+    made.add_argument(
         "--vocabulary",
         metavar="NAMES|MODEL",
         help="channels to meet a recording with: a model folder, names with commas between them, "
         "or prest-16, prest-18: the published montages",
     )
-    add_table_options(parser)
+    add_table_options(made)
+    return made
 
 
 def _execute(args: Namespace) -> None:
@@ -70,10 +70,10 @@ def _show_corpus(args: Namespace) -> None:
     if args.plot is not None:
         require_writable(args.plot, suffixes=(".png",))
     found = overview(args.path)
-    print(found)
+    say(found)
     if args.plot is not None:
         found.to_png(args.plot)
-        print(f"\noverview -> {args.plot}")
+        say(f"\noverview -> {args.plot}")
 
 
 def _show_recording(args: Namespace) -> None:
@@ -84,7 +84,7 @@ def _show_recording(args: Namespace) -> None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
     vocabulary = None if args.vocabulary is None else _vocabulary(args.vocabulary)
     recording = read_recording(args.path, sfreq=args.table_sfreq, units=args.table_units)
-    print(overview(recording, vocabulary))
+    say(overview(recording, vocabulary))
 
 
 def _vocabulary(text: str) -> list[str]:
