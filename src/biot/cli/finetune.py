@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from biot.cli.info_folder import score_table
 from biot.cli.options import (
     Parser,
     add_settings,
-    as_table,
     config_of,
     count,
     new_command,
@@ -112,7 +110,7 @@ def _execute_once(args: Namespace, config: FinetuneConfig) -> None:
         say(f"Test, with the penalty {metrics['penalty']:g}:\n")
     else:
         say(f"Test, with the weights of epoch {metrics['best_epoch']}:\n")
-    say(_score_table(metrics["test"]))
+    say(score_table(metrics["test"]))
     say(f"\nmodel -> {args.out / 'model'}\nall scores -> {args.out / 'metrics.json'}")
 
 
@@ -135,16 +133,3 @@ def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:
     )
     say((args.out / "table.txt").read_text(encoding="utf-8"))
     say(f"subjects -> {args.out / 'subjects.csv'}\nall scores -> {args.out / 'metrics.json'}")
-
-
-def _score_table(metrics: Mapping[str, Any]) -> str:
-    """Scores of a part of ``metrics.json``, with their intervals."""
-    from biot.evaluation.metrics import SCORES, TAG_SCORES, TARGET_SCORES
-
-    intervals = metrics["intervals"] or {}
-    names = next(n for n in (SCORES, TAG_SCORES, TARGET_SCORES) if set(n) <= set(metrics))
-    rows = [
-        (name, metrics[key], " to ".join(f"{end:.3f}" for end in intervals.get(key) or ()))
-        for key, name in names.items()
-    ]
-    return as_table(rows, ("score", "value", "95 % interval"))
