@@ -154,8 +154,11 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
     text = re.sub(
         rf"{outside}({either(compound)})(?![\w/=]|\.\w)", lambda found: plain[found[1]], text
     )
-    opening = rf"(^|, but | and )({either(plain)})(?= (?:must |is '|is not given|goes |'))"
-    return re.sub(opening, lambda found: found[1] + plain[found[2]], text)
+    before = r"(^|; |, but |, | and |with |got )"
+    after = r"(?= (?:must |is '|cannot |'))"
+    text = re.sub(rf"{before}({either(plain)}){after}", lambda f: f[1] + plain[f[2]], text)
+    text = re.sub(rf"^({either(plain)})(?= )", lambda found: plain[found[1]], text)
+    return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)
 
 
 # options ------------------------------------------------------------------------------------
