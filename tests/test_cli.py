@@ -18,8 +18,8 @@ from biot import __version__
 from biot.cli import main
 from biot.cli.options import in_options, require_apart
 from biot.cli.terminal import say, show_progress, visible
-from biot.errors import ConfigError
 from biot.corpus.builder.settings import PrepareConfig
+from biot.errors import ConfigError
 from biot.settings import Settings, settings_of
 from biot.training import FinetuneConfig, PretrainConfig
 
@@ -36,7 +36,9 @@ def only_line(text: str) -> str:
 # help and wrong usage -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [[], *([name] for name in (*COMMANDS, *OTHERS)), ["corpus", "drop"]])
+@pytest.mark.parametrize(
+    "words", [[], *([name] for name in (*COMMANDS, *OTHERS)), ["corpus", "drop"]]
+)
 def test_every_help_tells_what_it_does_and_how(words: list[str], capsys: Capture) -> None:
     assert main([*words, "--help"]) == 0
     shown = capsys.readouterr().out
@@ -74,7 +76,18 @@ def test_version(capsys: Capture) -> None:
         (["prepare", "a", "--out", "b", "--sfrq", "9"], "--sfrq. Did you mean '--sfreq'?"),
         (["corpus", "drop", "c", "--subjct=P07"], "--subjct=P07. Did you mean '--subject'?"),
         (
-            ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "anotations"],
+            [
+                "prepare",
+                "a",
+                "--out",
+                "b",
+                "--sfreq",
+                "9",
+                "--window",
+                "1",
+                "--labels",
+                "anotations",
+            ],
             "Did you mean 'annotations'?",
         ),
         (["finetune", "c", "--out", "r", "--mode", "logistics"], "Did you mean 'logistic'?"),
@@ -319,9 +332,9 @@ def test_an_output_that_holds_an_input_or_is_part_of_one_is_refused(tmp_path: Pa
     model.mkdir(parents=True)
     (model / "config.json").write_text("{}")
     (model / "picture.png").write_text("")
-    with pytest.raises(ConfigError, match="holds the input .*model. Give another folder"):
+    with pytest.raises(ConfigError, match=r"holds the input .*model\. Give another folder"):
         require_apart({"--out": tmp_path / "run"}, [model])
-    with pytest.raises(ConfigError, match="is a file of the input .*which would be damaged"):
+    with pytest.raises(ConfigError, match=r"is a file of the input .*which would be damaged"):
         require_apart({"--json": model / "config.json"}, [model])
     require_apart({"--png": model / "picture.png"}, [model])  # drawn again
 
@@ -414,8 +427,10 @@ def test_a_hostile_recording_is_shown_in_letters(shared_reports: Path, capsys: C
 def test_closed_and_full_streams_end_without_a_traceback(
     ending: str, code: int, tmp_path: Path
 ) -> None:
+    table = tmp_path / "night.csv"
+    table.write_text("Fp1,C3\n1,2\n3,4\n", encoding="utf-8")
     program = "from biot.cli import run; run()"
-    script = f'"{sys.executable}" -c "{program}" --help {ending}'
+    script = f'"{sys.executable}" -c "{program}" info "{table}" --table-sfreq 2 {ending}'
     result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     assert result.returncode == code
     assert result.stderr == ("biot: error: No space left on device\n" if code else "")
@@ -468,7 +483,9 @@ def test_the_first_sign_of_life_is_for_somebody_who_watches(
 def test_errors_name_the_options_of_the_command(message: str, told: str) -> None:
     names = ("n_fft", "class_weights", "epochs", "mode", "labels")
     options = {name: f"--{name.replace('_', '-')}" for name in names}
-    assert in_options(message, {**options, "sfreq=": "--table-sfreq", "from_model": "--from"}) == told
+    assert (
+        in_options(message, {**options, "sfreq=": "--table-sfreq", "from_model": "--from"}) == told
+    )
 
 
 def test_a_table_without_a_rate_is_told_the_option_in_every_command(
