@@ -31,7 +31,7 @@ def main() -> int:
     model = BIOT(n_outputs=6, n_chans=channels, n_times=10 * SFREQ, sfreq=SFREQ).eval()
     rows = []
     for seconds in arguments.seconds:
-        per_window = channels * model.encoder.patch_embedding.n_tokens(seconds * SFREQ)
+        per_window = channels * model.encoder.n_tokens(seconds * SFREQ)
         # Short windows come in batches, as in use: a call's fixed cost says nothing of length.
         batch = model.encoder.cached_batch_size(channels, seconds * SFREQ)
         x = torch.randn(batch, channels, seconds * SFREQ)

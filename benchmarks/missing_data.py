@@ -43,7 +43,7 @@ def without_tokens(x: Tensor, share: float, model: BIOT, generator: torch.Genera
     Tokens overlap, so a gap in the middle would take neighbours along; at the ends exactly
     `share` of a channel's tokens go.
     """
-    n_tokens = model.encoder.patch_embedding.n_tokens(x.shape[2])
+    n_tokens = model.encoder.n_tokens(x.shape[2])
     lost = round(share * n_tokens) * model.hop_length
     sample = torch.arange(x.shape[2]).expand_as(x)
     at_start = torch.rand(x.shape[:2], generator=generator).unsqueeze(2) < 0.5

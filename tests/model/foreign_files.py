@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from biot.model.tokenizer import sinusoidal_positions
+
 State = dict[str, Tensor]
 Maker = Callable[[Path], Path]
 """Fills a folder and returns what to open."""
@@ -75,7 +77,7 @@ def published_state(
             f"{start}1.fn.fn.w2.bias": (width,),
         }
     state = {name: torch.randn(shape, generator=draw) / 4 for name, shape in shapes.items()}
-    state["encoder.positional_encoding.pe"] = torch.zeros(1, 1000, width)
+    state["encoder.positional_encoding.pe"] = sinusoidal_positions(1000, width).unsqueeze(0)
     return state
 
 

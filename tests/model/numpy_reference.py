@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.special import erf
 
 from biot import BIOT
-from biot.model.encoder import sinusoidal_positions
+from biot.model.tokenizer import sinusoidal_positions
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,8 +23,7 @@ class Reference:
         self.n_heads, self.n_layers = model.num_heads, model.num_layers
         self.n_fft, self.hop_length = model.n_fft, model.hop_length
         # The table itself is float32 by design and checked in test_missing.py.
-        like = torch.zeros((), dtype=torch.float64)
-        self.positions: Floats = sinusoidal_positions(1000, model.embed_dim, like).numpy()
+        self.positions: Floats = sinusoidal_positions(1000, model.embed_dim).double().numpy()
 
     def logits(self, x_CT: Floats, present_CT: npt.NDArray[np.bool_], ids: list[int]) -> Floats:
         """Scores of one sample; NaN when it has no whole token."""
@@ -34,9 +32,9 @@ class Reference:
             return np.full(self.weights["final_layer.classification_head.bias"].shape, np.nan)
         values = np.stack(tokens)
         for layer in range(self.n_layers):
-            start = f"encoder.transformer.layers.{layer}."
-            values = values + self._attention(values, start + "attention.")
-            values = values + self._feed_forward(values, start + "feed_forward.")
+            start = f"encoder.transformer.layers.layers.{layer}."
+            values = values + self._attention(values, start + "0.")
+            values = values + self._feed_forward(values, start + "1.")
         features = values.mean(axis=0)
         active = np.where(features > 0, features, np.expm1(features))
         return self._linear(active, "final_layer.classification_head")
@@ -60,18 +58,18 @@ class Reference:
 
     def _attention(self, values_NE: Floats, name: str) -> Floats:
         normed = self._norm(values_NE, name + "norm")
-        q, k, v = (self._linear(normed, name + part) for part in ("to_q", "to_k", "to_v"))
+        q, k, v = (self._linear(normed, f"{name}fn.{part}") for part in ("to_q", "to_k", "to_v"))
         width = q.shape[1] // self.n_heads
         heads = []
         for head in range(self.n_heads):
             part = slice(head * width, (head + 1) * width)
             context_DD = _softmax(k[:, part], axis=0).T @ v[:, part]
             heads.append(_softmax(q[:, part], axis=1) / np.sqrt(width) @ context_DD)
-        return self._linear(np.concatenate(heads, axis=1), name + "to_out")
+        return self._linear(np.concatenate(heads, axis=1), name + "fn.to_out")
 
     def _feed_forward(self, values_NE: Floats, name: str) -> Floats:
-        inner = self._linear(self._norm(values_NE, name + "norm"), name + "w1")
-        return self._linear(inner * 0.5 * (1 + erf(inner / np.sqrt(2))), name + "w2")
+        inner = self._linear(self._norm(values_NE, name + "norm"), name + "fn.fn.w1")
+        return self._linear(inner * 0.5 * (1 + erf(inner / np.sqrt(2))), name + "fn.fn.w2")
 
     def _norm(self, values: Floats, name: str) -> Floats:
         centred = values - values.mean(axis=-1, keepdims=True)

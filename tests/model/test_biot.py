@@ -104,7 +104,7 @@ def test_a_hop_above_a_second_becomes_half_a_second_with_a_warning() -> None:
         model = small(hop_length=300)
     assert model.hop_length == 100
     assert model.get_config()["hop_length"] == 100
-    assert model.encoder.patch_embedding.hop_length == 100
+    assert model.encoder.hop_length == 100
 
 
 def test_parameters_without_effect_warn_when_they_are_set() -> None:

@@ -26,7 +26,7 @@ def test_a_classifier_becomes_a_model_folder(
         main(["convert", str(path), "--out", str(out), *SIZES, "--channels", "C3, C4,Cz,EMG"]) == 0
     )
     shown = capsys.readouterr().out
-    assert "31 matched, 2 unused, 4 assumed, 0 adapted, 0 unexpected, 0 missing" in shown
+    assert "32 matched, 1 unused, 4 assumed, 0 adapted, 0 unexpected, 0 missing" in shown
     assert "assumed  drop_prob" in shown
     assert "  channels    4: C3, C4, Cz, EMG" in shown
     assert shown.endswith(f"\n{path} -> {out}\n")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from biot.model.dropout import Dropout
+from biot.model.layers import Dropout
 
 N = 400_000
 

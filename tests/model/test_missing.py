@@ -21,7 +21,7 @@ from torch import Tensor
 from biot import BIOT
 from biot.errors import ChannelError, ConfigError
 from biot.model import encoder
-from biot.model.encoder import sinusoidal_positions
+from biot.model.tokenizer import sinusoidal_positions
 
 N_KNOWN, N_FFT, HOP, N_TIMES = 5, 20, 8, 70
 GARBAGE = (0.0, 1e4, float("nan"), float("inf"), -float("inf"))
@@ -114,7 +114,7 @@ def gradients(model: BIOT, *batches: Case) -> list[Tensor]:
 
 
 def test_positions_are_those_of_vaswani() -> None:
-    found = sinusoidal_positions(300, 16, torch.zeros((), dtype=torch.float64))
+    found = sinusoidal_positions(300, 16)
     n, i = np.arange(300)[:, None], np.arange(0, 16, 2)
     angle = n / 10000.0 ** (i / 16)
     expected = np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(300, 16)

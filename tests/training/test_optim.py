@@ -97,14 +97,14 @@ def test_lower_layers_learn_slower_and_only_matrices_decay():
     torch.manual_seed(0)
     model = BIOT(embed_dim=8, num_heads=2, num_layers=2, sfreq=20, hop_length=10, n_outputs=3,
                  n_chans=2, n_times=60)  # fmt: skip
-    model.encoder.transformer.layers[0].attention.to_q.weight.requires_grad_(False)
+    model.encoder.transformer.layers.layers[0][0].fn.to_q.weight.requires_grad_(False)
     groups = parameter_groups(model, weight_decay=0.1, layer_decay=0.5)
     found = {id(p): (g["scale"], g["weight_decay"]) for g in groups for p in g["params"]}
     expected = {
         "final_layer.classification_head.weight": (1.0, 0.1),
         "final_layer.classification_head.bias": (1.0, 0.0),
-        "encoder.transformer.layers.1.attention.to_k.weight": (0.5, 0.1),
-        "encoder.transformer.layers.0.attention.norm.weight": (0.25, 0.0),
+        "encoder.transformer.layers.layers.1.0.fn.to_k.weight": (0.5, 0.1),
+        "encoder.transformer.layers.layers.0.0.norm.weight": (0.25, 0.0),
         "encoder.channel_tokens.weight": (0.125, 0.1),
         "encoder.patch_embedding.projection.bias": (0.125, 0.0),
     }

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from biot.lazy import attach
 
 if TYPE_CHECKING:
-    from biot.model.attention import LinearAttentionTransformer
     from biot.model.biot import BIOT
-    from biot.model.checkpoint import LoadReport
     from biot.model.encoder import BIOTEncoder
-    from biot.model.heads import ClassificationHead
+    from biot.model.layers import ClassificationHead, LinearAttentionTransformer
+    from biot.model.state_dict import LoadReport
     from biot.model.tokenizer import PatchFrequencyEmbedding
 
 __all__ = [
@@ -28,9 +27,9 @@ __getattr__, __dir__ = attach(
     {
         "BIOT": "biot.model.biot",
         "BIOTEncoder": "biot.model.encoder",
-        "ClassificationHead": "biot.model.heads",
-        "LinearAttentionTransformer": "biot.model.attention",
-        "LoadReport": "biot.model.checkpoint",
+        "ClassificationHead": "biot.model.layers",
+        "LinearAttentionTransformer": "biot.model.layers",
+        "LoadReport": "biot.model.state_dict",
         "PatchFrequencyEmbedding": "biot.model.tokenizer",
     },
 )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 
 from biot.errors import ConfigError
 from biot.model import config as cfg
-from biot.model.checkpoint import rename_published
 from biot.model.encoder import BIOTEncoder
 from biot.model.files import ModelFiles
-from biot.model.heads import ClassificationHead
+from biot.model.layers import ClassificationHead
 from biot.model.signal import SignalParameters, resolve_signal
+from biot.model.state_dict import rename_authors
 from biot.model.vocabulary import ChannelVocabulary
 
 __all__ = ["BIOT"]
@@ -127,6 +128,8 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
         cfg.require_booleans(return_feature=return_feature, add_log_softmax=add_log_softmax)
         if embed_dim % num_heads:
             raise ConfigError(f"embed_dim={embed_dim} is not a multiple of num_heads={num_heads}.")
+        self.max_seq_len = max_seq_len
+        self.att_drop_prob = att_drop_prob
         self._no_effect = {"max_seq_len": max_seq_len, "att_drop_prob": att_drop_prob}
         cfg.warn_no_effect(self._no_effect)
         if add_log_softmax:
@@ -163,7 +166,7 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
         )
         self.final_layer = self._new_head()
         # torch leaves this one method without types
-        self.register_load_state_dict_pre_hook(rename_published)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(rename_authors)  # type: ignore[no-untyped-call]
 
     def forward(
         self,
@@ -173,7 +176,7 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
         valid: Tensor | None = None,
         channel_ids: Tensor | None = None,
         lengths: Tensor | None = None,
-    ) -> Tensor | tuple[Tensor, Tensor] | dict[str, Tensor | None]:
+    ) -> Any:
         """Scores of each class for each sample.
 
         Missing data take part in nothing: a token whose patch touches a missing sample is left
@@ -197,8 +200,10 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
         Returns
         -------
         Tensor
-            (batch, n_outputs); with `return_feature` the pair of it and the features; with
-            `return_features` ``{"features": (batch, embed_dim), "cls_token": None}``.
+            (batch, n_outputs), or whatever a caller's own `final_layer` gives: in each floating
+            tensor of it, the row of a sample without a token is NaN. With `return_feature` the
+            pair of it and the features (batch, embed_dim); with `return_features` the dictionary
+            ``{"features": features, "cls_token": None}``.
 
         Raises
         ------
@@ -212,8 +217,8 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
             return {"features": features, "cls_token": None}
         # The head sees no NaN, so that the gradients of its weights stay numbers too.
         nothing_B1 = features.isnan().any(dim=1, keepdim=True)
-        scores: Tensor = self.final_layer(features.masked_fill(nothing_B1, 0.0))
-        scores = scores.masked_fill(nothing_B1, torch.nan)
+        scores = self.final_layer(features.masked_fill(nothing_B1, 0.0))
+        scores = _without_rows(scores, nothing_B1.squeeze(1))
         if self.add_log_softmax:
             scores = scores.log_softmax(dim=-1)
         return (scores, features) if self.return_feature else scores
@@ -290,6 +295,28 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
             raise ConfigError(f"The configuration does not fit BIOT: {error}.") from error
         model._no_effect.update(no_effect)
         return model
+
+
+def _without_rows(outputs: Any, nothing_B: Tensor) -> Any:
+    """Outputs of a head, in which the rows of samples without a token are NaN.
+
+    Tensors of any shape are looked for in mappings and sequences; integers, and what has no row a
+    sample, stay as they are.
+    """
+    if isinstance(outputs, Tensor):
+        has_rows = outputs.ndim > 0 and outputs.shape[0] == nothing_B.shape[0]
+        if not has_rows or not outputs.is_floating_point():
+            return outputs
+        return outputs.masked_fill(nothing_B.view(-1, *[1] * (outputs.ndim - 1)), torch.nan)
+    if isinstance(outputs, Mapping):
+        changed = copy.copy(outputs)
+        for name, value in outputs.items():
+            changed[name] = _without_rows(value, nothing_B)  # type: ignore[index]  # a dictionary
+        return changed
+    if isinstance(outputs, tuple | list):
+        values = [_without_rows(value, nothing_B) for value in outputs]
+        return type(outputs)(*values) if hasattr(outputs, "_fields") else type(outputs)(values)
+    return outputs
 
 
 def _usable_hop(hop_length: int, sfreq: float) -> int:

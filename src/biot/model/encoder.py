@@ -4,15 +4,27 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from biot.errors import ChannelError, ConfigError
-from biot.model.attention import LinearAttentionTransformer, runs_eagerly_without_gradients
-from biot.model.dropout import Dropout
-from biot.model.tokenizer import PatchFrequencyEmbedding, token_mask
+from biot.model.layers import (
+    LinearAttentionTransformer,
+    call_with_mask,
+    is_plain,
+    masked_mean,
+    runs_eagerly_without_gradients,
+)
+from biot.model.state_dict import complete_encoder
+from biot.model.tokenizer import (
+    PatchFrequencyEmbedding,
+    PositionalEncoding,
+    sinusoidal_positions,
+    spectrum,
+    token_mask,
+)
 
 __all__ = ["BIOTEncoder", "present_samples"]
 
@@ -20,24 +32,12 @@ CACHED_TOKENS = 2432
 """Tokens at a time that stay in a core's cache: 8 windows of 16 channels × 10 s."""
 
 
-def sinusoidal_positions(n_positions: int, embed_dim: int, like: Tensor) -> Tensor:
-    """Sine and cosine position codes, (N, E), as in Vaswani et al. (2017), of any length.
-
-    Angles are float32 whatever the tokens are: that is how the published models were trained.
-    """
-    even_dim = embed_dim + embed_dim % 2
-    position = torch.arange(n_positions, device=like.device).float().unsqueeze(1)
-    exponent = torch.arange(0, even_dim, 2, device=like.device).float()
-    angle = position * torch.exp(exponent * (-math.log(10000.0) / even_dim))
-    codes = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
-    return codes[:, :embed_dim].to(like.dtype)
-
-
 class BIOTEncoder(nn.Module):
     """Signals to features: tokens of every channel, encoded as one sentence and averaged.
 
     Section 2 of Yang et al. (2023). A token whose patch touches a missing sample takes no part:
-    not in attention, not in the mean.
+    not in attention, not in the mean. The module tree is that of braindecode's encoder; what is
+    hung on a module, put in its place, or set (`n_fft`, `hop_length`, `stft`) has its effect.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ class BIOTEncoder(nn.Module):
         Dropout on what attention adds, in training.
     """
 
+    index: Tensor
+
     def __init__(
         self,
         embed_dim: int = 256,
@@ -66,37 +68,89 @@ class BIOTEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embed_dim = embed_dim
-        self.patch_embedding = PatchFrequencyEmbedding(embed_dim, n_fft, hop_length)
-        self.channel_tokens = nn.Embedding(n_chans, embed_dim)
-        self.dropout = Dropout(drop_prob)
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.patch_embedding = PatchFrequencyEmbedding(embed_dim, n_fft // 2 + 1)
         self.transformer = LinearAttentionTransformer(
             embed_dim, num_heads, num_layers, att_layer_drop_prob
         )
+        self.positional_encoding = PositionalEncoding(embed_dim, drop_prob)
+        self.channel_tokens = nn.Embedding(n_chans, embed_dim)
+        self.register_buffer("index", torch.arange(n_chans), persistent=False)
+        # torch leaves this one method without types
+        self.register_load_state_dict_pre_hook(complete_encoder)  # type: ignore[no-untyped-call]
 
     def forward(
         self,
-        x_BCT: Tensor,
+        x: Tensor,
+        n_channel_offset: int = 0,
+        perturb: bool = False,
         *,
         valid: Tensor | None = None,
         channel_ids: Tensor | None = None,
         lengths: Tensor | None = None,
     ) -> Tensor:
-        """Features of each sample, (batch, embed_dim); the arguments are those of ``BIOT``."""
-        self._check(x_BCT, valid, channel_ids, lengths)
-        present = present_samples(x_BCT, valid, channel_ids, lengths)
-        size = self.cached_batch_size(x_BCT.shape[1], x_BCT.shape[2])
-        if not runs_eagerly_without_gradients(x_BCT) or x_BCT.shape[0] <= size:
-            return self._encode(x_BCT, present, channel_ids)
-        ids = [None] * x_BCT.shape[0] if channel_ids is None else channel_ids.split(size)
-        parts = zip(x_BCT.split(size), present.split(size), ids, strict=False)
-        return torch.cat([self._encode(*part) for part in parts])
+        """Features of each sample, (batch, embed_dim).
+
+        Parameters
+        ----------
+        x, valid, channel_ids, lengths
+            As those of :meth:`biot.BIOT.forward`.
+        n_channel_offset
+            Row of the channel-token table that the first channel takes; not with `channel_ids`.
+        perturb
+            Keep random tokens only, at least half of each channel's, drawn by torch's generator.
+
+        Returns
+        -------
+        Tensor
+            (batch, embed_dim); NaN for a sample without one whole token.
+
+        Raises
+        ------
+        ConfigError, ChannelError
+            As :meth:`biot.BIOT.forward`.
+        """
+        self._check(x, valid, channel_ids, lengths)
+        present = present_samples(x, valid, channel_ids, lengths)
+        ids = channel_ids
+        if n_channel_offset:
+            ids = self._offset_ids(x, n_channel_offset, channel_ids)
+        size = self.cached_batch_size(x.shape[1], x.shape[2])
+        in_parts = runs_eagerly_without_gradients(x) and x.shape[0] > size
+        if perturb or not in_parts or not self._is_plain():
+            tokens, mask = self.tokens(x, present, ids)
+            return self.pooled(tokens, mask & _some_tokens(mask) if perturb else mask)
+        id_parts = [None] * x.shape[0] if ids is None else ids.split(size)
+        parts = zip(x.split(size), present.split(size), id_parts, strict=False)
+        return torch.cat([self.pooled(*self.tokens(*part)) for part in parts])
+
+    def stft(self, sample: Tensor) -> Tensor:
+        """Magnitude spectra of overlapping patches: (batch, 1, n_times) → (batch, n_freq, tokens).
+
+        Whatever takes its place, in a subclass or an instance, is used instead.
+        """
+        return spectrum(sample.squeeze(1), self.n_fft, self.hop_length)
+
+    def reset_buffers(self) -> None:
+        """Compute the tables of positions and of rows anew, as after ``to_empty``."""
+        pe = self.positional_encoding.pe
+        codes = sinusoidal_positions(pe.shape[1], pe.shape[2], pe.device)
+        self.positional_encoding.pe = codes.unsqueeze(0).to(pe.dtype)
+        self.index = torch.arange(len(self.index), device=self.index.device)
+
+    def replace_channel_tokens(self, table: nn.Embedding) -> None:
+        """Take another channel-token table, of any number of rows; the encoder knows as many."""
+        self.channel_tokens = table
+        self.index = torch.arange(table.num_embeddings, device=table.weight.device)
+
+    def n_tokens(self, n_times: int) -> int:
+        """Tokens that a channel of `n_times` samples gives."""
+        return (n_times - self.n_fft) // self.hop_length + 1
 
     def cached_batch_size(self, n_chans: int, n_times: int) -> int:
         """Samples at a time whose activations stay in cache: the size of CPU micro-batches."""
-        return max(1, CACHED_TOKENS // (n_chans * self.patch_embedding.n_tokens(n_times)))
-
-    def _encode(self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None) -> Tensor:
-        return self.pooled(*self.tokens(x_BCT, present_BCT, channel_ids))
+        return max(1, CACHED_TOKENS // (n_chans * self.n_tokens(n_times)))
 
     def pooled(self, tokens_BCNE: Tensor, mask_BCN: Tensor) -> Tensor:
         """Features from :meth:`tokens`, (B, E); where the mask is False nothing is seen.
@@ -104,27 +158,72 @@ class BIOTEncoder(nn.Module):
         A narrower mask gives another view of the same tokens; a masked channel is as good as
         absent. Dropout is drawn anew for each view.
         """
-        tokens_BNE = _one_sentence(self.dropout(tokens_BCNE))
+        tokens_BNE = _one_sentence(self.positional_encoding(tokens_BCNE))
         mask_BN = _one_sentence(mask_BCN)
         nothing_B1 = ~mask_BN.any(dim=1, keepdim=True)
         # With every token let in, NaN arises at the end only: no gradient of a weight meets it.
-        pooled_BE = self.transformer.mean(tokens_BNE, mask_BN | nothing_B1)
+        mask_BN = mask_BN | nothing_B1
+        transformer: Any = self.transformer
+        pooled_BE: Tensor
+        if not torch.compiler.is_compiling() and is_plain(transformer):
+            pooled_BE = transformer.mean(tokens_BNE, mask_BN)
+        else:
+            encoded_BNE = call_with_mask(transformer, tokens_BNE, mask_BN)
+            pooled_BE = masked_mean(encoded_BNE, _fitting(mask_BN, encoded_BNE))
         return pooled_BE.masked_fill(nothing_B1, torch.nan)
 
     def tokens(
         self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Tokens before dropout, and which of them are valid: (B, C, N, E) and (B, C, N) bool."""
-        patch = self.patch_embedding
-        mask = token_mask(present_BCT, patch.n_fft, patch.hop_length)
-        embedded = patch(x_BCT, mask)
-        positions_NE = sinusoidal_positions(embedded.shape[2], self.embed_dim, embedded)
+        """Tokens without their positions, and which are valid: (B, C, N, E) and (B, C, N) bool."""
+        mask = token_mask(present_BCT, self.n_fft, self.hop_length)
+        spectra = self._spectra(torch.where(present_BCT, x_BCT, 0.0))
+        if spectra.shape[-1] != mask.shape[-1]:
+            mask = self._other_tokens(mask, spectra.shape[-1])
+        spectra = torch.where(mask.unsqueeze(2), spectra, 0.0)
+        embedded: Tensor
+        if isinstance(self.patch_embedding, PatchFrequencyEmbedding):
+            embedded = self.patch_embedding(spectra)
+        else:  # a caller's, which is made for one channel, as the reference's is
+            embedded = self.patch_embedding(spectra.flatten(0, 1)).unflatten(0, x_BCT.shape[:2])
         if channel_ids is None:
-            channels_CE = self.channel_tokens.weight[: x_BCT.shape[1]]
+            rows = self.index[: x_BCT.shape[1]]
         else:
-            channels_CE = self.channel_tokens(channel_ids.clamp(min=0).long())
-        embedded = embedded + (channels_CE.unsqueeze(-2).to(embedded.dtype) + positions_NE)
-        return embedded, mask
+            rows = channel_ids.clamp(min=0).long()
+        channels: Tensor = self.channel_tokens(rows)
+        return embedded + channels.unsqueeze(-2).to(embedded.dtype), mask
+
+    def _spectra(self, x_BCT: Tensor) -> Tensor:
+        """Spectra of all channels, (B, C, F, N), by whatever `stft` is."""
+        if getattr(self.stft, "__func__", None) is BIOTEncoder.stft:
+            return spectrum(x_BCT, self.n_fft, self.hop_length)
+        spectra: Tensor = self.stft(x_BCT.flatten(0, 1).unsqueeze(1))
+        return spectra.unflatten(0, x_BCT.shape[:2])
+
+    def _is_plain(self) -> bool:
+        kinds = (PatchFrequencyEmbedding, PositionalEncoding, nn.Embedding)
+        return all(is_plain(part, also=kinds) for part in self.children())
+
+    def _offset_ids(self, x: Tensor, offset: int, channel_ids: Tensor | None) -> Tensor:
+        if channel_ids is not None:
+            raise ConfigError("n_channel_offset and channel_ids both name rows: give one of them.")
+        n_known = len(self.index)
+        if not 0 <= offset <= n_known - x.shape[1]:
+            raise ChannelError(
+                f"n_channel_offset={offset} with {x.shape[1]} channels: the model has "
+                f"{n_known} rows, so it must lie in 0 to {n_known - x.shape[1]}."
+            )
+        return self.index[offset : offset + x.shape[1]].expand(x.shape[0], -1)
+
+    def _other_tokens(self, mask_BCN: Tensor, n_tokens: int) -> Tensor:
+        """The mask for a caller's own `stft`, which makes another number of tokens."""
+        if not mask_BCN.all():
+            raise ConfigError(
+                f"stft gives {n_tokens} tokens a channel, n_fft and hop_length tell of "
+                f"{mask_BCN.shape[-1]}: which of them saw missing samples cannot be known. Set "
+                "n_fft and hop_length to match, or pass complete windows."
+            )
+        return mask_BCN.new_ones((*mask_BCN.shape[:2], n_tokens))
 
     def _check(
         self, x: Tensor, valid: Tensor | None, channel_ids: Tensor | None, lengths: Tensor | None
@@ -133,14 +232,12 @@ class BIOTEncoder(nn.Module):
             raise ConfigError(f"x must be (batch, n_chans, n_times), got shape {tuple(x.shape)}.")
         if not x.is_floating_point():
             raise ConfigError(f"x must hold floating-point numbers, got {x.dtype}.")
-        if x.shape[2] < self.patch_embedding.n_fft:
-            raise ConfigError(
-                f"x has {x.shape[2]} samples; a token needs n_fft = {self.patch_embedding.n_fft}."
-            )
-        if channel_ids is None and x.shape[1] > self.channel_tokens.num_embeddings:
+        if x.shape[2] < self.n_fft:
+            raise ConfigError(f"x has {x.shape[2]} samples; a token needs n_fft = {self.n_fft}.")
+        if channel_ids is None and x.shape[1] > len(self.index):
             raise ChannelError(
                 f"x has {x.shape[1]} channels, the model knows "
-                f"{self.channel_tokens.num_embeddings}. Add channels to the model first."
+                f"{len(self.index)}. Add channels to the model first."
             )
         for name, given, shape in (
             ("valid", valid, x.shape),
@@ -154,7 +251,7 @@ class BIOTEncoder(nn.Module):
         if valid is not None and valid.dtype != torch.bool:
             raise ConfigError(f"valid must be bool, got {valid.dtype}.")
         if channel_ids is not None:
-            _check_ids(channel_ids, self.channel_tokens.num_embeddings)
+            _check_ids(channel_ids, len(self.index))
         if lengths is not None:
             _check_lengths(lengths, x.shape[2])
 
@@ -188,6 +285,28 @@ def _check_lengths(lengths_B: Tensor, n_times: int) -> None:
 
 def _holds_integers(values: Tensor) -> bool:
     return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
+
+
+def _some_tokens(mask_BCN: Tensor) -> Tensor:
+    """Random tokens of each channel, alike in all samples, as the reference draws them."""
+    n_tokens = mask_BCN.shape[2]
+    kept_CN = mask_BCN.new_zeros(mask_BCN.shape[1:])
+    for kept_N in kept_CN:
+        n_kept = int(torch.randint(low=n_tokens // 2, high=n_tokens, size=(1,)))
+        kept_N[torch.randperm(n_tokens)[:n_kept].to(kept_N.device)] = True
+    return kept_CN
+
+
+def _fitting(mask_BN: Tensor, encoded_BNE: Tensor) -> Tensor | None:
+    """The mask, or None where a caller's own transformer gave another number of tokens."""
+    if encoded_BNE.shape[1] == mask_BN.shape[1]:
+        return mask_BN
+    if not mask_BN.all():
+        raise ConfigError(
+            f"The transformer made {encoded_BNE.shape[1]} tokens of {mask_BN.shape[1]}: which of "
+            "them are missing cannot be known. Keep their number, or pass complete windows."
+        )
+    return None
 
 
 def _one_sentence(values: Tensor) -> Tensor:

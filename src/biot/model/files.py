@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 
-from biot.model.checkpoint import LoadReport
 from biot.model.hub import Download, push_to_hub
 from biot.model.pretrained import from_pretrained
 from biot.model.saving import save_pretrained
+from biot.model.state_dict import LoadReport
 from biot.preprocessing import Preprocessing
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from biot.errors import BiotError, CheckpointError, ConfigError
 from biot.model import hub
-from biot.model.checkpoint import LoadReport, is_known_unused, our_name
 from biot.model.config import integer
 from biot.model.settings import HEAD, complete_settings, head_outputs, require_known
+from biot.model.state_dict import POSITIONS, LoadReport, is_known_unused, standard_name
 from biot.model.weights import read_json, read_tensors
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def from_pretrained(
 def _by_our_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     entries: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        ours = our_name(name)
+        ours = standard_name(name)
         if ours in entries:
             raise CheckpointError(f"{path}: {name} stands for {ours}, which is there already.")
         entries[ours] = tensor
@@ -92,13 +92,14 @@ def _load(
     fresh_head: bool,
 ) -> LoadReport:
     parameters = dict(model.named_parameters())
+    places = {**parameters, POSITIONS: model.encoder.positional_encoding.pe}
     matched, missing, unexpected, unused = {}, {}, {}, {}
     for name, tensor in entries.items():
         shape = str(tuple(tensor.shape))
-        if name in parameters and parameters[name].shape == tensor.shape:
+        if name in places and places[name].shape == tensor.shape:
             matched[name] = shape
-        elif name in parameters:
-            unexpected[name] = f"{shape}, the model has {tuple(parameters[name].shape)}"
+        elif name in places:
+            unexpected[name] = f"{shape}, the model has {tuple(places[name].shape)}"
             if name == "encoder.patch_embedding.projection.weight":
                 unexpected[name] += f" for n_fft={model.n_fft}: give sfreq= or n_fft="
         elif is_known_unused(name):
@@ -119,9 +120,10 @@ def _load(
     report.require_complete()
     model.to(entries[next(iter(matched))].dtype).to_empty(device="cpu")
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        model.encoder.reset_buffers()
+        for name, place in model.state_dict().items():
             if name in matched:  # all but a fresh head's, which is made later
-                parameter.copy_(entries[name])
+                place.copy_(entries[name])
     return report
 
 

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from biot.errors import CheckpointError, ContractError
 from biot.model.card import model_card
-from biot.model.checkpoint import published_name
-from biot.model.encoder import sinusoidal_positions
 from biot.preprocessing import FILE_NAME, Preprocessing
 
 if TYPE_CHECKING:
@@ -26,8 +24,6 @@ __all__ = ["CONFIG_NAME", "WEIGHT_NAMES", "save_pretrained"]
 CONFIG_NAME = "config.json"
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 """What a model's weights are called, the preferred name first."""
-PUBLISHED_POSITIONS = 1000
-"""Rows of the position table that published files hold; we compute ours."""
 
 
 def save_pretrained(
@@ -69,7 +65,7 @@ def save_pretrained(
 
 
 def published_tensors(model: BIOT) -> dict[str, Tensor]:
-    """Every weight under its published name, and the position table that braindecode expects.
+    """Every weight, and the table of positions that braindecode expects, by name.
 
     Raises
     ------
@@ -78,17 +74,13 @@ def published_tensors(model: BIOT) -> dict[str, Tensor]:
     """
     _require_own_parameters(model)
     tensors = {
-        published_name(name): parameter.detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise CheckpointError(
                 f"{name} holds NaN or infinite weights: the training diverged. Nothing was saved."
             )
-    like = model.encoder.channel_tokens.weight.detach().cpu()
-    positions = sinusoidal_positions(PUBLISHED_POSITIONS, model.embed_dim, like)
-    tensors["encoder.positional_encoding.pe"] = positions.unsqueeze(0).contiguous()
     return tensors
 
 

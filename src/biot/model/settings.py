@@ -127,9 +127,9 @@ def _sizes(path: Path, entries: Mapping[str, Tensor]) -> dict[str, int]:
             )
         sizes[label] = entries[name].shape[0]
     layers = {
-        int(name.split(".")[3])
+        int(name.split(".")[4])
         for name in entries
-        if name.startswith("encoder.transformer.layers.") and name.split(".")[3].isdecimal()
+        if name.startswith("encoder.transformer.layers.layers.") and name.split(".")[4].isdecimal()
     }
     sizes["num_layers"] = len(layers)
     return sizes

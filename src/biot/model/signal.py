@@ -124,20 +124,22 @@ class SignalParameters:
     _signal: Signal
     _chs_info: list[dict[str, Any]] | None
     _n_outputs: int
+    embed_dim: int
+    num_layers: int
     encoder: BIOTEncoder
 
     def __str__(self) -> str:
         """What a person asks first, in a few lines; ``repr()`` is PyTorch's tree of layers."""
-        encoder, patch = self.encoder, self.encoder.patch_embedding
+        encoder = self.encoder
         names = ", ".join(self.channels or ("without names",))
         seconds = f"{self.input_window_seconds:g} s"
         parameters = cast("nn.Module", self).parameters()
         facts = {
             "channels": f"{self.n_chans}: {shorten(names, 72, placeholder=' …')}",
             "window": f"{seconds}, {self.n_times} samples at {self.sfreq:g} Hz",
-            "tokens": f"{patch.n_tokens(self.n_times)} a channel: {patch.n_fft} samples each, one "
-            f"every {patch.hop_length}",
-            "encoder": f"{len(encoder.transformer.layers)} layers of width {encoder.embed_dim}",
+            "tokens": f"{encoder.n_tokens(self.n_times)} a channel: {encoder.n_fft} samples each, "
+            f"one every {encoder.hop_length}",
+            "encoder": f"{self.num_layers} layers of width {self.embed_dim}",
             "outputs": f"{self.n_outputs}",
             "parameters": f"{sum(p.numel() for p in parameters):,}",
         }

@@ -4,72 +4,112 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PatchFrequencyEmbedding", "token_mask"]
+from biot.model.layers import Dropout
+
+__all__ = [
+    "PatchFrequencyEmbedding",
+    "PositionalEncoding",
+    "sinusoidal_positions",
+    "spectrum",
+    "token_mask",
+]
 
 
-class PatchFrequencyEmbedding(nn.Module):
-    """Magnitude spectra of overlapping patches, embedded by one linear layer.
+def spectrum(x_BT: Tensor, n_fft: int, hop_length: int) -> Tensor:
+    """Magnitudes of the one-sided Fourier transform of every patch: (…, T) → (…, F, N).
 
-    Section 2.1 of Yang et al. (2023): the signal is cut into patches of `n_fft` samples that
-    start every `hop_length` samples, and each patch's spectrum is projected to the embedding.
-
-    Parameters
-    ----------
-    embed_dim
-        Width of a token.
-    n_fft
-        Samples a patch.
-    hop_length
-        Samples between the starts of neighbouring patches.
+    Section 2.1 of Yang et al. (2023): patches of `n_fft` samples start every `hop_length` samples.
+    No taper and no padding, as in the reference. The gradient at an all-zero patch is zero.
     """
-
-    def __init__(self, embed_dim: int = 256, n_fft: int = 200, hop_length: int = 100) -> None:
-        super().__init__()
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.projection = nn.Linear(n_fft // 2 + 1, embed_dim)
-
-    def n_tokens(self, n_times: int) -> int:
-        """Tokens that a channel of `n_times` samples gives."""
-        return (n_times - self.n_fft) // self.hop_length + 1
-
-    def spectrum(self, x_BCT: Tensor, mask_BCN: Tensor | None = None) -> Tensor:
-        """Magnitudes of the one-sided Fourier transform of every patch: (B, C, N, F).
-
-        No taper and no padding, as in the reference. The gradient at an all-zero patch is zero.
-        A masked patch (False) counts as zeros, whatever it holds.
-        """
-        if x_BCT.dtype not in (torch.float32, torch.float64):
-            x_BCT = x_BCT.float()  # there is no Fourier transform of half-width numbers
-        patches = x_BCT.unfold(-1, self.n_fft, self.hop_length)
-        if mask_BCN is not None:
-            patches = torch.where(mask_BCN.unsqueeze(-1), patches, 0.0)
-        magnitudes: Tensor = torch.fft.rfft(patches.contiguous()).abs()  # as export needs it
-        return magnitudes
-
-    def forward(self, x_BCT: Tensor, mask_BCN: Tensor | None = None) -> Tensor:
-        """Embed every patch of every channel.
-
-        Parameters
-        ----------
-        x_BCT
-            Signals, (batch, n_chans, n_times), n_times ≥ n_fft.
-        mask_BCN
-            (batch, n_chans, tokens) bool; what a token saw where this is False has no influence.
-
-        Returns
-        -------
-        Tensor
-            (batch, n_chans, tokens, embed_dim).
-        """
-        spectrum = self.spectrum(x_BCT, mask_BCN).to(self.projection.weight.dtype)
-        embedded: Tensor = self.projection(spectrum)
-        return embedded
+    if x_BT.dtype not in (torch.float32, torch.float64):
+        x_BT = x_BT.float()  # there is no Fourier transform of half-width numbers
+    patches = x_BT.unfold(-1, n_fft, hop_length)
+    magnitudes: Tensor = torch.fft.rfft(patches.contiguous()).abs()  # as export needs it
+    return magnitudes.transpose(-1, -2)
 
 
 def token_mask(valid_BCT: Tensor, n_fft: int, hop_length: int) -> Tensor:
     """Which tokens saw only valid samples: (B, C, N) bool from (B, C, T) bool."""
     return valid_BCT.unfold(-1, n_fft, hop_length).all(dim=-1)
+
+
+class PatchFrequencyEmbedding(nn.Module):
+    """The spectrum of each patch, embedded by one linear layer.
+
+    Parameters
+    ----------
+    embed_dim
+        Width of a token.
+    n_freq
+        Frequencies of a spectrum: ``n_fft // 2 + 1``.
+    """
+
+    def __init__(self, embed_dim: int = 256, n_freq: int = 101) -> None:
+        super().__init__()
+        self.projection = nn.Linear(n_freq, embed_dim)
+
+    def forward(self, spectrum_BFN: Tensor) -> Tensor:
+        """(batch, …, n_freq, tokens) → (batch, …, tokens, embed_dim)."""
+        spectrum_BNF = spectrum_BFN.transpose(-1, -2).contiguous()
+        weight = self.projection.weight  # of a quantised layer it is a method
+        if isinstance(weight, Tensor) and weight.is_floating_point():
+            spectrum_BNF = spectrum_BNF.to(weight.dtype)
+        embedded: Tensor = self.projection(spectrum_BNF)
+        return embedded
+
+
+class PositionalEncoding(nn.Module):
+    """Adds sine and cosine codes of the positions (Vaswani et al. 2017), then drops some values.
+
+    Codes of the first `max_len` positions are a buffer, as in the reference; those beyond are
+    computed, so that a channel may have any number of tokens.
+
+    Parameters
+    ----------
+    embed_dim
+        Width of a token.
+    drop_prob
+        Dropout, in training.
+    max_len
+        Positions in the buffer.
+    """
+
+    pe: Tensor
+
+    def __init__(self, embed_dim: int, drop_prob: float = 0.1, max_len: int = 1000) -> None:
+        super().__init__()
+        self.register_buffer("pe", sinusoidal_positions(max_len, embed_dim).unsqueeze(0))
+        self.dropout = Dropout(drop_prob)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(…, tokens, embed_dim) → the same shape."""
+        encoded: Tensor = self.dropout(tokens + self.codes(tokens))
+        return encoded
+
+    def codes(self, like: Tensor) -> Tensor:
+        """Codes of the positions in (…, tokens, embed_dim): (tokens, embed_dim), of its type."""
+        n_positions = like.shape[-2]
+        # A symbolic length, while a graph is made, may turn out to be larger than the buffer.
+        if isinstance(n_positions, int) and n_positions <= self.pe.shape[1]:
+            return self.pe[0, :n_positions].to(like.dtype)
+        return sinusoidal_positions(n_positions, like.shape[-1], like.device).to(like.dtype)
+
+
+def sinusoidal_positions(
+    n_positions: int, embed_dim: int, device: torch.device | None = None
+) -> Tensor:
+    """Sine and cosine position codes, (N, E), of any length.
+
+    Angles are float32 whatever the tokens are: that is how the published models were trained.
+    """
+    even_dim = embed_dim + embed_dim % 2
+    position = torch.arange(n_positions, device=device).float().unsqueeze(1)
+    exponent = torch.arange(0, even_dim, 2, device=device).float()
+    angle = position * torch.exp(exponent * (-math.log(10000.0) / even_dim))
+    codes = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+    return codes[:, :embed_dim]

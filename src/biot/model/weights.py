@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from biot.errors import CheckpointError, ConfigError
-from biot.model.checkpoint import is_known_unused, our_name
+from biot.model.state_dict import is_known_unused, standard_name
 
 __all__ = ["read_json", "read_tensors"]
 
@@ -184,7 +184,7 @@ def _check_tensors(path: Path, tensors: Mapping[Any, Any]) -> None:
             raise CheckpointError(
                 f"{path}: {name} claims shape {tuple(tensor.shape)}, more than the file holds."
             )
-        if is_known_unused(our_name(name)):
+        if is_known_unused(standard_name(name)):
             continue
         if tensor.dtype not in DTYPES:
             raise CheckpointError(

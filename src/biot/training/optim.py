@@ -60,7 +60,7 @@ def parameter_groups(
 
 def _height(name: str) -> int | None:
     """Layer of a parameter, −1 for what makes the tokens, None for what is above the encoder."""
-    layer = re.search(r"encoder\.transformer\.layers\.(\d+)\.", name)
+    layer = re.search(r"encoder\.transformer\.layers\.layers\.(\d+)\.", name)
     if layer:
         return int(layer[1])
     return -1 if "encoder." in name else None

@@ -118,7 +118,7 @@ def _task(config: PretrainConfig, model: BIOT, specs: tuple[HeadSpec, ...]) -> T
         kind=config.perturbation,
         seed=config.seed,
         n_channels=model.n_chans,
-        n_tokens=model.encoder.patch_embedding.n_tokens(model.n_times),
+        n_tokens=model.encoder.n_tokens(model.n_times),
     )
     found = sensors(model.channels or ()) if config.rotation else []
     if config.rotation and not found:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from biot.corpus.batch import Batch
 from biot.errors import ConfigError
 from biot.model.encoder import BIOTEncoder
-from biot.model.heads import ClassificationHead
+from biot.model.layers import ClassificationHead
 from biot.preprocessing import Task
 from biot.training.gradients import Machine, Outcome, Sizer, separable_backward, split_inputs
 

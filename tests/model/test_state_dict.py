@@ -141,13 +141,13 @@ def test_parameters_that_would_not_load_again_are_not_saved(tmp_path: Path) -> N
     parametrised, replaced, shared, mixed = small(), small(), small(num_layers=2), small()
     nn.utils.parametrizations.weight_norm(parametrised.final_layer.classification_head)
     replaced.final_layer = nn.Identity()  # type: ignore[assignment]  # what a user may do
-    first, second = (layer.attention for layer in shared.encoder.transformer.layers)
+    first, second = (attention.fn for attention, _ in shared.encoder.transformer.layers.layers)
     second.to_q = first.to_q
     mixed.final_layer.double()
     for model, message in (
         (parametrised, r"classification_head\.parametrizations\.weight\.original0 and 2 more"),
         (replaced, r"final_layer\.classification_head\.bias and 1 more\. Nothing was saved"),
-        (shared, r"layers\.1\.attention\.to_q\.weight\. Nothing was saved"),
+        (shared, r"layers\.1\.0\.fn\.to_q\.weight\. Nothing was saved"),
         (mixed, r"several types: torch\.float32, torch\.float64\. Nothing was saved"),
     ):
         with pytest.raises(CheckpointError, match=message):
@@ -224,10 +224,10 @@ def test_the_report_is_an_aligned_table_the_unusual_first(published: Path) -> No
     report = BIOT.from_pretrained(published, n_outputs=2, channels=list("abcd")).load_report
     lines = str(report).splitlines()
     assert lines[0] == (
-        f"{published}: 29 matched, 1 unused, 1 assumed, 2 adapted, 0 unexpected, 0 missing"
+        f"{published}: 30 matched, 0 unused, 1 assumed, 2 adapted, 0 unexpected, 0 missing"
     )
     assert [line.split()[0] for line in lines[3:]] == (
-        ["adapted"] * 2 + ["assumed"] + ["unused"] + ["matched"] * 29
+        ["adapted"] * 2 + ["assumed"] + ["matched"] * 30
     )
     column = lines[1].index("shape or value")
     assert lines[3][column:] == "(2, 16), fresh"

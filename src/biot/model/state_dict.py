@@ -14,15 +14,18 @@ from torch import nn
 from biot.errors import CheckpointError
 
 __all__ = [
+    "POSITIONS",
     "LoadReport",
+    "complete_encoder",
     "is_known_unused",
-    "our_name",
-    "published_name",
-    "rename_published",
+    "rename_authors",
+    "standard_name",
 ]
 
-# Ours on the left, the published name on the right; {} is the number of the layer.
-_LAYER_NAMES = {
+POSITIONS = "encoder.positional_encoding.pe"
+"""Name of the table of positions, which is computed but stands in published files."""
+# Versions of this package before 0.1.0 had names of their own inside a layer.
+_EARLIER_NAMES = {
     "attention.norm": "0.norm",
     "attention.to_q": "0.fn.to_q",
     "attention.to_k": "0.fn.to_k",
@@ -32,11 +35,7 @@ _LAYER_NAMES = {
     "feed_forward.w1": "1.fn.fn.w1",
     "feed_forward.w2": "1.fn.fn.w2",
 }
-_OUR_LAYER_NAMES = {published: ours for ours, published in _LAYER_NAMES.items()}
-_OURS = re.compile(r"(encoder\.transformer\.layers\.\d+\.)([a-z_]+\.[a-z0-9_]+)(\..*)")
-_PUBLISHED = re.compile(
-    r"(encoder\.transformer\.)layers\.(layers\.\d+\.)([01](?:\.fn)*\.[a-z0-9_]+)(\.[a-z]+)"
-)
+_EARLIER = re.compile(r"(encoder\.transformer\.layers\.)(\d+\.)([a-z_]+\.[a-z0-9_]+)(\..*)")
 # Prefixes of the authors' files, longest first; a bare encoder has none.
 _PREFIXES = {
     "model.biot.": "encoder.",
@@ -50,47 +49,54 @@ _PREFIXES = {
     "positional_encoding.": "encoder.positional_encoding.",
 }
 _KINDS = ("missing", "unexpected", "adapted", "assumed", "unused", "matched")
-_KNOWN_UNUSED = re.compile(r"index|encoder\.index|encoder\.positional_encoding\.pe|prediction\..*")
+_KNOWN_UNUSED = re.compile(r"index|encoder\.index|prediction\..*")
 
 
-def published_name(name: str) -> str:
-    """The published name of one of our parameters."""
-    match = _OURS.fullmatch(name)
-    if match is None or match[2] not in _LAYER_NAMES:
-        return name
-    start = match[1].replace(".layers.", ".layers.layers.")
-    return f"{start}{_LAYER_NAMES[match[2]]}{match[3]}"
-
-
-def our_name(name: str) -> str:
-    """Our name of a published parameter, whichever way it was published."""
+def standard_name(name: str) -> str:
+    """The name of a parameter in the model, whichever way it was written to a file."""
     for prefix, ours in _PREFIXES.items():
         if name.startswith(prefix):
             name = ours + name.removeprefix(prefix)
             break
-    match = _PUBLISHED.fullmatch(name)
-    if match is None or match[3] not in _OUR_LAYER_NAMES:
+    match = _EARLIER.fullmatch(name)
+    if match is None or match[3] not in _EARLIER_NAMES:
         return name
-    return f"{match[1]}{match[2]}{_OUR_LAYER_NAMES[match[3]]}{match[4]}"
+    return f"{match[1]}layers.{match[2]}{_EARLIER_NAMES[match[3]]}{match[4]}"
 
 
 def is_known_unused(name: str) -> bool:
-    """Whether a published entry (our name) holds nothing to load: computed, or pretraining's."""
+    """Whether an entry (its standard name) has no place: numbers of rows, pretraining's parts."""
     return _KNOWN_UNUSED.fullmatch(name) is not None
 
 
-def rename_published(
+def rename_authors(
     module: nn.Module, state_dict: dict[str, Any], prefix: str, *_hook_arguments: Any
 ) -> None:
-    """Hook of ``load_state_dict``: published names become ours, in place."""
+    """Hook of a model's ``load_state_dict``: names of the authors' files become the model's.
+
+    An ``index`` and a predictor of pretraining have no place.
+    """
     del module
-    for name in list(state_dict):
-        if not name.startswith(prefix):
-            continue
-        ours = our_name(name.removeprefix(prefix))
+    for name in [name for name in state_dict if name.startswith(prefix)]:
+        standard = standard_name(name.removeprefix(prefix))
         value = state_dict.pop(name)
-        if not is_known_unused(ours):
-            state_dict[prefix + ours] = value
+        if not is_known_unused(standard):
+            state_dict[prefix + standard] = value
+
+
+def complete_encoder(
+    module: nn.Module, state_dict: dict[str, Any], prefix: str, *_hook_arguments: Any
+) -> None:
+    """Hook of an encoder's ``load_state_dict``: what is computed is neither asked for nor taken.
+
+    The authors' files hold the numbers of the channels as ``index``; files of earlier versions of
+    this package have no table of positions.
+    """
+    state_dict.pop(f"{prefix}index", None)
+    local = POSITIONS.removeprefix("encoder.")
+    own = dict(module.named_buffers()).get(local)
+    if own is not None:
+        state_dict.setdefault(prefix + local, own)
 
 
 @dataclass(frozen=True)
