@@ -26,3 +26,9 @@ def shared_data() -> Path:
 def shared_golden() -> Path:
     """Folder of reference numbers; the test skips where it is absent."""
     return _shared("golden")
+
+
+@pytest.fixture(scope="session")
+def shared_reports() -> Path:
+    """Small inputs with which faults were reported."""
+    return _shared("reports")

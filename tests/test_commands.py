@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +167,7 @@ def test_prepare_takes_filters_rules_and_several_columns(
     assert main(["prepare", str(recordings), "--out", str(tmp_path / "b"), *again]) == 0
     again += ["--min-overlap", "0.4"]
     assert main(["prepare", str(recordings), "--out", str(tmp_path / "c"), *again]) == 1
-    assert "goes with label_rule 'overlap'" in only_line(capsys.readouterr().err)
+    assert "goes with --label-rule 'overlap'" in only_line(capsys.readouterr().err)
 
 
 def test_finetune_cross_validates_and_trains_the_head_alone(
@@ -254,3 +255,103 @@ def test_a_timeline_of_tags_is_refused_before_anything_is_written(
     assert main(words) == 1
     assert "a timeline shows classes, which this model does not say" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+# without a terminal -------------------------------------------------------------------------
+
+
+def test_finetune_tells_every_epoch_without_a_terminal(
+    corpus: Path, tmp_path: Path, capsys: Capture
+):
+    words = ["finetune", str(corpus), "--out", str(tmp_path / "run"), *TINY, "--device", "cpu"]
+    assert main(words) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
+    assert [line.split(",")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert all("loss " in line and "valid balanced_accuracy " in line for line in lines)
+
+
+def test_a_metric_that_is_called_otherwise_is_told(corpus: Path, tmp_path: Path, capsys: Capture):
+    words = ["finetune", str(corpus), "--out", str(tmp_path / "run"), "--metric", "kappa", *TINY]
+    assert main(words) == 1
+    told = only_line(capsys.readouterr().err)
+    assert told.startswith("biot: error: --metric must be one of balanced_accuracy, cohen_kappa")
+    assert told.endswith("got 'kappa'. Did you mean 'cohen_kappa'?")
+
+
+# info of models and runs --------------------------------------------------------------------
+
+
+def told(words: list[str], capsys: Capture) -> dict[str, str]:
+    """What `info` prints, by the first word of each line."""
+    assert main(["info", *words]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    lines = [line.split(maxsplit=1) for line in shown.out.splitlines() if line.strip()]
+    return {line[0]: line[-1] for line in lines if len(line) == 2}
+
+
+def test_info_tells_what_a_model_is(run: Path, capsys: Capture):
+    facts = told([str(run / "model")], capsys)
+    assert facts["channels"] == "8: Fp1, Fp2, F3, F4, C3, C4, O1, O2"
+    assert facts["labels"] == "3 classes: rest, spike-wave, spindles"
+    assert facts["rate"] == "100 Hz"
+    assert facts["window"] == "2 s (200 samples)"
+    assert "embed_dim 16, num_heads 2, num_layers 1" in facts["settings"]
+    assert "2 recordings of 2 subjects" in " ".join(facts.values())
+    assert facts["versions"].startswith("python ")
+
+
+def test_info_of_a_model_without_its_run_says_what_nobody_wrote_down(
+    run: Path, tmp_path: Path, capsys: Capture
+):
+    model = tmp_path / "alone"
+    shutil.copytree(run / "model", model)
+    (model / "training_data.json").unlink()
+    (model / "preprocessing.json").unlink()
+    assert main(["info", str(model)]) == 0
+    shown = capsys.readouterr().out
+    assert "not said: there is no training_data.json" in shown
+    assert "not said: there is no preprocessing.json" in shown
+    assert "not said: the run that made this model does not lie beside it" in shown
+
+
+def test_info_tells_what_a_run_was_asked_and_how_well_it_did(run: Path, capsys: Capture):
+    facts = told([str(run)], capsys)
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["test"]
+    assert facts["run"].endswith(": fine-tuning")
+    assert facts["command"].startswith("biot finetune ")
+    assert facts["settings"].startswith("embed_dim 16, num_heads 2, num_layers 1, epochs 2")
+    assert f"{metrics['auroc']:.3f}" in facts["AUROC"]
+    assert f"{metrics['n_windows']} windows" in facts["test"]
+
+
+def test_info_tells_a_pretraining(corpus: Path, tmp_path: Path, capsys: Capture):
+    network = ["--embed-dim", "16", "--num-heads", "2", "--num-layers", "1", "--device", "cpu"]
+    words = ["pretrain", str(corpus), "--out", str(tmp_path / "pre"), "--steps", "2"]
+    assert main([*words, "--batch-size", "4", *network]) == 0
+    capsys.readouterr()
+    facts = told([str(tmp_path / "pre")], capsys)
+    assert facts["run"].endswith(": pretraining")
+    assert facts["state"] == "finished"
+    assert "steps 2, batch_size 4, embed_dim 16" in facts["settings"]
+
+
+@pytest.mark.parametrize("content", ["[", "[]", "{} {}", '{"a": 1, "a": 2}', "{"[:0]])
+def test_info_of_a_damaged_run_is_one_line(content: str, tmp_path: Path, capsys: Capture):
+    (tmp_path / "run.json").write_text(content, encoding="utf-8")
+    assert main(["info", str(tmp_path)]) == 1
+    assert "run.json: " in only_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"what": 3}', '{"split": {"train": []}, "leakage": 1}'])
+def test_info_of_a_run_that_says_little_shows_what_there_is(
+    content: str, tmp_path: Path, capsys: Capture
+):
+    (tmp_path / "run.json").write_text(content, encoding="utf-8")
+    assert main(["info", str(tmp_path)]) == 0
+    assert "not said" in capsys.readouterr().out
+
+
+def test_a_picture_is_of_corpora_only(run: Path, tmp_path: Path, capsys: Capture):
+    assert main(["info", str(run), "--plot", str(tmp_path / "a.png")]) == 1
+    assert "--plot draws a corpus" in only_line(capsys.readouterr().err)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import biot
+from biot import cli
 
 HEAVY = (
     *("mne", "wfdb", "edfio", "datasets", "pyarrow", "pandas", "joblib", "sklearn"),
@@ -42,6 +47,90 @@ def test_signals_and_corpus_do_without_torch():
         "import biot.signals, biot.corpus, biot.plots, biot.simulate"
     )
     assert "torch" not in modules_after(code)
+
+
+def after_command(*words: str) -> set[str]:
+    """Modules that a command leaves imported, whatever it prints."""
+    quiet = "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()):\n    "
+    return modules_after(f"{quiet}from biot.cli import main; assert main({list(words)!r}) == 0")
+
+
+COMMANDS = (
+    *("prepare", "info", "corpus", "pretrain", "finetune", "evaluate", "predict", "convert"),
+    *("export", "demo"),
+)
+
+
+def test_the_list_of_commands_is_whole():
+    assert set(COMMANDS) == set(cli._COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "words", [["--version"], ["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join
+)
+def test_no_help_imports_torch_or_numpy(words: list[str]):
+    assert after_command(*words) & {"torch", "numpy", *HEAVY} == set()
+
+
+def test_a_help_imports_the_parser_of_its_command_alone():
+    code = "from biot.cli import main; main(['evaluate', '--help'])"
+    program = f"import sys\n{code}\nprint(*[m for m in sys.modules if m.startswith('biot.cli.')])"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    last = result.stdout.splitlines()[-1].split()
+    assert set(last) == {"biot.cli.evaluate", "biot.cli.options", "biot.cli.terminal"}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "biot.settings",
+        "biot.choices",
+        "biot.training.finetuning.config",
+        "biot.training.pretraining.config",
+        "biot.corpus.builder.settings",
+    ],
+)
+def test_settings_need_neither_torch_nor_numpy(module: str):
+    assert modules_after(f"import {module}") & {"torch", "numpy"} == set()
+
+
+def test_info_of_a_recording_does_without_torch(tmp_path: Path):
+    table = tmp_path / "night.csv"
+    table.write_text("Fp1,C3\n1,2\n3,4\n", encoding="utf-8")
+    used = after_command("info", str(table), "--table-sfreq", "2")
+    assert "numpy" in used
+    assert "torch" not in used
+
+
+def faces() -> list[str]:
+    """Packages of ours that show names of their modules."""
+    packages = [m.name for m in pkgutil.walk_packages(biot.__path__, "biot.") if m.ispkg]
+    return ["biot", *packages]
+
+
+@pytest.mark.parametrize("package", faces())
+def test_no_name_of_a_face_is_that_of_a_module_beside_it_unless_it_is_that_module(package: str):
+    face = importlib.import_module(package)
+    modules = {m.name for m in pkgutil.iter_modules(face.__path__)}
+    for name in modules & set(getattr(face, "__all__", ())):
+        assert getattr(face, name) is importlib.import_module(f"{package}.{name}")
+
+
+def test_a_function_is_never_imported_as_a_module():
+    for name in ("biot.training.finetune", "biot.training.pretrain", "biot.corpus.prepare"):
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(name)
+
+
+def test_dir_shows_what_one_types_and_no_helper():
+    assert dir(biot) == sorted([*biot.__all__, "__version__"])
+    assert set(biot.__all__) == {
+        *("BIOT", "read_recording", "from_mne", "Recording", "prepare", "from_arrays"),
+        *("load_corpus", "pretrain", "finetune", "evaluate", "Predictor", "Preprocessing"),
+        *("simulate", "sklearn"),
+    }
 
 
 def test_every_public_name_is_there():

@@ -183,7 +183,7 @@ def test_a_random_state_gives_a_seed_and_what_is_none_is_refused(kind):
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, weights(np.random.RandomState(4)))
     np.testing.assert_array_equal(weights(np.int64(3)), weights(3))
-    with pytest.raises(ConfigError, match=r"seed must be a whole number, got 'lucky'"):
+    with pytest.raises(ConfigError, match=r"seed must be a whole number, 0 or more, got 'lucky'"):
         weights("lucky")
 
 

@@ -3,10 +3,11 @@
 # B windows of a batch, C channels of the contract, T samples of a window, K classes
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
+from biot.choices import Device, Precision
 from biot.errors import ConfigError
 
 __all__ = [
@@ -14,11 +15,6 @@ __all__ = [
     "Precision",
     "uses_gpu",
 ]
-
-Device = Literal["auto", "cpu", "cuda"]
-
-
-Precision = Literal["32", "bf16"]
 
 
 def uses_gpu(device: Device) -> bool:

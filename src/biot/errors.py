@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MissingDependencyError",
     "RecordingError",
     "listed",
+    "near_word",
     "require",
 ]
 
@@ -56,6 +58,16 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     """The first few names for a message, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def near_word(word: str, known: Iterable[str]) -> str:
+    """A hint for a message, such as ``" Did you mean 'annotations'?"``; empty if none is near."""
+    names = [str(name) for name in known]
+    plain = {name.lower(): name for name in names}
+    cutoff = 0.6 if len(word) > 3 else 0.7  # a cpu is no gpu
+    near = difflib.get_close_matches(word.lower(), plain, n=1, cutoff=cutoff)
+    near = near or [name for name in plain if len(word) > 2 and word.lower() in name][:1]
+    return f" Did you mean {plain[near[0]]!r}?" if near else ""
 
 
 def require(module: str, *, extra: str) -> Any:

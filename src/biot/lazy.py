@@ -40,4 +40,8 @@ def attach(
         setattr(sys.modules[package], name, value)
         return value
 
-    return get, lambda: sorted([*names, "__version__"] if package == "biot" else names)
+    def names_shown() -> list[str]:
+        version = {"__version__"} & vars(sys.modules[package]).keys()
+        return sorted({*names, *version})
+
+    return get, names_shown

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from biot.choices import Resample, Scale, Task
 from biot.errors import ConfigError, ContractError
 
 __all__ = [
@@ -33,15 +34,6 @@ VERSION = 1
 
 _FEW = 5
 """Entries of a list that a message shows."""
-
-
-Scale = Literal["q95", "none"]
-
-
-Resample = Literal["polyphase", "fft"]
-
-
-Task = Literal["classes", "multilabel", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,37 +1,42 @@
-"""The command `biot`: parse, call the library, show what came of it."""
+"""The command `biot`: parse, call the library, show what came of it.
+
+A command's module is imported when the command is asked for; what computes is imported when it
+runs. So every help is shown at once.
+"""
 
 from __future__ import annotations
 
-import os
-import shlex
+import importlib
 import sys
-import warnings
-from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TextIO
+from collections.abc import Sequence
+from typing import cast
 
 from biot import __version__
-from biot.cli import (
-    convert,
-    corpus,
-    demo,
-    evaluate,
-    export,
-    finetune,
-    info,
-    predict,
-    prepare,
-    pretrain,
+from biot.cli.options import Parser, perform
+from biot.cli.terminal import (
+    complain,
+    open_streams,
+    short_warnings,
+    show_progress,
+    silence_stdout,
 )
-from biot.cli.options import HelpFormatter
-from biot.errors import BiotError
+from biot.errors import BiotError, near_word
 
 __all__ = ["execute", "main", "run"]
 
-_COMMANDS = (
-    prepare, info, corpus, pretrain, finetune, evaluate, predict, convert, export, demo,
-)  # fmt: skip
+_COMMANDS = {
+    "prepare": "turn recordings into a corpus",
+    "info": "show what a corpus, a recording, a model or a run holds",
+    "corpus": "change a corpus: remove a subject for good",
+    "pretrain": "train an encoder on corpora, with or without labels",
+    "finetune": "train a model on a labelled corpus",
+    "evaluate": "score a model on a corpus",
+    "predict": "predict every window of a recording",
+    "convert": "keep a checkpoint of the authors or of braindecode as a model folder",
+    "export": "write a model as ONNX",
+    "demo": "see all of it at work on simulated EEG",
+}
+"""Each command, which has the module of its name, and what it does."""
 
 _EPILOG = """\
 from recordings to predictions:
@@ -65,15 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done; 1 a user's error, told on stderr in one line; 2 wrong usage; 130 interrupted.
     """
+    open_streams()
     try:
-        with _short_warnings():
+        with short_warnings():
             code = _execute_or_help(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads our output any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence_stdout()
         return 1
     except (BiotError, OSError) as error:
-        print(f"biot: error: {_one_line(error)}", file=sys.stderr)
+        complain(f"biot: error: {_told(error)}")
+        _flush()
         return 1
     except KeyboardInterrupt:
         return 130
@@ -82,9 +89,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def execute(words: Sequence[str]) -> None:
     """Run one command; errors and argparse's exits pass through."""
-    args = _parser().parse_args(words)
-    args.command_line = shlex.join(["biot", *words])
-    args.execute(args)
+    name = words[0] if words else ""
+    if name not in _COMMANDS:
+        _overview(words)
+        return
+    command = importlib.import_module(f"biot.cli.{name}")
+    perform(cast("Parser", command.parser()), words, before=lambda: _sign_of_life(name))
+
+
+def _sign_of_life(name: str) -> None:
+    """The libraries take seconds to load: somebody who watches is to know that it began."""
+    if show_progress():
+        complain(f"biot {name}: loading …")
 
 
 def _execute_or_help(words: Sequence[str]) -> int:
@@ -100,42 +116,39 @@ def run() -> None:
     sys.exit(main())
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
+def _overview(words: Sequence[str]) -> None:
+    """Help, version, or what is wrong with the first word."""
+    parser = Parser(
         prog="biot",
+        usage="biot [-h] [--version] COMMAND ...",
         description="BIOT, the biosignal transformer: recordings in, predictions out.",
         epilog=_EPILOG,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"biot {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add_to(commands)
-    return parser
+    width = max(map(len, _COMMANDS))
+    lines = [f"{name:{width}}  {summary}" for name, summary in _COMMANDS.items()]
+    lines.append("\nbiot COMMAND --help says more about each.")
+    parser.add_argument_group("commands", "\n".join(lines))
+    if words and not words[0].startswith("-"):
+        near = near_word(words[0], _COMMANDS)
+        parser.error(f"there is no command {words[0]!r}.{near} Commands: {', '.join(_COMMANDS)}")
+    _, unknown = parser.parse_known_args(words)
+    if unknown:
+        near = near_word(unknown[0], ["--help", "--version"])
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}.{near}")
+    parser.error("the following arguments are required: COMMAND")
 
 
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror}"
+    return str(error)
 
 
-@contextmanager
-def _short_warnings() -> Iterator[None]:
-    """Each warning for the user once, as one line on stderr."""
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        print(f"biot: warning: {' '.join(str(message).split())}", file=sys.stderr)
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("once", category=UserWarning)
-        warnings.showwarning = show
-        yield
+def _flush() -> None:
+    """Write what was said before the error; where that fails, it was told already."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        silence_stdout()

@@ -6,9 +6,17 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from biot.cli.options import Commands, add_command, channel_names, count, positive
+from biot.cli.options import (
+    Parser,
+    channel_names,
+    count,
+    new_command,
+    positive,
+    require_apart,
+)
+from biot.cli.terminal import say
 
-__all__ = ["add_to"]
+__all__ = ["parser"]
 
 _EXAMPLES = """\
   biot convert EEG-six-datasets-18-channels.ckpt --out six --n-outputs 2 --channels prest-18
@@ -18,12 +26,10 @@ _EXAMPLES = """\
 _SETTINGS = ("n_outputs", "num_heads", "hop_length", "sfreq", "n_times")
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(
-        commands,
+def parser() -> Parser:
+    """The parser of the command."""
+    made = new_command(
         "convert",
-        summary="keep a checkpoint of the authors or of braindecode as a model folder",
         description="Open a checkpoint (a bare encoder, a classifier or a Lightning file of the "
         "BIOT authors, a folder that braindecode wrote, a repository on the Hub), show what became "
         "of each of its weights, and write config.json, model.safetensors and a model card. What "
@@ -32,32 +38,34 @@ def add_to(commands: Commands) -> None:
         examples=_EXAMPLES,
         execute=_execute,
     )
-    parser.add_argument("file", metavar="FILE", help="checkpoint, model folder, or owner/name")
-    parser.add_argument(
+    made.add_argument("file", metavar="FILE", help="checkpoint, model folder, or owner/name")
+    made.add_argument(
         "--out", metavar="FOLDER", type=Path, required=True, help="model folder to write; a new one"
     )
-    parser.add_argument(
+    made.add_argument(
         "--n-outputs", metavar="N", type=count, help="classes; needed by a file without a head"
     )
-    parser.add_argument("--num-heads", metavar="N", type=count, help="attention heads")
-    parser.add_argument(
+    made.add_argument("--num-heads", metavar="N", type=count, help="attention heads")
+    made.add_argument(
         "--hop-length", metavar="N", type=count, help="samples between starts of tokens"
     )
-    parser.add_argument("--sfreq", metavar="HZ", type=positive, help="samples a second")
-    parser.add_argument("--n-times", metavar="N", type=count, help="samples of a window")
-    parser.add_argument(
+    made.add_argument("--sfreq", metavar="HZ", type=positive, help="samples a second")
+    made.add_argument("--n-times", metavar="N", type=count, help="samples of a window")
+    made.add_argument(
         "--channels",
         metavar="NAMES",
         type=channel_names,
         help="names of the channels in the order of their rows, with commas between them; or "
         "prest-16, prest-18: the published montages",
     )
+    return made
 
 
 def _execute(args: Namespace) -> None:
     from biot.errors import ConfigError
     from biot.model.biot import BIOT
 
+    require_apart({"--out": args.out}, [args.file])
     if args.out.exists():
         raise ConfigError(f"{args.out}: is there already; give the name of a new folder.")
     settings: dict[str, Any] = {
@@ -65,4 +73,4 @@ def _execute(args: Namespace) -> None:
     }
     model = BIOT.from_pretrained(args.file, channels=args.channels, **settings)
     model.save_pretrained(args.out)
-    print(f"{model.load_report}\n\n{model}\n\n{args.file} -> {args.out}")
+    say(f"{model.load_report}\n\n{model}\n\n{args.file} -> {args.out}")

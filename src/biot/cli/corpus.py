@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
+import textwrap
 from argparse import Namespace
 from pathlib import Path
 
-from biot.cli.options import Commands, HelpFormatter, add_command
+from biot.cli.options import Parser
+from biot.cli.terminal import say
 
-__all__ = ["add_to"]
+__all__ = ["parser"]
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    summary = "change a corpus: remove a subject for good"
-    parser = commands.add_parser(
-        "corpus",
-        help=summary,
-        description=summary,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
+def parser() -> Parser:
+    """The parser of the command."""
+    made = Parser(prog="biot corpus", description="Change a corpus: remove a subject for good.")
+    actions = made.add_subparsers(
+        title="actions", metavar="ACTION", required=True, parser_class=Parser
     )
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    drop = add_command(
-        actions,
+    drop = actions.add_parser(
         "drop",
-        summary="remove a subject for good",
-        description="Remove the windows, recordings and name of a subject from every file of a "
-        "corpus, as when consent is withdrawn. Preparing the same recordings again does not bring "
-        "the subject back.",
-        examples="  biot corpus drop corpus --subject P07\n",
-        execute=_drop,
+        help="remove a subject for good",
+        description=textwrap.fill(
+            "Remove the windows, recordings and name of a subject from every file of a corpus, as "
+            "when consent is withdrawn. Preparing the same recordings again does not bring the "
+            "subject back.",
+            98,
+        ),
+        epilog="examples:\n  biot corpus drop corpus --subject P07\n",
     )
+    drop.set_defaults(execute=_drop)
     drop.add_argument("corpus", metavar="CORPUS", type=Path, help="folder of the corpus")
     drop.add_argument(
         "--subject", metavar="NAME", required=True, help="the subject, as the corpus names it"
     )
+    return made
 
 
 def _drop(args: Namespace) -> None:
     from biot.corpus.builder.drop import drop
 
     count = drop(args.corpus, args.subject)
-    print(f"{args.corpus}: the subject's {count} windows are removed")
+    say(f"{args.corpus}: the subject's {count} windows are removed")

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biot.cli.options import Commands, add_command, add_device, whole
+from biot.cli.options import Parser, add_device, new_command, perform, whole
+from biot.cli.terminal import say
 from biot.errors import ConfigError, require
 
-__all__ = ["Study", "add_to", "run_demo"]
+__all__ = ["Study", "parser", "run_demo"]
 
 _EXAMPLES = """\
   biot demo
@@ -41,12 +42,10 @@ class Study:
     seed: int = 0
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(
-        commands,
+def parser() -> Parser:
+    """The parser of the command."""
+    made = new_command(
         "demo",
-        summary="see all of it at work on simulated EEG",
         description="Simulate the EEG of several subjects, with annotated spike-and-wave "
         "discharges and spindles, as EDF files; prepare, fine-tune, evaluate on subjects that the "
         "model has not seen, predict one of their recordings, and write a report. Takes a minute "
@@ -54,21 +53,22 @@ def add_to(commands: Commands) -> None:
         examples=_EXAMPLES,
         execute=_execute,
     )
-    parser.add_argument(
+    made.add_argument(
         "--out",
         metavar="DIR",
         type=Path,
         default=Path("biot-demo"),
         help="folder to write; an earlier demo there is replaced (default: biot-demo)",
     )
-    parser.add_argument(
+    made.add_argument(
         "--seed",
         metavar="N",
         type=whole,
         default=0,
         help="of the simulation and the training (default: 0)",
     )
-    add_device(parser)
+    add_device(made)
+    return made
 
 
 def _execute(args: Namespace) -> None:
@@ -106,11 +106,11 @@ def run_demo(out: Path, study: Study, *, computing: list[str]) -> None:
     headline = _headline(scores, power)
     simulated = f"{study.n_learning + study.n_unseen} subjects, {study.duration / 60:g} minutes"
     write_demo_report(out, headline, simulated=simulated, commands=commands, scores=scores)
-    print("\n".join(("", *headline, "")))
-    print(f"report      -> {out / 'report.html'}")
-    print(f"predictions -> {out / 'predictions.csv'}")
-    print(f"model       -> {out / 'run' / 'model'}")
-    print(f"{time.monotonic() - started:.0f} s in all")
+    say("\n".join(("", *headline, "")))
+    say(f"report      -> {out / 'report.html'}")
+    say(f"predictions -> {out / 'predictions.csv'}")
+    say(f"model       -> {out / 'run' / 'model'}")
+    say(f"{time.monotonic() - started:.0f} s in all")
 
 
 def _clear(out: Path, study: Study) -> None:
@@ -136,7 +136,7 @@ def _simulate(out: Path, study: Study) -> Path:
     from biot.simulate import write_study
 
     n_all = study.n_learning + study.n_unseen
-    print(f"Simulating {n_all} subjects, {study.duration / 60:g} minutes each …")
+    say(f"Simulating {n_all} subjects, {study.duration / 60:g} minutes each …")
     given: dict[str, Any] = {"seed": study.seed, "duration": study.duration}
     write_study(out / "recordings" / "learning", subjects=range(study.n_learning), **given)
     unseen = range(study.n_learning, n_all)
@@ -167,10 +167,16 @@ def _commands(out: Path, study: Study, recording: Path, computing: list[str]) ->
 
 
 def _run(words: list[str]) -> None:
-    from biot.cli import execute
+    from biot.cli import evaluate, finetune, predict, prepare
 
-    print(f"\n$ {shlex.join(['biot', *words])}\n", flush=True)
-    execute(words)
+    parsers = {
+        "prepare": prepare.parser,
+        "finetune": finetune.parser,
+        "evaluate": evaluate.parser,
+        "predict": predict.parser,
+    }
+    say(f"\n$ {shlex.join(['biot', *words])}\n")
+    perform(parsers[words[0]](), words)
 
 
 def _power_alone(out: Path) -> float:

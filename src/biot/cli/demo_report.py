@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.evaluation.metrics import SCORES
-from biot.inference.predictions import whole_file
+from biot.io import atomic_file
 from biot.simulate import ELECTRODES
 
 __all__ = [
@@ -81,7 +81,7 @@ def write_report(path: Path, *, title: str, summary: str, sections: Sequence[Sec
         f"<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
         f"{_paragraphs(summary)}\n{body}\n</body>\n</html>\n"
     )
-    with whole_file(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from pathlib import Path
 
-from biot.cli.options import Commands, add_command, add_device, count, require_writable, whole
+from biot.cli.options import (
+    Parser,
+    add_device,
+    count,
+    new_command,
+    require_apart,
+    require_writable,
+    whole,
+)
+from biot.cli.terminal import say
 
-__all__ = ["add_to"]
+__all__ = ["parser"]
 
 _EXAMPLES = """\
   biot evaluate run/model corpus
@@ -16,12 +24,10 @@ _EXAMPLES = """\
 """
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(
-        commands,
+def parser() -> Parser:
+    """The parser of the command."""
+    made = new_command(
         "evaluate",
-        summary="score a model on a corpus",
         description="Scores of a model on the labelled windows of a corpus, with 95 % bootstrap "
         "intervals over subjects, and a table of the outputs: of classes balanced accuracy, "
         "Cohen's kappa, weighted F1, AUROC and AUPRC; of tags AUROC, AUPRC and F1; of numbers R², "
@@ -30,40 +36,42 @@ def add_to(commands: Commands) -> None:
         examples=_EXAMPLES,
         execute=_execute,
     )
-    parser.add_argument(
+    made.add_argument(
         "model", metavar="MODEL", type=Path, help="the model folder of a run: RUN/model"
     )
-    parser.add_argument("corpus", metavar="CORPUS", type=Path, help="folder from `biot prepare`")
-    parser.add_argument(
+    made.add_argument("corpus", metavar="CORPUS", type=Path, help="folder from `biot prepare`")
+    made.add_argument(
         "--json", metavar="FILE", type=Path, help="write all figures to this file too (.json)"
     )
-    parser.add_argument(
+    made.add_argument(
         "--batch-size", metavar="N", type=count, default=64, help="windows at a time (default: 64)"
     )
-    parser.add_argument(
+    made.add_argument(
         "--bootstrap",
         metavar="N",
         type=whole,
         default=1000,
         help="resamples for the intervals; 0 for none (default: 1000)",
     )
-    parser.add_argument(
+    made.add_argument(
         "--seed", metavar="N", type=whole, default=0, help="seed of the resamples (default: 0)"
     )
-    parser.add_argument(
+    made.add_argument(
         "--allow-leakage",
         action="store_true",
         help="score subjects and recordings of the training too",
     )
-    add_device(parser)
+    add_device(made)
+    return made
 
 
 def _execute(args: Namespace) -> None:
-    from biot.inference.predictions import whole_file
-    from biot.training.scoring import evaluate
-
     if args.json is not None:
         require_writable(args.json, suffixes=(".json",))
+        require_apart({"--json": args.json}, [args.model, args.corpus])
+    from biot.io import write_json
+    from biot.training.scoring import evaluate
+
     evaluation = evaluate(
         args.model,
         args.corpus,
@@ -74,9 +82,7 @@ def _execute(args: Namespace) -> None:
         seed=args.seed,
         allow_leakage=args.allow_leakage,
     )
-    print(evaluation)
+    say(evaluation)
     if args.json is not None:
-        text = json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False)
-        with whole_file(args.json) as partial:
-            partial.write_text(text + "\n", encoding="utf-8")
-        print(f"\nscores -> {args.json}")
+        write_json(args.json, evaluation.to_dict())
+        say(f"\nscores -> {args.json}")

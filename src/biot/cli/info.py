@@ -1,79 +1,95 @@
-"""`biot info`: what a corpus or a recording holds."""
+"""`biot info`: what a corpus, a recording, a model or a run holds."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
 
+from biot.cli.info_folder import describe_model, describe_run, is_model, is_run
 from biot.cli.options import (
-    Commands,
-    add_command,
+    Parser,
     add_table_options,
     channel_names,
+    new_command,
+    require_apart,
     require_writable,
 )
+from biot.cli.terminal import say
 from biot.errors import ConfigError
 
-__all__ = ["add_to"]
+__all__ = ["parser"]
 
 _EXAMPLES = """\
   biot info corpus
   biot info corpus --plot corpus.png
   biot info night.edf --vocabulary prest-18
   biot info night.edf --vocabulary run/model
+  biot info run
+  biot info run/model
 """
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(
-        commands,
+def parser() -> Parser:
+    """The parser of the command."""
+    made = new_command(
         "info",
-        summary="show what a corpus or a recording holds",
         description="Of a corpus: recordings, subjects, hours, channels, labels by subject, "
         "the share of missing samples, and what was quarantined. Of a recording: its header, its "
-        "channels, its annotations, and how its channels would meet a model's.",
+        "channels, its annotations, and how its channels would meet a model's. Of a model: what it "
+        "is, its channels and labels, how its data were prepared, and what it learned from. Of a "
+        "run: what was asked for, and how well it did.",
         examples=_EXAMPLES,
         execute=_execute,
     )
-    parser.add_argument("path", metavar="CORPUS|FILE", type=Path, help="folder or recording")
-    parser.add_argument(
+    made.add_argument(
+        "path", metavar="CORPUS|FILE|MODEL|RUN", type=Path, help="folder or recording"
+    )
+    made.add_argument(
         "--plot", metavar="PNG", type=Path, help="draw the overview of a corpus into this file"
     )
-    parser.add_argument(
+    made.add_argument(
         "--vocabulary",
         metavar="NAMES|MODEL",
         help="channels to meet a recording with: a model folder, names with commas between them, "
         "or prest-16, prest-18: the published montages",
     )
-    add_table_options(parser)
+    add_table_options(made)
+    return made
 
 
 def _execute(args: Namespace) -> None:
-    from biot.corpus.builder.staging import Place
-
-    if not args.path.exists() and not Place(args.path).folder.is_dir():
-        raise ConfigError(f"{args.path} does not exist. Name a corpus folder or a recording.")
-    if args.path.is_file():
+    path: Path = args.path
+    if args.plot is not None:
+        require_writable(args.plot, suffixes=(".png",))
+        require_apart({"--plot": args.plot}, [path])
+    if path.is_file():
         _show_recording(args)
+        return
+    if args.vocabulary is not None:
+        raise ConfigError(
+            f"--vocabulary is for a recording; {path} is a folder. Name one of its files."
+        )
+    if is_run(path) or is_model(path):
+        if args.plot is not None:
+            raise ConfigError(f"--plot draws a corpus; {path} is none. Leave it out.")
+        say(describe_run(path) if is_run(path) else describe_model(path))
     else:
         _show_corpus(args)
 
 
 def _show_corpus(args: Namespace) -> None:
+    from biot.corpus.builder.staging import Place
     from biot.corpus.summary import overview
 
-    if args.vocabulary is not None:
+    if not args.path.exists() and not Place(args.path).folder.is_dir():
         raise ConfigError(
-            f"--vocabulary is for a recording; {args.path} is a folder. Name one of its files."
+            f"{args.path} does not exist. Name a corpus, a recording, a model folder or a run."
         )
-    if args.plot is not None:
-        require_writable(args.plot, suffixes=(".png",))
     found = overview(args.path)
-    print(found)
+    say(found)
     if args.plot is not None:
         found.to_png(args.plot)
-        print(f"\noverview -> {args.plot}")
+        say(f"\noverview -> {args.plot}")
 
 
 def _show_recording(args: Namespace) -> None:
@@ -84,7 +100,7 @@ def _show_recording(args: Namespace) -> None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
     vocabulary = None if args.vocabulary is None else _vocabulary(args.vocabulary)
     recording = read_recording(args.path, sfreq=args.table_sfreq, units=args.table_units)
-    print(overview(recording, vocabulary))
+    say(overview(recording, vocabulary))
 
 
 def _vocabulary(text: str) -> list[str]:

@@ -1,110 +1,235 @@
-"""What the commands share: options, their types, and checks of what will be written."""
+"""What the commands share: parsers, options from settings, and checks of what will be written."""
 
 from __future__ import annotations
 
-import sys
+import re
+import shlex
 import tempfile
 import textwrap
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Callable, Sequence
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+    _SubParsersAction,
+)
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, NoReturn, TypeVar
 
-from biot.errors import ConfigError
-
-if TYPE_CHECKING:
-    from argparse import Namespace, _SubParsersAction
+from biot.cli.terminal import visible
+from biot.errors import BiotError, ConfigError, near_word
+from biot.settings import Setting, Settings, settings_of
 
 __all__ = [
-    "Commands",
-    "HelpFormatter",
-    "add_command",
+    "Parser",
     "add_device",
+    "add_settings",
     "add_table_options",
     "as_table",
     "channel_names",
+    "config_of",
     "count",
-    "number",
+    "in_options",
+    "new_command",
+    "parse",
+    "perform",
     "positive",
+    "require_apart",
     "require_writable",
-    "show_progress",
     "whole",
 ]
 
-Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
-"""What `add_subparsers` gives."""
+C = TypeVar("C", bound=Settings)
 
 
-class HelpFormatter(RawDescriptionHelpFormatter):
+class _HelpFormatter(RawDescriptionHelpFormatter):
     """Keeps the examples' lines, and leaves room for long options."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=100)
 
 
-def add_command(
-    commands: Commands,
-    name: str,
-    *,
-    summary: str,
-    description: str,
-    examples: str,
-    execute: Callable[[Namespace], None],
-) -> ArgumentParser:
-    """A command with its help, and the function that runs it."""
-    parser = commands.add_parser(
-        name,
-        help=summary,
+class Parser(ArgumentParser):
+    """A parser in the style of all commands."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{"formatter_class": _HelpFormatter, "allow_abbrev": False, **given})
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2 after one message; what was typed is shown in readable letters."""
+        super().error(visible(message))
+
+
+# parsing and running ------------------------------------------------------------------------
+
+
+def new_command(
+    name: str, *, description: str, examples: str, execute: Callable[[Namespace], None]
+) -> Parser:
+    """The parser of a command with its help, and the function that runs it."""
+    parser = Parser(
+        prog=f"biot {name}",
         description=textwrap.fill(description, 98),
         epilog=f"examples:\n{examples}",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     parser.set_defaults(execute=execute)
     return parser
 
 
+def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
+    """Parse a command's words; an option that is mistyped is told before one that is missing."""
+    known = set(_options(parser))
+    for word in words:
+        option = word.partition("=")[0]
+        if word == "--":
+            break
+        if option.startswith("--") and option not in known:
+            parser.error(f"unrecognized arguments: {word}.{near_word(option, known)}")
+    return parser.parse_args(words)
+
+
+def _options(parser: ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:  # argparse shows them in no other way
+        yield from action.option_strings
+        if isinstance(action, _SubParsersAction):
+            for inner in action.choices.values():
+                yield from _options(inner)
+
+
+def perform(
+    parser: ArgumentParser, words: Sequence[str], *, before: Callable[[], None] | None = None
+) -> None:
+    """Parse the words after the program's name and run the command that they begin with.
+
+    `before` is called once they are parsed. Errors name the command's options, and pass through.
+    """
+    args = parse(parser, words[1:])
+    args.command_line = shlex.join(["biot", *words])
+    if before is not None:
+        before()
+    try:
+        args.execute(args)
+    except BiotError as error:
+        error.args = (in_options(str(error), _names(parser)),)
+        raise
+
+
+def _names(parser: ArgumentParser) -> dict[str, str]:
+    """The option of each argument: by its name in the library, where that is another one."""
+    found = {
+        action.dest: action.option_strings[-1]
+        for action in parser._actions
+        if action.option_strings and action.default is not SUPPRESS
+    }
+    return {**found, **(parser.get_default("library_names") or {})}
+
+
+def in_options(message: str, names: Mapping[str, str]) -> str:
+    """A message of the library in the words of the command: ``sfreq=`` becomes ``--sfreq``.
+
+    Parameters
+    ----------
+    message
+        What the library says.
+    names
+        Option of each argument; a name that ends in ``=`` stands for that spelling only.
+    """
+    plain = {name: option for name, option in names.items() if not name.endswith("=")}
+    given = {**plain, **{n.removesuffix("="): o for n, o in names.items() if n.endswith("=")}}
+    outside = r"(?<![\w./\\'\"`=-])(?<!: )"
+
+    def either(words: Iterable[str]) -> str:
+        return "|".join(sorted(map(re.escape, words), key=len, reverse=True)) or "(?!)"
+
+    def spelled(found: re.Match[str]) -> str:
+        value = found[2].rstrip(".,;")
+        rest = found[2][len(value) :]
+        return f"{given[found[1]]}{' ' if value else ''}{value}{rest}"
+
+    text = re.sub(rf"{outside}({either(given)})=(?!=)(\S*)", spelled, message)
+    compound = [name for name in plain if "_" in name]
+    text = re.sub(
+        rf"{outside}({either(compound)})(?![\w/=]|\.\w)", lambda found: plain[found[1]], text
+    )
+    before = r"(^|; |, but |, | and |with |got )"
+    after = r"(?= (?:must |is '|cannot |'))"
+    text = re.sub(rf"{before}({either(plain)}){after}", lambda f: f[1] + plain[f[2]], text)
+    text = re.sub(rf"^({either(plain)})(?= )", lambda found: plain[found[1]], text)
+    return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)
+
+
+# options ------------------------------------------------------------------------------------
+
+
+def add_settings(
+    parser: ArgumentParser, kind: type[Settings], *, only: Sequence[str] | None = None
+) -> None:
+    """An option for each setting of a class, with its help, its default and its refusals."""
+    shown = settings_of(kind)
+    groups: dict[str | None, Any] = {None: parser}
+    options = {one.name: one.option for one in shown}
+    for one in shown:
+        if only is not None and one.name not in only:
+            continue
+        if one.group not in groups:
+            groups[one.group] = parser.add_argument_group(one.group)
+        _add_setting(groups[one.group], one, options)
+
+
+def _add_setting(group: Any, one: Setting, options: Mapping[str, str]) -> None:
+    text = re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[1]), one.help)
+    text = text.removesuffix(".").replace("%", "%%")
+    if text[1:2].islower():
+        text = text[0].lower() + text[1:]
+    required = one.default is MISSING
+    given: dict[str, Any] = {"dest": one.name, "default": None if required else one.default}
+    if one.kind == "switch":
+        action = "store_false" if one.default else "store_true"
+        group.add_argument(one.option, action=action, help=text, **given)
+        return
+    if not required and one.default is not None:
+        default = one.default[0] if one.kind == "names" else one.default
+        text += f" (default: {default:g})" if one.kind == "number" else f" (default: {default})"
+    if one.kind == "names":
+        given.update(action="append", default=None)
+    else:
+        given.update(type=_value_of(one))
+    group.add_argument(one.option, metavar=one.metavar, required=required, help=text, **given)
+
+
+def _value_of(one: Setting) -> Callable[[str], Any]:
+    def value(text: str) -> Any:
+        try:
+            return one.parsed(text)
+        except ConfigError as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return value
+
+
+def config_of(args: Namespace, kind: type[C]) -> C:
+    """The settings that were given as options."""
+    given = {one.name: getattr(args, one.name) for one in settings_of(kind)}
+    names = {one.name for one in settings_of(kind) if one.kind == "names"}
+    return kind(**{k: v for k, v in given.items() if not (k in names and v is None)})
+
+
 def add_device(parser: ArgumentParser) -> None:
     """``--device`` and ``--precision``."""
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="where to compute; auto takes the GPU if there is one (default: auto)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("32", "bf16"),
-        default="32",
-        help="bf16 computes in bfloat16 where that is safe: faster, a little less exact "
-        "(default: 32)",
-    )
+    from biot.training.finetuning.config import FinetuneConfig
+
+    add_settings(parser, FinetuneConfig, only=("device", "precision"))
 
 
 def add_table_options(parser: ArgumentParser) -> None:
     """``--table-sfreq`` and ``--table-units``."""
-    parser.add_argument(
-        "--table-sfreq",
-        metavar="HZ",
-        type=positive,
-        help="samples a second of recordings in .csv, .tsv, .parquet or .npz that do not say it",
-    )
-    parser.add_argument(
-        "--table-units",
-        metavar="UNIT",
-        help="unit of all channels of such recordings, such as µV",
-    )
+    from biot.corpus.builder.settings import PrepareConfig
 
-
-def number(text: str) -> float:
-    """A number, 0 or more."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise ArgumentTypeError(f"expected a number, 0 or more, got {text!r}")
-    return value
+    add_settings(parser, PrepareConfig, only=("table_sfreq", "table_units"))
+    parser.set_defaults(library_names={"sfreq=": "--table-sfreq", "units=": "--table-units"})
 
 
 def positive(text: str) -> float:
@@ -114,21 +239,21 @@ def positive(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise ArgumentTypeError(f"expected a number above 0, got {text!r}")
+        raise ArgumentTypeError(f"must be a number, above 0, got {text!r}")
     return value
 
 
 def whole(text: str) -> int:
     """A whole number, 0 or more."""
     if not (text.isascii() and text.isdecimal()):
-        raise ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
+        raise ArgumentTypeError(f"must be a whole number, 0 or more, got {text!r}")
     return int(text)
 
 
 def count(text: str) -> int:
     """A whole number, 1 or more."""
     if not (text.isascii() and text.isdecimal()) or int(text) == 0:
-        raise ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}")
+        raise ArgumentTypeError(f"must be a whole number, 1 or more, got {text!r}")
     return int(text)
 
 
@@ -138,6 +263,9 @@ def channel_names(text: str) -> list[str]:
 
     published = {"prest-16": PREST_16, "prest-18": PREST_18}
     return list(published.get(text.lower()) or (name.strip() for name in text.split(",")))
+
+
+# what will be written -----------------------------------------------------------------------
 
 
 def require_writable(path: Path, *, suffixes: Sequence[str]) -> None:
@@ -163,9 +291,40 @@ def require_writable(path: Path, *, suffixes: Sequence[str]) -> None:
         ) from error
 
 
-def show_progress() -> bool:
-    """Whether anybody watches: bars go to a terminal only."""
-    return sys.stderr.isatty()
+def require_apart(outputs: Mapping[str, Path | None], inputs: Iterable[Path | str | None]) -> None:
+    """Refuse to write over what a command reads, also where a link leads to it.
+
+    Parameters
+    ----------
+    outputs
+        Files and folders to write, by their option; None for one that is not asked for.
+    inputs
+        Files and folders to read; what is not there, such as a name on the Hub, passes.
+
+    Raises
+    ------
+    ConfigError
+        If an output is an input, holds one, or is a file that lies in one.
+    """
+    read = [Path(one) for one in inputs if one is not None and Path(one).exists()]
+    for option, out in outputs.items():
+        if out is None or not out.exists():
+            continue
+        for one in read:
+            if out.samefile(one):
+                raise ConfigError(
+                    f"{option} {out} is {'the same as ' if out != one else ''}the input {one}, "
+                    "which would be lost. Give another name."
+                )
+            if out.is_dir() and any(out.samefile(above) for above in one.resolve().parents):
+                raise ConfigError(f"{option} {out} holds the input {one}. Give another folder.")
+            # Pictures may lie there: neither corpora nor models hold any.
+            inside = one.is_dir() and any(one.samefile(up) for up in out.resolve().parents)
+            if inside and out.is_file() and out.suffix != ".png":
+                raise ConfigError(
+                    f"{option} {out} is a file of the input {one}, which would be damaged. Give "
+                    "another name."
+                )
 
 
 def as_table(rows: Sequence[Sequence[Any]], headers: Sequence[str]) -> str:

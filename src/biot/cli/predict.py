@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biot.cli.options import (
-    Commands,
-    add_command,
+    Parser,
     add_device,
     add_table_options,
     as_table,
+    new_command,
     positive,
+    require_apart,
     require_writable,
 )
+from biot.cli.terminal import say
 from biot.errors import ConfigError
 
 if TYPE_CHECKING:
     from biot.inference.predictions import Predictions
 
-__all__ = ["add_to"]
+__all__ = ["parser"]
 
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
@@ -29,60 +31,61 @@ _EXAMPLES = """\
 """
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(
-        commands,
+def parser() -> Parser:
+    """The parser of the command."""
+    made = new_command(
         "predict",
-        summary="predict every window of a recording",
         description="Predict every window of a whole recording, prepared as the model's corpus "
         "was. The table holds start and stop in seconds, the label, and the probability p_CLASS "
         "of each class; label and probabilities are empty where nothing usable was recorded.",
         examples=_EXAMPLES,
         execute=_execute,
     )
-    parser.add_argument(
+    made.add_argument(
         "model", metavar="MODEL", type=Path, help="the model folder of a run: RUN/model"
     )
-    parser.add_argument(
+    made.add_argument(
         "recording", metavar="RECORDING", type=Path, help="EDF, BDF, BrainVision, FIF, …"
     )
-    parser.add_argument(
+    made.add_argument(
         "--out",
         metavar="FILE",
         type=Path,
         required=True,
         help="table to write: .csv or .parquet",
     )
-    parser.add_argument(
+    made.add_argument(
         "--png",
         metavar="FILE",
         type=Path,
         help="timeline to draw (.png); annotations named like the model's classes are drawn beside",
     )
-    parser.add_argument(
+    made.add_argument(
         "--stride",
         metavar="S",
         type=positive,
         help="seconds between the starts of windows (default: the window, so that none overlap)",
     )
-    add_table_options(parser)
-    add_device(parser)
+    add_table_options(made)
+    add_device(made)
+    return made
 
 
 def _execute(args: Namespace) -> None:
     from biot.inference.predictions import TABLE_SUFFIXES
-    from biot.inference.predictor import Predictor
-    from biot.signals.readers import read_recording
 
     require_writable(args.out, suffixes=TABLE_SUFFIXES)
     if args.png is not None:
         require_writable(args.png, suffixes=(".png",))
+    require_apart({"--out": args.out, "--png": args.png}, [args.model, args.recording])
+    from biot.inference.predictor import Predictor
+    from biot.signals.readers import read_recording
+
     predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
     if args.png is not None and predictor.preprocessing.task != "classes":
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
     recording = read_recording(args.recording, sfreq=args.table_sfreq, units=args.table_units)
-    print(predictor.montage(recording))
+    say(predictor.montage(recording))
     predictions = predictor.predict(recording, stride=args.stride)
     predictions.save(args.out)
     if args.png is not None:
@@ -90,9 +93,9 @@ def _execute(args: Namespace) -> None:
         truth = [event for event in recording.annotations if event.label in classes]
         predictions.to_png(args.png, truth=truth)
     _tell(predictions)
-    print(f"{len(predictions)} windows -> {args.out}")
+    say(f"{len(predictions)} windows -> {args.out}")
     if args.png is not None:
-        print(f"timeline -> {args.png}")
+        say(f"timeline -> {args.png}")
 
 
 def _tell(predictions: Predictions) -> None:
@@ -111,4 +114,4 @@ def _tell(predictions: Predictions) -> None:
         headers = ("label", "windows")
         rows = [(name, found[name]) for name in predictions.label_names]
         rows += [("no usable data", n_unusable)] if n_unusable else []
-    print(f"\n{as_table(rows, headers)}\n")
+    say(f"\n{as_table(rows, headers)}\n")

@@ -7,18 +7,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from biot.choices import SplitBy
 from biot.corpus.corpus import Corpus
 from biot.errors import ConfigError, CorpusError
 
 __all__ = ["PARTS", "Split", "SplitBy", "split"]
 
 Indices = npt.NDArray[np.int64]
-SplitBy = Literal["subject", "recording", "time"]
 PARTS = ("train", "valid", "test")
 
 

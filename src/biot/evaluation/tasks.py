@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from biot.errors import ConfigError
+from biot.choices import RegressionLoss
+from biot.errors import ConfigError, near_word
 from biot.evaluation.metrics import (
     SCORES,
     TAG_SCORES,
@@ -47,8 +48,6 @@ __all__ = [
     "best_threshold",
     "plain_task",
 ]
-
-RegressionLoss = Literal["mse", "huber"]
 
 
 def best_threshold(
@@ -154,7 +153,10 @@ class Task(ABC):
         if metric is None:
             return self.default_metric
         if metric not in known:
-            raise ConfigError(f"metric must be one of {', '.join(known)} here; got {metric!r}.")
+            raise ConfigError(
+                f"metric must be one of {', '.join(known)} here; got {metric!r}."
+                f"{near_word(metric, known)}"
+            )
         return metric
 
     def rank(self, metric: str, value: float) -> float:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from biot.choices import Device, Precision
 from biot.device import find_device
 from biot.errors import ChannelError, ConfigError, ContractError
 from biot.inference.predictions import Predictions
@@ -30,12 +31,6 @@ __all__ = [
     "Precision",
     "Predictor",
 ]
-
-Device = Literal["auto", "cpu", "cuda"]
-
-
-Precision = Literal["32", "bf16"]
-
 
 _BATCH = 64  # windows that are in memory at once
 

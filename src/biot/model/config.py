@@ -235,6 +235,8 @@ def remembering(init: Callable[..., None], base: type) -> Callable[..., None]:
             value = bound.arguments[parameter.name]
             if parameter.kind is parameter.VAR_KEYWORD:
                 given |= value
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                continue
             elif value is not parameter.default or _is_json(value):
                 given[parameter.name] = value
         return {name: value for name, value in given.items() if name not in known}

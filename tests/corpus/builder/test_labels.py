@@ -214,8 +214,8 @@ def test_a_cell_that_the_task_cannot_use_is_named(
     [
         ({"label_columns": ["a"], "labels": "annotations"}, "are those of a table, but labels is"),
         ({"task": "multilabel"}, "task is 'multilabel', but labels is 'none'"),
-        ({"task": "tags"}, "task must be 'classes', 'multilabel' or 'regression'"),
-        ({"label_rule": "most"}, "label_rule must be 'overlap', 'centre' or 'any', got 'most'"),
+        ({"task": "tags"}, "task must be one of classes, multilabel, regression; got 'tags'"),
+        ({"label_rule": "most"}, "label_rule must be one of overlap, centre, any; got 'most'"),
         ({"min_overlap": 1.5}, "min_overlap must be above 0 and at most 1"),
         ({"min_overlap": 0.5, "label_rule": "any"}, "goes with label_rule 'overlap'; got 0.5"),
         (

@@ -77,10 +77,10 @@ def test_a_corpus_that_is_not_there_leaves_no_run(
     ("change", "message"),
     [
         ({"objective": "magic"}, "objective must be one of contrastive, supervised; got 'magic'"),
-        ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"steps": 2.5}, r"steps must be a whole number, got 2\.5"),
+        ({"steps": 0}, "steps must be 1 or more, got 0"),
+        ({"steps": 2.5}, r"steps must be a whole number, 1 or more, got 2\.5"),
         ({"temperature": 0.0}, "temperature must be above 0"),
-        ({"ema": 1.0}, "ema must lie in 0 to below 1"),
+        ({"ema": 1.0}, "ema must be 0 or more and below 1"),
         ({"batch_size": 1}, "a window needs others to differ from"),
     ],
 )

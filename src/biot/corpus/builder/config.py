@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
+from biot.choices import Align
 from biot.corpus.builder.label_table import LabelFormat
 from biot.corpus.builder.sources import TableOptions
-from biot.corpus.builder.windowing import Align, Windowing
+from biot.corpus.builder.windowing import Windowing
 from biot.corpus.schema import Label
 from biot.errors import ConfigError
 from biot.preprocessing import Preprocessing
@@ -56,8 +57,6 @@ def windowing(
     step = contract.sfreq * (contract.window if stride is None else stride)
     if not (isfinite(step) and step >= 1):
         raise ConfigError(f"stride must be at least one sample, got {stride} s.")
-    if align not in get_args(Align):
-        raise ConfigError(f"align must be 'grid' or 'events', got {align!r}.")
     labelled = str(labels) != "none"
     if align == "events" and not labelled:
         raise ConfigError("align is 'events', but labels is 'none': nothing says where events are.")

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from biot.choices import Align, LabelRule
 from biot.corpus.schema import CHUNK_VALUES, Label, Windows
 from biot.errors import ConfigError, RecordingError
 from biot.signals.recording import Annotation, Recording
@@ -31,9 +32,6 @@ __all__ = [
     "to_events",
     "window_tags",
 ]
-
-LabelRule = Literal["overlap", "centre", "any"]
-
 
 Span = tuple[int, int]
 
@@ -191,9 +189,6 @@ def _nearest(value: float) -> int:
     return int(value + 0.5) if value >= 0 else -int(0.5 - value)
 
 
-Align = Literal["grid", "events"]
-
-
 _Place = tuple[Span, Label | None]  # where a window lies, and its label
 
 
@@ -228,19 +223,16 @@ def rule_options(
     Raises
     ------
     ConfigError
-        If they are out of range, or would have no effect.
+        If they would have no effect.
     """
-    if rule not in get_args(LabelRule):
-        raise ConfigError(f"label_rule must be 'overlap', 'centre' or 'any', got {rule!r}.")
     if align == "events" and not tags and (rule != "overlap" or min_overlap is not None):
         raise ConfigError(
             "label_rule and min_overlap are for windows on a grid, or for tags; with align "
             "'events' a window has the label of its event."
         )
-    if min_overlap is not None and (rule != "overlap" or not 0 < min_overlap <= 1):
+    if min_overlap is not None and rule != "overlap":
         raise ConfigError(
-            "min_overlap must be above 0 and at most 1, and goes with label_rule 'overlap'; "
-            f"got {min_overlap} and {rule!r}."
+            f"min_overlap goes with label_rule 'overlap'; got {min_overlap} and {rule!r}."
         )
     return {"rule": rule, "min_overlap": 0.5 if min_overlap is None else min_overlap}
 

@@ -18,6 +18,7 @@ from biot.corpus.split import split
 from biot.errors import CorpusError
 from biot.evaluation.metrics import Ints
 from biot.evaluation.results import Evaluation
+from biot.settings import configured, takes_settings
 from biot.training.datasets import Part, is_labelled, truth_of
 from biot.training.distributed import launch
 from biot.training.finetuning.config import FinetuneConfig
@@ -43,6 +44,7 @@ class _Parts:
     """Windows of the corpus that are in no part, because they overlap one of an earlier part."""
 
 
+@takes_settings(FinetuneConfig)
 def finetune(
     corpus: Path | str,
     out: Path | str,
@@ -53,6 +55,7 @@ def finetune(
     allow_leakage: bool = False,
     command: str | None = None,
     progress: bool = False,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Train a model on a labelled corpus and write all about it into a folder.
 
@@ -71,7 +74,7 @@ def finetune(
     test
         Another corpus to test on, prepared alike; None keeps a share of `corpus` for the test.
     config
-        How to split, build and train; None for the defaults.
+        How to split, build and train, instead of `settings`; None for the defaults.
     allow_leakage
         Go on where `test` shares a subject or a recording with `corpus` or with the training of
         `from_model`; ``run.json`` says what is shared.
@@ -79,6 +82,8 @@ def finetune(
         The command line, if there was one, for ``run.json``.
     progress
         Show a bar with loss and validation score on stderr.
+    **settings
+        The same as keywords: ``epochs=8, embed_dim=32``.
 
     Returns
     -------
@@ -92,11 +97,12 @@ def finetune(
     ContractError
         If corpus, test corpus and model were made for different preprocessing.
     ConfigError
-        If the config contradicts the model or the machine, or training diverges.
+        If a setting is unknown, out of range or contradicts the model or the machine, or training
+        diverges.
     MissingDependencyError
         If PEFT (mode ``"lora"``) or matplotlib is not installed.
     """
-    config = config or FinetuneConfig()
+    config = configured(FinetuneConfig, config, settings)
     require_means(config, from_model)
     plots.require_figures()
     source = None if from_model is None else Path(from_model)

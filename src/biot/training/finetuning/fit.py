@@ -3,6 +3,7 @@
 # B windows of a batch, C channels, T samples, K classes
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -27,6 +28,8 @@ __all__ = [
     "Passes",
     "fit",
 ]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,10 +211,12 @@ class _Trainer:
         return numbers
 
     def show(self, record: EpochRecord, metric: str, best: EpochRecord) -> None:
-        self.bar.set_postfix_str(
+        line = (
             f"epoch {record.epoch}/{self.config.epochs}, loss {record.train_loss:.3f}, "
             f"valid {metric} {record.valid_score:.3f}, best {best.valid_score:.3f}"
         )
+        self.bar.set_postfix_str(line)
+        _LOGGER.info("%s", line)
 
 
 class _Best:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from biot.device import Device
-from biot.errors import ConfigError
-from biot.training.pretraining.views import PerturbationKind
-from biot.training.settings import (
-    require_above_zero,
-    require_choice,
-    require_not_negative,
-    require_share,
-    require_whole,
+from biot.choices import (
+    ClassLoss,
+    Device,
+    Objective,
+    PerturbationKind,
+    PretrainPrecision,
+    Strategy,
 )
+from biot.errors import ConfigError
+from biot.settings import Settings, documented, setting
 
 __all__ = [
     "ClassLoss",
@@ -24,132 +24,166 @@ __all__ = [
     "Strategy",
 ]
 
-Objective = Literal["contrastive", "supervised"]
-
-
-ClassLoss = Literal["cross-entropy", "focal"]
-
-
-PretrainPrecision = Literal["32", "bf16", "16", "64"]
-
-
-Strategy = Literal["auto", "ddp", "fsdp"]
-
-
 _MAY_CHANGE = {
     "device", "devices", "nodes", "strategy", "compile", "workers", "micro_batch_size",
     "cache_gradients", "checkpoint_every", "tensorboard",
 }  # fmt: skip
 """What a resumed run may be told otherwise: how it computes, not what."""
 
+# Headings of the command's help.
+_TRAINING, _OBJECTIVE, _MODEL, _MACHINE = "training", "objective", "model", "machine"
 
+
+@documented
 @dataclass(frozen=True, kw_only=True)
-class PretrainConfig:
+class PretrainConfig(Settings):
     """What to learn, with what model, how long and on which machine."""
 
-    objective: Objective = "contrastive"
-    """``"contrastive"``: two views of a window find each other (section 2.3 of the paper).
-    ``"supervised"``: the labels of every corpus, with a head each."""
-    steps: int = 10_000
-    """Steps of the whole run; the learning rate's cycle is as long."""
-    batch_size: int = 256
-    """Windows a step, over all processes."""
-    seed: int = 0
-    """Seed of the weights, the order of windows, perturbations and dropout."""
-    checkpoint_every: int = 500
-    """Steps between checkpoints."""
-    log_every: int = 10
-    """Steps between lines of the history."""
+    objective: Objective = setting(
+        "contrastive",
+        help="What to learn from. contrastive: two views of a window find each other (section "
+        "2.3 of the paper); supervised: the labels of every corpus, with a head each.",
+    )
+    steps: int = setting(
+        10_000,
+        help="Steps of the whole run; the learning rate's cycle is as long.",
+        least=1, group=_TRAINING,
+    )  # fmt: skip
+    batch_size: int = setting(
+        256, help="Windows of a step, over all processes.", least=1, group=_TRAINING
+    )
+    seed: int = setting(
+        0,
+        help="Seed of the weights, the order of windows, perturbations and dropout.",
+        least=0, group=_TRAINING,
+    )  # fmt: skip
+    checkpoint_every: int = setting(
+        500, help="Steps between checkpoints.", least=1, group=_TRAINING
+    )
+    log_every: int = setting(
+        10, help="Steps between lines of the history.", least=1, group=_TRAINING
+    )
+    learning_rate: float = setting(
+        1e-3, help="Peak of the one-cycle schedule.", above=0, group=_TRAINING
+    )
+    warmup: float = setting(
+        0.1,
+        help="Share of the steps in which the learning rate climbs to its peak.",
+        least=0, below=1, group=_TRAINING,
+    )  # fmt: skip
+    weight_decay: float = setting(
+        0.01, help="Weight decay of AdamW, on matrices only.", least=0, group=_TRAINING
+    )
+    clip_norm: float = setting(
+        1.0,
+        help="Largest norm of the gradient; longer ones are shortened.",
+        above=0, group=_TRAINING,
+    )  # fmt: skip
+    ema: float | None = setting(
+        None,
+        help="Decay of a moving average of the weights, which the model then gets; none if not "
+        "given.",
+        least=0, below=1, group=_TRAINING,
+    )  # fmt: skip
+    mixing_temperature: float = setting(
+        1.0,
+        help="A corpus of n windows is drawn with a probability ∝ n^(1/temperature): 1 as they "
+        "are, large values all alike.",
+        above=0, group=_TRAINING,
+    )  # fmt: skip
 
-    embed_dim: int = 256
-    """Width of a token."""
-    num_heads: int = 8
-    """Attention heads."""
-    num_layers: int = 4
-    """Transformer layers."""
-    n_fft: int | None = None
-    """Samples a token; None: one second, or the shortest window when that is shorter."""
-    hop_length: int | None = None
-    """Samples between the starts of tokens; None: half of `n_fft`."""
-    drop_prob: float = 0.1
-    """Dropout on the tokens."""
-    att_layer_drop_prob: float = 0.2
-    """Dropout on what attention adds."""
+    temperature: float = setting(
+        0.2, help="Temperature of the contrastive loss.", above=0, group=_OBJECTIVE
+    )
+    perturbation: PerturbationKind = setting(
+        "paper",
+        help="paper: each window drops channels and tokens of its own; authors: tokens only, the "
+        "same ones in the whole batch.",
+        group=_OBJECTIVE,
+    )
+    rotation: float = setting(
+        0.0,
+        help="Degrees, the standard deviation, by which the perturbed view turns accelerometers, "
+        "gyroscopes and magnetometers about each axis; 0: not at all.",
+        least=0, group=_OBJECTIVE, metavar="DEG",
+    )  # fmt: skip
+    symmetric: bool = setting(
+        False, help="Average the contrastive loss over both directions.", group=_OBJECTIVE
+    )
+    gather_negatives: bool = setting(
+        True,
+        help="Compare a window with those of all processes; otherwise with those of its own "
+        "process only.",
+        group=_OBJECTIVE, option="--own-negatives",
+    )  # fmt: skip
+    class_loss: ClassLoss = setting(
+        "cross-entropy",
+        help="Loss of the supervised objective; focal weighs down what is right already, binary "
+        "tags likewise.",
+        group=_OBJECTIVE,
+    )
+    focal_gamma: float = setting(2.0, help="Exponent of the focal loss.", least=0, group=_OBJECTIVE)
 
-    temperature: float = 0.2
-    """Of the contrastive loss."""
-    perturbation: PerturbationKind = "paper"
-    """``"paper"``: each window drops channels and tokens of its own; ``"authors"``: tokens only,
-    the same ones in the whole batch."""
-    rotation: float = 0.0
-    """Degrees, the standard deviation, by which the perturbed view turns accelerometers,
-    gyroscopes and magnetometers about each axis; 0: not at all."""
-    symmetric: bool = False
-    """Average the contrastive loss over both directions."""
-    gather_negatives: bool = True
-    """Compare with the windows of all processes; False: with those of the same process."""
-    class_loss: ClassLoss = "cross-entropy"
-    """``"focal"`` weighs down what is right already; binary tags likewise."""
-    focal_gamma: float = 2.0
-    """Exponent of the focal loss."""
-    mixing_temperature: float = 1.0
-    """A corpus of n windows is drawn with a probability ∝ n^(1/temperature): 1 as they are, large
-    values all alike."""
+    embed_dim: int = setting(256, help="Width of a token.", least=1, group=_MODEL)
+    num_heads: int = setting(8, help="Attention heads.", least=1, group=_MODEL)
+    num_layers: int = setting(4, help="Transformer layers.", least=1, group=_MODEL)
+    n_fft: int | None = setting(
+        None,
+        help="Samples of a token; without it one second, or the shortest window when that is "
+        "shorter.",
+        least=1, group=_MODEL,
+    )  # fmt: skip
+    hop_length: int | None = setting(
+        None,
+        help="Samples between the starts of tokens; without it half of `n_fft`.",
+        least=1, group=_MODEL,
+    )  # fmt: skip
+    drop_prob: float = setting(0.1, help="Dropout on the tokens.", least=0, below=1, group=_MODEL)
+    att_layer_drop_prob: float = setting(
+        0.2, help="Dropout on the output of attention.", least=0, below=1, group=_MODEL
+    )
 
-    learning_rate: float = 1e-3
-    """Peak of the one-cycle schedule."""
-    warmup: float = 0.1
-    """Share of the steps in which the learning rate climbs to its peak."""
-    weight_decay: float = 0.01
-    """Weight decay of AdamW, on matrices only."""
-    clip_norm: float = 1.0
-    """Largest norm of the gradient; longer ones are shortened."""
-    ema: float | None = None
-    """Decay of a moving average of the weights, which the model then gets; None: none."""
-
-    micro_batch_size: int | None = None
-    """Windows that go through the model at once. None: what fits the cache on a CPU, all of a
-    process on a GPU."""
-    cache_gradients: bool = False
-    """Go through the model twice, to hold the activations of one micro-batch only."""
-    device: Device = "auto"
-    """``"auto"`` takes the GPU if there is one."""
-    devices: int | None = None
-    """Processes a node; None: what torchrun or SLURM started, else 1."""
-    nodes: int | None = None
-    """Nodes; None: as torchrun or SLURM says, else 1."""
-    strategy: Strategy = "auto"
-    """How processes work together. ``"ddp"``: each has the whole model; ``"fsdp"``: GPUs share out
-    gradients and the optimiser's state; ``"auto"``: DDP where there are several."""
-    precision: PretrainPrecision = "32"
-    """``"bf16"`` and ``"16"`` compute narrower where that is safe; weights stay float32."""
-    compile: bool = False
-    """Compile the model."""
-    workers: int = 1
-    """Threads that load windows."""
-    tensorboard: bool = False
-    """Write the history for TensorBoard too."""
+    device: Device = setting(
+        "auto", help="Where to compute; auto takes the GPU if there is one.", group=_MACHINE
+    )
+    precision: PretrainPrecision = setting(
+        "32",
+        help="bf16 and 16 compute narrower where that is safe; weights stay float32.",
+        group=_MACHINE,
+    )
+    strategy: Strategy = setting(
+        "auto",
+        help="How processes work together. ddp: each has the whole model; fsdp: GPUs share out "
+        "gradients and the optimiser's state; auto: ddp where there are several.",
+        group=_MACHINE,
+    )
+    micro_batch_size: int | None = setting(
+        None,
+        help="Windows that go through the model at once. Without it, as many as fit the cache on "
+        "a CPU, and all of a process on a GPU.",
+        least=1, group=_MACHINE,
+    )  # fmt: skip
+    cache_gradients: bool = setting(
+        False,
+        help="Go through the model twice, to hold the activations of one micro-batch only.",
+        group=_MACHINE,
+    )
+    workers: int = setting(1, help="Threads that load windows.", least=0, group=_MACHINE)
+    devices: int | None = setting(
+        None,
+        help="Processes of a node; without it what torchrun or SLURM started, else 1.",
+        least=1, group=_MACHINE,
+    )  # fmt: skip
+    nodes: int | None = setting(
+        None, help="Nodes; without it as torchrun or SLURM says, else 1.", least=1, group=_MACHINE
+    )
+    compile: bool = setting(False, help="Compile the model.", group=_MACHINE)
+    tensorboard: bool = setting(
+        False, help="Write the history for TensorBoard too.", group=_MACHINE
+    )
 
     def __post_init__(self) -> None:
-        for name, kind in (
-            ("objective", Objective), ("perturbation", PerturbationKind),
-            ("class_loss", ClassLoss), ("device", Device),
-            ("precision", PretrainPrecision), ("strategy", Strategy),
-        ):  # fmt: skip
-            require_choice(self, name, kind)
-        counts = ("steps", "batch_size", "checkpoint_every", "log_every", "embed_dim", "num_heads",
-                  "num_layers", "n_fft", "hop_length", "micro_batch_size", "devices",
-                  "nodes")  # fmt: skip
-        require_whole(self, counts, least=1)
-        require_whole(self, ("seed", "workers"), least=0)
-        require_above_zero(
-            self, ("temperature", "mixing_temperature", "learning_rate", "clip_norm")
-        )
-        require_not_negative(self, ("weight_decay", "focal_gamma", "rotation"))
-        require_share(self, ("drop_prob", "att_layer_drop_prob", "warmup", "ema"))
-        self._require_agreement()
-
-    def _require_agreement(self) -> None:
+        super().__post_init__()
         if self.strategy == "fsdp" and self.ema is not None:
             raise ConfigError("ema needs the whole weights in each process; leave it or fsdp out.")
         if self.batch_size < 2 and self.objective == "contrastive":

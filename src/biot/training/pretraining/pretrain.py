@@ -14,6 +14,7 @@ from biot.corpus.corpora import Corpora
 from biot.corpus.loader import Loader, WindowSampler
 from biot.errors import BiotError, CheckpointError
 from biot.model.biot import BIOT
+from biot.settings import configured, takes_settings
 from biot.training.checkpoint import Checkpoints
 from biot.training.distributed import start
 from biot.training.gradients import Sizer
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 
+@takes_settings(PretrainConfig)
 def pretrain(
     corpora: Sequence[Path | str],
     out: Path | str,
@@ -37,6 +39,7 @@ def pretrain(
     sfreq: float | None = None,
     command: str | None = None,
     progress: bool = False,
+    **settings: Any,
 ) -> bool:
     """Pretrain an encoder on one or more corpora; the same call again resumes.
 
@@ -52,7 +55,7 @@ def pretrain(
     out
         Folder of the run; absent, empty, or that of the same run.
     config
-        What to learn and how; None for the defaults.
+        What to learn and how, instead of `settings`; None for the defaults.
     channels
         The model's vocabulary; None: the sorted union of the corpora's canonical names.
     sfreq
@@ -61,6 +64,8 @@ def pretrain(
         The command line, if there was one, for ``run.json``.
     progress
         Show a bar on stderr.
+    **settings
+        The same as keywords: ``steps=1000, embed_dim=32``.
 
     Returns
     -------
@@ -70,7 +75,8 @@ def pretrain(
     Raises
     ------
     ConfigError
-        If `out` holds another run, settings do not fit, or the loss is no longer finite.
+        If `out` holds another run, a setting is unknown, out of range or does not fit, or the loss
+        is no longer finite.
     CorpusError, ContractError
         If corpora are damaged or do not go together.
     CheckpointError
@@ -78,7 +84,7 @@ def pretrain(
     MissingDependencyError
         If matplotlib, or TensorBoard where it is asked for, is not installed.
     """
-    config, out = config or PretrainConfig(), Path(out)
+    config, out = configured(PretrainConfig, config, settings), Path(out)
     plots.require_figures()
     data = open_corpora(corpora, sfreq)
     fabric = start(config)

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import radians
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from biot.choices import PerturbationKind
 from biot.signals.channels import canonical, kind
 
 __all__ = [
@@ -23,9 +23,6 @@ __all__ = [
     "sensors",
     "turned",
 ]
-
-PerturbationKind = Literal["paper", "authors"]
-
 
 _HEAD = 3
 """Numbers of a channel before those of its tokens: the window's share, its rank, its share."""

@@ -1,0 +1,51 @@
+"""Words that settings may have as values: each set once, for checks, options and type checkers.
+
+This module imports nothing, so that a command shows its help at once.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = [
+    "Align",
+    "ClassLoss",
+    "ClassWeights",
+    "Device",
+    "LabelRule",
+    "LoraLayers",
+    "Mode",
+    "Objective",
+    "PerturbationKind",
+    "Precision",
+    "PretrainPrecision",
+    "RegressionLoss",
+    "Resample",
+    "Scale",
+    "SplitBy",
+    "Strategy",
+    "Task",
+]
+
+# where and how precisely to compute
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["32", "bf16"]
+PretrainPrecision = Literal["32", "bf16", "16", "64"]
+Strategy = Literal["auto", "ddp", "fsdp"]
+
+# windows and their labels
+Align = Literal["grid", "events"]
+LabelRule = Literal["overlap", "centre", "any"]
+Resample = Literal["polyphase", "fft"]
+Scale = Literal["q95", "none"]
+SplitBy = Literal["subject", "recording", "time"]
+Task = Literal["classes", "multilabel", "regression"]
+
+# what is trained, and by which loss
+ClassLoss = Literal["cross-entropy", "focal"]
+ClassWeights = Literal["balanced", "sampled", "none"]
+LoraLayers = Literal["attention", "all"]
+Mode = Literal["full", "head", "ridge", "logistic", "lora"]
+Objective = Literal["contrastive", "supervised"]
+PerturbationKind = Literal["paper", "authors"]
+RegressionLoss = Literal["mse", "huber"]

@@ -1,0 +1,224 @@
+"""What a model folder and the folder of a run hold, for `biot info`; nothing here needs PyTorch."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from biot.cli.options import as_table
+from biot.errors import CheckpointError, ConfigError
+from biot.io import read_json
+from biot.settings import Settings, settings_of
+from biot.training.finetuning.config import FinetuneConfig
+from biot.training.pretraining.config import PretrainConfig
+
+__all__ = ["describe_model", "describe_run", "is_model", "is_run", "score_table"]
+
+_MOST_BYTES = 2**26
+"""Of a JSON file; a run of many windows lists their numbers."""
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_SETTINGS = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "n_times", "n_outputs")
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is of a run of `finetune` or `pretrain`."""
+    return (folder / "run.json").is_file()
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model."""
+    return (folder / "config.json").is_file() and any((folder / n).is_file() for n in _WEIGHTS)
+
+
+def describe_model(folder: Path) -> str:
+    """What a model is, what it takes and says, and what it learned from.
+
+    Raises
+    ------
+    BiotError
+        If one of its files is damaged.
+    """
+    config = read_json(folder / "config.json", CheckpointError, most_bytes=_MOST_BYTES)
+    weights = next(folder / name for name in _WEIGHTS if (folder / name).is_file())
+    rows = [
+        ("model", f"{folder}: BIOT, the biosignal transformer"),
+        ("weights", f"{weights.name}, {weights.stat().st_size / 1e6:.2f} MB"),
+        ("settings", _words({k: config[k] for k in _SETTINGS if config.get(k) is not None})),
+    ]
+    channels = config.get("channels")
+    if isinstance(channels, list) and channels:
+        rows.append(("channels", f"{len(channels)}: {', '.join(map(str, channels))}"))
+    else:
+        rows.append(("channels", f"{config.get('n_chans', 'not said')}, unnamed"))
+    rows += _preprocessing(folder) + _training_data(folder)
+    run = folder.resolve().parent
+    if is_run(run):
+        about = read_json(run / "run.json", ConfigError, most_bytes=_MOST_BYTES)
+        rows += _history_of(about)
+    else:
+        rows.append(("versions", "not said: the run that made this model does not lie beside it"))
+    return _lines(rows)
+
+
+def _preprocessing(folder: Path) -> list[tuple[str, str]]:
+    from biot.preprocessing import FILE_NAME, Preprocessing
+
+    if not (folder / FILE_NAME).is_file():
+        return [("preprocessing", f"not said: there is no {FILE_NAME}")]
+    found = Preprocessing.load(folder)
+    names = found.label_names
+    kinds = {"classes": "classes", "multilabel": "tags", "regression": "numbers"}
+    return [
+        ("rate", f"{found.sfreq:g} Hz"),
+        ("window", f"{found.window:g} s ({found.n_times} samples)"),
+        ("unit", ", ".join(dict.fromkeys(found.units)) or "not said"),
+        ("scale", found.scale),
+        ("filter", found.filter or "none"),
+        ("resampling", found.resample),
+        ("labels", f"{len(names)} {kinds[found.task]}: {', '.join(names)}" if names else "none"),
+        *(
+            [("thresholds", ", ".join(f"{t:g}" for t in found.thresholds))]
+            if found.thresholds
+            else []
+        ),
+    ]
+
+
+def _training_data(folder: Path) -> list[tuple[str, str]]:
+    path = folder / "training_data.json"
+    if not path.is_file():
+        return [("trained on", f"not said: there is no {path.name}")]
+    values = read_json(path, ConfigError, most_bytes=_MOST_BYTES)
+    counts = {name: len(_sized(values.get(name))) for name in ("recordings", "unknown", "subjects")}
+    text = f"{counts['recordings'] + counts['unknown']} recordings"
+    if counts["subjects"]:
+        subjects = list(map(str, _sized(values["subjects"])))
+        text += f" of {_count(subjects)}: {_first(subjects)}"
+    return [("trained on", text)]
+
+
+def describe_run(folder: Path) -> str:
+    """What a run was asked for, what it learned from, and how well it did.
+
+    Raises
+    ------
+    BiotError
+        If one of its files is damaged.
+    """
+    about = read_json(folder / "run.json", ConfigError, most_bytes=_MOST_BYTES)
+    pretraining = _inner(about, "what")
+    kind = (
+        "pretraining" if pretraining else "cross-validation" if "tested" in about else "fine-tuning"
+    )
+    rows = [("run", f"{folder}: {kind}"), *_history_of(about)]
+    if pretraining:
+        corpora = _inner(pretraining, "corpora")
+        rows += [
+            ("corpora", "; ".join(f"{n}: {_windows(_inner(corpora, n))}" for n in corpora)),
+            ("settings", _changed(_inner(pretraining, "config"), PretrainConfig)),
+            ("state", "finished" if (folder / "model").is_dir() else "not finished"),
+        ]
+    else:
+        rows += _of_corpus(about)
+        rows.append(("settings", _changed(_inner(about, "config"), FinetuneConfig)))
+    if (folder / "model").is_dir():
+        rows.append(("model", f"{folder / 'model'} (`biot info` shows it)"))
+    parts = [_lines(rows)]
+    if (folder / "metrics.json").is_file():
+        parts.append(_scores(folder))
+    return "\n\n".join(parts)
+
+
+def _history_of(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Command and versions."""
+    return [
+        ("command", str(about.get("command") or "not said")),
+        ("versions", _words(_inner(about, "versions")) or "not said"),
+    ]
+
+
+def _of_corpus(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    corpus, split = _inner(about, "corpus"), _inner(about, "split")
+    rows = [("corpus", f"{corpus.get('path', 'not said')}, {_windows(corpus)}")]
+    if _inner(about, "test_corpus"):
+        test = _inner(about, "test_corpus")
+        rows.append(("test corpus", f"{test.get('path', 'not said')}, {_windows(test)}"))
+    rows.append(("started from", str(about.get("from_model") or "scratch")))
+    for part in ("train", "valid", "test"):
+        found = _inner(split, part)
+        if found:
+            subjects = list(map(str, _sized(found.get("subjects"))))
+            whose = f" of {_count(subjects)}: {_first(subjects)}" if subjects else ""
+            rows.append((part, f"{_windows(found)}{whose}"))
+    leaks = [leak for leak in _sized(about.get("leakage")) if leak]
+    rows.append(("leakage", f"{len(leaks)} found, see run.json" if leaks else "none"))
+    return rows
+
+
+def _scores(folder: Path) -> str:
+    metrics = read_json(folder / "metrics.json", ConfigError, most_bytes=_MOST_BYTES)
+    table = folder / "table.txt"
+    if table.is_file():  # of folds
+        return table.read_text(encoding="utf-8", errors="replace").rstrip()
+    test = _inner(metrics, "test")
+    counted = f"{test.get('n_windows')} windows of {test.get('n_subjects')} subjects"
+    return f"Test, {counted}:\n\n{score_table(test)}"
+
+
+def score_table(metrics: Mapping[str, Any]) -> str:
+    """Scores of a part of ``metrics.json``, with their intervals."""
+    from biot.evaluation.metrics import SCORES, TAG_SCORES, TARGET_SCORES
+
+    intervals = _inner(metrics, "intervals")
+    known = (SCORES, TAG_SCORES, TARGET_SCORES)
+    names: Mapping[str, str] = next((n for n in known if set(n) <= set(metrics)), {})
+    rows = [
+        (name, metrics[key], " to ".join(f"{end:.3f}" for end in intervals.get(key) or ()))
+        for key, name in names.items()
+    ]
+    return as_table(rows, ("score", "value", "95 % interval"))
+
+
+def _changed(config: Mapping[str, Any], kind: type[Settings]) -> str:
+    """The settings of a run that are not the defaults."""
+    defaults = {one.name: one.default for one in settings_of(kind)}
+    changed = {k: v for k, v in config.items() if k not in defaults or defaults[k] != v}
+    return _words(changed) or "the defaults"
+
+
+def _lines(rows: Sequence[tuple[str, str]]) -> str:
+    """A line for each fact, its name before it; long ones are wrapped."""
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(
+        textwrap.fill(text, 100, initial_indent=name.ljust(width), subsequent_indent=" " * width)
+        for name, text in rows
+    )
+
+
+def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object within an object; empty where there is none."""
+    value = values.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _sized(value: Any) -> Sequence[Any] | Mapping[str, Any]:
+    return value if isinstance(value, list | dict) else ()
+
+
+def _windows(values: Mapping[str, Any]) -> str:
+    return f"{values.get('n_windows', 'unknown')} windows"
+
+
+def _words(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
+
+
+def _count(subjects: Sequence[str]) -> str:
+    return "1 subject" if len(subjects) == 1 else f"{len(subjects)} subjects"
+
+
+def _first(names: Sequence[str], most: int = 20) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

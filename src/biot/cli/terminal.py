@@ -1,0 +1,131 @@
+"""What reaches the terminal: readable text only, and never a traceback for want of a letter."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+__all__ = [
+    "complain",
+    "log_to_stderr",
+    "open_streams",
+    "say",
+    "short_warnings",
+    "show_progress",
+    "silence_stdout",
+    "visible",
+]
+
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that act instead of being seen, writing direction among them."""
+
+
+def visible(text: str) -> str:
+    """The text with every character escaped that would act on the terminal.
+
+    Control characters, escape sequences and marks of writing direction stand in names that come
+    from files; they are shown as ``\\x1b``, ``\\u202e`` and so on. Line ends and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if character not in "\n\t" and unicodedata.category(character) in _UNSEEN
+        else character
+        for character in text
+    )
+
+
+def say(text: object = "") -> None:
+    """Print for the user; the only way in which commands write to stdout."""
+    print(visible(str(text)), flush=True)
+
+
+def complain(text: str) -> None:
+    """One line on stderr, if there still is one."""
+    with suppress(OSError, ValueError):
+        print(visible(" ".join(text.split())), file=sys.stderr)
+
+
+def show_progress() -> bool:
+    """Whether anybody watches: bars go to a terminal only."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def open_streams() -> None:
+    """Make the standard streams usable, whatever the process was started with.
+
+    A closed stream becomes the null device, so that no other file takes its number; letters that
+    the terminal lacks are escaped.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            _take_number(number)
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _take_number(number: int) -> None:
+    """Open the null device under a descriptor's number, if that is free."""
+    try:
+        os.fstat(number)
+    except OSError:
+        null = os.open(os.devnull, os.O_RDWR)
+        if null != number:
+            os.dup2(null, number)
+            os.close(null)
+
+
+def silence_stdout() -> None:
+    """Send to nowhere what is still to be written, so that closing it cannot fail."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def short_warnings() -> Iterator[None]:
+    """Each warning for the user once, as one line on stderr."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        complain(f"biot: warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("once", category=UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
+
+
+@contextmanager
+def log_to_stderr() -> Iterator[None]:
+    """What the library reports while it works, a line each; where bars are shown, nothing."""
+    logger, handler = logging.getLogger("biot"), _Lines(logging.INFO)
+    before = logger.level
+    if not show_progress():
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

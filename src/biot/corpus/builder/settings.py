@@ -1,0 +1,155 @@
+"""Everything that the preparation of a corpus can be told, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from biot.choices import Align, LabelRule, Resample, Scale, Task
+from biot.errors import ConfigError
+from biot.settings import Settings, documented, setting
+
+__all__ = [
+    "PrepareConfig",
+]
+
+# Headings of the command's help.
+_WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
+_TABLES, _RUNNING = "recordings in tables", "how it runs"
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig(Settings):
+    """How recordings are filtered, resampled, cut and labelled, and how the work is run."""
+
+    sfreq: float = setting(
+        help="Samples a second of the windows, in Hz; recordings are resampled to it.",
+        above=0, group=_WINDOWS, metavar="HZ",
+    )  # fmt: skip
+    window: float = setting(
+        help="Length of a window in seconds.", above=0, group=_WINDOWS, metavar="S"
+    )
+    stride: float | None = setting(
+        None,
+        help="Seconds between the starts of windows; without it the window, so that none overlap.",
+        above=0, group=_WINDOWS, metavar="S",
+    )  # fmt: skip
+    align: Align = setting(
+        "grid",
+        help="Where windows start. grid: every stride from the recording's start, with labels as "
+        "`label_rule` says; events: from the start of each labelled event on while they fit "
+        "inside it, but at least one.",
+        group=_WINDOWS,
+    )
+    keep_short: bool = setting(
+        False,
+        help="Keep what is left at the end of a segment, and a segment shorter than a window, as "
+        "windows of their own length.",
+        group=_WINDOWS,
+    )
+
+    labels: str | Path = setting(
+        "none",
+        help="Where labels come from. annotations: those of the recordings, and BIDS events; "
+        "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
+        "with the columns file (or participant_id), label and, if wanted, subject, onset and "
+        "duration in seconds. Windows without a label are left out, and counted.",
+        choices=("none", "annotations", "folder"),
+        group=_LABELS, metavar="none|annotations|folder|TABLE.tsv",
+    )  # fmt: skip
+    label_columns: tuple[str, ...] = setting(
+        ("label",),
+        help="Column of the table that holds labels; there may be several.",
+        group=_LABELS, option="--label-column",
+    )  # fmt: skip
+    task: Task = setting(
+        "classes",
+        help="What labels are. classes: a window has one label; multilabel: any number of tags, "
+        "separated by ';' or each in a column of 0 and 1; regression: numbers.",
+        group=_LABELS,
+    )
+    label_rule: LabelRule = setting(
+        "overlap",
+        help="Which event labels a window on the grid, the one shared most of those that: overlap "
+        "enough, hold the window's middle sample (centre), or touch it (any).",
+        group=_LABELS,
+    )
+    min_overlap: float | None = setting(
+        None,
+        help="Least share of the shorter of window and event for overlap; without it 0.5.",
+        above=0, most=1, group=_LABELS, metavar="SHARE",
+    )  # fmt: skip
+    background: str | None = setting(
+        None,
+        help="Label of windows without an event; without it they are dropped and counted. Empty, "
+        "for multilabel: they are kept without a tag.",
+        group=_LABELS,
+    )
+    subject: str | None = setting(
+        None,
+        help="Regular expression that finds the subject in a file's path, in its first group; "
+        "without it the labels table, a BIDS name (sub-01) or the file's stem says.",
+        group=_LABELS, metavar="REGEX",
+    )  # fmt: skip
+
+    scale: Scale = setting(
+        "q95",
+        help="q95: each channel of a window is divided by the 95th percentile of its magnitude; "
+        "none: numbers stay in physical units.",
+        group=_SIGNAL,
+    )
+    l_freq: float | None = setting(
+        None, help="Filter out what lies below, in Hz.", above=0, group=_SIGNAL, metavar="HZ"
+    )
+    h_freq: float | None = setting(
+        None, help="Filter out what lies above, in Hz.", above=0, group=_SIGNAL, metavar="HZ"
+    )
+    notch: float | None = setting(
+        None,
+        help="Filter out this frequency, such as the mains, in Hz.",
+        above=0, group=_SIGNAL, metavar="HZ",
+    )  # fmt: skip
+    resample: Resample = setting(
+        "polyphase",
+        help="How recordings come to `sfreq`; fft: as the authors of BIOT do, the whole recording "
+        "at once.",
+        group=_SIGNAL,
+    )
+
+    table_sfreq: float | None = setting(
+        None,
+        help="Samples a second of recordings in .csv, .tsv, .parquet or .npz that do not say it.",
+        above=0, group=_TABLES, metavar="HZ",
+    )  # fmt: skip
+    table_units: str | None = setting(
+        None,
+        help="Unit of all channels of such recordings, such as µV.",
+        group=_TABLES, metavar="UNIT",
+    )  # fmt: skip
+
+    workers: int = setting(
+        1,
+        help="Recordings to prepare at a time, each in a process of its own.",
+        least=1, group=_RUNNING,
+    )  # fmt: skip
+    dask: str | None = setting(
+        None,
+        help="Prepare on the workers of the dask.distributed scheduler at this address, such as "
+        "tcp://host:8786; they need the same file system.",
+        group=_RUNNING, metavar="ADDRESS",
+    )  # fmt: skip
+    strict: bool = setting(
+        False,
+        help="Fail, once all recordings were tried, if any cannot be used; what was prepared is "
+        "kept for the next run. Otherwise such a recording is listed in quarantine.tsv and the "
+        "others make the corpus.",
+        group=_RUNNING,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dask is not None and self.workers != 1:
+            raise ConfigError(
+                f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
+            )
