@@ -36,12 +36,12 @@ def raw(name: str, value: str) -> Maker:
 
 
 CONFIGS: dict[str, tuple[Maker, str]] = {
-    "config empty": (config(""), "config.json: not a readable JSON file"),
-    "config cut": (config(json.dumps(SETTINGS)[:99]), "config.json: not a readable JSON file"),
-    "config no UTF-8": (config(b'{"a": "\xff"}'), "config.json: not a readable JSON file"),
+    "config empty": (config(""), "config.json: not valid JSON"),
+    "config cut": (config(json.dumps(SETTINGS)[:99]), "config.json: not valid JSON"),
+    "config no UTF-8": (config(b'{"a": "\xff"}'), "config.json: not valid JSON"),
     "config a list": (config("[1, 2]"), "config.json: expected an object, found list"),
-    "config deep": (config('{"a":' * 200_000), "config.json: not a readable JSON file"),
-    "config of 100 GB": (sparse_file("config.json"), "config.json: 100000000000 bytes are no"),
+    "config deep": (config('{"a":' * 200_000), "config.json: not valid JSON"),
+    "config of 100 GB": (sparse_file("config.json"), "config.json: has more than 33554432 bytes"),
     "config is a folder": (config_is_a_folder, "holds no config.json; restore it"),
     "config twice": (
         config('{"n_chans": 4, "n_chans": 5}'),
@@ -72,9 +72,9 @@ CONFIGS: dict[str, tuple[Maker, str]] = {
     ),
     "config rate of 4000 digits": (
         raw("sfreq", "1" + "0" * 4000),
-        "sfreq must be a number above 0, got one of 13288 bits",
+        "config.json: not valid JSON .an integer of 4001 digits",
     ),
-    "config rate of 5000 digits": (raw("sfreq", "1" * 5000), "config.json: not a readable JSON"),
+    "config rate of 5000 digits": (raw("sfreq", "1" * 5000), "config.json: not valid JSON"),
     "config time": (config(n_times=10**30), "n_times must be an integer of at least 1 and at most"),
     "config time negative": (
         config(n_times=-1),

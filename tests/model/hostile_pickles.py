@@ -228,8 +228,12 @@ PICKLES: dict[str, tuple[Maker, str]] = {
     "bin of 100 GB": (sparse_file("pytorch_model.bin"), "no zip archive"),
     "bin a list": (saved(lambda v: [1, 2]), "holds a list, not a state dict"),
     "bin training state": (
-        saved(lambda v: {"model": v, "optimizer": {}}),
+        saved(lambda v: {"model": {"a": 1}, "optimizer": {}}),
         "entry 'model' is a dict, not a tensor by name",
+    ),
+    "bin two models": (
+        saved(lambda v: {"model": v, "model_ema": dict(v)}),
+        r"several models, under 'model' and 'model_ema'\. .*weights_only=True\)\['model'\]",
     ),
     "bin text as weights": (
         saved(lambda v: {**v, FIRST: "x" * 10**6}),

@@ -67,8 +67,7 @@ class Predictor:
     ) -> None:
         if precision not in get_args(Precision):
             raise ConfigError(f"precision must be '32' or 'bf16', got {precision!r}.")
-        _require_labels(preprocessing)
-        require_fit(model, preprocessing)
+        require_fit(model, preprocessing, labelled=True)
         self.preprocessing = preprocessing
         self._device = find_device(device)
         self._precision = precision
@@ -91,7 +90,9 @@ class Predictor:
         if (path / "model").is_dir() and not (path / "config.json").is_file():
             raise ConfigError(f"{path}: is a run; its model is {path / 'model'}")
         preprocessing = Preprocessing.load(path)
-        return cls(BIOT.from_pretrained(path), preprocessing, device=device, precision=precision)
+        model = BIOT.from_pretrained(path)
+        require_fit(model, preprocessing, labelled=True, where=path)
+        return cls(model, preprocessing, device=device, precision=precision)
 
     def montage(self, recording: Recording) -> MontagePlan:
         """How the recording's channels meet the model's; printable.
@@ -251,11 +252,3 @@ def _ratio(unit: str, wanted: str) -> float | None:
         conversion(wanted, "eeg"),
     )
     return factor / wanted_factor if common == wanted_common else None
-
-
-def _require_labels(contract: Preprocessing) -> None:
-    if not contract.label_names:
-        raise ContractError(
-            "The model's preprocessing.json names no classes, so it cannot predict any. "
-            "Fine-tune it on a labelled corpus first."
-        )

@@ -324,7 +324,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         self,
         save_directory: str | Path | None = None,
         *,
-        config: Mapping[str, Any] | None = None,
+        config: Any = None,
         repo_id: str | None = None,
         push_to_hub: bool = False,
         model_card_kwargs: Mapping[str, Any] | None = None,
@@ -333,7 +333,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         metrics: Mapping[str, float] | None = None,
         folder: str | Path | None = None,
         **push_to_hub_kwargs: Any,
-    ) -> Path:
+    ) -> Any:
         """Write ``config.json``, ``model.safetensors`` and a model card (``README.md``).
 
         braindecode opens the folder too, where it can express the model. The folder holds the old
@@ -342,9 +342,11 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         Parameters
         ----------
         save_directory
-            Made if it is not there; an earlier model in it is replaced.
+            Made if it is not there; an earlier model in it is replaced. A ``README.md`` that is
+            no model card stays.
         config
-            Must be the model's own configuration, or a part of it; taken as the Hub's mixin does.
+            A dictionary or dataclass that agrees with the model's own configuration, which is
+            what is written; for callers of the Hub's mixin.
         push_to_hub, repo_id, **push_to_hub_kwargs
             Upload too, to `repo_id` (default: the folder's name), as :meth:`push_to_hub` does.
         model_card_kwargs
@@ -359,14 +361,16 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
 
         Returns
         -------
-        pathlib.Path
-            The folder.
+        pathlib.Path or str
+            The folder; with `push_to_hub` the address of the commit.
 
         Raises
         ------
         CheckpointError
-            If a weight is NaN or infinite, the parameters are not those of the configuration
-            (adapters, replaced layers), or the folder cannot be written.
+            If a weight is NaN or infinite, or the parameters are not those of the configuration
+            (adapters, replaced layers).
+        OSError
+            If the folder cannot be written.
         ConfigError
             If the activation is not one of torch.nn's, or `config` is another model's.
         ContractError
@@ -382,7 +386,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
             raise ConfigError(f"save_pretrained() takes {names} only with push_to_hub=True.")
         save_pretrained(self, place, **card)
         if push_to_hub:
-            self.push_to_hub(repo_id or place.name, **card, **push_to_hub_kwargs)
+            return self.push_to_hub(repo_id or place.name, **card, **push_to_hub_kwargs)
         return place
 
     def push_to_hub(self, repo_id: str, **arguments: Any) -> str:

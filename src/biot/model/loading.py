@@ -16,13 +16,13 @@ from biot.model import hub
 from biot.model.config import integer
 from biot.model.settings import HEAD, complete_settings, head_outputs, require_known
 from biot.model.state_dict import LoadReport, is_known_unused, standard_name
-from biot.model.weights import read_json, read_tensors
+from biot.model.weights import read_config, read_tensors, wrapper_of
 
 __all__ = ["NewChannels", "from_pretrained"]
 
 NewChannels = Literal["error", "init"]
-WRAPPERS = ("_orig_mod.", "module.", "model.", "net.")
-"""What compiling, DDP, running means and Lightning modules put before each name."""
+MOST_FRESH = 2**28
+"""Numbers that ``strict=False`` draws at most for weights that a file lacks: 1 GB."""
 
 
 def from_pretrained(
@@ -45,15 +45,17 @@ def from_pretrained(
     if n_outputs is not None:
         integer("n_outputs", n_outputs)
     config_path, weights_path = hub.locate(source, download or hub.Download(), filename=filename)
-    saved = {} if config_path is None else read_json(config_path)
+    saved = {} if config_path is None else read_config(config_path)
     entries, wrapped = _by_standard_names(weights_path, read_tensors(weights_path))
     names = hub.PUBLISHED_CHANNELS.get(str(source))
     if names is not None and not saved.get("chs_info") and not saved.get("channels"):
         saved = {**saved, "channels": list(names)}
     try:
-        settings, assumed = complete_settings(weights_path, saved, entries, config)
-        head = head_outputs(weights_path, entries)
+        settings, assumed = complete_settings(weights_path, saved, entries, config, strict=strict)
+        head = head_outputs(weights_path, entries, strict=strict)
         wanted = head if n_outputs is None else n_outputs
+        if wanted is None and not strict:
+            wanted = settings.get("n_outputs")
         if wanted is None:
             raise CheckpointError(f"{weights_path}: holds no head; give n_outputs= for a new one.")
         # On the meta device nothing is allocated: a hostile configuration costs no memory.
@@ -80,29 +82,15 @@ def _by_standard_names(
     path: Path, tensors: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The weights under the model's names, and what wrapped these names, for the report."""
-    tensors, wrapper = _unwrapped(tensors)
+    wrapper = wrapper_of(path, tensors)
     entries: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        standard = standard_name(name)
+        standard = standard_name(name.removeprefix(wrapper))
         if standard in entries:
             raise CheckpointError(f"{path}: {name} stands for {standard}, which is there already.")
         entries[standard] = tensor
-    said = {"prefix": f"{wrapper} before each name, which a wrapper put there"} if wrapper else {}
+    said = {"prefix": f"{wrapper} before the names, which a wrapper put there"} if wrapper else {}
     return entries, said
-
-
-def _unwrapped(tensors: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
-    """Weights without the prefixes of DDP, compile, EMA or a Lightning module, and the prefixes."""
-    wrapper = ""
-    while True:
-        tensors = {name: tensor for name, tensor in tensors.items() if name != "n_averaged"}
-        first = next(iter(tensors), "")
-        prefix = next((p for p in WRAPPERS if first.startswith(p)), "")
-        is_known = any(standard_name(name) != name for name in tensors)
-        if not prefix or is_known or not all(name.startswith(prefix) for name in tensors):
-            return tensors, wrapper
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-        wrapper += prefix
 
 
 def _load(
@@ -118,13 +106,7 @@ def _load(
     if strict:
         report.require_complete()
     elif not report.complete:
-        warnings.warn(
-            f"{source}: {len(report.matched)} entries fit the model, {len(report.missing)} weights "
-            f"are missing and stay as drawn, {len(report.unexpected)} entries have no place: see "
-            "load_report.",
-            UserWarning,
-            stacklevel=4,
-        )
+        _warn_of_the_rest(model, report)
     dtype = next((entries[name].dtype for name in report.matched), torch.float32)
     model.to(dtype).to_empty(device="cpu")
     fresh = type(model).from_config(model.get_config()).state_dict() if report.missing else {}
@@ -136,6 +118,26 @@ def _load(
             elif name in report.missing:
                 place.copy_(fresh[name])
     return report
+
+
+def _warn_of_the_rest(model: Any, report: LoadReport) -> None:
+    """Say what ``strict=False`` leaves; a file of which nothing fits is not of this model."""
+    parameters = dict(model.named_parameters())
+    if not report.matched.keys() & parameters.keys():
+        raise CheckpointError(f"Nothing in the file fits the model.\n{report}")
+    drawn = sum(parameters[name].numel() for name in report.missing)
+    if drawn > MOST_FRESH:
+        raise CheckpointError(
+            f"{report.source}: {drawn:,} numbers of the model are not in the file. Its settings "
+            "are of another model."
+        )
+    warnings.warn(
+        f"{report.source}: {len(report.matched)} entries fit the model, {len(report.missing)} "
+        f"weights are missing and stay as drawn, {len(report.unexpected)} entries have no place: "
+        "see load_report.",
+        UserWarning,
+        stacklevel=5,
+    )
 
 
 def _compared(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from biot.errors import CheckpointError, ConfigError, ContractError
 from biot.io import atomic_folder
 from biot.model.card import model_card
+from biot.model.config import activation_name, to_json
 from biot.preprocessing import FILE_NAME, Preprocessing, difference
 
 __all__ = ["CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
@@ -21,6 +23,7 @@ __all__ = ["CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
 CONFIG_NAME = "config.json"
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 """What a model's weights are called, the preferred name first."""
+CARD_NAME = "README.md"
 
 
 def save_pretrained(
@@ -28,7 +31,7 @@ def save_pretrained(
     folder: Path,
     *,
     source: str | None = None,
-    config: Mapping[str, Any] | None = None,
+    config: Any = None,
     preprocessing: Preprocessing | None = None,
     corpora: Sequence[str] = (),
     metrics: Mapping[str, float] | None = None,
@@ -43,21 +46,33 @@ def save_pretrained(
 
     if preprocessing is not None:
         require_fit(model, preprocessing)
-    _require_same_config(model, config or {})
+    _require_same_config(model, config)
     card = model_card(
         model, source or folder.name, preprocessing=preprocessing, corpora=corpora,
         metrics=metrics, front_matter=model_card_kwargs or {},
     )  # fmt: skip
     tensors = published_tensors(model)
-    ours = (CONFIG_NAME, *WEIGHT_NAMES, "README.md", FILE_NAME)
-    with atomic_folder(folder, ours=ours, error=CheckpointError) as partial:
+    ours = [CONFIG_NAME, *WEIGHT_NAMES, CARD_NAME, FILE_NAME]
+    keeps_readme = _is_a_persons(folder / CARD_NAME)
+    if keeps_readme:
+        ours.remove(CARD_NAME)
+    with atomic_folder(folder, ours=ours) as partial:
         # Not by save_file, whose error of a full disk is no OSError.
         (partial / WEIGHT_NAMES[0]).write_bytes(save(tensors, metadata={"format": "pt"}))
         (partial / CONFIG_NAME).write_text(_config_text(model), encoding="utf-8")
-        (partial / "README.md").write_text(card, encoding="utf-8")
+        if not keeps_readme:
+            (partial / CARD_NAME).write_text(card, encoding="utf-8")
         if preprocessing is not None:
             preprocessing.save(partial)
     return folder
+
+
+def _is_a_persons(readme: Path) -> bool:
+    """Whether a README is no model card, whose front matter names the library."""
+    if not readme.is_file():
+        return False
+    text = readme.read_text(encoding="utf-8", errors="replace")
+    return not (text.startswith("---") and "library_name:" in text)
 
 
 def _config_text(model: Any) -> str:
@@ -73,15 +88,24 @@ def _config_text(model: Any) -> str:
     return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
 
 
-def _require_same_config(model: Any, config: Mapping[str, Any]) -> None:
+def _require_same_config(model: Any, config: Any) -> None:
     """Refuse a configuration, given beside the model, that is not the model's."""
+    given = asdict(config) if is_dataclass(config) and not isinstance(config, type) else config
     own = model.get_config()
-    for name, value in config.items():
-        if name not in own or own[name] != value:
-            has = f"the model has {own[name]!r}" if name in own else "BIOT has no such setting"
+    for name, value in (given or {}).items():
+        if name.endswith("_version"):
+            continue
+        if name not in own:
+            warnings.warn(
+                f"config: {name} is no setting of {type(model).__name__} and is not written; "
+                "config.json holds the model's own configuration.",
+                UserWarning,
+                stacklevel=4,
+            )
+        elif to_json(activation_name(value) if isinstance(value, type) else value) != own[name]:
             raise ConfigError(
-                f"config says {name}={value!r}, {has}. The configuration is the model's own: "
-                "leave config out, or build the model with these settings."
+                f"config says {name}={value!r}, the model has {own[name]!r}. The configuration is "
+                "the model's own: leave config out, or build the model with these settings."
             )
 
 
@@ -127,18 +151,35 @@ def _require_own_parameters(model: Any) -> None:
         )
 
 
-def require_fit(model: Any, preprocessing: Preprocessing) -> None:
+def require_fit(
+    model: Any, preprocessing: Preprocessing, *, labelled: bool = False, where: Path | None = None
+) -> None:
     """Raise unless a model can have been trained on windows that were made so.
 
-    The one check that a model and a ``preprocessing.json`` belong together, when they are saved
-    and when they are opened.
+    The one check that a model and a ``preprocessing.json`` belong together, when they are saved,
+    opened and scored. The hop of tokens is the model's alone; no contract says it.
+
+    Parameters
+    ----------
+    model, preprocessing
+        The two that are to belong together.
+    labelled
+        Whether the outputs must have names.
+    where
+        Folder of the two, for the message.
 
     Raises
     ------
     ContractError
-        If rate, length of a window, channels or number of outputs differ.
+        If rate, length of a window, channels or number of outputs differ, or names are missing.
     """
+    start = "" if where is None else f"{where}: "
     labels = preprocessing.label_names
+    if labelled and not labels:
+        raise ContractError(
+            f"{start}The model's preprocessing.json names no classes, so it cannot predict any. "
+            "Fine-tune it on a labelled corpus first."
+        )
     for what, has, needs in (
         ("samples a second", model.sfreq, preprocessing.sfreq),
         ("samples a window", model.n_times, preprocessing.n_times),
@@ -146,13 +187,14 @@ def require_fit(model: Any, preprocessing: Preprocessing) -> None:
         ("outputs", model.n_outputs, model.n_outputs if labels is None else len(labels)),
     ):
         if has != needs:
+            named = f" ({', '.join(labels)})" if what == "outputs" and labels else ""
             raise ContractError(
-                f"Model and preprocessing.json differ: the model has {has:g} {what}, "
-                f"preprocessing.json says {needs:g}. They do not belong together; use the two "
-                "files of one training."
+                f"{start}Model and preprocessing.json differ: the model has {has:g} {what}, "
+                f"preprocessing.json says {needs:g}{named}. They do not belong together; use the "
+                "two files of one training."
             )
     if model.channels is not None and model.channels != preprocessing.ch_names:
         how = difference("ch_names", preprocessing.ch_names, model.channels)
         raise ContractError(
-            f"Model and preprocessing.json differ: {how}. They do not belong together."
+            f"{start}Model and preprocessing.json differ: {how}. They do not belong together."
         )

@@ -23,6 +23,8 @@ DEFAULTS: dict[str, Any] = {
 }
 """Settings of the published models that a file of bare weights does not say."""
 DEFAULT_SECONDS = 10
+MOST_LAYERS = 1000
+"""Layers that settings may ask for where the file need not hold them: ``strict=False``."""
 TIMES = ("n_times", "input_window_seconds")
 HEAD = "final_layer."
 
@@ -39,7 +41,12 @@ def require_known(cls: Any, given: Mapping[str, Any]) -> None:
 
 
 def complete_settings(
-    path: Path, saved: Mapping[str, Any], entries: Mapping[str, Tensor], given: Mapping[str, Any]
+    path: Path,
+    saved: Mapping[str, Any],
+    entries: Mapping[str, Tensor],
+    given: Mapping[str, Any],
+    *,
+    strict: bool = True,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Constructor arguments for a file, and which of them are assumed.
 
@@ -53,6 +60,8 @@ def complete_settings(
         The weights under our names. What their shapes say must agree with the rest.
     given
         The caller's settings, which win over `saved`; a length of None is not said.
+    strict
+        Whether weights must say what the settings say; else the settings win.
 
     Raises
     ------
@@ -60,7 +69,7 @@ def complete_settings(
         If the file is of another model, or the settings contradict its weights.
     """
     given = {name: value for name, value in given.items() if value is not None or name not in TIMES}
-    sizes = _sizes(path, entries)
+    sizes = _sizes(path, entries, strict=strict)
     assumed: dict[str, Any] = {}
     earlier = {name: value for name, value in given.items() if name in cfg.EARLIER_NAMES}
     settings = {cfg.EARLIER_NAMES.get(name, name): value for name, value in saved.items()}
@@ -69,19 +78,14 @@ def complete_settings(
     for name, other in (TIMES, TIMES[::-1]):
         if name in given and other not in given:
             settings.pop(other, None)
-    outputs = head_outputs(path, entries)
+    outputs = head_outputs(path, entries, strict=strict)
     if outputs is not None and settings.get("n_outputs") is not None:
         stated = cfg.integer("n_outputs", settings["n_outputs"])
         if stated != outputs:  # braindecode's reset_head leaves the config behind
             assumed["n_outputs"] = f"{outputs} as in the weights; the configuration says {stated}"
-    for name, size in sizes.items():
-        if settings.get(name) is not None and settings[name] != size:
-            raise CheckpointError(
-                f"{path}: the weights say {name}={size}, the settings say {settings[name]!r}."
-                + " channels= takes other channels." * (name == "n_chans")
-            )
+    sizes = _agreeing(path, settings, sizes, strict=strict)
     if settings.get("n_chans") is None and settings.get("chs_info") is not None:
-        del sizes["n_chans"]  # said by the descriptions, whose number the model will check
+        sizes.pop("n_chans", None)  # said by the descriptions, whose number the model will check
     settings.update(sizes)
     is_timed = settings.get("n_times") is not None, settings.get("input_window_seconds") is not None
     for name, value in DEFAULTS.items():
@@ -95,12 +99,32 @@ def complete_settings(
     return settings, {name: str(value) for name, value in assumed.items()}
 
 
-def head_outputs(path: Path, entries: Mapping[str, Tensor]) -> int | None:
-    """Outputs of the head in a file; None if it has no head."""
+def _agreeing(
+    path: Path, settings: Mapping[str, Any], sizes: dict[str, int], *, strict: bool
+) -> dict[str, int]:
+    """The sizes that hold: those of the weights, which the settings must not contradict."""
+    if not strict:
+        layers = settings.get("num_layers")
+        if layers is not None and cfg.integer("num_layers", layers, at_least=0) > MOST_LAYERS:
+            raise CheckpointError(f"{path}: num_layers={layers} is more than {MOST_LAYERS}.")
+        return {name: size for name, size in sizes.items() if settings.get(name) is None}
+    for name, size in sizes.items():
+        if settings.get(name) is not None and settings[name] != size:
+            raise CheckpointError(
+                f"{path}: the weights say {name}={size}, the settings say {settings[name]!r}."
+                + " channels= takes other channels." * (name == "n_chans")
+            )
+    return sizes
+
+
+def head_outputs(path: Path, entries: Mapping[str, Tensor], *, strict: bool = True) -> int | None:
+    """Outputs of the head in a file; None if it has no head, or none of ours and not `strict`."""
     if not any(name.startswith(HEAD) for name in entries):
         return None
     weight = entries.get(f"{HEAD}classification_head.weight")
     if weight is None or weight.ndim != 2 or weight.numel() == 0:
+        if not strict:
+            return None
         raise CheckpointError(
             f"{path}: holds a part of a head, but no {HEAD}classification_head.weight of two "
             "dimensions."
@@ -108,7 +132,7 @@ def head_outputs(path: Path, entries: Mapping[str, Tensor]) -> int | None:
     return weight.shape[0]
 
 
-def _sizes(path: Path, entries: Mapping[str, Tensor]) -> dict[str, int]:
+def _sizes(path: Path, entries: Mapping[str, Tensor], *, strict: bool) -> dict[str, int]:
     """What the shapes of the weights say about the model."""
     sizes: dict[str, int] = {}
     for name, label in (
@@ -116,6 +140,8 @@ def _sizes(path: Path, entries: Mapping[str, Tensor]) -> dict[str, int]:
         ("encoder.channel_tokens.weight", "n_chans"),
     ):
         if name not in entries or entries[name].ndim != 2 or entries[name].numel() == 0:
+            if not strict:
+                continue
             raise CheckpointError(
                 f"{path}: no {name} of two dimensions among its {len(entries)} entries; "
                 f"not a BIOT model. It holds {', '.join(sorted(entries)[:5])} …"

@@ -6,7 +6,7 @@ import json
 import pickletools
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ import torch
 from torch import Tensor
 
 from biot.errors import CheckpointError, ConfigError
+from biot.io import read_json
 from biot.model.state_dict import is_known_unused, standard_name
 
-__all__ = ["read_json", "read_tensors"]
+__all__ = ["read_config", "read_tensors", "wrapper_of"]
 
 LARGEST_JSON = 2**25
 """Bytes of JSON that are read: a thousand times what any model needs."""
-STATE_KEYS = ("state_dict", "model_state_dict", "model", "ema", "ema_state_dict", "state_dict_ema")
-"""Where training scripts and Lightning put the weights in a checkpoint."""
+ANCHORS = ("patch_embedding.projection.weight", "channel_tokens.weight")
+"""Weights that every model has: where they stand tells where the model does."""
+_DOTTED = re.compile(r"\w+(\.\w+)*")
 LONGEST_NAME = 200
 """Letters in the name of a weight."""
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -61,26 +63,46 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, each of its keys there once.
+def wrapper_of(path: Path, names: Iterable[str]) -> str:
+    """What stands before a model's names: of DDP, compiling, a running mean, a Lightning module.
+
+    Raises
+    ------
+    CheckpointError
+        If the names are those of several models.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        anchor = next((a for a in ANCHORS if f".{name}".endswith(f".{a}")), None)
+        if anchor is None or not _DOTTED.fullmatch(name):
+            continue
+        if standard_name(name) == f"encoder.{anchor}":
+            found[""] = None
+            continue
+        place = f".{name.removesuffix(anchor)}"
+        for own in (".encoder.", ".biot."):
+            if place.endswith(own):
+                place = f"{place.removesuffix(own)}."
+                break
+        found[place[1:]] = None
+    if len(found) > 1:
+        listed = " and ".join(repr(prefix) for prefix in found)
+        raise CheckpointError(
+            f"{path}: holds several models, their names beginning with {listed}. Save one by "
+            "itself: the entries with its prefix, and without the prefix in their names."
+        )
+    return next(iter(found), "")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The object in a model's configuration, each of its keys there once; positions may be NaN.
 
     Raises
     ------
     CheckpointError
         If the file is too large, not JSON, or holds something else.
     """
-    size = path.stat().st_size
-    if size > LARGEST_JSON:
-        raise CheckpointError(f"{path}: {size} bytes are no configuration of a model.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_twins)
-    except (OSError, RecursionError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: not a readable JSON file ({_first_line(error)})."
-        ) from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: expected an object, found {type(values).__name__}.")
-    return values
+    return read_json(path, CheckpointError, allow_nan=True, most_bytes=LARGEST_JSON)
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -122,13 +144,36 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     content = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict.")
-    inner = [key for key in STATE_KEYS if isinstance(content.get(key), Mapping)]
+    return dict(_state_dict_in(path, content))
+
+
+def _state_dict_in(path: Path, content: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """The weights in what a training script or Lightning saved, which has them under some key."""
+    if _is_state_dict(content):
+        return content
+    inner = {
+        key: value
+        for key, value in content.items()
+        if isinstance(value, Mapping)
+        and (_is_state_dict(value) or any(map(_is_state_dict, value.values())))
+    }
     if len(inner) > 1:
+        listed = " and ".join(repr(key) for key in inner)
         raise CheckpointError(
-            f"{path}: holds several models, under {' and '.join(map(repr, inner))}. Save the one "
-            f"that you want by itself: torch.save(content[{inner[0]!r}], ...)."
+            f"{path}: holds several models, under {listed}. Save the one that you want by itself: "
+            f"torch.save(torch.load(path, weights_only=True)[{next(iter(inner))!r}], new_path)."
         )
-    return dict(content[inner[0]] if inner else content)
+    if inner:
+        return _state_dict_in(path, next(iter(inner.values())))
+    state = content.get("state_dict")
+    return state if isinstance(state, Mapping) else content
+
+
+def _is_state_dict(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(
+        isinstance(name, str) and f".{name}".endswith(tuple(f".{anchor}" for anchor in ANCHORS))
+        for name in value
+    )
 
 
 def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
@@ -154,6 +199,7 @@ def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:
             if not _NEEDED_NAMES.fullmatch(name):
                 raise CheckpointError(
                     f"{path}: asks for {name[:80]!r}, which no weights need. Nothing of it was run."
+                    " Save the weights alone: torch.save(model.state_dict(), path)."
                 )
 
 
@@ -173,6 +219,7 @@ def _check_tensors(path: Path, tensors: Mapping[Any, Any]) -> None:
         raise CheckpointError(f"{path}: holds no weights.")
     size = 0
     dtypes: dict[torch.dtype, str] = {}
+    wrapper = wrapper_of(path, (name for name in tensors if isinstance(name, str)))
     for name, tensor in tensors.items():
         if isinstance(name, str) and len(name) > LONGEST_NAME:
             raise CheckpointError(
@@ -190,7 +237,7 @@ def _check_tensors(path: Path, tensors: Mapping[Any, Any]) -> None:
             raise CheckpointError(
                 f"{path}: {name} claims shape {tuple(tensor.shape)}, more than the file holds."
             )
-        if is_known_unused(standard_name(name)):
+        if is_known_unused(standard_name(name.removeprefix(wrapper))):
             continue
         if tensor.dtype not in DTYPES:
             raise CheckpointError(

@@ -15,11 +15,12 @@ from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
 from biot.device import Device, Precision
-from biot.errors import ConfigError, ContractError, CorpusError
+from biot.errors import ConfigError, CorpusError
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess
 from biot.evaluation.tasks import Truth, plain_task
 from biot.model.biot import BIOT
+from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 from biot.training.datasets import Part, WindowBatch, batches_of, is_labelled, truth_of
 from biot.training.distributed import launch
@@ -168,12 +169,7 @@ def evaluate(
     folder, data = Path(model), load_corpus(Path(corpus))
     network = BIOT.from_pretrained(folder, return_feature=False)
     contract = Preprocessing.load(folder)
-    label_names = contract.label_names or ()
-    if len(label_names) != network.n_outputs:
-        raise ContractError(
-            f"{folder}: the model has {network.n_outputs} outputs, its preprocessing.json names "
-            f"{len(label_names)} classes. Fine-tune it first."
-        )
+    require_fit(network, contract, labelled=True, where=folder)
     contract.require_same(data.preprocessing, where=str(corpus))
     rows, labels = labelled_rows(data, contract)
     require_disjoint(
