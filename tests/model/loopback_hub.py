@@ -152,6 +152,8 @@ class _Answers(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             elif entry["key"] == "lfsFile":
                 files[value["path"]] = self.hub.blobs[value["oid"]]
+            elif entry["key"] == "deletedFile":
+                del files[value["path"]]
         said = {"commitOid": "0" * 40, "commitUrl": f"{self.hub.url}/{repo_id}/commit/{'0' * 40}"}
         if pull:
             said["pullRequestUrl"] = f"{self.hub.url}/{repo_id}/discussions/1"

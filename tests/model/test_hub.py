@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -9,17 +10,19 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from foreign_files import SETTINGS, SIX_KEYS, published_state, write_published
-from huggingface_hub import constants
+from huggingface_hub import PyTorchModelHubMixin, constants
 from loopback_hub import Hub, serve
-from torch import Tensor
+from torch import Tensor, nn
 
 from biot import BIOT
-from biot.errors import CheckpointError
+from biot.errors import CheckpointError, ConfigError
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import PREST_16, PREST_18
 
@@ -170,6 +173,93 @@ def test_the_page_on_adapting_shows_what_the_example_runs() -> None:
     for block in blocks:
         for line in block.splitlines():
             assert line.strip() in lines
+
+
+# the keywords of huggingface_hub's mixin --------------------------------------------------------
+
+OPENING = (
+    "pretrained_model_name_or_path", "force_download", "token", "cache_dir", "local_files_only",
+    "revision", "map_location", "strict", "filename",
+)  # fmt: skip
+SAVING = ("save_directory", "config", "repo_id", "push_to_hub", "model_card_kwargs")
+PUSHING = (
+    "repo_id", "config", "commit_message", "private", "token", "branch", "create_pr",
+    "allow_patterns", "ignore_patterns", "delete_patterns", "model_card_kwargs",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "names"),
+    [("from_pretrained", OPENING), ("save_pretrained", SAVING), ("push_to_hub", PUSHING)],
+)
+def test_every_keyword_of_the_mixin_is_taken(method: str, names: tuple[str, ...]) -> None:
+    ours = inspect.signature(getattr(BIOT, method)).parameters
+    assert set(names) <= set(ours)
+    theirs = inspect.signature(getattr(PyTorchModelHubMixin, method)).parameters.values()
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    assert {p.name for p in theirs if p.kind not in kinds} - {"self"} <= set(ours)
+
+
+def test_patterns_choose_what_is_pushed_and_what_is_deleted(hub: Hub, model: BIOT) -> None:
+    model.push_to_hub("me/model", token="good", allow_patterns=["*.json", "*.safetensors"])
+    files = hub.repositories["me/model"]["main"]
+    assert set(files) == {"config.json", "model.safetensors"}
+    model.push_to_hub("me/model", token="good", ignore_patterns="*.safetensors")
+    assert set(files) == {"config.json", "model.safetensors", "README.md"}
+    files["old.bin"] = b"1"
+    model.push_to_hub("me/model", token="good", delete_patterns="*.bin")
+    assert set(files) == {"config.json", "model.safetensors", "README.md"}
+
+
+def test_saving_pushes_on_request_and_returns_the_address(
+    hub: Hub, model: BIOT, tmp_path: Path
+) -> None:
+    address = model.save_pretrained(
+        save_directory=tmp_path / "m", push_to_hub=True, repo_id="me/model", token="good",
+        private=True, config=model.get_config(), model_card_kwargs={"license": "mit"},
+    )  # fmt: skip
+    assert address == f"{hub.url}/me/model/commit/{'0' * 40}"
+    assert "me/model" in hub.private
+    assert "license: mit" in hub.repositories["me/model"]["main"]["README.md"].decode()
+    assert "license: mit" in (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+    opened = BIOT.from_pretrained(pretrained_model_name_or_path="me/model", token="good")
+    assert opened.get_config() == model.get_config()
+
+
+def test_what_belongs_to_a_push_is_refused_without_one(model: BIOT, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"takes branch only with push_to_hub=True"):
+        model.save_pretrained(tmp_path / "m", branch="five")
+    with pytest.raises(ConfigError, match=r"save_pretrained\(\) misses the folder"):
+        model.save_pretrained()
+    with pytest.raises(ConfigError, match=r"takes the first argument or source="):
+        BIOT.from_pretrained(tmp_path, source=tmp_path)
+
+
+def test_a_configuration_beside_the_model_must_be_its_own(model: BIOT, tmp_path: Path) -> None:
+    @dataclass
+    class Settings:
+        n_outputs: int = 3
+        activation: Any = nn.ELU
+
+    folder = model.save_pretrained(tmp_path / "m", config=Settings())
+    assert json.loads((folder / "config.json").read_text()) == model.get_config()
+    model.save_pretrained(folder, config={"braindecode_version": "1.8.1", "embed_dim": 16})
+    with pytest.raises(ConfigError, match=r"config says n_outputs=4, the model has 3\."):
+        model.save_pretrained(folder, config=Settings(n_outputs=4))
+    with pytest.warns(UserWarning, match="config: note is no setting of BIOT and is not written"):
+        model.save_pretrained(folder, config={"note": "x"})
+    assert json.loads((folder / "config.json").read_text()) == model.get_config()
+
+
+def test_the_card_is_one_of_the_hubs(model: BIOT, tmp_path: Path) -> None:
+    card = model.generate_model_card(license="mit", language="en")
+    assert card.data.to_dict() == {
+        "library_name": "biot", "tags": ["biot", "biosignals", "eeg"], "license": "mit",
+        "language": "en",
+    }  # fmt: skip
+    assert "Research software, not for clinical decisions." in card.text
+    card.save(tmp_path / "README.md")
+    assert (tmp_path / "README.md").is_file()
 
 
 # when it fails --------------------------------------------------------------------------------

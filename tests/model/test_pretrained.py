@@ -217,8 +217,8 @@ def test_missing_and_unexpected_entries_raise_with_the_table(tmp_path: Path) -> 
 
 
 def test_every_key_by_another_name_is_no_biot_model(tmp_path: Path) -> None:
-    state = {f"net.{name}": tensor for name, tensor in published_state().items()}
-    with pytest.raises(CheckpointError, match=r"not a BIOT model\. It holds net\.encoder"):
+    state = {f"net-{name}": tensor for name, tensor in published_state().items()}
+    with pytest.raises(CheckpointError, match=r"not a BIOT model\. It holds net-encoder"):
         BIOT.from_pretrained(write_published(tmp_path / "m", state=state))
 
 

@@ -333,7 +333,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         metrics: Mapping[str, float] | None = None,
         folder: str | Path | None = None,
         **push_to_hub_kwargs: Any,
-    ) -> Any:
+    ) -> Path | str:
         """Write ``config.json``, ``model.safetensors`` and a model card (``README.md``).
 
         braindecode opens the folder too, where it can express the model. The folder holds the old
@@ -522,7 +522,8 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         model._no_effect.update(no_effect)
         has = model.get_config() if stated else {}
         for key, value in stated.items():
-            if None not in (value, has.get(key)) and cfg.to_json(value) != cfg.to_json(has[key]):
+            said = value is not None and has.get(key) is not None
+            if said and not cfg.is_same_setting(value, has[key]):
                 raise ConfigError(
                     f"{cls.__name__} is made with {key}={has[key]!r}, the configuration says "
                     f"{value!r}: it is of another class."

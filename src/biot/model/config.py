@@ -21,6 +21,7 @@ __all__ = [
     "activation_name",
     "chs_info_from_json",
     "integer",
+    "is_same_setting",
     "modern_names",
     "own_to_json",
     "parameters_of",
@@ -188,6 +189,14 @@ def to_json(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     raise ConfigError(f"A config cannot hold a {type(value).__name__}: {_short(value)}.")
+
+
+def is_same_setting(value: Any, as_json: Any) -> bool:
+    """Whether a setting, as a caller gives it or as JSON holds it, is the one in a config."""
+    known = isinstance(value, str) and value in _ACTIVATIONS
+    activation = _ACTIVATIONS[value] if known else value
+    is_class = isinstance(activation, type)
+    return bool((activation_name(activation) if is_class else to_json(value)) == as_json)
 
 
 def chs_info_from_json(chs_info: Any) -> list[dict[str, Any]] | None:

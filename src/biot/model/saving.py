@@ -15,7 +15,7 @@ from torch import Tensor
 from biot.errors import CheckpointError, ConfigError, ContractError
 from biot.io import atomic_folder
 from biot.model.card import model_card
-from biot.model.config import activation_name, to_json
+from biot.model.config import is_same_setting
 from biot.preprocessing import FILE_NAME, Preprocessing, difference
 
 __all__ = ["CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
@@ -102,7 +102,7 @@ def _require_same_config(model: Any, config: Any) -> None:
                 UserWarning,
                 stacklevel=4,
             )
-        elif to_json(activation_name(value) if isinstance(value, type) else value) != own[name]:
+        elif not is_same_setting(value, own[name]):
             raise ConfigError(
                 f"config says {name}={value!r}, the model has {own[name]!r}. The configuration is "
                 "the model's own: leave config out, or build the model with these settings."
