@@ -389,30 +389,46 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
             return self.push_to_hub(repo_id or place.name, **card, **push_to_hub_kwargs)
         return place
 
-    def push_to_hub(self, repo_id: str, **arguments: Any) -> str:
-        """Save into a repository on the Hub, made if need be.
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        config: Any = None,
+        commit_message: str = "Upload BIOT model",
+        private: bool | None = None,
+        token: str | bool | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+        allow_patterns: list[str] | str | None = None,
+        ignore_patterns: list[str] | str | None = None,
+        delete_patterns: list[str] | str | None = None,
+        model_card_kwargs: Mapping[str, Any] | None = None,
+        **card: Any,
+    ) -> str:
+        """Save into a repository on the Hub, made if need be, and return the commit's address.
 
         Parameters
         ----------
         repo_id
             ``"owner/name"``.
-        **arguments
-            ``commit_message``, ``private``, ``token``, ``branch``, ``create_pr``,
-            ``allow_patterns``, ``ignore_patterns`` and ``delete_patterns`` as in
-            ``huggingface_hub``; ``config``, ``model_card_kwargs``, ``preprocessing``, ``corpora``
-            and ``metrics`` as in :meth:`save_pretrained`.
-
-        Returns
-        -------
-        str
-            Address of the commit.
+        commit_message, private, token, branch, create_pr
+            As in ``huggingface_hub.HfApi``: `private` for a new repository, `branch` to commit to.
+        allow_patterns, ignore_patterns, delete_patterns
+            Which files to upload, and which of the repository's to delete.
+        config, model_card_kwargs, **card
+            As in :meth:`save_pretrained`, with its `preprocessing`, `corpora` and `metrics`.
 
         Raises
         ------
         CheckpointError
             If the Hub refuses or cannot be reached.
         """
-        return push_to_hub(self, repo_id, **arguments)
+        return push_to_hub(
+            self, repo_id, commit_message=commit_message, private=private, token=token,
+            branch=branch, create_pr=create_pr, allow_patterns=allow_patterns,
+            ignore_patterns=ignore_patterns, delete_patterns=delete_patterns,
+            config=config, model_card_kwargs=model_card_kwargs, **card,
+        )  # fmt: skip
 
     def generate_model_card(self, **front_matter: Any) -> Any:
         """The card as a ``huggingface_hub.ModelCard``; the keywords join its front matter."""
