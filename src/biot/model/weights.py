@@ -100,7 +100,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If the file is too large, not JSON, or holds something else.
+        If the file is too large, not JSON, holds a key twice, or something else.
     """
     return read_json(path, CheckpointError, allow_nan=True, most_bytes=LARGEST_JSON)
 
