@@ -135,7 +135,9 @@ def test_a_corpus_prepared_differently_is_refused(wave_run, make_corpus, tmp_pat
 def test_a_model_that_names_no_classes_is_refused(wave_run, wave_corpus, tmp_path):
     model = shutil.copytree(wave_run / "model", tmp_path / "model")
     Preprocessing.load(model).with_labels(None).save(model)
-    with pytest.raises(ContractError, match=r"2 outputs, its preprocessing.json names 0 classes"):
+    with pytest.raises(
+        ContractError, match=r"model: The model's preprocessing\.json names no class"
+    ):
         evaluate(model, wave_corpus.path)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from biot.errors import ConfigError, ContractError
 from biot.model import BIOT
+from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 from biot.training import FinetuneConfig
 from biot.training.finetuning.build import build_model
@@ -130,3 +132,16 @@ def test_a_model_without_a_contract_takes_windows_of_any_length(pretrained):
     (pretrained / "preprocessing.json").unlink()
     longer = Preprocessing.from_dict({**CONTRACT.to_dict(), "window": 5.0})
     assert build_model(FinetuneConfig(), longer, from_model=pretrained).n_times == 200
+
+
+def test_a_model_for_another_window_fits_the_corpus_contract_afterwards(pretrained):
+    longer = replace(CONTRACT, window=5.0)
+    model = build_model(FinetuneConfig(), longer, from_model=pretrained)
+    assert (model.n_times, model.input_window_seconds) == (200, 5.0)
+    require_fit(model, longer, labelled=True)
+
+
+def test_a_folder_whose_contract_is_of_another_model_is_refused(pretrained):
+    replace(CONTRACT, window=6.0, label_names=("a", "b", "c", "d")).save(pretrained)
+    with pytest.raises(ContractError, match=r"has 120 samples a window, .*json says 240\."):
+        build_model(FinetuneConfig(), CONTRACT, from_model=pretrained)

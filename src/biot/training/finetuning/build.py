@@ -8,6 +8,7 @@ from typing import Any
 
 from biot.errors import ConfigError, ContractError, listed
 from biot.model.biot import BIOT
+from biot.model.saving import require_fit
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
 from biot.training.finetuning.config import FinetuneConfig
@@ -90,7 +91,9 @@ def token_lengths(
 
 def _pretrained(config: FinetuneConfig, contract: Preprocessing, source: Path) -> BIOT:
     if (source / FILE_NAME).is_file():
-        _require_same_making(contract, Preprocessing.load(source), source)
+        trained = Preprocessing.load(source)
+        require_fit(BIOT.from_pretrained(source), trained, where=source)
+        _require_same_making(contract, trained, source)
     dropout = {
         name: getattr(config, name)
         for name in ("drop_prob", "att_layer_drop_prob")
