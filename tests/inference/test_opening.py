@@ -57,11 +57,17 @@ def test_a_contract_of_another_model_is_refused(model_folder: Path) -> None:
     path = model_folder / "preprocessing.json"
     contract = json.loads(path.read_text(encoding="utf-8"))
     for change, message in (
-        ({"label_names": ["a", "b", "c"]}, r"the model has 2 outputs, preprocessing\.json says 3\."),
+        (
+            {"label_names": ["a", "b", "c"]},
+            r"the model has 2 outputs, .* says 3\.",
+        ),
         ({"label_names": None}, r"names no classes.*Fine-tune it"),
         ({"sfreq": 100}, r"the model has 50 samples a second, preprocessing\.json says 100\."),
         ({"window": 8.0}, r"the model has \d+ samples a window, preprocessing\.json says 400\."),
-        ({"ch_names": ["A1"], "units": ["µV"]}, r"the model has 3 channels, preprocessing\.json says 1\."),
+        (
+            {"ch_names": ["A1"], "units": ["µV"]},
+            r"the model has 3 channels, .* says 1\.",
+        ),
         (
             {"ch_names": ["O1", "C3", "Fp1"]},
             r"\['O1', 'C3', 'Fp1'\], expected \['Fp1', 'C3', 'O1'\]",
