@@ -51,7 +51,9 @@ def test_what_cannot_be_converted_says_why_and_leaves_nothing(
     path, out = tmp_path / "encoder.ckpt", tmp_path / "converted"
     torch.save(authors_encoder(published_state()), path)
     assert main(["convert", str(path), "--out", str(out), *SIZES]) == 1
-    assert capsys.readouterr().err.startswith(f"biot: error: {path}: holds no head; give --n-outputs")
+    assert capsys.readouterr().err.startswith(
+        f"biot: error: {path}: holds no head; give --n-outputs"
+    )
     words = ["convert", str(path), "--out", str(out), *SIZES, "--n-outputs", "2"]
     assert main([*words, "--channels", "C3,C4"]) == 1
     assert "4 channels have no names" in capsys.readouterr().err
