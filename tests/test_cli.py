@@ -478,6 +478,7 @@ def test_the_first_sign_of_life_is_for_somebody_who_watches(
         ("n_fft.edf: x; a/n_fft/b, my_n_fft", "n_fft.edf: x; a/n_fft/b, my_n_fft"),
         ("config.json: n_fft must be 1", "config.json: n_fft must be 1"),
         ("The labels of 30 epochs.", "The labels of 30 epochs."),
+        ("labels holds no label", "labels holds no label"),
     ],
 )
 def test_errors_name_the_options_of_the_command(message: str, told: str) -> None:

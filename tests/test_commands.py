@@ -176,7 +176,10 @@ def test_finetune_cross_validates_and_trains_the_head_alone(
     quick = ["--embed-dim", "8", "--num-heads", "2", "--device", "cpu"]
     words = ["finetune", str(corpus), "--out", str(tmp_path / "folds"), "--folds", "loso"]
     assert main([*words, "--num-layers", "1", "--epochs", "1", *quick]) == 0
-    shown = capsys.readouterr().out
+    shown, told = capsys.readouterr()
+    assert [line.rpartition(" done ")[2] for line in told.splitlines()] == [
+        "(1 of 3)", "(2 of 3)", "(3 of 3)",
+    ]  # fmt: skip
     assert "mean ± sd of" in shown
     assert "balanced accuracy" in shown
     assert "subjects.csv" in shown
