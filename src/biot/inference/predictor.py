@@ -18,7 +18,8 @@ from biot.device import find_device
 from biot.errors import ChannelError, ConfigError, ContractError
 from biot.inference.predictions import Predictions
 from biot.model.biot import BIOT
-from biot.preprocessing import Preprocessing, difference
+from biot.model.saving import require_fit
+from biot.preprocessing import Preprocessing
 from biot.signals.montage import MontagePlan, plan
 from biot.signals.preprocess import conditioned
 from biot.signals.recording import Recording
@@ -66,7 +67,8 @@ class Predictor:
     ) -> None:
         if precision not in get_args(Precision):
             raise ConfigError(f"precision must be '32' or 'bf16', got {precision!r}.")
-        _require_fit(model, preprocessing)
+        _require_labels(preprocessing)
+        require_fit(model, preprocessing)
         self.preprocessing = preprocessing
         self._device = find_device(device)
         self._precision = precision
@@ -251,25 +253,9 @@ def _ratio(unit: str, wanted: str) -> float | None:
     return factor / wanted_factor if common == wanted_common else None
 
 
-def _require_fit(model: BIOT, contract: Preprocessing) -> None:
-    """Refuse a model that cannot have been trained under this contract."""
+def _require_labels(contract: Preprocessing) -> None:
     if not contract.label_names:
         raise ContractError(
             "The model's preprocessing.json names no classes, so it cannot predict any. "
             "Fine-tune it on a labelled corpus first."
-        )
-    for what, has, needs in (
-        ("outputs", model.n_outputs, len(contract.label_names)),
-        ("channels", model.n_chans, contract.n_chans),
-        ("samples a second", model.sfreq, contract.sfreq),
-    ):
-        if has != needs:
-            raise ContractError(
-                f"Model and preprocessing.json differ: {has:g} and {needs:g} {what}. "
-                "They do not belong together."
-            )
-    if model.channels is not None and model.channels != contract.ch_names:
-        how = difference("ch_names", contract.ch_names, model.channels)
-        raise ContractError(
-            f"Model and preprocessing.json differ: {how}. They do not belong together."
         )

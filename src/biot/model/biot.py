@@ -6,25 +6,30 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from biot.errors import ConfigError
+from biot.errors import ConfigError, require
 from biot.model import config as cfg
+from biot.model.card import model_card
 from biot.model.encoder import BIOTEncoder
-from biot.model.files import ModelFiles
+from biot.model.hub import Download, push_to_hub
 from biot.model.layers import ClassificationHead
+from biot.model.loading import NewChannels, from_pretrained
+from biot.model.saving import save_pretrained
 from biot.model.signal import SignalParameters, resolve_signal
-from biot.model.state_dict import rename_authors
+from biot.model.state_dict import LoadReport, rename_authors
 from biot.model.vocabulary import ChannelVocabulary
+from biot.preprocessing import Preprocessing
 
 __all__ = ["BIOT"]
 
 
-class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
+class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
     """Biosignal transformer: any channels, one sentence of tokens, one prediction.
 
     BIOT (Yang, Westover and Sun, NeurIPS 2023) turns every channel into spectral tokens, adds a
@@ -71,6 +76,19 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
     ConfigError
         (a ``ValueError``) if a parameter is missing, out of range, or contradicts another.
     """
+
+    load_report: LoadReport | None = None
+    """What was loaded, when the model came from a file."""
+    mapping: Mapping[str, str] | None = None
+    """The reference's table of other names of weights, of which BIOT has none."""
+    _own_settings: dict[str, Any]
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> BIOT:
+        model = super().__new__(cls)
+        # A subclass's own arguments belong to its configuration, see get_config.
+        own = cfg.own_settings(cls, BIOT, (None, *arguments), keywords)
+        object.__setattr__(model, "_own_settings", own)
+        return model
 
     def __init__(
         self,
@@ -223,6 +241,199 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
             scores = scores.log_softmax(dim=-1)
         return (scores, features) if self.return_feature else scores
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path | None = None,
+        *,
+        n_outputs: int | None = None,
+        channels: Sequence[str] | None = None,
+        new_channels: NewChannels = "error",
+        map_location: str | torch.device = "cpu",
+        strict: bool = True,
+        filename: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        source: str | Path | None = None,
+        **config: Any,
+    ) -> BIOT:
+        """Open a model; everything in the file finds its place, or an error says what does not.
+
+        The keywords of ``huggingface_hub.PyTorchModelHubMixin`` and of braindecode are taken.
+
+        Parameters
+        ----------
+        pretrained_model_name_or_path
+            A folder that we or braindecode wrote, a checkpoint of the BIOT authors (a bare
+            encoder, a classifier, a Lightning checkpoint), or a repository on the Hub.
+        n_outputs
+            Outputs of the head. Another number than the file's, or a file without a head, gives
+            a fresh head.
+        channels
+            The vocabulary to have: rows are picked by name. A file without names takes these
+            as theirs if there is one a row.
+        new_channels
+            What to do with channels that the file does not know: ``"error"``, or ``"init"``
+            fresh rows.
+        map_location
+            Device of the model.
+        strict
+            False: load what fits, warn of the rest and list it in the ``load_report``.
+        filename
+            Name of the file of weights, where it is not one of the usual names.
+        revision, token, cache_dir, force_download, local_files_only
+            How to fetch from the Hub, as in ``huggingface_hub.hf_hub_download``.
+        source
+            Another name of the first parameter.
+        **config
+            Settings that win over the file's. What neither says is the published default, listed
+            as *assumed* in the report.
+
+        Returns
+        -------
+        BIOT
+            In evaluation mode, its precision the file's, with a ``load_report``.
+
+        Raises
+        ------
+        CheckpointError
+            If a file is damaged, or (`strict`) anything is missing or left over: with the report's
+            table; or if the Hub has no such repository or cannot be reached.
+        ChannelError
+            If `channels` asks for one that the file does not know.
+        ConfigError
+            If a keyword is no setting of the model.
+        """
+        download = Download(
+            revision=revision, token=token, cache_dir=cache_dir, force_download=force_download,
+            local_files_only=local_files_only,
+        )  # fmt: skip
+        model: BIOT = from_pretrained(
+            cls,
+            _one_of("from_pretrained", pretrained_model_name_or_path, source, "source"),
+            n_outputs=n_outputs, channels=channels, new_channels=new_channels,
+            map_location=map_location, download=download, strict=strict, filename=filename,
+            **config,
+        )  # fmt: skip
+        return model
+
+    def save_pretrained(
+        self,
+        save_directory: str | Path | None = None,
+        *,
+        config: Mapping[str, Any] | None = None,
+        repo_id: str | None = None,
+        push_to_hub: bool = False,
+        model_card_kwargs: Mapping[str, Any] | None = None,
+        preprocessing: Preprocessing | None = None,
+        corpora: Sequence[str] = (),
+        metrics: Mapping[str, float] | None = None,
+        folder: str | Path | None = None,
+        **push_to_hub_kwargs: Any,
+    ) -> Path:
+        """Write ``config.json``, ``model.safetensors`` and a model card (``README.md``).
+
+        braindecode opens the folder too, where it can express the model. The folder holds the old
+        model or the new one at any moment; other files in it stay.
+
+        Parameters
+        ----------
+        save_directory
+            Made if it is not there; an earlier model in it is replaced.
+        config
+            Must be the model's own configuration, or a part of it; taken as the Hub's mixin does.
+        push_to_hub, repo_id, **push_to_hub_kwargs
+            Upload too, to `repo_id` (default: the folder's name), as :meth:`push_to_hub` does.
+        model_card_kwargs
+            Further fields of the card's front matter, such as ``{"license": "mit"}``.
+        preprocessing
+            The contract with the data; written as ``preprocessing.json`` and told in the card.
+            Without it, one that an earlier model left in the folder is removed.
+        corpora, metrics
+            Names of the training corpora, and figures by name, for the card.
+        folder
+            Another name of the first parameter.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+
+        Raises
+        ------
+        CheckpointError
+            If a weight is NaN or infinite, the parameters are not those of the configuration
+            (adapters, replaced layers), or the folder cannot be written.
+        ConfigError
+            If the activation is not one of torch.nn's, or `config` is another model's.
+        ContractError
+            If `preprocessing` is for another rate, length of windows, or number of classes.
+        """
+        place = Path(_one_of("save_pretrained", save_directory, folder, "folder"))
+        card: dict[str, Any] = {
+            "config": config, "model_card_kwargs": model_card_kwargs, "metrics": metrics,
+            "preprocessing": preprocessing, "corpora": corpora,
+        }  # fmt: skip
+        if push_to_hub_kwargs and not push_to_hub:
+            names = ", ".join(push_to_hub_kwargs)
+            raise ConfigError(f"save_pretrained() takes {names} only with push_to_hub=True.")
+        save_pretrained(self, place, **card)
+        if push_to_hub:
+            self.push_to_hub(repo_id or place.name, **card, **push_to_hub_kwargs)
+        return place
+
+    def push_to_hub(self, repo_id: str, **arguments: Any) -> str:
+        """Save into a repository on the Hub, made if need be.
+
+        Parameters
+        ----------
+        repo_id
+            ``"owner/name"``.
+        **arguments
+            ``commit_message``, ``private``, ``token``, ``branch``, ``create_pr``,
+            ``allow_patterns``, ``ignore_patterns`` and ``delete_patterns`` as in
+            ``huggingface_hub``; ``config``, ``model_card_kwargs``, ``preprocessing``, ``corpora``
+            and ``metrics`` as in :meth:`save_pretrained`.
+
+        Returns
+        -------
+        str
+            Address of the commit.
+
+        Raises
+        ------
+        CheckpointError
+            If the Hub refuses or cannot be reached.
+        """
+        return push_to_hub(self, repo_id, **arguments)
+
+    def generate_model_card(self, **front_matter: Any) -> Any:
+        """The card as a ``huggingface_hub.ModelCard``; the keywords join its front matter."""
+        from huggingface_hub import ModelCard
+
+        return ModelCard(model_card(self, "path/to/model", front_matter=front_matter))
+
+    def get_torchinfo_statistics(
+        self,
+        col_names: Iterable[str] = ("input_size", "output_size", "num_params", "kernel_size"),
+        row_settings: Iterable[str] = ("var_names", "depth"),
+    ) -> Any:
+        """The layers with their shapes as a table of ``torchinfo.summary``.
+
+        Raises
+        ------
+        MissingDependencyError
+            If torchinfo is not installed.
+        """
+        torchinfo = require("torchinfo", extra="summary")
+        return torchinfo.summary(
+            self, input_size=self.input_shape, col_names=col_names, row_settings=row_settings,
+            verbose=0,
+        )  # fmt: skip
+
     def reset_head(self, n_outputs: int) -> None:
         """Replace the head by a fresh one with `n_outputs` outputs; the config follows."""
         cfg.require_integers(n_outputs=n_outputs)
@@ -272,6 +483,7 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
             config["channels"] = self._given["channels"]
         if self.add_log_softmax:
             config["add_log_softmax"] = True
+        config |= self._own_settings
         return {name: cfg.to_json(value) for name, value in config.items()}
 
     @classmethod
@@ -295,6 +507,14 @@ class BIOT(SignalParameters, ChannelVocabulary, ModelFiles, nn.Module):
             raise ConfigError(f"The configuration does not fit BIOT: {error}.") from error
         model._no_effect.update(no_effect)
         return model
+
+
+def _one_of(caller: str, given: Any, other: Any, name: str) -> Any:
+    """A parameter that has two names."""
+    if (given is None) == (other is None):
+        how = "misses the folder" if given is None else f"takes the first argument or {name}="
+        raise ConfigError(f"{caller}() {how}; give exactly one.")
+    return other if given is None else given
 
 
 def _without_rows(outputs: Any, nothing_B: Tensor) -> Any:

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from biot.preprocessing import Preprocessing
-
-if TYPE_CHECKING:
-    from biot.model.biot import BIOT
 
 __all__ = ["model_card"]
 
 
 def model_card(
-    model: BIOT,
+    model: Any,
     source: str,
     *,
     preprocessing: Preprocessing | None = None,
     corpora: Sequence[str] = (),
     metrics: Mapping[str, float] | None = None,
+    front_matter: Mapping[str, Any] | None = None,
 ) -> str:
-    """Markdown with the Hub's front matter; `source` is what ``from_pretrained`` opens."""
+    """Markdown with the Hub's front matter; `source` is what ``from_pretrained`` opens.
+
+    `front_matter` are further fields of it, such as ``license``, by the Hub's names.
+    """
+    from huggingface_hub import ModelCardData
+
     facts = _facts(model, preprocessing, corpora)
+    fields: dict[str, Any] = {"library_name": "biot", "tags": ["biot", "biosignals", "eeg"]}
+    data = ModelCardData(**{**fields, **(front_matter or {})})
     lines = [
         "---",
-        "library_name: biot",
-        "tags: [biot, biosignals, eeg]",
+        data.to_yaml(),
         "---",
         "",
         "# BIOT, the biosignal transformer",
@@ -68,7 +72,7 @@ def model_card(
 
 
 def _facts(
-    model: BIOT, preprocessing: Preprocessing | None, corpora: Sequence[str]
+    model: Any, preprocessing: Preprocessing | None, corpora: Sequence[str]
 ) -> dict[str, str]:
     unsaid = "not said by who saved this model"
     names = model.channels

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,6 +20,8 @@ __all__ = [
     "chs_info_from_json",
     "integer",
     "modern_names",
+    "own_parameters",
+    "own_settings",
     "require_booleans",
     "require_integers",
     "require_positive",
@@ -199,3 +203,39 @@ def chs_info_from_json(chs_info: Any) -> list[dict[str, Any]] | None:
                     f"chs_info: loc of {info.get('ch_name')!r} must hold numbers."
                 ) from error
     return restored
+
+
+def own_parameters(cls: Any) -> dict[str, inspect.Parameter]:
+    """Named parameters of the constructor that a class defines itself."""
+    if "__init__" not in vars(cls):
+        return {}
+    parameters = inspect.signature(cls.__init__).parameters
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return {
+        name: parameter
+        for name, parameter in list(parameters.items())[1:]
+        if parameter.kind not in kinds
+    }
+
+
+def own_settings(
+    cls: Any, base: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a subclass is made with beyond the settings of `base`, as far as JSON holds it."""
+    known = own_parameters(base)
+    added = {name for name in own_parameters(cls) if name not in known}
+    if not added:
+        return {}
+    try:
+        bound = inspect.signature(cls).bind(*arguments, **keywords)
+    except TypeError:  # the constructor itself will say what is wrong
+        return {}
+    bound.apply_defaults()
+    return {name: bound.arguments[name] for name in added if _is_json(bound.arguments[name])}
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
+    except (TypeError, ValueError):
+        return False

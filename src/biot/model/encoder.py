@@ -197,8 +197,9 @@ class BIOTEncoder(nn.Module):
         """Spectra of all channels, (B, C, F, N), by whatever `stft` is."""
         if getattr(self.stft, "__func__", None) is BIOTEncoder.stft:
             return spectrum(x_BCT, self.n_fft, self.hop_length)
-        spectra: Tensor = self.stft(x_BCT.flatten(0, 1).unsqueeze(1))
-        return spectra.unflatten(0, x_BCT.shape[:2])
+        spectra: Any = self.stft(x_BCT.flatten(0, 1).unsqueeze(1))
+        each: Tensor = spectra.unflatten(0, x_BCT.shape[:2])
+        return each
 
     def _is_plain(self) -> bool:
         kinds = (PatchFrequencyEmbedding, PositionalEncoding, nn.Embedding)

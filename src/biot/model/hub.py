@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from biot.errors import CheckpointError
 from biot.model.saving import CONFIG_NAME, WEIGHT_NAMES, save_pretrained
 from biot.signals.channels import PREST_16, PREST_18
-
-if TYPE_CHECKING:
-    from biot.model.biot import BIOT
 
 __all__ = ["PUBLISHED_CHANNELS", "Download", "locate", "push_to_hub"]
 
@@ -38,31 +35,36 @@ class Download:
     local_files_only: bool = False
 
 
-def locate(source: str | Path, download: Download) -> tuple[Path | None, Path]:
+def locate(
+    source: str | Path, download: Download, *, filename: str | None = None
+) -> tuple[Path | None, Path]:
     """Configuration (None for a bare file of weights) and weights of a model.
+
+    `filename` is what the weights are called, where that is not one of the usual names.
 
     Raises
     ------
     CheckpointError
         If there is no such folder, file or repository, or it holds no model.
     """
+    names = WEIGHT_NAMES if filename is None else (filename,)
     path = Path(source)
     if path.is_file():
         beside = path.parent / CONFIG_NAME
         return (beside if path.name in WEIGHT_NAMES and beside.is_file() else None), path
     if path.is_dir():
-        return _in_folder(path)
+        return _in_folder(path, names)
     if not isinstance(source, str) or not _REPOSITORY.fullmatch(source):
         raise CheckpointError(f"{source}: no such folder or file.")
-    return _on_hub(source, download)
+    return _on_hub(source, download, names)
 
 
-def _in_folder(folder: Path) -> tuple[Path, Path]:
-    weights = next((folder / name for name in WEIGHT_NAMES if (folder / name).is_file()), None)
+def _in_folder(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
+    weights = next((folder / name for name in names if (folder / name).is_file()), None)
     if weights is None and (folder / "model").is_dir():
         raise CheckpointError(f"{folder}: is a run; its model is {folder / 'model'}.")
     if weights is None:
-        raise CheckpointError(f"{folder}: holds neither {' nor '.join(WEIGHT_NAMES)}.")
+        raise CheckpointError(f"{folder}: holds {_neither(names)}.")
     config = folder / CONFIG_NAME
     if not config.is_file():
         raise CheckpointError(
@@ -72,12 +74,12 @@ def _in_folder(folder: Path) -> tuple[Path, Path]:
     return config, weights
 
 
-def _on_hub(repo_id: str, download: Download) -> tuple[Path, Path]:
+def _on_hub(repo_id: str, download: Download, names: Sequence[str]) -> tuple[Path, Path]:
     config = _fetch(repo_id, CONFIG_NAME, download)
     if config is None:
         raise CheckpointError(f"{repo_id}: the repository holds no {CONFIG_NAME}.")
     failure: CheckpointError | None = None
-    for name in WEIGHT_NAMES:
+    for name in names:
         try:
             weights = _fetch(repo_id, name, download)
         except CheckpointError as error:  # offline, the cache may hold the other name
@@ -85,9 +87,11 @@ def _on_hub(repo_id: str, download: Download) -> tuple[Path, Path]:
             continue
         if weights is not None:
             return config, weights
-    raise failure or CheckpointError(
-        f"{repo_id}: the repository holds neither {' nor '.join(WEIGHT_NAMES)}."
-    )
+    raise failure or CheckpointError(f"{repo_id}: the repository holds {_neither(names)}.")
+
+
+def _neither(names: Sequence[str]) -> str:
+    return f"no {names[0]}" if len(names) == 1 else f"neither {' nor '.join(names)}"
 
 
 def _fetch(repo_id: str, name: str, download: Download) -> Path | None:
@@ -119,21 +123,24 @@ def _fetch(repo_id: str, name: str, download: Download) -> Path | None:
 
 
 def push_to_hub(
-    model: BIOT,
+    model: Any,
     repo_id: str,
     *,
     commit_message: str = "Upload BIOT model",
     private: bool | None = None,
     token: str | bool | None = None,
     branch: str | None = None,
-    create_pr: bool = False,
-    **card: Any,
+    create_pr: bool | None = None,
+    allow_patterns: list[str] | str | None = None,
+    ignore_patterns: list[str] | str | None = None,
+    delete_patterns: list[str] | str | None = None,
+    **saving: Any,
 ) -> str:
     """Save a model into a repository, made if need be; see :meth:`biot.BIOT.push_to_hub`."""
     import huggingface_hub
 
-    with tempfile.TemporaryDirectory() as folder:
-        save_pretrained(model, Path(folder), source=repo_id, **card)
+    with tempfile.TemporaryDirectory() as parent:
+        folder = save_pretrained(model, Path(parent) / "model", source=repo_id, **saving)
         try:
             api = huggingface_hub.HfApi(token=token)
             api.create_repo(repo_id, private=private, exist_ok=True)
@@ -143,6 +150,9 @@ def push_to_hub(
                 commit_message=commit_message,
                 revision=branch,
                 create_pr=create_pr,
+                allow_patterns=allow_patterns,
+                ignore_patterns=ignore_patterns,
+                delete_patterns=delete_patterns,
             )
         except Exception as error:  # the HTTP library's own kinds differ from release to release
             raise CheckpointError(

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from biot.errors import CheckpointError, ContractError
+from biot.errors import CheckpointError, ConfigError, ContractError
+from biot.io import atomic_folder
 from biot.model.card import model_card
-from biot.preprocessing import FILE_NAME, Preprocessing
+from biot.preprocessing import FILE_NAME, Preprocessing, difference
 
-if TYPE_CHECKING:
-    from biot.model.biot import BIOT
-
-__all__ = ["CONFIG_NAME", "WEIGHT_NAMES", "save_pretrained"]
+__all__ = ["CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
 
 CONFIG_NAME = "config.json"
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
@@ -27,44 +24,68 @@ WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
 
 
 def save_pretrained(
-    model: BIOT,
+    model: Any,
     folder: Path,
     *,
     source: str | None = None,
+    config: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     corpora: Sequence[str] = (),
     metrics: Mapping[str, float] | None = None,
+    model_card_kwargs: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a model into a folder; see :meth:`biot.BIOT.save_pretrained`.
 
-    `source` is what the card tells people to open; by default the folder.
+    `source` is what the card tells people to open; by default the folder. The folder is the old
+    one or the new one at any moment, and what else a person keeps in it stays.
     """
     from safetensors.torch import save
 
     if preprocessing is not None:
-        _require_fit(model, preprocessing)
-    config = json.dumps(model.get_config(), indent=2, allow_nan=False, ensure_ascii=False)
+        require_fit(model, preprocessing)
+    _require_same_config(model, config or {})
     card = model_card(
-        model, source or folder.name, preprocessing=preprocessing, corpora=corpora, metrics=metrics
-    )
+        model, source or folder.name, preprocessing=preprocessing, corpora=corpora,
+        metrics=metrics, front_matter=model_card_kwargs or {},
+    )  # fmt: skip
     tensors = published_tensors(model)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as name:
-        partial = Path(name)
+    ours = (CONFIG_NAME, *WEIGHT_NAMES, "README.md", FILE_NAME)
+    with atomic_folder(folder, ours=ours, error=CheckpointError) as partial:
         # Not by save_file, whose error of a full disk is no OSError.
         (partial / WEIGHT_NAMES[0]).write_bytes(save(tensors, metadata={"format": "pt"}))
-        (partial / CONFIG_NAME).write_text(config + "\n", encoding="utf-8")
+        (partial / CONFIG_NAME).write_text(_config_text(model), encoding="utf-8")
         (partial / "README.md").write_text(card, encoding="utf-8")
         if preprocessing is not None:
             preprocessing.save(partial)
-        else:  # an earlier model's would not be true of this one
-            (folder / FILE_NAME).unlink(missing_ok=True)
-        for file in sorted(partial.iterdir()):
-            file.replace(folder / file.name)
     return folder
 
 
-def published_tensors(model: BIOT) -> dict[str, Tensor]:
+def _config_text(model: Any) -> str:
+    """The configuration as text; unknown positions are NaN, as braindecode writes and reads them.
+
+    NaN is no JSON, but null would come back there as an array of objects. Nothing else is NaN.
+    """
+    config = model.get_config()
+    json.dumps(config, allow_nan=False)
+    for info in config.get("chs_info") or ():
+        if isinstance(info.get("loc"), list):
+            info["loc"] = [float("nan") if value is None else value for value in info["loc"]]
+    return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+
+
+def _require_same_config(model: Any, config: Mapping[str, Any]) -> None:
+    """Refuse a configuration, given beside the model, that is not the model's."""
+    own = model.get_config()
+    for name, value in config.items():
+        if name not in own or own[name] != value:
+            has = f"the model has {own[name]!r}" if name in own else "BIOT has no such setting"
+            raise ConfigError(
+                f"config says {name}={value!r}, {has}. The configuration is the model's own: "
+                "leave config out, or build the model with these settings."
+            )
+
+
+def published_tensors(model: Any) -> dict[str, Tensor]:
     """Every weight, and the table of positions that braindecode expects, by name.
 
     Raises
@@ -84,7 +105,7 @@ def published_tensors(model: BIOT) -> dict[str, Tensor]:
     return tensors
 
 
-def _require_own_parameters(model: BIOT) -> None:
+def _require_own_parameters(model: Any) -> None:
     """Refuse what would not load again: adapters, parametrised, shared or replaced layers."""
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its maker was told of deprecated settings
@@ -106,16 +127,32 @@ def _require_own_parameters(model: BIOT) -> None:
         )
 
 
-def _require_fit(model: BIOT, preprocessing: Preprocessing) -> None:
-    """A contract for another rate, or other classes, must not be kept beside a model."""
-    if preprocessing.sfreq != model.sfreq:
-        raise ContractError(
-            f"The preprocessing is for {preprocessing.sfreq:g} Hz, "
-            f"the model for {model.sfreq:g} Hz."
-        )
+def require_fit(model: Any, preprocessing: Preprocessing) -> None:
+    """Raise unless a model can have been trained on windows that were made so.
+
+    The one check that a model and a ``preprocessing.json`` belong together, when they are saved
+    and when they are opened.
+
+    Raises
+    ------
+    ContractError
+        If rate, length of a window, channels or number of outputs differ.
+    """
     labels = preprocessing.label_names
-    if labels is not None and len(labels) != model.n_outputs:
+    for what, has, needs in (
+        ("samples a second", model.sfreq, preprocessing.sfreq),
+        ("samples a window", model.n_times, preprocessing.n_times),
+        ("channels", model.n_chans, preprocessing.n_chans),
+        ("outputs", model.n_outputs, model.n_outputs if labels is None else len(labels)),
+    ):
+        if has != needs:
+            raise ContractError(
+                f"Model and preprocessing.json differ: the model has {has:g} {what}, "
+                f"preprocessing.json says {needs:g}. They do not belong together; use the two "
+                "files of one training."
+            )
+    if model.channels is not None and model.channels != preprocessing.ch_names:
+        how = difference("ch_names", preprocessing.ch_names, model.channels)
         raise ContractError(
-            f"The preprocessing names {len(labels)} classes ({', '.join(labels)}), the model has "
-            f"{model.n_outputs} outputs. Give preprocessing.with_labels(names)."
+            f"Model and preprocessing.json differ: {how}. They do not belong together."
         )

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from biot.errors import CheckpointError, ConfigError
 from biot.model import config as cfg
-
-if TYPE_CHECKING:
-    from biot.model.biot import BIOT
 
 __all__ = ["complete_settings", "head_outputs", "require_known"]
 
@@ -31,10 +27,9 @@ TIMES = ("n_times", "input_window_seconds")
 HEAD = "final_layer."
 
 
-def require_known(cls: type[BIOT], given: Mapping[str, Any]) -> None:
+def require_known(cls: Any, given: Mapping[str, Any]) -> None:
     """Raise :class:`ConfigError` unless every keyword of a caller is a setting of the model."""
-    signature = inspect.signature(cls.__init__).parameters.values()
-    known = {p.name for p in signature if p.kind is not p.VAR_KEYWORD} - {"self"}
+    known = {name for kind in cls.__mro__ for name in cfg.own_parameters(kind)}
     unknown = sorted(set(given) - known - set(cfg.EARLIER_NAMES))
     if unknown:
         raise ConfigError(

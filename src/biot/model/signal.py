@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from torch import nn
 
-from biot.errors import ConfigError
+from biot.errors import ChannelError, ConfigError
 from biot.model.config import ChsInfo, integer, require_positive
-from biot.model.vocabulary import distinct_names
+from biot.model.encoder import BIOTEncoder
 from biot.signals.channels import canonical
 
-if TYPE_CHECKING:
-    from biot.model.encoder import BIOTEncoder
-
-__all__ = ["Signal", "SignalParameters", "resolve_signal"]
+__all__ = ["Signal", "SignalParameters", "distinct_names", "resolve_signal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +113,32 @@ def _vocabulary(channels: Sequence[str] | None, chs_info: ChsInfo | None) -> tup
                 "Leave one of the two out."
             )
     return names
+
+
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names as a tuple.
+
+    Raises
+    ------
+    ConfigError
+        If they are one string, whose letters would pass for names.
+    ChannelError
+        If two of them mean the same channel, such as T3 and T7.
+    """
+    if isinstance(names, str):
+        raise ConfigError(f"channels must be a list of names, got the string {names!r}.")
+    seen: dict[str, str] = {}
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise ChannelError(f"A channel name must be a non-empty string, got {name!r}.")
+        key = canonical(name)
+        if key in seen:
+            raise ChannelError(
+                f"channels holds {seen[key]!r} and {name!r}, which are one channel; "
+                "a vocabulary needs distinct names."
+            )
+        seen[key] = str(name)
+    return tuple(seen.values())
 
 
 class SignalParameters:

@@ -49,7 +49,7 @@ _PREFIXES = {
     "positional_encoding.": "encoder.positional_encoding.",
 }
 _KINDS = ("missing", "unexpected", "adapted", "assumed", "unused", "matched")
-_KNOWN_UNUSED = re.compile(r"index|encoder\.index|prediction\..*")
+_KNOWN_UNUSED = re.compile(r"index|encoder\.index|prediction\..*|n_averaged")
 
 
 def standard_name(name: str) -> str:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from biot.errors import ChannelError, ConfigError, listed
+from biot.errors import ChannelError, listed
+from biot.model.encoder import BIOTEncoder
+from biot.model.signal import Signal, distinct_names
 from biot.signals.channels import canonical
 
-if TYPE_CHECKING:
-    from biot.model.encoder import BIOTEncoder
-    from biot.model.signal import Signal
-
-__all__ = ["ChannelVocabulary", "canonical", "distinct_names", "extended", "picked"]
+__all__ = ["ChannelVocabulary", "extended", "picked"]
 
 
 def extended(
@@ -68,32 +66,6 @@ def _fresh_rows(table_CE: Tensor, count: int) -> Tensor:
     if fresh is None:
         return table_CE[:0]
     return fresh.weight.detach().to(table_CE.device, table_CE.dtype)
-
-
-def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names as a tuple.
-
-    Raises
-    ------
-    ConfigError
-        If they are one string, whose letters would pass for names.
-    ChannelError
-        If two of them mean the same channel, such as T3 and T7.
-    """
-    if isinstance(names, str):
-        raise ConfigError(f"channels must be a list of names, got the string {names!r}.")
-    seen: dict[str, str] = {}
-    for name in names:
-        if not isinstance(name, str) or not name.strip():
-            raise ChannelError(f"A channel name must be a non-empty string, got {name!r}.")
-        key = canonical(name)
-        if key in seen:
-            raise ChannelError(
-                f"channels holds {seen[key]!r} and {name!r}, which are one channel; "
-                "a vocabulary needs distinct names."
-            )
-        seen[key] = str(name)
-    return tuple(seen.values())
 
 
 class ChannelVocabulary:

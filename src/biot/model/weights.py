@@ -20,6 +20,8 @@ __all__ = ["read_json", "read_tensors"]
 
 LARGEST_JSON = 2**25
 """Bytes of JSON that are read: a thousand times what any model needs."""
+STATE_KEYS = ("state_dict", "model_state_dict", "model", "ema", "ema_state_dict", "state_dict_ema")
+"""Where training scripts and Lightning put the weights in a checkpoint."""
 LONGEST_NAME = 200
 """Letters in the name of a weight."""
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -118,11 +120,15 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     with zipfile.ZipFile(path) as archive:
         _check_archive(path, archive)
     content = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]  # a Lightning checkpoint
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict.")
-    return dict(content)
+    inner = [key for key in STATE_KEYS if isinstance(content.get(key), Mapping)]
+    if len(inner) > 1:
+        raise CheckpointError(
+            f"{path}: holds several models, under {' and '.join(map(repr, inner))}. Save the one "
+            f"that you want by itself: torch.save(content[{inner[0]!r}], ...)."
+        )
+    return dict(content[inner[0]] if inner else content)
 
 
 def _check_archive(path: Path, archive: zipfile.ZipFile) -> None:

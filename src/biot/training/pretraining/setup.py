@@ -16,7 +16,7 @@ from biot.corpus.leakage import SeenData
 from biot.corpus.load import load_corpus
 from biot.errors import ConfigError, ContractError
 from biot.model.biot import BIOT
-from biot.model.vocabulary import distinct_names
+from biot.model.signal import distinct_names
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical
 from biot.training.finetuning.build import token_lengths

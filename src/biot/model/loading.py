@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,19 +15,18 @@ from biot.errors import BiotError, CheckpointError, ConfigError
 from biot.model import hub
 from biot.model.config import integer
 from biot.model.settings import HEAD, complete_settings, head_outputs, require_known
-from biot.model.state_dict import POSITIONS, LoadReport, is_known_unused, standard_name
+from biot.model.state_dict import LoadReport, is_known_unused, standard_name
 from biot.model.weights import read_json, read_tensors
 
-if TYPE_CHECKING:
-    from biot.model.biot import BIOT
-
-__all__ = ["from_pretrained"]
+__all__ = ["NewChannels", "from_pretrained"]
 
 NewChannels = Literal["error", "init"]
+WRAPPERS = ("_orig_mod.", "module.", "model.", "net.")
+"""What compiling, DDP, running means and Lightning modules put before each name."""
 
 
 def from_pretrained(
-    cls: type[BIOT],
+    cls: Any,
     source: str | Path,
     *,
     n_outputs: int | None = None,
@@ -34,17 +34,19 @@ def from_pretrained(
     new_channels: NewChannels = "error",
     map_location: str | torch.device = "cpu",
     download: hub.Download | None = None,
+    strict: bool = True,
+    filename: str | None = None,
     **config: Any,
-) -> BIOT:
+) -> Any:
     """Open a model; see :meth:`biot.BIOT.from_pretrained`."""
     if new_channels not in ("error", "init"):
         raise ConfigError(f"new_channels must be 'error' or 'init', got {new_channels!r}.")
     require_known(cls, config)
     if n_outputs is not None:
         integer("n_outputs", n_outputs)
-    config_path, weights_path = hub.locate(source, download or hub.Download())
+    config_path, weights_path = hub.locate(source, download or hub.Download(), filename=filename)
     saved = {} if config_path is None else read_json(config_path)
-    entries = _by_our_names(weights_path, read_tensors(weights_path))
+    entries, wrapped = _by_standard_names(weights_path, read_tensors(weights_path))
     names = hub.PUBLISHED_CHANNELS.get(str(source))
     if names is not None and not saved.get("chs_info") and not saved.get("channels"):
         saved = {**saved, "channels": list(names)}
@@ -61,9 +63,10 @@ def from_pretrained(
         raise
     except (BiotError, RuntimeError) as error:  # PyTorch's, of sizes beyond its arithmetic
         raise CheckpointError(f"{config_path or weights_path}: {error}") from error
+    assumed |= wrapped
     if names is not None and model.channels == names:
         assumed["channels"] = ", ".join(names)
-    report = _load(model, entries, str(source), assumed, fresh_head=head is None)
+    report = _load(model, entries, str(source), assumed, fresh_head=head is None, strict=strict)
     if channels is not None:
         report = _with_channels(report, model, channels, new_channels)
     if head is None or wanted != head:
@@ -73,26 +76,78 @@ def from_pretrained(
     return model.to(map_location).eval()
 
 
-def _by_our_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _by_standard_names(
+    path: Path, tensors: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The weights under the model's names, and what wrapped these names, for the report."""
+    tensors, wrapper = _unwrapped(tensors)
     entries: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        ours = standard_name(name)
-        if ours in entries:
-            raise CheckpointError(f"{path}: {name} stands for {ours}, which is there already.")
-        entries[ours] = tensor
-    return entries
+        standard = standard_name(name)
+        if standard in entries:
+            raise CheckpointError(f"{path}: {name} stands for {standard}, which is there already.")
+        entries[standard] = tensor
+    said = {"prefix": f"{wrapper} before each name, which a wrapper put there"} if wrapper else {}
+    return entries, said
+
+
+def _unwrapped(tensors: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
+    """Weights without the prefixes of DDP, compile, EMA or a Lightning module, and the prefixes."""
+    wrapper = ""
+    while True:
+        tensors = {name: tensor for name, tensor in tensors.items() if name != "n_averaged"}
+        first = next(iter(tensors), "")
+        prefix = next((p for p in WRAPPERS if first.startswith(p)), "")
+        is_known = any(standard_name(name) != name for name in tensors)
+        if not prefix or is_known or not all(name.startswith(prefix) for name in tensors):
+            return tensors, wrapper
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+        wrapper += prefix
 
 
 def _load(
-    model: BIOT,
+    model: Any,
+    entries: Mapping[str, Tensor],
+    source: str,
+    assumed: dict[str, str],
+    *,
+    fresh_head: bool,
+    strict: bool,
+) -> LoadReport:
+    report = _compared(model, entries, source, assumed, fresh_head=fresh_head)
+    if strict:
+        report.require_complete()
+    elif not report.complete:
+        warnings.warn(
+            f"{source}: {len(report.matched)} entries fit the model, {len(report.missing)} weights "
+            f"are missing and stay as drawn, {len(report.unexpected)} entries have no place: see "
+            "load_report.",
+            UserWarning,
+            stacklevel=4,
+        )
+    dtype = next((entries[name].dtype for name in report.matched), torch.float32)
+    model.to(dtype).to_empty(device="cpu")
+    fresh = type(model).from_config(model.get_config()).state_dict() if report.missing else {}
+    with torch.no_grad():
+        model.encoder.reset_buffers()
+        for name, place in model.state_dict().items():
+            if name in report.matched:  # all but a fresh head's, which is made later
+                place.copy_(entries[name])
+            elif name in report.missing:
+                place.copy_(fresh[name])
+    return report
+
+
+def _compared(
+    model: Any,
     entries: Mapping[str, Tensor],
     source: str,
     assumed: dict[str, str],
     *,
     fresh_head: bool,
 ) -> LoadReport:
-    parameters = dict(model.named_parameters())
-    places = {**parameters, POSITIONS: model.encoder.positional_encoding.pe}
+    """What of a file fits the model, by name and shape."""
+    places = dict(model.state_dict())
     matched, missing, unexpected, unused = {}, {}, {}, {}
     for name, tensor in entries.items():
         shape = str(tuple(tensor.shape))
@@ -106,29 +161,17 @@ def _load(
             unused[name] = shape
         else:
             unexpected[name] = shape
-    for name, parameter in parameters.items():
-        if name not in entries and not (fresh_head and name.startswith(HEAD)):
+    for name, parameter in model.named_parameters():
+        if name not in matched and not (fresh_head and name.startswith(HEAD)):
             missing[name] = str(tuple(parameter.shape))
-    report = LoadReport(
-        source,
-        matched=matched,
-        missing=missing,
-        unexpected=unexpected,
-        unused=unused,
+    return LoadReport(
+        source, matched=matched, missing=missing, unexpected=unexpected, unused=unused,
         assumed=assumed,
-    )
-    report.require_complete()
-    model.to(entries[next(iter(matched))].dtype).to_empty(device="cpu")
-    with torch.no_grad():
-        model.encoder.reset_buffers()
-        for name, place in model.state_dict().items():
-            if name in matched:  # all but a fresh head's, which is made later
-                place.copy_(entries[name])
-    return report
+    )  # fmt: skip
 
 
 def _with_channels(
-    report: LoadReport, model: BIOT, channels: Sequence[str], new_channels: NewChannels
+    report: LoadReport, model: Any, channels: Sequence[str], new_channels: NewChannels
 ) -> LoadReport:
     table = "encoder.channel_tokens.weight"
     before = tuple(model.encoder.channel_tokens.weight.shape)
@@ -143,7 +186,7 @@ def _with_channels(
     return _as_adapted(report, {table: text})
 
 
-def _with_fresh_head(report: LoadReport, model: BIOT) -> LoadReport:
+def _with_fresh_head(report: LoadReport, model: Any) -> LoadReport:
     return _as_adapted(
         report,
         {
