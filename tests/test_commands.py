@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import biot
 from biot.cli import main
 from biot.corpus import from_arrays
 from biot.simulate import write_study
+from biot.training import FinetuneConfig, PretrainConfig
 
 TINY = ["--embed-dim", "16", "--num-heads", "2", "--num-layers", "1", "--epochs", "2"]
 Capture = pytest.CaptureFixture[str]
@@ -279,6 +282,19 @@ def test_a_metric_that_is_called_otherwise_is_told(corpus: Path, tmp_path: Path,
     told = only_line(capsys.readouterr().err)
     assert told.startswith("biot: error: --metric must be one of balanced_accuracy, cohen_kappa")
     assert told.endswith("got 'kappa'. Did you mean 'cohen_kappa'?")
+
+
+# the same in Python ------------------------------------------------------------------------
+
+
+def test_settings_given_as_keywords_are_those_of_the_run(corpus: Path, tmp_path: Path):
+    network = {"embed_dim": 8, "num_heads": 2, "num_layers": 1, "device": "cpu", "seed": 3}
+    biot.finetune(corpus, tmp_path / "run", epochs=1, **network)
+    config = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["config"]
+    assert config == asdict(FinetuneConfig(epochs=1, **network))
+    assert biot.pretrain([corpus], tmp_path / "pre", steps=1, batch_size=4, **network)
+    what = json.loads((tmp_path / "pre" / "run.json").read_text(encoding="utf-8"))["what"]
+    assert what["config"] == PretrainConfig(steps=1, batch_size=4, **network).what()
 
 
 # info of models and runs --------------------------------------------------------------------
