@@ -371,6 +371,17 @@ def test_info_of_a_run_that_says_little_shows_what_there_is(
     assert "not said" in capsys.readouterr().out
 
 
+def test_info_of_scores_that_are_none_is_no_traceback(run: Path, tmp_path: Path, capsys: Capture):
+    shutil.copy(run / "run.json", tmp_path)
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    metrics["test"] |= {"intervals": {"auroc": ["low", None]}, "auroc": None}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    assert main(["info", str(tmp_path)]) == 0
+    assert "AUROC" in capsys.readouterr().out
+    (tmp_path / "metrics.json").write_text('{"test": [3]}', encoding="utf-8")
+    assert main(["info", str(tmp_path)]) == 0
+
+
 def test_a_picture_is_of_corpora_only(run: Path, tmp_path: Path, capsys: Capture):
     assert main(["info", str(run), "--plot", str(tmp_path / "a.png")]) == 1
     assert "--plot draws a corpus" in only_line(capsys.readouterr().err)
