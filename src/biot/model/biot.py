@@ -18,7 +18,7 @@ from biot.model import config as cfg
 from biot.model.card import model_card
 from biot.model.encoder import BIOTEncoder
 from biot.model.hub import Download, push_to_hub
-from biot.model.layers import ClassificationHead
+from biot.model.layers import ClassificationHead, is_tracing
 from biot.model.loading import NewChannels, from_pretrained
 from biot.model.saving import save_pretrained
 from biot.model.signal import SignalParameters, resolve_signal
@@ -524,7 +524,7 @@ def _without_rows(outputs: Any, nothing_B: Tensor) -> Any:
     sample, stay as they are.
     """
     if isinstance(outputs, Tensor):
-        has_rows = outputs.ndim > 0 and outputs.shape[0] == nothing_B.shape[0]
+        has_rows = outputs.ndim > 0 and (is_tracing() or outputs.shape[0] == nothing_B.shape[0])
         if not has_rows or not outputs.is_floating_point():
             return outputs
         return outputs.masked_fill(nothing_B.view(-1, *[1] * (outputs.ndim - 1)), torch.nan)

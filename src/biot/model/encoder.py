@@ -13,7 +13,9 @@ from biot.errors import ChannelError, ConfigError
 from biot.model.layers import (
     LinearAttentionTransformer,
     call_with_mask,
+    is_making_graph,
     is_plain,
+    is_tracing,
     masked_mean,
     runs_eagerly_without_gradients,
 )
@@ -111,14 +113,14 @@ class BIOTEncoder(nn.Module):
         ConfigError, ChannelError
             As :meth:`biot.BIOT.forward`.
         """
-        self._check(x, valid, channel_ids, lengths)
+        if not is_tracing():
+            self._check(x, valid, channel_ids, lengths)
         present = present_samples(x, valid, channel_ids, lengths)
         ids = channel_ids
         if n_channel_offset:
             ids = self._offset_ids(x, n_channel_offset, channel_ids)
-        size = self.cached_batch_size(x.shape[1], x.shape[2])
-        in_parts = runs_eagerly_without_gradients(x) and x.shape[0] > size
-        if perturb or not in_parts or not self._is_plain():
+        size = self._part_size(x)
+        if perturb or size is None:
             tokens, mask = self.tokens(x, present, ids)
             return self.pooled(tokens, mask & _some_tokens(mask) if perturb else mask)
         id_parts = [None] * x.shape[0] if ids is None else ids.split(size)
@@ -165,7 +167,7 @@ class BIOTEncoder(nn.Module):
         mask_BN = mask_BN | nothing_B1
         transformer: Any = self.transformer
         pooled_BE: Tensor
-        if not torch.compiler.is_compiling() and is_plain(transformer):
+        if not is_making_graph() and is_plain(transformer):
             pooled_BE = transformer.mean(tokens_BNE, mask_BN)
         else:
             encoded_BNE = call_with_mask(transformer, tokens_BNE, mask_BN)
@@ -178,7 +180,7 @@ class BIOTEncoder(nn.Module):
         """Tokens without their positions, and which are valid: (B, C, N, E) and (B, C, N) bool."""
         mask = token_mask(present_BCT, self.n_fft, self.hop_length)
         spectra = self._spectra(torch.where(present_BCT, x_BCT, 0.0))
-        if spectra.shape[-1] != mask.shape[-1]:
+        if not is_tracing() and spectra.shape[-1] != mask.shape[-1]:
             mask = self._other_tokens(mask, spectra.shape[-1])
         spectra = torch.where(mask.unsqueeze(2), spectra, 0.0)
         embedded: Tensor
@@ -200,6 +202,13 @@ class BIOTEncoder(nn.Module):
         spectra: Any = self.stft(x_BCT.flatten(0, 1).unsqueeze(1))
         each: Tensor = spectra.unflatten(0, x_BCT.shape[:2])
         return each
+
+    def _part_size(self, x: Tensor) -> int | None:
+        """Samples that go through the encoder at a time; None: all of them."""
+        if not runs_eagerly_without_gradients(x):
+            return None
+        size = self.cached_batch_size(x.shape[1], x.shape[2])
+        return size if size < x.shape[0] and self._is_plain() else None
 
     def _is_plain(self) -> bool:
         kinds = (PatchFrequencyEmbedding, PositionalEncoding, nn.Embedding)
@@ -293,14 +302,14 @@ def _some_tokens(mask_BCN: Tensor) -> Tensor:
     n_tokens = mask_BCN.shape[2]
     kept_CN = mask_BCN.new_zeros(mask_BCN.shape[1:])
     for kept_N in kept_CN:
-        n_kept = int(torch.randint(low=n_tokens // 2, high=n_tokens, size=(1,)))
+        n_kept = max(1, int(torch.randint(low=n_tokens // 2, high=n_tokens, size=(1,))))
         kept_N[torch.randperm(n_tokens)[:n_kept].to(kept_N.device)] = True
     return kept_CN
 
 
 def _fitting(mask_BN: Tensor, encoded_BNE: Tensor) -> Tensor | None:
     """The mask, or None where a caller's own transformer gave another number of tokens."""
-    if encoded_BNE.shape[1] == mask_BN.shape[1]:
+    if is_tracing() or encoded_BNE.shape[1] == mask_BN.shape[1]:
         return mask_BN
     if not mask_BN.all():
         raise ConfigError(

@@ -28,7 +28,9 @@ __all__ = [
     "SelfAttention",
     "SequentialSequence",
     "call_with_mask",
+    "is_making_graph",
     "is_plain",
+    "is_tracing",
     "masked_mean",
     "runs_eagerly_without_gradients",
 ]
@@ -177,17 +179,8 @@ class LinearAttentionTransformer(nn.Module):
         self, embed_dim: int = 256, num_heads: int = 8, num_layers: int = 4, drop_prob: float = 0.2
     ) -> None:
         super().__init__()
-        self.layers = SequentialSequence(
-            nn.ModuleList(
-                nn.ModuleList(
-                    [
-                        PreNorm(embed_dim, SelfAttention(embed_dim, num_heads, drop_prob)),
-                        PreNorm(embed_dim, Chunk(FeedForward(embed_dim))),
-                    ]
-                )
-                for _ in range(num_layers)
-            )
-        )
+        layers = (_layer(embed_dim, num_heads, drop_prob) for _ in range(num_layers))
+        self.layers = SequentialSequence(nn.ModuleList(layers))
 
     def forward(self, tokens_BNE: Tensor, input_mask: Tensor | None = None) -> Tensor:
         """Encode a sentence of tokens.
@@ -225,6 +218,13 @@ class LinearAttentionTransformer(nn.Module):
             added = [feed_forward(part) for part in parts]
             tokens_BNE = tokens_BNE + (added[0] if len(added) == 1 else torch.cat(added, dim=1))
         return masked_mean(tokens_BNE, input_mask)
+
+
+def _layer(embed_dim: int, num_heads: int, drop_prob: float) -> nn.ModuleList:
+    # The reference draws the feed-forward network's weights first: one seed, the same weights.
+    feed_forward = Chunk(FeedForward(embed_dim))
+    attention = SelfAttention(embed_dim, num_heads, drop_prob)
+    return nn.ModuleList([PreNorm(embed_dim, attention), PreNorm(embed_dim, feed_forward)])
 
 
 def _mean(block: Any, tokens_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
@@ -286,9 +286,17 @@ def _shares(values_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
 
 def runs_eagerly_without_gradients(x: Tensor) -> bool:
     """Whether work may be cut into pieces that stay in cache: on a CPU, nothing kept for later."""
-    return (
-        x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
-    )
+    return x.device.type == "cpu" and not torch.is_grad_enabled() and not is_making_graph()
+
+
+def is_tracing() -> bool:
+    """Whether ``torch.jit.trace`` looks on, to which sizes are tensors."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def is_making_graph() -> bool:
+    """Whether a compiler, an exporter or a tracer looks on: then nothing may branch on values."""
+    return torch.compiler.is_compiling() or is_tracing()
 
 
 def call_with_mask(module: Any, tokens_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:

@@ -169,6 +169,10 @@ class SignalParameters:
         lines = [f"  {name:<10}  {text}" for name, text in facts.items()]
         return "\n".join([type(self).__name__, *lines])
 
+    def __dir__(self) -> list[str]:
+        # torch.jit.trace asks for whatever is listed, and this property may raise.
+        return [n for n in super().__dir__() if n != "chs_info" or self._chs_info is not None]
+
     @property
     def n_outputs(self) -> int:
         """Classes, or outputs of a regression."""
