@@ -62,7 +62,7 @@ def test_prepare_tells_what_it_made(recordings: Path, tmp_path: Path, capsys: Ca
     assert "changes     none" in capsys.readouterr().out
     words[1] = "50"
     assert main(["prepare", str(recordings), "--out", str(out), *words]) == 1
-    assert "was prepared with sfreq 100.0, not 50.0" in only_line(capsys.readouterr().err)
+    assert "was prepared with --sfreq 100.0, not 50.0" in only_line(capsys.readouterr().err)
 
 
 def test_finetune_leaves_a_run_that_can_be_repeated(run: Path) -> None:
