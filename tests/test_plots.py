@@ -134,3 +134,13 @@ def test_subjects_stand_from_the_lowest_mean_to_the_highest():
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["b", "d", "a", "c"]
     assert axes.get_ylabel() == "AUROC"
     assert axes.get_legend().get_texts()[0].get_text() == "mean 0.633"
+
+
+def test_names_are_drawn_as_they_are_also_with_what_mathtext_would_refuse(tmp_path):
+    names = (r"$\frac{$", "a_b$", "50 % <script>")
+    figures = (
+        plots.confusion([[3, 1, 0], [0, 2, 1], [1, 0, 2]], names, title=names[0]),
+        plots.groups(names, [[0.5, 0.6]] * 3, score_name=names[0]),
+    )
+    for number, figure in enumerate(figures):
+        assert plots.save_png(figure, tmp_path / f"{number}.png").stat().st_size > 1000

@@ -1,28 +1,23 @@
 """Figures from plain arrays."""
 
-# K classes, S subjects, C channels
-# R windows of a recording, K classes
+# K classes, S subjects, C channels, R windows of a recording
+
 from __future__ import annotations
 
-import os
-import uuid
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from biot.errors import require
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from biot.errors import require
+from biot.io import atomic_file
+
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "COLOURS",
@@ -45,11 +40,7 @@ __all__ = [
 COLOURS = (
     "#3B6FB6", "#D9622B", "#2E9C77", "#B0488F", "#C79A1B", "#5A9BD4", "#8C5A3C", "#6B6F76",
 )  # fmt: skip
-
-
 GREY = "#6B6F76"
-
-
 LIGHT = "#D5D8DC"
 
 
@@ -99,15 +90,15 @@ def save_png(figure: Figure, path: Path) -> Path:
     Path
         `path`.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with warnings.catch_warnings():
-            # A label in a script that the font lacks shows as boxes: no reason to fail.
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = require("matplotlib.text", extra="plots").Text
+    for label in figure.findobj(text):  # names are names, also with a $ in them
+        label.set_parse_math(False)
+    rc_context = require("matplotlib", extra="plots").rc_context
+    with warnings.catch_warnings(), rc_context({"text.parse_math": False}):
+        # A label in a script that the font lacks shows as boxes: no reason to fail.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        with atomic_file(path) as partial:
+            figure.savefig(partial, format="png", dpi=150, metadata={"Software": None})
     return path
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from biot.choices import Resample, Scale, Task
 from biot.errors import ConfigError, ContractError
+from biot.io import read_json, write_json
 
 __all__ = [
     "FILE_NAME",
@@ -206,25 +206,18 @@ class Preprocessing:
     def save(self, folder: Path) -> Path:
         """Write ``preprocessing.json`` into a folder."""
         path = folder / FILE_NAME
-        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_json(path, self.to_dict())
         return path
 
     @classmethod
     def load(cls, folder: Path) -> Preprocessing:
         """Read ``preprocessing.json`` from a folder."""
         path = folder / FILE_NAME
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not path.is_file():
             raise ContractError(
                 f"{folder}: no {FILE_NAME}, so nothing says how its data were prepared."
-            ) from None
-        except ValueError as error:
-            raise ContractError(f"{path}: not valid JSON ({error}).") from error
-        if not isinstance(values, dict):
-            raise ContractError(f"{path}: expected an object, found {type(values).__name__}.")
-        return cls.from_dict(cast("dict[str, Any]", values), where=str(path))
+            )
+        return cls.from_dict(read_json(path, ContractError), where=str(path))
 
 
 def decide(

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from biot.errors import ConfigError
-from biot.inference import Predictions, whole_file
+from biot.inference import Predictions
+from biot.io import atomic_file
 from biot.signals import Annotation
 
 
@@ -122,7 +123,7 @@ def test_a_file_that_is_not_finished_leaves_the_earlier_one(tmp_path: Path) -> N
     path.write_text("earlier")
 
     def write_and_fail() -> None:
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             partial.write_text("half")
             raise KeyboardInterrupt
 

@@ -229,9 +229,7 @@ def test_linear_layers_can_be_quantised() -> None:
 
 
 def test_rows_beyond_the_table_are_refused_with_the_range() -> None:
-    with pytest.raises(
-        ValueError, match="n_channel_offset=2 with 4 channels: the model"
-    ):
+    with pytest.raises(ValueError, match="n_channel_offset=2 with 4 channels: the model"):
         small().encoder(signals(), n_channel_offset=2)
     with pytest.raises(ConfigError, match="both name rows"):
         small().encoder(signals(), 1, channel_ids=torch.arange(4).expand(5, 4))

@@ -24,7 +24,7 @@ from biot.signals.scale import q95_scale
 __all__ = [
     "Batch",
     "Dtype",
-    "arranged",
+    "aligned_channels",
     "batches",
     "collate",
 ]
@@ -35,7 +35,7 @@ def _plan(ch_names: tuple[str, ...], vocabulary: tuple[str, ...]) -> MontagePlan
     return plan(ch_names, vocabulary)
 
 
-def arranged(
+def aligned_channels(
     rows: WindowRows,
     layouts: tuple[tuple[str, ...], ...],
     vocabulary: tuple[str, ...],
@@ -235,7 +235,7 @@ def collate(
         raise ConfigError(f"dtype must be 'float32' or 'int16', got {dtype!r}.")
     rows = corpus.rows(indices)
     if vocabulary is not None:
-        rows = arranged(
+        rows = aligned_channels(
             rows, corpus.layouts, tuple(vocabulary),
             recording=lambda row: f"{corpus.path}: recording {corpus.recordings[row]}",
         )  # fmt: skip

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from biot.corpus.corpora import Corpora
 from biot.corpus.corpus import Corpus
 from biot.errors import CorpusError, listed
+from biot.io import read_json
 
 __all__ = ["MANIFEST", "TRAINING_DATA", "SeenData", "require_disjoint"]
 
@@ -73,7 +74,7 @@ class SeenData:
         path = model / TRAINING_DATA
         if not path.is_file():
             return None
-        values = _read(path)
+        values = read_json(path, CorpusError)
         try:
             recordings = {str(k): str(v) for k, v in values["recordings"].items()}
             unknown = tuple(str(name) for name in values.get("unknown", ()))
@@ -173,17 +174,7 @@ def _checksums(folder: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        entries = _read(path)["recordings"].items()
+        entries = read_json(path, CorpusError)["recordings"].items()
         return {str(name): str(entry["sha256"]) for name, entry in entries if entry["sha256"]}
     except (KeyError, TypeError, AttributeError):
         raise CorpusError(f"{path}: it lists no recordings with their sha256.") from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CorpusError(f"{path}: not valid JSON ({error}).") from error
-    if not isinstance(values, dict):
-        raise CorpusError(f"{path}: expected an object.")
-    return values

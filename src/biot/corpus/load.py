@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, overload
 
-from biot.corpus.builder.staging import Place
+from biot.corpus.builder.staging import Staging
 from biot.corpus.corpora import Corpora
 from biot.corpus.corpus import Corpus, WindowRows
 from biot.corpus.schema import COLUMNS, INFO_FILE, STATE_FILE
 from biot.errors import ContractError, CorpusError, require
+from biot.io import read_json
 from biot.preprocessing import Preprocessing
 
 __all__ = ["Corpora", "Corpus", "WindowRows", "load_corpus"]
@@ -70,7 +70,7 @@ def _open(path: str | Path) -> Corpus:
     """
     folder = Path(path)
     if not folder.is_dir():
-        if Place(folder).folder.is_dir():
+        if Staging(folder).folder.is_dir():
             raise CorpusError(
                 f"{folder} is not finished: its preparation was stopped. Start the same "
                 "`biot prepare` again, which goes on where it was."
@@ -99,18 +99,14 @@ def _open(path: str | Path) -> Corpus:
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not (folder / name).is_file():
         raise CorpusError(
             f"{folder} is not a corpus: it has no {name}. A corpus is made by `biot prepare`."
-        ) from None
-    except ValueError as error:
-        raise CorpusError(f"{path}: not valid JSON ({error}). Prepare the corpus again.") from error
-    if not isinstance(content, dict):
-        raise CorpusError(f"{path}: expected an object. Prepare the corpus again.")
-    return content
+        )
+    try:
+        return read_json(folder / name, CorpusError)
+    except CorpusError as error:
+        raise CorpusError(f"{error} Prepare the corpus again.") from error
 
 
 def _read_shard(folder: Path, name: str, n_windows: int) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -15,16 +13,16 @@ from typing import Any
 
 from biot.corpus.schema import Label
 from biot.errors import CorpusError
+from biot.io import read_json, write_json
 from biot.preprocessing import Task
 
 __all__ = [
     "MANIFEST_FILE",
+    "LabelCounts",
     "Manifest",
     "Record",
     "Spread",
-    "Tally",
     "versions",
-    "write_json",
 ]
 
 
@@ -49,7 +47,7 @@ class Spread:
 
 
 @dataclass
-class Tally:
+class LabelCounts:
     """Counts of windows by label, and the spread of target numbers; may be merged."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -69,7 +67,7 @@ class Tally:
             else:
                 self.counts[label if isinstance(label, str) else label[0]] += 1
 
-    def merge(self, other: Tally) -> None:
+    def merge(self, other: LabelCounts) -> None:
         """Take the windows of another tally in."""
         self.counts.update(other.counts)
         self._merge_spreads(other.spreads)
@@ -173,8 +171,10 @@ class Manifest:
             If it is damaged, or of another release.
         """
         path = folder / MANIFEST_FILE
+        if not path.is_file():
+            return None
+        content = read_json(path, CorpusError)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
             if content["version"] != _VERSION:
                 raise CorpusError(f"{path}: version is {content['version']!r}, not {_VERSION}.")
             return cls(
@@ -185,8 +185,6 @@ class Manifest:
                     name: Record.from_dict(values) for name, values in content["recordings"].items()
                 },
             )
-        except FileNotFoundError:
-            return None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, CorpusError):
                 raise
@@ -204,15 +202,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file under a temporary name, and rename it."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -24,7 +24,7 @@ __all__ = [
     "STATE_FILE",
     "EncodedWindows",
     "Label",
-    "Windows",
+    "WindowBlock",
     "arrow_schema",
     "decode",
     "encode",
@@ -34,7 +34,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Windows:
+class WindowBlock:
     """Some windows of one recording."""
 
     signal: npt.NDArray[np.floating[Any]]

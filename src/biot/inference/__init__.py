@@ -8,10 +8,10 @@ from biot.lazy import attach
 
 if TYPE_CHECKING:
     from biot.inference.export import export_onnx
-    from biot.inference.predictions import TABLE_SUFFIXES, Predictions, whole_file
+    from biot.inference.predictions import TABLE_SUFFIXES, Predictions
     from biot.inference.predictor import Predictor
 
-__all__ = ["TABLE_SUFFIXES", "Predictions", "Predictor", "export_onnx", "whole_file"]
+__all__ = ["TABLE_SUFFIXES", "Predictions", "Predictor", "export_onnx"]
 
 __getattr__, __dir__ = attach(
     __name__,
@@ -20,6 +20,5 @@ __getattr__, __dir__ = attach(
         "Predictor": "biot.inference.predictor",
         "TABLE_SUFFIXES": "biot.inference.predictions",
         "export_onnx": "biot.inference.export",
-        "whole_file": "biot.inference.predictions",
     },
 )

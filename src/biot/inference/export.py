@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from biot.errors import CheckpointError, require
-from biot.inference.predictions import whole_file
+from biot.io import atomic_file
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
 
@@ -80,7 +80,7 @@ def export_onnx(
     scores = _Scores(copy.deepcopy(model).cpu().float()).eval()
     proto = _to_onnx(scores)
     _describe(proto, model, preprocessing)
-    with whole_file(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_bytes(proto.SerializeToString())
         _require_same_scores(scores, partial, path)
     return path

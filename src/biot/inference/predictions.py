@@ -5,10 +5,7 @@
 from __future__ import annotations
 
 import csv
-import os
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +15,13 @@ import numpy.typing as npt
 
 from biot import plots
 from biot.errors import ConfigError, require
+from biot.io import atomic_file
 from biot.preprocessing import Task, decide
 
 if TYPE_CHECKING:
     from biot.signals.recording import Annotation
 
-__all__ = ["TABLE_SUFFIXES", "Predictions", "whole_file"]
+__all__ = ["TABLE_SUFFIXES", "Predictions"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -108,7 +106,7 @@ class Predictions:
         """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell."""
         columns = self.columns()
         with (
-            whole_file(path) as partial,
+            atomic_file(path) as partial,
             partial.open("w", encoding="utf-8", newline="") as file,
         ):
             writer = csv.writer(file, lineterminator="\n")
@@ -126,7 +124,7 @@ class Predictions:
             name: pyarrow.array(values, type=kinds.get(name, pyarrow.float64()))
             for name, values in self.columns().items()
         }
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             parquet.write_table(pyarrow.table(arrays), partial)
         return path
 
@@ -155,17 +153,6 @@ class Predictions:
             title=self.name,
         )
         return plots.save_png(figure, path)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, renamed to it once all is written, removed otherwise."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _cell(value: Any) -> Any:

@@ -21,7 +21,7 @@ from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 from biot.signals.montage import MontagePlan, plan
-from biot.signals.preprocess import conditioned
+from biot.signals.preprocess import preprocessed
 from biot.signals.recording import Recording
 from biot.signals.scale import scaled_window
 from biot.signals.units import conversion
@@ -176,7 +176,7 @@ class _Windows:
 
     def __init__(self, recording: Recording, montage: MontagePlan, contract: Preprocessing) -> None:
         self._factors_C1 = _unit_factors(recording, montage, contract)[:, None]
-        self._recording = conditioned(
+        self._recording = preprocessed(
             recording,
             contract.sfreq,
             resample=contract.resample,

@@ -16,7 +16,7 @@ from biot.model import hub
 from biot.model.config import integer
 from biot.model.settings import HEAD, complete_settings, head_outputs, require_known
 from biot.model.state_dict import LoadReport, is_known_unused, standard_name
-from biot.model.weights import read_json, read_tensors
+from biot.model.weights import read_config, read_tensors
 
 __all__ = ["NewChannels", "from_pretrained"]
 
@@ -45,7 +45,7 @@ def from_pretrained(
     if n_outputs is not None:
         integer("n_outputs", n_outputs)
     config_path, weights_path = hub.locate(source, download or hub.Download(), filename=filename)
-    saved = {} if config_path is None else read_json(config_path)
+    saved = {} if config_path is None else read_config(config_path)
     entries, wrapped = _by_standard_names(weights_path, read_tensors(weights_path))
     names = hub.PUBLISHED_CHANNELS.get(str(source))
     if names is not None and not saved.get("chs_info") and not saved.get("channels"):

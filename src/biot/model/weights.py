@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from biot.errors import CheckpointError, ConfigError
+from biot.io import read_json
 from biot.model.state_dict import is_known_unused, standard_name
 
-__all__ = ["read_json", "read_tensors"]
+__all__ = ["read_config", "read_tensors"]
 
 LARGEST_JSON = 2**25
 """Bytes of JSON that are read: a thousand times what any model needs."""
@@ -61,26 +62,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, each of its keys there once.
+def read_config(path: Path) -> dict[str, Any]:
+    """A model's ``config.json``; positions of channels may be NaN, as braindecode writes them.
 
     Raises
     ------
     CheckpointError
-        If the file is too large, not JSON, or holds something else.
+        If the file is too large, not JSON, holds a key twice, or something else.
     """
-    size = path.stat().st_size
-    if size > LARGEST_JSON:
-        raise CheckpointError(f"{path}: {size} bytes are no configuration of a model.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_twins)
-    except (OSError, RecursionError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: not a readable JSON file ({_first_line(error)})."
-        ) from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: expected an object, found {type(values).__name__}.")
-    return values
+    return read_json(path, CheckpointError, allow_nan=True, most_bytes=LARGEST_JSON)
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

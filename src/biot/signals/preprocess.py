@@ -1,4 +1,4 @@
-"""`conditioned`: what every recording goes through before it is cut into windows."""
+"""`preprocessed`: what every recording goes through before it is cut into windows."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from biot.signals.recording import Annotation, Array, Recording
 from biot.signals.resampling import ResampleMethod, resampled
 
 __all__ = [
-    "conditioned",
     "is_missing",
+    "preprocessed",
     "without_bad_spans",
 ]
 
@@ -54,7 +54,7 @@ def without_bad_spans(recording: Recording) -> Recording:
     return replace(recording, read_samples=read_samples)
 
 
-def conditioned(
+def preprocessed(
     recording: Recording,
     sfreq: float,
     *,

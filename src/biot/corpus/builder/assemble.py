@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -15,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.corpus.builder.channels import layout_of
-from biot.corpus.builder.config import Recipe
+from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.label_table import LabelFormat
 from biot.corpus.builder.report import PrepareReport, write_quarantine
-from biot.corpus.builder.staging import Place
-from biot.corpus.builder.writer import sha256_of, write_description
-from biot.corpus.manifest import Manifest, Record, Tally, versions
+from biot.corpus.builder.staging import Staging
+from biot.corpus.builder.writer import write_description
+from biot.corpus.manifest import LabelCounts, Manifest, Record, versions
 from biot.corpus.schema import SHARDS
 from biot.errors import CorpusError, require
+from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
 
@@ -30,7 +29,7 @@ __all__ = [
     "channels_of",
     "finish",
     "quarantined",
-    "relay",
+    "reorder_channels",
     "report_of",
 ]
 
@@ -44,7 +43,7 @@ def channels_of(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(first.column("ch_names")[0].as_py()), tuple(first.column("units")[0].as_py())
 
 
-def relay(path: Path, ch_names: tuple[str, ...], units: tuple[str, ...]) -> None:
+def reorder_channels(path: Path, ch_names: tuple[str, ...], units: tuple[str, ...]) -> None:
     """Rewrite a shard so that its rows have these channels, which by meaning are its own.
 
     Nothing is computed: a channel's numbers do not depend on the others. The file changes in one
@@ -59,14 +58,13 @@ def relay(path: Path, ch_names: tuple[str, ...], units: tuple[str, ...]) -> None
     schema, batches = _read(path)
     places = [canonical(name) for name in batches[0].column("ch_names")[0].as_py()]
     order = np.array([places.index(canonical(name)) for name in ch_names])
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
-    try:
-        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as to:
-            for batch in batches:
-                to.write_batch(_reordered(batch, order, {"ch_names": ch_names, "units": units}))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        atomic_file(path) as partial,
+        pa.OSFile(str(partial), "wb") as sink,
+        pa.ipc.new_stream(sink, schema) as to,
+    ):
+        for batch in batches:
+            to.write_batch(_reordered(batch, order, {"ch_names": ch_names, "units": units}))
 
 
 def _read(path: Path) -> tuple[Any, list[Any]]:
@@ -102,8 +100,8 @@ def _reordered(batch: Any, order: npt.NDArray[np.intp], texts: dict[str, tuple[s
 
 
 def finish(
-    place: Place,
-    recipe: Recipe,
+    place: Staging,
+    recipe: WorkerConfig,
     records: Mapping[str, Record],
     old: Manifest | None,
     skipped: Mapping[str, int],
@@ -150,7 +148,7 @@ def finish(
     return contract, manifest
 
 
-def _in_one_layout(place: Place, records: Mapping[str, Record]) -> dict[str, Record]:
+def _in_one_layout(place: Staging, records: Mapping[str, Record]) -> dict[str, Record]:
     """The records, once the shards have the channels that they are to have."""
     final = dict(sorted(records.items()))
     shards = {name: record for name, record in final.items() if record.shard is not None}
@@ -171,7 +169,7 @@ def _in_one_layout(place: Place, records: Mapping[str, Record]) -> dict[str, Rec
         if channels_of(shard) != channels:
             # killed between the two, the next run must not trust the old checksum
             place.keep(name, replace(record, shard_sha256=None), None)
-            relay(shard, *channels)
+            reorder_channels(shard, *channels)
             record = replace(record, shard_sha256=None)
         digest = record.shard_sha256 or sha256_of(shard)
         final[name] = replace(record, shard_sha256=digest)
@@ -207,7 +205,9 @@ def quarantined(records: Mapping[str, Record]) -> tuple[tuple[str, str], ...]:
     return tuple((n, r.quarantine) for n, r in sorted(records.items()) if r.quarantine is not None)
 
 
-def _why_nothing(records: Mapping[str, Record], recipe: Recipe, skipped: Mapping[str, int]) -> str:
+def _why_nothing(
+    records: Mapping[str, Record], recipe: WorkerConfig, skipped: Mapping[str, int]
+) -> str:
     """Why no window could be prepared."""
     counts = _left_out(records) + Counter(skipped)
     reasons = [f"{count} {what}" for what, count in counts.items()]
@@ -230,11 +230,11 @@ def _label_names(
     return labels.names(tally)
 
 
-def tally_of(records: Mapping[str, Record]) -> Tally:
+def tally_of(records: Mapping[str, Record]) -> LabelCounts:
     """What the windows of all recordings together are labelled."""
-    tally = Tally()
+    tally = LabelCounts()
     for _, record in sorted(records.items()):
-        tally.merge(Tally(Counter(record.labels), [replace(each) for each in record.spreads]))
+        tally.merge(LabelCounts(Counter(record.labels), [replace(each) for each in record.spreads]))
     return tally
 
 

@@ -1,4 +1,4 @@
-"""`Recipe`: what is done to every recording of a corpus, checked once."""
+"""`WorkerConfig`: what is done to every recording of a corpus, checked once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from biot.errors import ConfigError
 from biot.preprocessing import Preprocessing
 
 __all__ = [
-    "Recipe",
+    "WorkerConfig",
     "windowing",
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class WorkerConfig:
     """All that decides over a recording's windows, besides the recording; equal for all."""
 
     contract: Preprocessing

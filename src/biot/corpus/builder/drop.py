@@ -7,7 +7,7 @@ from pathlib import Path
 
 from biot.corpus.builder.assemble import quarantined
 from biot.corpus.builder.report import write_quarantine
-from biot.corpus.builder.staging import Place, locked
+from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.writer import write_state
 from biot.corpus.manifest import Manifest
 from biot.corpus.schema import STATE_FILE
@@ -59,7 +59,7 @@ def drop(corpus: str | Path, subject: str) -> int:
 
 
 def _drop(folder: Path, subject: str) -> int:
-    place = Place(folder)
+    place = Staging(folder)
     place.recover()
     manifest = Manifest.load(folder)
     if manifest is None or not (folder / STATE_FILE).is_file():

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.corpus.builder.channels import same_channel
-from biot.corpus.builder.writer import CorpusWriter, new_folder
+from biot.corpus.builder.writer import CorpusWriter
 from biot.corpus.corpus import Corpus
 from biot.corpus.load import load_corpus
-from biot.corpus.schema import CHUNK_VALUES, Label, Windows
+from biot.corpus.schema import CHUNK_VALUES, Label, WindowBlock
 from biot.errors import CorpusError
+from biot.io import atomic_folder
 from biot.preprocessing import Preprocessing, Scale, Task
 
 __all__ = [
@@ -210,13 +211,13 @@ def from_arrays(
 
     at_once = max(1, CHUNK_VALUES // (n_chans * n_times))
 
-    def parts(rows: npt.NDArray[np.int64]) -> Iterator[Windows]:
+    def parts(rows: npt.NDArray[np.int64]) -> Iterator[WindowBlock]:
         for first in range(0, len(rows), at_once):
             chosen = rows[first : first + at_once]
             starts = (np.arange(first, first + len(chosen)) * preprocessing.window).tolist()
-            yield Windows(windows[chosen], starts, [labels[row] for row in chosen])
+            yield WindowBlock(windows[chosen], starts, [labels[row] for row in chosen])
 
-    with new_folder(Path(out)) as folder:
+    with atomic_folder(Path(out), error=CorpusError) as folder:
         writer = CorpusWriter(folder, {"source": "arrays"})
         for name in dict.fromkeys(subjects.tolist()):
             rows = np.flatnonzero(subjects == name)

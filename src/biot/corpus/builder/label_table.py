@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 from biot.corpus.builder.windowing import Stretch
-from biot.corpus.manifest import Tally
+from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
 from biot.errors import CorpusError, near_word
 from biot.preprocessing import Task
@@ -58,7 +58,7 @@ class LabelFormat:
             return (_number(text, where),)
         return _tags(text) if self.task == "multilabel" else text
 
-    def names(self, tally: Tally) -> tuple[str, ...]:
+    def names(self, tally: LabelCounts) -> tuple[str, ...]:
         """Names of the classes, tags or targets of a corpus with these labels."""
         fixed = self.task == "regression" or (self.task == "multilabel" and len(self.columns) > 1)
         return self.columns if fixed else tuple(sorted(tally.counts))

@@ -10,13 +10,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.config import Recipe, windowing
+from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels import LabelSource
 from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, find_sources, subject_pattern
-from biot.corpus.builder.staging import Place, locked
+from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.windowing import Windowing, rule_options
 from biot.corpus.builder.worker import Job
 from biot.preprocessing import Preprocessing
@@ -94,13 +94,13 @@ def prepare(
         contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
     )  # fmt: skip
-    recipe = Recipe(contract=contract, how=cutting, tables=tables, parameters=parameters)
+    recipe = WorkerConfig(contract=contract, how=cutting, tables=tables, parameters=parameters)
     names = [source.recording for source in sources]
     labels = LabelSource.open(how.labels, recipe.labels, names, pattern, how.background)
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)
-        return make(Place(Path(out)), recipe, jobs, skipped, engine, how.strict, progress)
+        return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress)
 
 
 def _parameters(

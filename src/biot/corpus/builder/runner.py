@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from biot.corpus.builder.assemble import finish, quarantined, report_of
-from biot.corpus.builder.config import Recipe
+from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.executor import run
 from biot.corpus.builder.report import PrepareReport
-from biot.corpus.builder.staging import Place
-from biot.corpus.builder.worker import Job, Outcome, checksum, prepare_one, stamp
+from biot.corpus.builder.staging import Staging
+from biot.corpus.builder.worker import Job, PreparedRecording, checksum, prepare_recording, stamp
 from biot.corpus.manifest import Manifest, Record, versions
 from biot.errors import CorpusError
 from biot.preprocessing import Preprocessing
@@ -45,8 +45,8 @@ class _Plan:
 
 
 def make(
-    place: Place,
-    recipe: Recipe,
+    place: Staging,
+    recipe: WorkerConfig,
     jobs: list[Job],
     skipped: Mapping[str, int],
     engine: Engine,
@@ -89,7 +89,7 @@ def make(
     return report_of(place.out, contract, manifest, skipped, plan.changes)
 
 
-def _old(place: Place, recipe: Recipe) -> Manifest | None:
+def _old(place: Staging, recipe: WorkerConfig) -> Manifest | None:
     """Manifest of the corpus that is there, which must be of the same kind."""
     old = None
     if place.out.exists() and not (place.out.is_dir() and not any(place.out.iterdir())):
@@ -193,14 +193,14 @@ def _named_checksum(job: Job) -> tuple[str, tuple[int, str | None]]:
 
 
 def _prepared(
-    place: Place, recipe: Recipe, plan: _Plan, engine: Engine, progress: bool
+    place: Staging, recipe: WorkerConfig, plan: _Plan, engine: Engine, progress: bool
 ) -> dict[str, Record]:
     """The records of all recordings, after those that were left to do are done."""
     for name in plan.removed:
         place.forget(name)
-    work = partial(prepare_one, recipe=recipe, folder=place.folder)
+    work = partial(prepare_recording, recipe=recipe, folder=place.folder)
     outcomes = run(work, plan.todo, **engine, progress="prepare" if progress else None)
-    outcome: Outcome
+    outcome: PreparedRecording
     with closing(outcomes):  # an error here ends the workers before temporary files are removed
         for outcome in outcomes:
             place.keep(outcome.name, outcome.record, outcome.stamp)
@@ -209,7 +209,7 @@ def _prepared(
     return {name: record for name, (record, _) in place.records().items()}
 
 
-def _require_readable(records: Mapping[str, Record], strict: bool, place: Place) -> None:
+def _require_readable(records: Mapping[str, Record], strict: bool, place: Staging) -> None:
     reasons = quarantined(records)
     if strict and reasons:
         listed = "; ".join(reason.rstrip(".") for _, reason in reasons[:3])

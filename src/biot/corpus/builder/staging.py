@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.writer import shard_name
-from biot.corpus.manifest import Manifest, Record, write_json
+from biot.corpus.manifest import Manifest, Record
 from biot.corpus.schema import SHARDS, STATE_FILE
 from biot.errors import CorpusError
+from biot.io import write_json
 
 __all__ = [
-    "Place",
+    "Staging",
     "locked",
 ]
 
@@ -32,7 +33,7 @@ _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 """What systems answer where another process has the lock."""
 
 
-class Place:
+class Staging:
     """Where a corpus is made: a hidden folder beside the one that it is to be.
 
     It holds the shards that are finished, and a record of each in ``records``. The corpus is whole

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from biot.choices import Align, LabelRule
-from biot.corpus.schema import CHUNK_VALUES, Label, Windows
+from biot.corpus.schema import CHUNK_VALUES, Label, WindowBlock
 from biot.errors import ConfigError, RecordingError
 from biot.signals.recording import Annotation, Recording
 
@@ -239,7 +239,7 @@ def rule_options(
 
 def cut(
     recording: Recording, events: list[Event], how: Windowing, left_out: Counter[str]
-) -> Iterator[Windows]:
+) -> Iterator[WindowBlock]:
     """The windows of a recording that are worth keeping, some at a time, in order of start.
 
     Parameters
@@ -266,7 +266,7 @@ def cut(
         if kept:
             starts = [start / recording.sfreq for (start, _), _ in kept]
             signal = windows if usable.all() else windows[usable]
-            yield Windows(signal, starts, [label for _, label in kept])
+            yield WindowBlock(signal, starts, [label for _, label in kept])
 
 
 def _on_grid(

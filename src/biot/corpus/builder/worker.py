@@ -11,22 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.channels import without_triggers
-from biot.corpus.builder.config import Recipe
+from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels import LabelSource
 from biot.corpus.builder.sources import Source, readable
 from biot.corpus.builder.windowing import cut, to_events
-from biot.corpus.builder.writer import Shard, sha256_of, write_shard
+from biot.corpus.builder.writer import Shard, write_shard
 from biot.corpus.manifest import Record
 from biot.errors import ConfigError, CorpusError, RecordingError
+from biot.io import sha256_of
 from biot.signals.formats.files import files_of
-from biot.signals.preprocess import conditioned
+from biot.signals.preprocess import preprocessed
 from biot.signals.readers import read_recording
 
 __all__ = [
     "Job",
-    "Outcome",
+    "PreparedRecording",
     "checksum",
-    "prepare_one",
+    "prepare_recording",
     "stamp",
 ]
 
@@ -52,7 +53,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class PreparedRecording:
     """What a worker hands back."""
 
     name: str
@@ -63,7 +64,7 @@ class Outcome:
     """What was to be said of the recording."""
 
 
-def prepare_one(job: Job, recipe: Recipe, folder: Path) -> Outcome:
+def prepare_recording(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording:
     """Read one recording and write its shard, or find out why that cannot be.
 
     A function of its arguments and the file alone, so that it may run in any process.
@@ -109,11 +110,11 @@ def prepare_one(job: Job, recipe: Recipe, folder: Path) -> Outcome:
         **asdict(written),
     )
     said = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    return Outcome(name=name, record=record, stamp=before, warnings=said)
+    return PreparedRecording(name=name, record=record, stamp=before, warnings=said)
 
 
 def _written(
-    job: Job, recipe: Recipe, folder: Path, left_out: Counter[str]
+    job: Job, recipe: WorkerConfig, folder: Path, left_out: Counter[str]
 ) -> tuple[dict[str, Any], Shard]:
     """What is to be known of a recording, and its shard."""
     name, path, contract = job.source.recording, job.source.path, recipe.contract
@@ -121,7 +122,7 @@ def _written(
     left_out.update(f"trigger channels {channel!r}" for channel in triggers)
     stretches = job.labels.stretches(recording, name)
     events = to_events(stretches, contract.sfreq)
-    at_rate = conditioned(
+    at_rate = preprocessed(
         recording, contract.sfreq, resample=contract.resample,
         l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch,
     )  # fmt: skip

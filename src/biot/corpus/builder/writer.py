@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,66 +14,31 @@ from typing import Any
 
 import numpy as np
 
-from biot.corpus.manifest import Manifest, Record, Spread, Tally, versions, write_json
+from biot.corpus.manifest import LabelCounts, Manifest, Record, Spread, versions
 from biot.corpus.schema import (
     INFO_FILE,
     SHARDS,
     STATE_FILE,
     Label,
-    Windows,
+    WindowBlock,
     arrow_schema,
     encode,
     features,
     record_batch,
 )
-from biot.errors import CorpusError, require
+from biot.errors import require
+from biot.io import sha256_of, write_json
 from biot.preprocessing import Preprocessing
 from biot.signals.scale import q95_scale
 
 __all__ = [
     "CorpusWriter",
     "Shard",
-    "new_folder",
-    "sha256_of",
     "shard_name",
     "write_description",
     "write_shard",
     "write_state",
 ]
-
-
-@contextlib.contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder under a temporary name that becomes `out` when the block ends without an error.
-
-    After an error, or an interruption, nothing of it remains.
-
-    Raises
-    ------
-    CorpusError
-        If `out` exists and is not an empty folder, or cannot be written.
-    """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise CorpusError(f"{out} exists already. Choose another folder, or delete it first.")
-    final = out.resolve()
-    created = [folder for folder in final.parents if not folder.exists()]
-    partial = final.parent / f".{final.name}.{uuid.uuid4().hex}.partial"
-    done = False
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if final.exists():
-            final.rmdir()
-        partial.rename(final)
-        done = True
-    except OSError as error:
-        raise CorpusError(f"{out}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        if not done:
-            shutil.rmtree(partial, ignore_errors=True)
-            for folder in created:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
 
 
 class CorpusWriter:
@@ -84,7 +47,7 @@ class CorpusWriter:
     Parameters
     ----------
     folder
-        An empty folder, such as :func:`new_folder` gives.
+        An empty folder, such as :func:`biot.io.atomic_folder` gives.
     parameters
         How the windows were made, for the manifest.
     """
@@ -96,13 +59,13 @@ class CorpusWriter:
         (folder / SHARDS).mkdir()
 
     def add(
-        self, parts: Iterable[Windows], contract: Preprocessing, *, subject: str, recording: str
+        self, parts: Iterable[WindowBlock], contract: Preprocessing, *, subject: str, recording: str
     ) -> None:
         """Write the windows of one recording, whose name is new, as its shard."""
         digest = hashlib.sha256()
         size = 0
 
-        def counted() -> Iterator[Windows]:
+        def counted() -> Iterator[WindowBlock]:
             nonlocal size
             for part in parts:
                 content = np.ascontiguousarray(part.signal).tobytes()
@@ -143,7 +106,11 @@ class Shard:
 
 
 def write_shard(
-    folder: Path, parts: Iterable[Windows], contract: Preprocessing, subject: str, recording: str
+    folder: Path,
+    parts: Iterable[WindowBlock],
+    contract: Preprocessing,
+    subject: str,
+    recording: str,
 ) -> Shard:
     """Write the windows of one recording into a corpus under a temporary name, and rename it.
 
@@ -166,7 +133,7 @@ def write_shard(
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    tally = Tally()
+    tally = LabelCounts()
     tally.update(labels, contract.task)
     return Shard(
         shard=shard,
@@ -175,16 +142,6 @@ def write_shard(
         labels=dict(sorted(tally.counts.items())),
         spreads=tuple(tally.spreads),
     )
-
-
-def sha256_of(*paths: Path) -> str:
-    """Checksum of files, one after the other."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def write_description(folder: Path, contract: Preprocessing, manifest: Manifest) -> None:
@@ -215,7 +172,7 @@ def write_state(folder: Path, contract: Preprocessing, manifest: Manifest) -> No
     write_json(folder / STATE_FILE, state)
 
 
-def _encoded(part: Windows, contract: Preprocessing, subject: str, recording: str) -> Any:
+def _encoded(part: WindowBlock, contract: Preprocessing, subject: str, recording: str) -> Any:
     return record_batch(
         encode(part.signal),
         q95=q95_scale(part.signal),

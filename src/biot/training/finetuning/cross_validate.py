@@ -17,7 +17,6 @@ import numpy.typing as npt
 import torch
 
 from biot import plots
-from biot.corpus.builder.writer import new_folder
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
@@ -25,6 +24,7 @@ from biot.errors import BiotError, ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess, tabulated
 from biot.evaluation.tasks import Task, Truth, plain_task
+from biot.io import atomic_folder
 from biot.training.datasets import batches_of, usable
 from biot.training.distributed import launch
 from biot.training.finetuning.build import build_model
@@ -353,7 +353,7 @@ def cross_validate(
     plots.require_figures()
     _require_numbers(config, n_seeds, workers)
     source = None if from_model is None else Path(from_model)
-    with new_folder(Path(out)) as folder:
+    with atomic_folder(Path(out), error=CorpusError) as folder:
         data = load_corpus(Path(corpus))
         require_labels(data)
         rows, n_unusable = _usable_rows(data, config, source)

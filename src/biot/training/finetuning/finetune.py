@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from biot import plots
-from biot.corpus.builder.writer import new_folder
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
@@ -18,6 +17,7 @@ from biot.corpus.split import split
 from biot.errors import CorpusError
 from biot.evaluation.metrics import Ints
 from biot.evaluation.results import Evaluation
+from biot.io import atomic_folder
 from biot.settings import configured, takes_settings
 from biot.training.datasets import Part, is_labelled, truth_of
 from biot.training.distributed import launch
@@ -106,7 +106,7 @@ def finetune(
     require_means(config, from_model)
     plots.require_figures()
     source = None if from_model is None else Path(from_model)
-    with new_folder(Path(out)) as folder:
+    with atomic_folder(Path(out), error=CorpusError) as folder:
         data = load_corpus(Path(corpus))
         require_labels(data)
         test_data = None if test is None else load_corpus(Path(test))
