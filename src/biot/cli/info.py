@@ -78,10 +78,10 @@ def _execute(args: Namespace) -> None:
 
 
 def _show_corpus(args: Namespace) -> None:
-    from biot.corpus.builder.staging import Staging
+    from biot.corpus.schema import staging_folder
     from biot.corpus.summary import overview
 
-    if not args.path.exists() and not Staging(args.path).folder.is_dir():
+    if not args.path.exists() and not staging_folder(args.path).is_dir():
         raise ConfigError(
             f"{args.path} does not exist. Name a corpus, a recording, a model folder or a run."
         )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, overload
 
-from biot.corpus.builder.staging import Staging
 from biot.corpus.corpora import Corpora
 from biot.corpus.corpus import Corpus, WindowRows
-from biot.corpus.schema import COLUMNS, INFO_FILE, STATE_FILE
+from biot.corpus.schema import COLUMNS, INFO_FILE, STATE_FILE, staging_folder
 from biot.errors import ContractError, CorpusError, require
 from biot.io import read_json
 from biot.preprocessing import Preprocessing
@@ -70,7 +69,7 @@ def _open(path: str | Path) -> Corpus:
     """
     folder = Path(path)
     if not folder.is_dir():
-        if Staging(folder).folder.is_dir():
+        if staging_folder(folder).is_dir():
             raise CorpusError(
                 f"{folder} is not finished: its preparation was stopped. Start the same "
                 "`biot prepare` again, which goes on where it was."

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "encode",
     "features",
     "record_batch",
+    "staging_folder",
 ]
 
 
@@ -103,6 +105,12 @@ class EncodedWindows:
     """(B, C)"""
     offset: npt.NDArray[np.float32]
     """(B, C)"""
+
+
+def staging_folder(out: Path) -> Path:
+    """The hidden folder beside a corpus in which it is made; a link to `out` is followed."""
+    final = out.resolve()
+    return final.with_name(f".{final.name}.partial")
 
 
 def encode(physical: Floats) -> EncodedWindows:

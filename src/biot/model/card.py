@@ -23,14 +23,10 @@ def model_card(
 
     `front_matter` are further fields of it, such as ``license``, by the Hub's names.
     """
-    from huggingface_hub import ModelCardData
-
     facts = _facts(model, preprocessing, corpora)
-    fields: dict[str, Any] = {"library_name": "biot", "tags": ["biot", "biosignals", "eeg"]}
-    data = ModelCardData(**{**fields, **(front_matter or {})})
     lines = [
         "---",
-        data.to_yaml(),
+        _front_matter(front_matter or {}),
         "---",
         "",
         "# BIOT, the biosignal transformer",
@@ -69,6 +65,14 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _front_matter(further: Mapping[str, Any]) -> str:
+    from huggingface_hub import ModelCardData
+
+    fields: dict[str, Any] = {"library_name": "biot", "tags": ["biot", "biosignals", "eeg"]}
+    text: str = ModelCardData(**{**fields, **further}).to_yaml()
+    return text
 
 
 def _facts(

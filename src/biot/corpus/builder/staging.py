@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,9 +13,9 @@ from typing import Any
 
 from biot.corpus.builder.writer import shard_name
 from biot.corpus.manifest import Manifest, Record
-from biot.corpus.schema import SHARDS, STATE_FILE
+from biot.corpus.schema import SHARDS, STATE_FILE, staging_folder
 from biot.errors import CorpusError
-from biot.io import write_json
+from biot.io import read_json, write_json
 
 __all__ = [
     "Staging",
@@ -45,7 +44,7 @@ class Staging:
     def __init__(self, out: Path) -> None:
         self.out = out
         self._final = out.resolve()
-        self.folder = self._final.with_name(f".{self._final.name}.partial")
+        self.folder = staging_folder(out)
         self._old = self._final.with_name(f".{self._final.name}.old")
 
     @property
@@ -70,17 +69,14 @@ class Staging:
 
     def parameters(self) -> Mapping[str, Any] | None:
         """Those of the unfinished corpus; None if there is none."""
-        try:
-            values = json.loads((self.folder / _PARAMETERS).read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return dict(values)
+        path = self.folder / _PARAMETERS
+        return read_json(path, CorpusError) if path.is_file() else None
 
     def records(self) -> dict[str, tuple[Record, Any]]:
         """The finished recordings of the unfinished corpus, each with the stamp of its files."""
         found = {}
         for path in sorted((self.folder / _RECORDS).glob("*.json")):
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path, CorpusError)
             record = Record.from_dict(content["record"])
             if record.shard is None or (self.folder / record.shard).is_file():
                 found[content["recording"]] = (record, content["stamp"])
