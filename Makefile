@@ -23,7 +23,8 @@ lint: $(VENV)/installed
 
 # Two processes with one thread each: small models do not profit from more.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 --cov=biot --cov-report=
+	@$(BIN)/python tests/coverage_by_room.py
 
 clean:
-	rm -rf "$(VENV)" demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf "$(VENV)" demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

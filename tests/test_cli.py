@@ -64,7 +64,7 @@ def test_version(capsys: Capture) -> None:
         (["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "x"], "above 0, got 'x'"),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
-            "must be none, annotations, folder or a table (.tsv); got 'yes'",
+            "must be none, annotations, folder or a table (.tsv, .csv); got 'yes'",
         ),
         (["finetune", "c", "--out", "r", "--epochs", "0"], "1 or more, got '0'"),
         (["finetune", "c", "--out", "r", "--seed", "-1"], "0 or more, got '-1'"),
@@ -478,6 +478,7 @@ def test_the_first_sign_of_life_is_for_somebody_who_watches(
         ("n_fft.edf: x; a/n_fft/b, my_n_fft", "n_fft.edf: x; a/n_fft/b, my_n_fft"),
         ("config.json: n_fft must be 1", "config.json: n_fft must be 1"),
         ("The labels of 30 epochs.", "The labels of 30 epochs."),
+        ("labels holds no label", "labels holds no label"),
     ],
 )
 def test_errors_name_the_options_of_the_command(message: str, told: str) -> None:
@@ -497,3 +498,15 @@ def test_a_table_without_a_rate_is_told_the_option_in_every_command(
     for command in (["info", table], ["prepare", table, "--out", str(tmp_path / "c"), *words]):
         assert main(command) == 1
         assert "Give --table-sfreq, in Hz." in only_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("option", ["--l-freq", "--h-freq", "--notch"])
+def test_a_filter_beyond_the_windows_is_the_option_s_fault(
+    option: str, tmp_path: Path, capsys: Capture
+) -> None:
+    recording = tmp_path / "night.edf"
+    words = ["prepare", str(recording), "--out", str(tmp_path / "c"), "--sfreq", "100"]
+    assert main([*words, "--window", "1", option, "50.5"]) == 1
+    line = only_line(capsys.readouterr().err)
+    assert line.startswith(f"biot: error: {option} must be at most half of --sfreq, 50 Hz")
+    assert "night.edf" not in line

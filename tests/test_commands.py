@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import biot
 from biot.cli import main
 from biot.corpus import from_arrays
 from biot.simulate import write_study
+from biot.training import FinetuneConfig, PretrainConfig
 
 TINY = ["--embed-dim", "16", "--num-heads", "2", "--num-layers", "1", "--epochs", "2"]
 Capture = pytest.CaptureFixture[str]
@@ -59,7 +62,7 @@ def test_prepare_tells_what_it_made(recordings: Path, tmp_path: Path, capsys: Ca
     assert "changes     none" in capsys.readouterr().out
     words[1] = "50"
     assert main(["prepare", str(recordings), "--out", str(out), *words]) == 1
-    assert "was prepared with sfreq 100.0, not 50.0" in only_line(capsys.readouterr().err)
+    assert "was prepared with --sfreq 100.0, not 50.0" in only_line(capsys.readouterr().err)
 
 
 def test_finetune_leaves_a_run_that_can_be_repeated(run: Path) -> None:
@@ -176,7 +179,10 @@ def test_finetune_cross_validates_and_trains_the_head_alone(
     quick = ["--embed-dim", "8", "--num-heads", "2", "--device", "cpu"]
     words = ["finetune", str(corpus), "--out", str(tmp_path / "folds"), "--folds", "loso"]
     assert main([*words, "--num-layers", "1", "--epochs", "1", *quick]) == 0
-    shown = capsys.readouterr().out
+    shown, told = capsys.readouterr()
+    assert [line.rpartition(" done ")[2] for line in told.splitlines()] == [
+        "(1 of 3)", "(2 of 3)", "(3 of 3)",
+    ]  # fmt: skip
     assert "mean ± sd of" in shown
     assert "balanced accuracy" in shown
     assert "subjects.csv" in shown
@@ -278,6 +284,19 @@ def test_a_metric_that_is_called_otherwise_is_told(corpus: Path, tmp_path: Path,
     assert told.endswith("got 'kappa'. Did you mean 'cohen_kappa'?")
 
 
+# the same in Python ------------------------------------------------------------------------
+
+
+def test_settings_given_as_keywords_are_those_of_the_run(corpus: Path, tmp_path: Path):
+    network = {"embed_dim": 8, "num_heads": 2, "num_layers": 1, "device": "cpu", "seed": 3}
+    biot.finetune(corpus, tmp_path / "run", epochs=1, **network)
+    config = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["config"]
+    assert config == asdict(FinetuneConfig(epochs=1, **network))
+    assert biot.pretrain([corpus], tmp_path / "pre", steps=1, batch_size=4, **network)
+    what = json.loads((tmp_path / "pre" / "run.json").read_text(encoding="utf-8"))["what"]
+    assert what["config"] == PretrainConfig(steps=1, batch_size=4, **network).what()
+
+
 # info of models and runs --------------------------------------------------------------------
 
 
@@ -350,6 +369,17 @@ def test_info_of_a_run_that_says_little_shows_what_there_is(
     (tmp_path / "run.json").write_text(content, encoding="utf-8")
     assert main(["info", str(tmp_path)]) == 0
     assert "not said" in capsys.readouterr().out
+
+
+def test_info_of_scores_that_are_none_is_no_traceback(run: Path, tmp_path: Path, capsys: Capture):
+    shutil.copy(run / "run.json", tmp_path)
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    metrics["test"] |= {"intervals": {"auroc": ["low", None]}, "auroc": None}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    assert main(["info", str(tmp_path)]) == 0
+    assert "AUROC" in capsys.readouterr().out
+    (tmp_path / "metrics.json").write_text('{"test": [3]}', encoding="utf-8")
+    assert main(["info", str(tmp_path)]) == 0
 
 
 def test_a_picture_is_of_corpora_only(run: Path, tmp_path: Path, capsys: Capture):

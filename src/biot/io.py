@@ -108,6 +108,8 @@ def atomic_folder(
             partial = _partial(final / final.name)
         partial.mkdir(parents=True)
         yield partial
+        if ours is None and final.is_dir():
+            final.rmdir()  # fails, and rightly, if another run has filled it meanwhile
         replace_folder(partial, final, ours=ours or ())
         done = True
     except OSError as problem:

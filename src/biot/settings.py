@@ -134,7 +134,7 @@ class Setting:
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
         if self.kind == "word or table":
-            return f"{', '.join(self.choices)} or a table (.tsv)"
+            return f"{', '.join(self.choices)} or a table (.tsv, .csv)"
         return f"{_NOUNS[self.kind]}, {self.range}" if self.range else _NOUNS[self.kind]
 
     def checked(self, value: Any) -> Any:

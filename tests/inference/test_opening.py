@@ -57,7 +57,7 @@ def test_a_contract_of_another_model_is_refused(model_folder: Path) -> None:
     path = model_folder / "preprocessing.json"
     contract = json.loads(path.read_text(encoding="utf-8"))
     for change, message in (
-        ({"label_names": ["a", "b", "c"]}, r"has 2 outputs, .* says 3 \(a, b, c\)"),
+        ({"label_names": ["a", "b", "c"]}, r"has 2 outputs, .* says 3\. Its labels: a, b, c\."),
         ({"label_names": None}, r"names no classes.*Fine-tune it"),
         ({"sfreq": 100}, r"has 50 samples a second, .* says 100\. "),
         ({"window": 4}, r"model: Model and .* has 100 samples a window, .* says 200\. "),

@@ -127,7 +127,10 @@ def test_what_belongs_together_is_saved() -> None:
     [
         ({"window": 8.0}, r"the model has 400 samples a window, preprocessing\.json says 800\."),
         ({"sfreq": 200.0}, r"the model has 100 samples a second, preprocessing\.json says 200\."),
-        ({"label_names": ("a", "b")}, r"has 3 outputs, preprocessing\.json says 2 \(a, b\)\."),
+        (
+            {"label_names": ("a", "b")},
+            r"has 3 outputs, preprocessing\.json says 2\. Its labels: a, b\.",
+        ),
         ({"ch_names": ("Fp1",), "units": ("µV",)}, r"has 4 channels, preprocessing\.json says 1\."),
         ({"ch_names": ("Fp2", "Fp1", "Cz", "Oz")}, r"ch_names is \['Fp2', 'Fp1', 'Cz', 'Oz'\]"),
     ],

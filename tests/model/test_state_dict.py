@@ -120,7 +120,9 @@ def test_the_contract_lies_beside_and_fits_the_model(tmp_path: Path) -> None:
     assert Preprocessing.load(folder) == contract
     assert BIOT.from_pretrained(folder).channels == contract.ch_names
     model.reset_head(2)
-    with pytest.raises(ContractError, match=r"has 2 outputs, .* says 3 \(wake, N1, N2\)"):
+    with pytest.raises(
+        ContractError, match=r"has 2 outputs, .* says 3\. Its labels: wake, N1, N2\."
+    ):
         model.save_pretrained(folder, preprocessing=contract)
     with pytest.raises(ContractError, match=r"has 200 samples a second, .* says 100\. "):
         small(sfreq=200).save_pretrained(folder, preprocessing=contract)

@@ -83,10 +83,11 @@ def _folds(text: str) -> int | str:
 def _execute(args: Namespace) -> None:
     config = config_of(args, FinetuneConfig)
     require_apart({"--out": args.out}, [args.corpus, args.from_model, args.test])
-    with log_to_stderr():
-        if args.folds is None:
+    if args.folds is None:
+        with log_to_stderr("biot.training"):  # a line an epoch
             _execute_once(args, config)
-        else:
+    else:
+        with log_to_stderr("biot.training.finetuning.cross_validate"):  # a line a fold
             _execute_folds(args, config)
 
 

@@ -119,6 +119,7 @@ def describe_run(folder: Path) -> str:
             ("corpora", "; ".join(f"{n}: {_windows(_inner(corpora, n))}" for n in corpora)),
             ("settings", _changed(_inner(pretraining, "config"), PretrainConfig)),
             ("state", "finished" if (folder / "model").is_dir() else "not finished"),
+            *_heads(folder),
         ]
     else:
         rows += _of_corpus(about)
@@ -129,6 +130,13 @@ def describe_run(folder: Path) -> str:
     if (folder / "metrics.json").is_file():
         parts.append(_scores(folder))
     return "\n\n".join(parts)
+
+
+def _heads(folder: Path) -> list[tuple[str, str]]:
+    """Models of supervised pretraining, one a corpus."""
+    heads = folder / "heads"
+    names = sorted(one.name for one in heads.iterdir()) if heads.is_dir() else []
+    return [("heads", f"{heads}: {_first(names)}")] if names else []
 
 
 def _history_of(about: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -175,7 +183,7 @@ def score_table(metrics: Mapping[str, Any]) -> str:
     known = (SCORES, TAG_SCORES, TARGET_SCORES)
     names: Mapping[str, str] = next((n for n in known if set(n) <= set(metrics)), {})
     rows = [
-        (name, metrics[key], " to ".join(f"{end:.3f}" for end in intervals.get(key) or ()))
+        (name, metrics[key], " to ".join(f"{end:.3f}" for end in _ends(intervals.get(key))))
         for key, name in names.items()
     ]
     return as_table(rows, ("score", "value", "95 % interval"))
@@ -192,9 +200,20 @@ def _lines(rows: Sequence[tuple[str, str]]) -> str:
     """A line for each fact, its name before it; long ones are wrapped."""
     width = max(len(name) for name, _ in rows) + 2
     return "\n".join(
-        textwrap.fill(text, 100, initial_indent=name.ljust(width), subsequent_indent=" " * width)
+        textwrap.fill(
+            text,
+            100,
+            initial_indent=name.ljust(width),
+            subsequent_indent=" " * width,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
         for name, text in rows
     )
+
+
+def _ends(interval: Any) -> list[float]:
+    return [end for end in _sized(interval) if isinstance(end, int | float)]
 
 
 def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from argparse import (
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from biot.cli.terminal import visible
 from biot.errors import BiotError, ConfigError, near_word
@@ -149,15 +149,15 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
         rest = found[2][len(value) :]
         return f"{given[found[1]]}{' ' if value else ''}{value}{rest}"
 
+    # "Give sfreq=.", "class_weights=sampled"
     text = re.sub(rf"{outside}({either(given)})=(?!=)(\S*)", spelled, message)
+    # names that are no words of English, wherever they stand
     compound = [name for name in plain if "_" in name]
-    text = re.sub(
-        rf"{outside}({either(compound)})(?![\w/=]|\.\w)", lambda found: plain[found[1]], text
-    )
-    before = r"(^|; |, but |, | and |with |got )"
-    after = r"(?= (?:must |is '|cannot |'))"
+    text = re.sub(rf"{outside}({either(compound)})(?![\w/=]|\.\w)", lambda f: plain[f[1]], text)
+    # "epochs must be", "mode is 'lora', but labels is 'none'"; not the labels of a sentence
+    before = r"(^|; |, but |, | and |with |got |half of )"
+    after = r"(?= (?:must |is '|is for |is not given|cannot |goes |and --|'|[0-9])|, [0-9])"
     text = re.sub(rf"{before}({either(plain)}){after}", lambda f: f[1] + plain[f[2]], text)
-    text = re.sub(rf"^({either(plain)})(?= )", lambda found: plain[found[1]], text)
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)
 
 
@@ -232,29 +232,21 @@ def add_table_options(parser: ArgumentParser) -> None:
     parser.set_defaults(library_names={"sfreq=": "--table-sfreq", "units=": "--table-units"})
 
 
-def positive(text: str) -> float:
-    """A number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise ArgumentTypeError(f"must be a number, above 0, got {text!r}")
-    return value
+def _numbers(
+    kind: Literal["whole", "number"], *, least: float | None = None, above: float | None = None
+) -> Callable[[str], Any]:
+    bounds = (least, above, None, None)
+    plain: dict[str, Any] = dict.fromkeys(("name", "help", "metavar", "option"), "")
+    one = Setting(
+        kind=kind, bounds=bounds, default=None, optional=False, choices=(), group=None, **plain
+    )  # fmt: skip
+    return _value_of(one)
 
 
-def whole(text: str) -> int:
-    """A whole number, 0 or more."""
-    if not (text.isascii() and text.isdecimal()):
-        raise ArgumentTypeError(f"must be a whole number, 0 or more, got {text!r}")
-    return int(text)
-
-
-def count(text: str) -> int:
-    """A whole number, 1 or more."""
-    if not (text.isascii() and text.isdecimal()) or int(text) == 0:
-        raise ArgumentTypeError(f"must be a whole number, 1 or more, got {text!r}")
-    return int(text)
+# Types of options that belong to one command alone.
+positive = _numbers("number", above=0)
+whole = _numbers("whole", least=0)
+count = _numbers("whole", least=1)
 
 
 def channel_names(text: str) -> list[str]:

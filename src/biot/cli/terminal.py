@@ -117,9 +117,9 @@ class _Lines(logging.Handler):
 
 
 @contextmanager
-def log_to_stderr() -> Iterator[None]:
-    """What the library reports while it works, a line each; where bars are shown, nothing."""
-    logger, handler = logging.getLogger("biot"), _Lines(logging.INFO)
+def log_to_stderr(module: str) -> Iterator[None]:
+    """What a module of ours reports while it works, a line each; where bars are shown, nothing."""
+    logger, handler = logging.getLogger(module), _Lines(logging.INFO)
     before = logger.level
     if not show_progress():
         logger.addHandler(handler)

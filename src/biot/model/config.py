@@ -31,6 +31,7 @@ __all__ = [
     "require_positive",
     "require_probabilities",
     "to_json",
+    "token_lengths",
     "warn_no_effect",
 ]
 
@@ -290,3 +291,25 @@ def _is_json(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def token_lengths(
+    n_fft: int | None, hop_length: int | None, *, sfreq: float, shortest: int
+) -> tuple[int, int]:
+    """Samples of a fresh model's token and between two of them, where a config leaves them open.
+
+    A token is a second long, or as long as the shortest window if that is less.
+
+    Raises
+    ------
+    ConfigError
+        If tokens lie more than a second apart.
+    """
+    n_fft = n_fft or max(1, min(int(sfreq), shortest))
+    hop_length = hop_length or max(1, n_fft // 2)
+    if hop_length > sfreq:
+        raise ConfigError(
+            f"hop_length={hop_length} is longer than a second of {sfreq:g} samples. "
+            "Choose a shorter one."
+        )
+    return n_fft, hop_length

@@ -187,10 +187,10 @@ def require_fit(
         ("outputs", model.n_outputs, model.n_outputs if labels is None else len(labels)),
     ):
         if has != needs:
-            named = f" ({', '.join(labels)})" if what == "outputs" and labels else ""
+            named = f" Its labels: {', '.join(labels)}." if what == "outputs" and labels else ""
             raise ContractError(
                 f"{start}Model and preprocessing.json differ: the model has {has:g} {what}, "
-                f"preprocessing.json says {needs:g}{named}. They do not belong together; use the "
+                f"preprocessing.json says {needs:g}.{named} They do not belong together; use the "
                 "two files of one training."
             )
     if model.channels is not None and model.channels != preprocessing.ch_names:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from biot.corpus.builder.windowing import Stretch
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
-from biot.errors import CorpusError
+from biot.errors import CorpusError, near_word
 from biot.preprocessing import Task
 
 __all__ = [
@@ -263,7 +263,8 @@ def _require_columns(
         )
     for name in how.columns:
         if name.lower() not in columns:
-            raise CorpusError(f"{path}: the column {name} is missing; {found}.")
+            near = near_word(name, header)
+            raise CorpusError(f"{path}: the column {name} is missing; {found}.{near}")
     if ("onset" in columns) != ("duration" in columns):
         missing = "duration" if "onset" in columns else "onset"
         raise CorpusError(

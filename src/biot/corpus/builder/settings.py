@@ -153,3 +153,10 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
             )
+        for name in ("l_freq", "h_freq", "notch"):
+            frequency = getattr(self, name)
+            if frequency is not None and frequency > self.sfreq / 2:
+                raise ConfigError(
+                    f"{name} must be at most half of sfreq, {self.sfreq / 2:g} Hz, as windows hold "
+                    f"nothing above; got {frequency:g} Hz."
+                )

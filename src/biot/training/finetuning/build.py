@@ -8,6 +8,7 @@ from typing import Any
 
 from biot.errors import ConfigError, ContractError, listed
 from biot.model.biot import BIOT
+from biot.model.config import token_lengths
 from biot.model.saving import require_fit
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
@@ -15,7 +16,6 @@ from biot.training.finetuning.config import FinetuneConfig
 
 __all__ = [
     "build_model",
-    "token_lengths",
 ]
 
 FROM_SCRATCH = {
@@ -65,28 +65,6 @@ def _fresh(config: FinetuneConfig, contract: Preprocessing) -> BIOT:
         hop_length=hop_length,
         **settings,
     )
-
-
-def token_lengths(
-    n_fft: int | None, hop_length: int | None, *, sfreq: float, shortest: int
-) -> tuple[int, int]:
-    """Samples of a fresh model's token and between two of them, where a config leaves them open.
-
-    A token is a second long, or as long as the shortest window if that is less.
-
-    Raises
-    ------
-    ConfigError
-        If tokens lie more than a second apart.
-    """
-    n_fft = n_fft or max(1, min(int(sfreq), shortest))
-    hop_length = hop_length or max(1, n_fft // 2)
-    if hop_length > sfreq:
-        raise ConfigError(
-            f"hop_length={hop_length} is longer than a second of {sfreq:g} samples. "
-            "Choose a shorter one."
-        )
-    return n_fft, hop_length
 
 
 def _pretrained(config: FinetuneConfig, contract: Preprocessing, source: Path) -> BIOT:

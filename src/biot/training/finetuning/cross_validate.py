@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -43,6 +44,8 @@ __all__ = [
     "summary_table",
     "write_folds",
 ]
+
+_LOGGER = logging.getLogger(__name__)
 
 Folds = int | Literal["loso"]
 """Number of folds, or ``"loso"``: leave one subject out."""
@@ -419,8 +422,12 @@ def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tes
                 results = joblib.Parallel(return_as="generator")(
                     joblib.delayed(_run)(job) for job in jobs
                 )
-        for result in results:
+        for number, result in enumerate(results, 1):
             bar.update()
+            _LOGGER.info(
+                "seed %d, fold %d: done (%d of %d)",
+                result.seed, result.fold.number, number, len(jobs),
+            )  # fmt: skip
             yield result
 
 

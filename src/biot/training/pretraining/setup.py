@@ -16,10 +16,10 @@ from biot.corpus.leakage import SeenData
 from biot.corpus.load import load_corpus
 from biot.errors import ConfigError, ContractError
 from biot.model.biot import BIOT
+from biot.model.config import token_lengths
 from biot.model.signal import distinct_names
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical
-from biot.training.finetuning.build import token_lengths
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveTask
 from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedTask
