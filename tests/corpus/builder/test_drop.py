@@ -174,3 +174,23 @@ def test_a_shard_that_is_a_link_is_refused(corpus: Path, tmp_path: Path) -> None
     shard.symlink_to(tmp_path / "elsewhere.arrow")
     with pytest.raises(CorpusError, match="is a link to a place outside the corpus"):
         load_corpus(corpus)
+
+
+def test_the_same_prepare_repairs_damaged_missing_and_undescribed_shards(
+    corpus: Path, folder: Path
+) -> None:
+    before = everything(corpus)
+    flipped, missing, cut = sorted((corpus / "shards").iterdir())[:3]
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    missing.unlink()
+    cut.write_bytes(cut.read_bytes()[:100])
+    (corpus / "state.json").unlink()
+    report = prepare(folder, corpus, **HOW)
+    said = "\n".join(report.changes)
+    assert f"shards/{flipped.name} was damaged and is made anew" in said
+    assert f"shards/{missing.name} was missing and is made anew" in said
+    assert f"shards/{cut.name} was damaged and is made anew" in said
+    assert "state.json: no such file" in said
+    assert everything(corpus) == before
