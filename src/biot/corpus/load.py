@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from biot.corpus.corpora import Corpora
 from biot.corpus.corpus import Corpus, WindowRows
-from biot.corpus.schema import COLUMNS, INFO_FILE, STATE_FILE, staging_folder
+from biot.corpus.schema import COLUMNS, INFO_FILE, STATE_FILE, shard_path, staging_folder
 from biot.errors import ContractError, CorpusError, require
 from biot.io import read_json
 from biot.preprocessing import Preprocessing
@@ -110,7 +110,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
 
 def _read_shard(folder: Path, name: str, n_windows: int) -> Any:
     pa = require("pyarrow", extra="corpus")
-    path = folder / name
+    path = shard_path(folder, name)
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
             table = stream.read_all()

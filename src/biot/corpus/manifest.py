@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.schema import Label
+from biot.corpus.schema import Label, shard_path
 from biot.errors import CorpusError
 from biot.io import read_json, write_json
 from biot.preprocessing import Task
@@ -177,13 +177,17 @@ class Manifest:
         try:
             if content["version"] != _VERSION:
                 raise CorpusError(f"{path}: version is {content['version']!r}, not {_VERSION}.")
+            records = {
+                name: Record.from_dict(values) for name, values in content["recordings"].items()
+            }
+            for record in records.values():
+                if record.shard is not None:
+                    shard_path(folder, record.shard)
             return cls(
                 parameters=content["parameters"],
                 versions=content["versions"],
                 dropped=tuple(content["dropped"]),
-                recordings={
-                    name: Record.from_dict(values) for name, values in content["recordings"].items()
-                },
+                recordings=records,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, CorpusError):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import require
+from biot.errors import CorpusError, require
 from biot.preprocessing import Task
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "encode",
     "features",
     "record_batch",
+    "shard_path",
     "staging_folder",
 ]
 
@@ -245,3 +247,26 @@ def _label_columns(labels: Sequence[Label | None], task: Task) -> dict[str, Any]
         "labels": pa.array(nothing if task == "regression" else lists, pa.list_(pa.string())),
         "targets": pa.array(lists if task == "regression" else nothing, pa.list_(pa.float64())),
     }
+
+
+def shard_path(folder: Path, name: object) -> Path:
+    """Where a shard lies that a file of the corpus names.
+
+    Raises
+    ------
+    CorpusError
+        If it is not a file in the corpus' own folder of shards: nothing else is read or deleted.
+    """
+    parts = name.split("/") if isinstance(name, str) else []
+    plain = len(parts) == 2 and parts[0] == SHARDS and not re.search(r"[\\:\0]", parts[1])
+    if not plain or parts[1] in ("", ".", ".."):
+        raise CorpusError(
+            f"{folder}: names the shard {name!r}, but shards of a corpus are files in its folder "
+            f"{SHARDS}. The corpus is damaged or not to be trusted; prepare it again elsewhere."
+        )
+    path = folder / SHARDS / parts[1]
+    if path.is_symlink() or path.parent.is_symlink():
+        raise CorpusError(
+            f"{path}: is a link to a place outside the corpus. Put the files themselves there."
+        )
+    return path

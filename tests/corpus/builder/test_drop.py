@@ -140,3 +140,57 @@ def test_the_command_removes_a_subject(corpus: Path, capsys: pytest.CaptureFixtu
     assert "10 windows are removed" in capsys.readouterr().out
     assert main(["corpus", "drop", str(corpus), "--subject", "CLARA"]) == 1
     assert b"CLARA" not in everything(corpus)
+
+
+@pytest.mark.parametrize("name", ["../../victim.txt", "shards/../../victim.txt", "/victim.txt"])
+def test_a_manifest_that_names_files_outside_the_corpus_deletes_nothing(
+    corpus: Path, tmp_path: Path, name: str
+) -> None:
+    victim = tmp_path.parent / "victim.txt"
+    victim.write_text("mine")
+    path = corpus / "manifest.json"
+    content = json.loads(path.read_text())
+    for record in content["recordings"].values():
+        if record["subject"] == "ANNA":
+            record["shard"] = name
+    path.write_text(json.dumps(content))
+    with pytest.raises(CorpusError, match="shards of a corpus are files in its folder shards"):
+        drop(corpus, "ANNA")
+    assert victim.read_text() == "mine"
+
+
+def test_a_corpus_that_lists_a_shard_outside_itself_is_not_opened(corpus: Path) -> None:
+    path = corpus / "state.json"
+    content = json.loads(path.read_text())
+    content["_data_files"][0]["filename"] = "../other.arrow"
+    path.write_text(json.dumps(content))
+    with pytest.raises(CorpusError, match=r"names the shard '../other\.arrow'"):
+        load_corpus(corpus)
+
+
+def test_a_shard_that_is_a_link_is_refused(corpus: Path, tmp_path: Path) -> None:
+    shard = sorted((corpus / "shards").iterdir())[0]
+    shard.rename(tmp_path / "elsewhere.arrow")
+    shard.symlink_to(tmp_path / "elsewhere.arrow")
+    with pytest.raises(CorpusError, match="is a link to a place outside the corpus"):
+        load_corpus(corpus)
+
+
+def test_the_same_prepare_repairs_damaged_missing_and_undescribed_shards(
+    corpus: Path, folder: Path
+) -> None:
+    before = everything(corpus)
+    flipped, missing, cut = sorted((corpus / "shards").iterdir())[:3]
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    missing.unlink()
+    cut.write_bytes(cut.read_bytes()[:100])
+    (corpus / "state.json").unlink()
+    report = prepare(folder, corpus, **HOW)
+    said = "\n".join(report.changes)
+    assert f"shards/{flipped.name} was damaged and is made anew" in said
+    assert f"shards/{missing.name} was missing and is made anew" in said
+    assert f"shards/{cut.name} was damaged and is made anew" in said
+    assert "state.json: no such file" in said
+    assert everything(corpus) == before

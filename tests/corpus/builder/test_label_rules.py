@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from biot.corpus.builder.windowing import (
@@ -32,6 +32,7 @@ def label_of(start: int, window: int, events: list[Event]) -> Label | None:
 
 
 @given(annotations, rates, st.integers(1, 60), st.integers(0, 400))
+@example([Annotation(0.08, 0.22, "a"), Annotation(0.08, 0.35, "b")], 7.0, 1, 2)
 def test_a_window_fully_inside_an_event_takes_a_label_of_such_an_event(
     notes: list[Annotation], sfreq: float, window: int, start: int
 ) -> None:

@@ -122,3 +122,14 @@ def test_other_files_are_refused(read: Callable[..., LabelTable], tmp_path: Path
     (tmp_path / "latin.tsv").write_bytes(b"file\tlabel\none\t\xe4\n")
     with pytest.raises(CorpusError, match=r"latin\.tsv: cannot be read as a UTF-8 table"):
         LabelTable.read(tmp_path / "latin.tsv", RECORDINGS)
+
+
+@pytest.mark.parametrize(
+    "column", ["participant", "participant_id", "Patient", "patient_id", "subject_id", "Subject"]
+)
+def test_a_column_of_subjects_may_have_any_known_name(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(f"file,label,{column}\na.edf,x,one\nb.edf,y,one\n")
+    table = LabelTable.read(path, ["a.edf", "b.edf"])
+    assert table.has_subjects
+    assert table.subject("a.edf") == table.subject("b.edf") == "one"

@@ -85,3 +85,20 @@ def test_recordings_of_formats_that_are_not_supported_are_told_of(tmp_path: Path
     with pytest.warns(UserWarning, match=r"b\.xdf passed over, of formats that are not supported"):
         sources = find_sources(tmp_path)
     assert [source.recording for source in sources] == ["a.edf"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "subject"),
+    [
+        ("P00_rest.edf", "P00_arithmetic.edf", "P00"),
+        ("S001/S001R04.edf", "S001/S001R08.edf", "S001"),
+        ("chb01_03.edf", "chb01_04.edf", "chb01"),
+        ("SC4001E0-PSG.edf", "SC4002E0-PSG.edf", "SC400"),
+        ("aaaaaaac_s001_t000.edf", "aaaaaaac_s002_t001.edf", "aaaaaaac"),
+        ("sub-01/eeg/sub-01_task-x_eeg.edf", "sub-01_task-y_eeg.edf", "01"),
+    ],
+)
+def test_two_recordings_of_a_known_collection_have_one_subject(
+    one: str, other: str, subject: str
+) -> None:
+    assert subject_of(one, None) == subject_of(other, None) == subject

@@ -22,6 +22,10 @@ __all__ = [
 ]
 
 
+_SUBJECT_NAMES = ("participant", "participant_id", "patient", "patient_id", "subject_id")
+"""Columns, in any case, that name the subject of a file where there is no ``subject``."""
+
+
 @dataclass(frozen=True)
 class LabelFormat:
     """What labels are, and the columns of a table that hold them."""
@@ -164,7 +168,9 @@ class LabelTable:
         path
             A ``.tsv`` or ``.csv`` file in UTF-8 whose first line names the columns: one of
             ``file``, ``filename``, ``recording``, ``path``; the columns of labels; and, where
-            wanted, ``subject``, and ``onset`` and ``duration`` in seconds. Further columns are
+            wanted, ``subject`` (or ``participant``, ``participant_id``,
+            ``patient``, ``patient_id``, ``subject_id``), and ``onset`` and ``duration`` in
+            seconds. Further columns are
             ignored.
         recordings
             Their paths relative to the folder given. A row names one by this path, by its file
@@ -240,12 +246,28 @@ def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tupl
     (_, header), *body = lines
     columns = {name.lower(): place for place, name in enumerate(header)}
     _require_columns(path, header, columns, how)
+    _find_subjects(path, columns, how)
     for number, cells in body:
         if len(cells) != len(header):
             raise CorpusError(
                 f"{path}, line {number}: {len(cells)} cells for {len(header)} columns."
             )
     return columns, body
+
+
+def _find_subjects(path: Path, columns: dict[str, int], how: LabelFormat) -> None:
+    """Take a column of another known name as that of subjects, where files are named too."""
+    labels = {name.lower() for name in how.columns}
+    if "subject" in columns or not any(name in columns for name in FILE_COLUMNS):
+        return
+    named = [name for name in _SUBJECT_NAMES if name in columns and name not in labels]
+    if len(named) > 1:
+        raise CorpusError(
+            f"{path}: the columns {' and '.join(named)} all name the subject. Call the right one "
+            "subject."
+        )
+    if named:
+        columns["subject"] = columns[named[0]]
 
 
 def _require_columns(

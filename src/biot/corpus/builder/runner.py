@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -17,7 +17,9 @@ from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.staging import Staging
 from biot.corpus.builder.worker import Job, PreparedRecording, checksum, prepare_recording, stamp
 from biot.corpus.manifest import Manifest, Record, versions
-from biot.errors import CorpusError
+from biot.corpus.schema import INFO_FILE, STATE_FILE, shard_path
+from biot.errors import BiotError, CorpusError
+from biot.io import read_json, sha256_of
 from biot.preprocessing import Preprocessing
 
 __all__ = [
@@ -64,13 +66,17 @@ def make(
         place.recover()
         old = _old(place, recipe)
         jobs, skipped = _without_dropped(jobs, skipped, old)
+        damage: list[str] = []
+        if old is not None:
+            old, damage = _sound(old, place.out)
         known: dict[str, tuple[Record, Any]] = {}
         if old is not None:
             known = {name: (record, None) for name, record in old.recordings.items()}
         known |= place.records()
         plan = _plan(jobs, known, engine, begun=old is None)
         unfinished = place.parameters() is not None
-        if old is not None and not unfinished and not plan.todo and not plan.removed:
+        idle = not (unfinished or plan.todo or plan.removed or damage)
+        if old is not None and idle:
             _require_readable(old.recordings, strict, place)
             contract = Preprocessing.load(place.out)
             said = ("none: the corpus is as these recordings and parameters make it",)
@@ -86,7 +92,7 @@ def make(
         place.tidy()
         if not place.is_whole and not any(r.shard for r, _ in place.records().values()):
             place.discard()  # nothing that another run could go on from
-    return report_of(place.out, contract, manifest, skipped, plan.changes)
+    return report_of(place.out, contract, manifest, skipped, (*damage, *plan.changes))
 
 
 def _old(place: Staging, recipe: WorkerConfig) -> Manifest | None:
@@ -110,6 +116,42 @@ def _old(place: Staging, recipe: WorkerConfig) -> Manifest | None:
     if begun is not None:
         _require_same(begun, recipe.parameters, place.folder, "is unfinished, and was begun")
     return old
+
+
+def _sound(old: Manifest, folder: Path) -> tuple[Manifest, list[str]]:
+    """The manifest without recordings whose shards are damaged, and in words what is damaged."""
+    damage = []
+    sound = {}
+    for name, record in old.recordings.items():
+        reason = None if record.shard is None else _fault_of_shard(folder, record)
+        if reason is None:
+            sound[name] = record
+        else:
+            damage.append(f"{record.shard} {reason} and is made anew")
+    try:
+        state = read_json(folder / STATE_FILE, CorpusError)
+        listed = {entry["filename"] for entry in state["_data_files"]}
+        read_json(folder / INFO_FILE, CorpusError)
+        Preprocessing.load(folder)
+    except (BiotError, KeyError, TypeError) as error:
+        damage.append(f"the description of the corpus was damaged and is made anew ({error})")
+    else:
+        if listed != {r.shard for r in old.recordings.values() if r.shard is not None}:
+            damage.append(f"{STATE_FILE} did not list the shards of the corpus and is made anew")
+    return replace(old, recordings=sound), damage
+
+
+def _fault_of_shard(folder: Path, record: Record) -> str | None:
+    """What is wrong with a shard; None if its bytes are those that were written."""
+    path = shard_path(folder, str(record.shard))
+    try:
+        if record.shard_sha256 in (None, sha256_of(path)):
+            return None
+    except FileNotFoundError:
+        return "was missing"
+    except OSError as error:
+        return f"could not be read ({error.strerror or error})"
+    return "was damaged"
 
 
 def _listed(packages: Mapping[str, str]) -> str:

@@ -26,6 +26,16 @@ __all__ = [
 _BIDS_SUBJECT = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9]+)")
 
 
+_KNOWN_SUBJECTS = (
+    re.compile(r"(S\d{3})R\d{2}"),  # PhysioNet eegmmidb: S001R04
+    re.compile(r"(chb\d{2})[a-z]?_\d+\+?"),  # CHB-MIT: chb01_03
+    re.compile(r"(S[CT][47]\d{2})\d[A-Z]\w(?:-PSG)?"),  # Sleep-EDF: SC4ssNE0-PSG, N the night
+    re.compile(r"([a-z]{8})_s\d{3}_t\d{3}"),  # TUH: aaaaaaac_s001_t000
+    re.compile(r"((?:p|s|subj?|subject|participant|patient)[-_]?\d+)_.+", re.IGNORECASE),
+)
+"""How known collections name files, the subject first; the whole stem must match."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A file to prepare."""
@@ -145,7 +155,8 @@ def subject_of(recording: str, pattern: re.Pattern[str] | None) -> str:
     """Name of a recording's subject, from its path relative to the folder given.
 
     It is the pattern's first group where there is a pattern, else the BIDS entity ``sub-…``, else
-    the file's stem. What the file's header says of a person is not looked at.
+    what the names of PhysioNet's eegmmidb, CHB-MIT, Sleep-EDF, TUH or ``P00_rest`` say, else the
+    file's stem. What the file's header says of a person is not looked at.
 
     Raises
     ------
@@ -154,7 +165,11 @@ def subject_of(recording: str, pattern: re.Pattern[str] | None) -> str:
     """
     if pattern is None:
         entities = _BIDS_SUBJECT.findall(recording)
-        return str(entities[-1]) if entities else PurePosixPath(recording).stem
+        if entities:
+            return str(entities[-1])
+        stem = PurePosixPath(recording).stem
+        matches = (known.fullmatch(stem) for known in _KNOWN_SUBJECTS)
+        return next((found[1] for found in matches if found), stem)
     match = pattern.search(recording)
     if match is None or not match[1]:
         raise CorpusError(

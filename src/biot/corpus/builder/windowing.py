@@ -7,7 +7,7 @@ import bisect
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -54,6 +54,8 @@ class Event:
     start: int
     stop: int
     label: Label
+    exact: tuple[Fraction, Fraction] | None = field(default=None, compare=False)
+    """Both in samples before rounding; None: the same as ``start`` and ``stop``."""
 
 
 def to_events(annotations: Iterable[Annotation | Stretch], sfreq: float) -> list[Event]:
@@ -66,7 +68,11 @@ def to_events(annotations: Iterable[Annotation | Stretch], sfreq: float) -> list
     for annotation in annotations:
         start = _nearest(annotation.onset * sfreq)
         stop = start + _nearest(annotation.duration * sfreq)
-        events.append(Event(start, stop, annotation.label))
+        onset, duration, rate = (
+            Fraction(str(float(x))) for x in (annotation.onset, annotation.duration, sfreq)
+        )
+        exact = (onset * rate, (onset + duration) * rate)
+        events.append(Event(start, stop, annotation.label, exact))
     return sorted(events)
 
 
@@ -99,8 +105,9 @@ def grid_labels(
     """Label of each window: that of the event, among those that count, that it shares most with.
 
     An event touches a window if they share a sample, or if it is an instant inside the window.
-    Ties go to the earlier event, then to the shorter one. A window fully inside an event takes
-    its label, whatever the rule.
+    Ties go to the event that the window is fully inside of before rounding, then to the earlier
+    event, then to the shorter one. A window fully inside an event takes its label, whatever the
+    rule.
 
     Parameters
     ----------
@@ -118,11 +125,16 @@ def grid_labels(
     """
     labels: list[Label | None] = []
     for (start, stop), near in zip(spans, _nearby(spans, events), strict=True):
-        most, chosen = -1, None
+        most, within, chosen = -1, False, None
         for event in near:
             shared = _shared(start, stop, event)
-            if shared > most and (rule != "centre" or _holds_middle(start, stop, event)):
-                most, chosen = shared, event
+            if shared < max(most, 0) or (
+                rule == "centre" and not _holds_middle(start, stop, event)
+            ):
+                continue
+            inside = _is_inside(start, stop, event)
+            if (shared, inside) > (most, within):
+                most, within, chosen = shared, inside, event
         if chosen is None or (
             rule == "overlap" and not _enough(most, start, stop, chosen, min_overlap)
         ):
@@ -172,6 +184,12 @@ def _shared(start: int, stop: int, event: Event) -> int:
     shared = min(stop, event.stop) - max(start, event.start)
     instant_inside = event.start == event.stop and start <= event.start < stop
     return shared if shared > 0 or instant_inside else -1
+
+
+def _is_inside(start: int, stop: int, event: Event) -> bool:
+    """Whether a window is fully inside an event, in exact times."""
+    onset, end = event.exact or (event.start, event.stop)
+    return onset <= start and stop <= end
 
 
 def _holds_middle(start: int, stop: int, event: Event) -> bool:
