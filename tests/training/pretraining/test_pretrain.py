@@ -33,6 +33,7 @@ from biot.training import evaluate
 from biot.training.checkpoint import MAGIC
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.pretrain import pretrain
+from biot.training.pretraining.supervised import SupervisedObjective
 from biot.training.trainer import Trainer
 
 TINY: dict[str, Any] = {
@@ -287,6 +288,62 @@ def test_what_is_not_installed_is_told_before_a_run_is_begun(
             with pytest.raises(MissingDependencyError, match=rf"'biot\[{extra}\]'"):
                 pretrain(corpora, tmp_path / "run", config=settings)
         assert not (tmp_path / "run").exists()
+
+
+def test_supervised_pretraining_stops_early_and_keeps_the_best(
+    corpora: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = config(
+        objective="supervised", steps=400, valid_share=0.25, valid_every=3, patience=3,
+        learning_rate=2e-2,
+    )  # fmt: skip
+    trained_on: set[int] = set()
+    kept: list[dict[str, torch.Tensor]] = []
+    train, validate = Trainer._train_on, SupervisedObjective.validate
+
+    def spied(self: Trainer, batch: Any) -> None:
+        trained_on.update(batch.index.tolist())
+        train(self, batch)
+
+    def seen(self: Any, model: Any, device: Any) -> Any:
+        kept.append({name: value.clone() for name, value in model.state_dict().items()})
+        return validate(self, model, device)
+
+    monkeypatch.setattr(Trainer, "_train_on", spied)
+    monkeypatch.setattr(SupervisedObjective, "validate", seen)
+    assert pretrain(corpora, tmp_path / "run", config=settings)
+    rows = history(tmp_path / "run")
+    losses = [float(row["valid_loss"]) for row in rows if row["valid_loss"]]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 3 < 400 // 3
+    assert [int(row["step"]) for row in rows if row["valid_loss"]][-1] == 3 * len(losses)
+    data = Corpora.of([load_corpus(path) for path in corpora])
+    seen_subjects = set(data.subjects[sorted(trained_on)].tolist())
+    assert len(set(data.subjects.tolist()) - seen_subjects) == 2  # one of four, of each corpus
+    model = BIOT.from_pretrained(tmp_path / "run" / "model")
+    for name, value in model.encoder.state_dict().items():
+        assert torch.equal(value, kept[best][f"encoder.{name}"]), name
+    assert pretrain(corpora, tmp_path / "run", config=settings), "a finished run is left"
+
+
+def test_validation_is_refused_where_it_means_nothing():
+    with pytest.raises(ConfigError, match="valid_share validates on labels"):
+        config(valid_share=0.2)
+    with pytest.raises(ConfigError, match="patience counts validations, and valid_share is 0"):
+        config(objective="supervised", patience=2)
+
+
+def test_a_run_of_the_version_before_goes_on_or_is_refused_by_name(
+    corpora: list[Path], tmp_path: Path, undisturbed: Callable[[str], Path]
+):
+    told = json.loads((undisturbed("contrastive") / "run.json").read_text())
+    del told["what"]["config"]["running_mean"]  # as the version before wrote it
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps(told))
+    with pytest.raises(ConfigError, match="earlier version, whose running mean .* another folder"):
+        pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
+    before = config().identity()
+    assert not {"valid_share", "valid_every", "patience", "running_mean"} & set(before)
 
 
 # resuming ---------------------------------------------------------------------------------------
