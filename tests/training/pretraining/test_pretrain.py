@@ -340,7 +340,7 @@ def test_a_run_of_the_version_before_goes_on_or_is_refused_by_name(
     del told["what"]["config"]["running_mean"]  # as the version before wrote it
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text(json.dumps(told))
-    with pytest.raises(ConfigError, match="earlier version, whose running mean .* another folder"):
+    with pytest.raises(ConfigError, match=r"earlier version, whose running mean .* another folder"):
         pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
     before = config().identity()
     assert not {"valid_share", "valid_every", "patience", "running_mean"} & set(before)
@@ -481,7 +481,7 @@ def test_a_dead_data_file_or_a_full_disk_leaves_the_last_checkpoint(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("biot.training.checkpoint.os.fsync", full)
+    monkeypatch.setattr("biot.io.os.fsync", full)
     with pytest.raises((CheckpointError, OSError), match="No space left"):
         pretrain(corpora, tmp_path / "run", config=config())
     assert last_state(tmp_path / "run")["step"] == 4
