@@ -92,7 +92,6 @@ def best_threshold(
 Truth = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, kw_only=True)
 def probabilities(outputs_WK: Floats, task: str) -> Floats:
     """Probabilities from a model's outputs, (W, K) both.
 
@@ -106,6 +105,7 @@ def probabilities(outputs_WK: Floats, task: str) -> Floats:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
 class Task(ABC):
     """How outputs are learned from, read and scored."""
 
