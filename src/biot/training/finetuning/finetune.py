@@ -146,24 +146,26 @@ def finetune(
             leakage=leakage, identity=identity,
         )  # fmt: skip
         learned.model.cpu()
-
-        def finish() -> dict[str, Any]:
-            learned.model.save_pretrained(
-                out / "model",
-                preprocessing=learned.contract,
-                corpora=[Path(corpus).resolve().name],
-                metrics=_figures(record.evaluations["test"]),
-            )
-            seen.save(out / "model")
-            return write_run(out, record, learned.model.get_config())
-
-        return once(fabric, out, finish)
+        return once(fabric, out, lambda: _finish(learned, record, seen, Path(corpus)))
     except StoppedError:
         raise
     except BiotError:
         if is_new and fabric.is_global_zero:
             clean_up(out)
         raise
+
+
+def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -> dict[str, Any]:
+    """Write the model and all about it."""
+    folder = record.out / "model"
+    learned.model.save_pretrained(
+        folder,
+        preprocessing=learned.contract,
+        corpora=[corpus.resolve().name],
+        metrics=_figures(record.evaluations["test"]),
+    )
+    seen.save(folder)
+    return write_run(record.out, record, learned.model.get_config())
 
 
 def _record(
