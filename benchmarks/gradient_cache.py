@@ -18,10 +18,9 @@ from tabulate import tabulate
 
 from biot import BIOT
 from biot.corpus.batch import Batch
-from biot.training.distributed import start
-from biot.training.gradients import Machine
-from biot.training.pretraining.config import PretrainConfig
-from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveTask
+from biot.training.distributed import launch
+from biot.training.gradients import GradientContext
+from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveObjective
 from biot.training.pretraining.views import Perturbation
 from peer import peak_memory
 
@@ -34,13 +33,13 @@ def step(n_windows: int, size: int, cached: bool) -> str:
     model = BIOT(
         n_outputs=1, n_chans=N_CHANS, n_times=N_TIMES, sfreq=SFREQ, hop_length=50, embed_dim=128
     )
-    task = ContrastiveTask(
+    task = ContrastiveObjective(
         module=ContrastiveModel(model.encoder),
         perturbation=Perturbation(kind="paper", seed=0, n_channels=N_CHANS, n_tokens=3),
         cached=cached,
     )
-    fabric = start(PretrainConfig(device="cpu"))
-    machine = Machine(fabric=fabric, model=fabric.setup(task.module), seed=0)
+    fabric = launch("cpu", "32")
+    context = GradientContext(fabric=fabric, model=fabric.setup(task.module), seed=0)
 
     def batch(n: int) -> Batch:
         return Batch(
@@ -53,10 +52,12 @@ def step(n_windows: int, size: int, cached: bool) -> str:
             index=torch.arange(n),
         )
 
-    task.gradient(machine, batch(4), 0, lambda *_: 4)
+    task.micro_batch = lambda *_: 4
+    task.gradient(context, batch(4), 0)
     whole = batch(n_windows)
     before, begun = peak_memory(), time.perf_counter()
-    task.gradient(machine, whole, 0, lambda *_: size)
+    task.micro_batch = lambda *_: size
+    task.gradient(context, whole, 0)
     return f"{time.perf_counter() - begun} {peak_memory() - before}"
 
 

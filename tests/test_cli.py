@@ -92,7 +92,7 @@ def test_version(capsys: Capture) -> None:
         ),
         (["finetune", "c", "--out", "r", "--mode", "logistics"], "Did you mean 'logistic'?"),
         (["finetune", "c", "--out", "r", "--warmup", "1"], "0 or more and below 1, got '1'"),
-        (["pretrain", "c", "--out", "r", "--strategy", "dp"], "one of auto, ddp, fsdp; got 'dp'"),
+        (["pretrain", "c", "--out", "r", "--strategy", "dp"], "one of auto, ddp; got 'dp'"),
         (["demo", "--ou", "x"], "unrecognized arguments: --ou. Did you mean '--out'?"),
     ],
 )
@@ -119,17 +119,19 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
         "mode": "lora", "lora_rank": 4, "lora_layers": "all", "metric": "auroc", "layer_decay": 0.5,
         "label_smoothing": 0.1, "regression_loss": "huber", "ema": 0.9, "mixup": 0.2,
         "time_shift": 0.5, "channel_drop": 0.1, "band_stop": 3.0, "amplitude": 0.3,
+        "checkpoint_every": 7, "devices": 2, "nodes": 3, "strategy": "ddp",
     }  # fmt: skip
-    assert set(given) == {field.name for field in fields(FinetuneConfig)}
+    switches = {"compile": True, "tensorboard": True}
+    assert {*given, *switches} == {field.name for field in fields(FinetuneConfig)}
     words = [
         word
         for name, value in given.items()
         for word in (f"--{name.replace('_', '-')}", str(value))
-    ]
+    ] + [f"--{name}" for name in switches]
     for extra in ([], words):
         with pytest.raises(TypeError):  # the stand-in returns no metrics
             main(["finetune", "corpus", "--out", "run", *extra])
-    assert seen == [FinetuneConfig(), FinetuneConfig(**given)]
+    assert seen == [FinetuneConfig(), FinetuneConfig(**given, **switches)]
 
 
 @pytest.mark.parametrize("kind", [FinetuneConfig, PretrainConfig, PrepareConfig])

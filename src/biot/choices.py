@@ -30,8 +30,8 @@ __all__ = [
 # where and how precisely to compute
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["32", "bf16"]
-PretrainPrecision = Literal["32", "bf16", "16", "64"]
-Strategy = Literal["auto", "ddp", "fsdp"]
+PretrainPrecision = Literal["32", "bf16", "16"]
+Strategy = Literal["auto", "ddp"]
 
 # windows and their labels
 Align = Literal["grid", "events"]

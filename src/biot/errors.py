@@ -16,6 +16,7 @@ __all__ = [
     "CorpusError",
     "MissingDependencyError",
     "RecordingError",
+    "StoppedError",
     "listed",
     "near_word",
     "require",
@@ -48,6 +49,10 @@ class CheckpointError(BiotError):
 
 class ContractError(BiotError):
     """Data and model that were made for different preprocessing."""
+
+
+class StoppedError(BiotError):
+    """A run that a signal ended after a checkpoint; the same call goes on from there."""
 
 
 class MissingDependencyError(BiotError, ImportError):

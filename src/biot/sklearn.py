@@ -22,8 +22,8 @@ from biot.training.datasets import TensorWindows, batches_of
 from biot.training.distributed import launch
 from biot.training.finetuning.build import build_model
 from biot.training.finetuning.config import FinetuneConfig, Mode
-from biot.training.finetuning.fit import EpochRecord
 from biot.training.finetuning.linear_probe import encoded
+from biot.training.finetuning.objective import EpochRecord
 from biot.training.finetuning.tuner import learn, require_means
 from biot.training.scoring import predict_logits
 

@@ -74,8 +74,8 @@ RULES = {
         "joblib peft sklearn tqdm",
     ),
     "training.pretraining": rule(
-        "errors choices settings io plots preprocessing signals.channels corpus corpus.batch "
-        "corpus.loader model training",
+        "errors choices settings io plots preprocessing evaluation signals.channels corpus "
+        "corpus.batch corpus.loader model training",
         "numpy torch",
     ),
     "inference": rule(

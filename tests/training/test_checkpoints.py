@@ -108,7 +108,7 @@ def test_a_full_disk_leaves_the_one_before(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("biot.training.checkpoint.os.fsync", full)
+    monkeypatch.setattr("biot.io.os.fsync", full)
     with pytest.raises(CheckpointError, match=r"000010\.ckpt: cannot be written \(No space left"):
         fill(checkpoints, 10)
     assert names(checkpoints) == ["step-000000005.ckpt"]

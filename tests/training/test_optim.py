@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 from biot.evaluation.tasks import Classes
 from biot.model import BIOT
-from biot.training.gradients import backward_in_parts
-from biot.training.optim import learning_rate_at, parameter_groups
+from biot.training.distributed import launch
+from biot.training.finetuning.objective import Dataloaders, FinetuneObjective
+from biot.training.gradients import GradientContext
+from biot.training.optim import learning_rate_at, parameter_groups, running_mean
 from biot.training.scoring import predict_logits
 
 
@@ -46,10 +49,13 @@ def test_micro_batches_add_up_to_the_gradient_of_the_whole_batch():
     task, gradients = Classes(names=("a", "b", "c"), weights=(0.5, 1.0, 2.0)), []
     for part_size in (10, 3):
         model = make_model(drop_prob=0.0, att_layer_drop_prob=0.0).double()
-        loss = backward_in_parts(
-            model, batch, task, part_size=part_size, backward=torch.Tensor.backward,
-            device=torch.device("cpu"),
+        objective = FinetuneObjective(
+            module=model, task=task, metric="loss", part_size=part_size, n_epochs=1,
+            loaders=Dataloaders(train=lambda *_: [batch], valid=lambda: [batch], n_steps=1),
         )  # fmt: skip
+        fabric = launch("cpu", "32")
+        context = GradientContext(fabric=fabric, model=fabric.setup_module(model), seed=0)
+        loss = float(objective.gradient(context, batch, 0).loss)
         gradients.append([parameter.grad for parameter in model.parameters()])
         with torch.no_grad():
             nll = F.cross_entropy(model(batch.signal), batch.label, reduction="none")
@@ -111,3 +117,18 @@ def test_lower_layers_learn_slower_and_only_matrices_decay():
     for name, wanted in expected.items():
         assert found[id(model.get_parameter(name))] == wanted, name
     assert len(found) == len(list(model.parameters())) - 1
+
+
+def test_the_running_mean_soon_forgets_the_first_weights():
+    layer = torch.nn.Linear(1, 1, bias=False).double().requires_grad_(False)
+    mean = running_mean(layer, 0.99)
+    for weight in range(1, 51):
+        layer.weight.fill_(weight)
+        mean.update_parameters(layer)
+    # Independently: the share of each weight is what later steps keep of it.
+    kept = [min(0.99, (1 + n) / (10 + n)) for n in range(1, 50)]
+    shares = [(1 - ([0.0, *kept][k])) * math.prod(kept[k:]) for k in range(50)]
+    expected = sum(share * weight for share, weight in zip(shares, range(1, 51), strict=True))
+    assert sum(shares) == pytest.approx(1)
+    assert float(mean.module.weight) == pytest.approx(expected, rel=1e-12)
+    assert round(expected, 1) == 45.0

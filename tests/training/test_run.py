@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from biot.training.run import _revision, surroundings
+from biot.training.run import _revision, provenance
 
 
 def git(folder: Path, *words: str) -> str:
@@ -37,6 +37,6 @@ def test_the_revision_is_that_of_our_sources_and_of_no_repository_around_them(tm
 
 
 def test_packages_are_told_by_their_versions():
-    versions = surroundings()["versions"]
+    versions = provenance()["versions"]
     assert {"python", "biot", "torch", "numpy", "lightning-fabric", "scikit-learn"} <= set(versions)
     assert versions["torch"] == metadata.version("torch")

@@ -14,8 +14,8 @@ from biot.cli.options import (
     new_command,
     require_apart,
 )
-from biot.cli.terminal import log_to_stderr, say, show_progress
-from biot.errors import ConfigError
+from biot.cli.terminal import is_first_process, log_to_stderr, say, show_progress
+from biot.errors import ConfigError, StoppedError
 from biot.training.finetuning.config import FinetuneConfig
 
 __all__ = ["parser"]
@@ -27,6 +27,8 @@ _EXAMPLES = """\
   biot finetune one_recording --out run --split time
   biot finetune corpus --out run --from pretrained/model --mode logistic
   biot finetune corpus --out folds --folds loso --seeds 3 --workers 2
+
+the same command again resumes a run that was stopped.
 
 what RUN holds afterwards:
   model/           the best model: for `biot evaluate` and `biot predict`
@@ -49,7 +51,7 @@ def parser() -> Parser:
     )
     made.add_argument("corpus", metavar="CORPUS", type=Path, help="folder from `biot prepare`")
     made.add_argument(
-        "--out", metavar="RUN", type=Path, required=True, help="folder to make for the run"
+        "--out", metavar="RUN", type=Path, required=True, help="folder of the run, new or begun"
     )
     made.add_argument(
         "--from", dest="from_model", metavar="MODEL", type=Path, help="model to start from"
@@ -97,16 +99,23 @@ def _execute_once(args: Namespace, config: FinetuneConfig) -> None:
             raise ConfigError(f"--{option} is for cross-validation. Give --folds too.")
     from biot.training.finetuning.finetune import finetune
 
-    metrics = finetune(
-        args.corpus,
-        args.out,
-        from_model=args.from_model,
-        test=args.test,
-        config=config,
-        allow_leakage=args.allow_leakage,
-        command=args.command_line,
-        progress=show_progress(),
-    )
+    try:
+        metrics = finetune(
+            args.corpus,
+            args.out,
+            from_model=args.from_model,
+            test=args.test,
+            config=config,
+            allow_leakage=args.allow_leakage,
+            command=args.command_line,
+            progress=show_progress(),
+        )
+    except StoppedError:
+        if is_first_process():
+            say(f"Stopped after a checkpoint. The same command resumes:\n  {args.command_line}")
+        raise SystemExit(143) from None  # as a SIGTERM that nobody caught
+    if not is_first_process():
+        return
     if metrics["best_epoch"] is None:
         say(f"Test, with the penalty {metrics['penalty']:g}:\n")
     else:

@@ -14,7 +14,7 @@ from biot.cli.options import (
     positive,
     require_apart,
 )
-from biot.cli.terminal import say, show_progress
+from biot.cli.terminal import is_first_process, say, show_progress
 from biot.training.pretraining.config import PretrainConfig
 
 __all__ = ["parser"]
@@ -78,16 +78,9 @@ def _execute(args: Namespace) -> None:
         command=args.command_line,
         progress=show_progress(),
     )
-    if not finished and _is_first_process():
+    if not finished and is_first_process():
         say(f"Stopped after a checkpoint. The same command resumes:\n  {args.command_line}")
     if not finished:
         raise SystemExit(143)  # as a SIGTERM that nobody caught
-    if _is_first_process():
+    if is_first_process():
         say(f"model -> {args.out / 'model'}\nhistory -> {args.out / 'history.csv'}")
-
-
-def _is_first_process() -> bool:
-    """Of several, one speaks."""
-    from torch import distributed
-
-    return not distributed.is_initialized() or distributed.get_rank() == 0

@@ -13,6 +13,7 @@ from typing import TextIO
 
 __all__ = [
     "complain",
+    "is_first_process",
     "log_to_stderr",
     "open_streams",
     "say",
@@ -129,3 +130,10 @@ def log_to_stderr(module: str) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks: of several that train together, one does."""
+    from torch import distributed
+
+    return not distributed.is_initialized() or distributed.get_rank() == 0

@@ -47,6 +47,7 @@ __all__ = [
     "Truth",
     "best_threshold",
     "plain_task",
+    "probabilities",
 ]
 
 
@@ -89,6 +90,19 @@ def best_threshold(
 
 
 Truth = npt.NDArray[Any]
+
+
+def probabilities(outputs_WK: Floats, task: str) -> Floats:
+    """Probabilities from a model's outputs, (W, K) both.
+
+    Of ``"classes"`` they add up to 1, of ``"multilabel"`` each tag has its own; numbers of a
+    ``"regression"`` stay as they are. NaN stays NaN.
+    """
+    if task == "regression":
+        return outputs_WK
+    outputs = torch.from_numpy(outputs_WK)
+    found: Floats = (outputs.sigmoid() if task == "multilabel" else outputs.softmax(dim=1)).numpy()
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +206,7 @@ class Classes(Task):
 
     def predicted(self, outputs_WK: Floats) -> Floats:
         """Probabilities."""
-        return torch.from_numpy(outputs_WK).softmax(dim=1).numpy()
+        return probabilities(outputs_WK, "classes")
 
     def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Ints:
         """Class of each window, (W,)."""
@@ -256,7 +270,7 @@ class MultiLabel(Task):
 
     def predicted(self, outputs_WK: Floats) -> Floats:
         """Probability of each tag."""
-        return torch.from_numpy(outputs_WK).sigmoid().numpy()
+        return probabilities(outputs_WK, "multilabel")
 
     def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Truth:
         """Whether each tag holds, (W, K) bool."""

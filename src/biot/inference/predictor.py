@@ -16,6 +16,7 @@ from torch import Tensor
 from biot.choices import Device, Precision
 from biot.device import find_device
 from biot.errors import ChannelError, ConfigError, ContractError
+from biot.evaluation.tasks import probabilities
 from biot.inference.predictions import Predictions
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
@@ -164,12 +165,7 @@ class Predictor:
         with torch.no_grad(), bfloat16:
             out = self._model(signal_BCT.to(self._device))
         logits_BK: Tensor = out[0] if self._model.return_feature else out
-        outputs_BK = logits_BK.double().cpu()
-        kind = self.preprocessing.task
-        if kind == "regression":
-            return outputs_BK.numpy()
-        tags = kind == "multilabel"
-        return (outputs_BK.sigmoid() if tags else outputs_BK.softmax(dim=1)).numpy()
+        return probabilities(logits_BK.double().cpu().numpy(), self.preprocessing.task)
 
 
 class _Windows:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import os
 import pickle
 import re
-import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,34 +14,13 @@ from typing import Any
 import torch
 
 from biot.errors import CheckpointError
+from biot.io import atomic_file
 
-__all__ = ["Checkpoints", "write_whole"]
+__all__ = ["Checkpoints"]
 
 MAGIC = b"biot-run"
 _DIGEST_BYTES = 32
 _NAME = re.compile(r"step-(\d{9})\.ckpt")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is complete when its name appears, even if the power fails.
-
-    An ``OSError`` passes through; the file of before, if any, is untouched then.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # some systems cannot sync a folder
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 class Checkpoints:
@@ -83,7 +59,8 @@ class Checkpoints:
         path = self.folder / f"step-{step:09d}.ckpt"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, MAGIC + hashlib.sha256(content).digest() + content)
+            with atomic_file(path) as partial:
+                partial.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
         except OSError as error:
             raise CheckpointError(
                 f"{path}: cannot be written ({error.strerror or error}). The checkpoints before it "

@@ -1,7 +1,6 @@
 """Labelled windows that play one role in a run, wherever they lie."""
 
 # W windows, B of a batch, C channels, T samples, E width of the features
-# B windows of a batch, C channels, T samples, W windows, K classes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -21,11 +20,11 @@ from biot.evaluation.tasks import Truth
 from biot.model.tokenizer import token_mask
 
 __all__ = [
+    "LabelledWindows",
     "MixedBatch",
-    "Part",
+    "Subset",
     "TensorWindows",
     "WindowBatch",
-    "Windows",
     "batches_of",
     "filled_up",
     "is_labelled",
@@ -68,7 +67,7 @@ class MixedBatch:
     """(B,) share of the window itself; the rest is its partner's."""
 
 
-class Windows(Protocol):
+class LabelledWindows(Protocol):
     """Windows with their truth."""
 
     @property
@@ -82,12 +81,15 @@ class Windows(Protocol):
     def batches(self, order: Ints, batch_size: int) -> Iterable[WindowBatch]:
         """The windows at these positions, some at a time, in this order."""
 
-    def chosen(self, keep: Ints) -> Windows:
+    def chosen(self, keep: Ints) -> LabelledWindows:
         """Those at these positions only."""
+
+    def describe(self, index: int) -> str:
+        """A window by its number, for messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Subset:
     """Windows of one corpus."""
 
     corpus: Corpus
@@ -112,9 +114,14 @@ class Part:
         for batch in batches(self.corpus, self.rows[order], batch_size):
             yield filled_up(batch, n_times)
 
-    def chosen(self, keep: Ints) -> Part:
+    def chosen(self, keep: Ints) -> Subset:
         """The windows at these positions only."""
-        return Part(corpus=self.corpus, rows=self.rows[keep], labels=self.labels[keep])
+        return Subset(corpus=self.corpus, rows=self.rows[keep], labels=self.labels[keep])
+
+    def describe(self, index: int) -> str:
+        """Recording and place of a window."""
+        where = f"{self.corpus.recordings[index]} at {self.corpus.starts[index]:g} s"
+        return f"{where} (window {index})"
 
     def to_dict(self) -> dict[str, Any]:
         """Subjects, and the rows as ranges [first, last + 1]."""
@@ -148,6 +155,10 @@ class TensorWindows:
         signal = self.signal[torch.from_numpy(keep)]
         return TensorWindows(signal=signal, truth=self.truth[keep], index=self.index[keep])
 
+    def describe(self, index: int) -> str:
+        """The number of a window."""
+        return f"window {index}"
+
 
 def truth_of(corpus: Corpus) -> Truth:
     """(n_windows,) classes, −1 without a label; or (n_windows, K) tags or numbers, NaN without."""
@@ -174,12 +185,12 @@ def filled_up(batch: Batch, n_times: int) -> Batch:
     )
 
 
-def batches_of(windows: Windows, batch_size: int) -> Iterable[WindowBatch]:
+def batches_of(windows: LabelledWindows, batch_size: int) -> Iterable[WindowBatch]:
     """All of them, in their order."""
     return windows.batches(np.arange(len(windows.truth)), batch_size)
 
 
-def usable(windows: Windows, *, n_fft: int, hop_length: int, batch_size: int) -> Ints:
+def usable(windows: LabelledWindows, *, n_fft: int, hop_length: int, batch_size: int) -> Ints:
     """Positions of the windows that hold a whole token: there is nothing to learn from others."""
     keep = []
     for batch in batches_of(windows, batch_size):

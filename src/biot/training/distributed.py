@@ -1,44 +1,22 @@
 """Starting the processes of a run: one, or those that torchrun or SLURM began, by Fabric."""
 
-# B windows of a batch, C channels, T samples, K classes
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
-from biot.device import Device, Precision, uses_gpu
-from biot.errors import CheckpointError, ConfigError, require
-from biot.training.pretraining.config import PretrainConfig
+from torch import nn
 
-__all__ = [
-    "is_sharded",
-    "launch",
-    "load_states",
-    "quiet_fabric",
-    "start",
-    "whole_states",
-]
+from biot.choices import Device, PretrainPrecision, Strategy
+from biot.device import find_device
+from biot.errors import BiotError, CheckpointError, ConfigError, require
 
+__all__ = ["launch", "launch_processes", "once", "placed", "quiet_fabric"]
 
-def launch(device: Device, precision: Precision) -> Any:
-    """A started Lightning Fabric for one device.
-
-    Raises
-    ------
-    ConfigError
-        If a GPU is asked for and there is none.
-    """
-    accelerator = "cuda" if uses_gpu(device) else "cpu"
-    names = {"32": "32-true", "bf16": "bf16-mixed"}
-    fabric = quiet_fabric().Fabric(accelerator=accelerator, devices=1, precision=names[precision])
-    fabric.launch()
-    return fabric
-
-
-# Fabric's own float64 rounds what a model gives to float32: the loop widens model and windows.
-_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed", "64": "32-true"}
+_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 def quiet_fabric() -> Any:
@@ -48,119 +26,107 @@ def quiet_fabric() -> Any:
     return module
 
 
-def start(config: PretrainConfig) -> Any:
+def launch(
+    device: Device,
+    precision: PretrainPrecision,
+    *,
+    strategy: Strategy = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+) -> Any:
     """A started Lightning Fabric: one process, or DDP (gloo on CPUs, NCCL on GPUs) over several.
-
-    FSDP, if it is asked for, takes the whole model as one unit: optimiser state and gradients are
-    spread over the GPUs, which suits models of this size.
 
     Raises
     ------
     ConfigError
-        If the machine has no GPU and one is needed, or a batch cannot be shared out evenly.
+        If the machine has no GPU and one is needed.
     """
-    on_gpu = uses_gpu(config.device)
-    if config.precision == "16" and not on_gpu:
+    on_gpu = find_device(device).type == "cuda"
+    if precision == "16" and not on_gpu:
         raise ConfigError("precision '16' needs a GPU. Use 'bf16' or '32' on a CPU.")
-    if config.strategy == "fsdp" and not on_gpu:
-        raise ConfigError(
-            "strategy 'fsdp' spreads a model over GPUs, and there is none to use. Use 'auto' or "
-            "'ddp', which work on a CPU too."
-        )
-    devices, nodes = _processes(config)
-    if config.batch_size % (devices * nodes):
-        raise ConfigError(
-            f"batch_size={config.batch_size} cannot be shared out evenly among "
-            f"{devices * nodes} processes. Choose a multiple."
-        )
-    module = quiet_fabric()
-    fabric = module.Fabric(
+    several = devices * nodes > 1
+    fabric = quiet_fabric().Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,
         num_nodes=nodes,
-        strategy=_strategy(config, devices * nodes, module),
-        precision=_PRECISIONS[config.precision],
+        strategy="ddp" if strategy == "auto" and several else strategy,
+        precision=_PRECISIONS[precision],
     )
     fabric.launch()
     return fabric
 
 
-def _strategy(config: PretrainConfig, n_processes: int, module: Any) -> Any:
-    if config.strategy == "fsdp":
-        return module.strategies.FSDPStrategy(state_dict_type="full")
-    if config.strategy == "auto":
-        return "ddp" if n_processes > 1 else "auto"
-    return config.strategy
-
-
-def _processes(config: PretrainConfig) -> tuple[int, int]:
-    """Processes a node, and nodes."""
-    environment = os.environ
-    devices, nodes = 1, 1
-    if "TORCHELASTIC_RUN_ID" in environment:
-        devices = int(environment["LOCAL_WORLD_SIZE"])
-        nodes = int(environment["WORLD_SIZE"]) // devices
-    elif "SLURM_STEP_NUM_TASKS" in environment:  # not in a shell that SLURM merely gave
-        nodes = int(environment["SLURM_STEP_NUM_NODES"])
-        devices = int(environment["SLURM_STEP_NUM_TASKS"]) // nodes
-    return config.devices or devices, config.nodes or nodes
-
-
-def is_sharded(fabric: Any) -> bool:
-    """Whether each process holds only a share of the weights."""
-    strategies = require("lightning_fabric.strategies", extra="training")
-    return isinstance(fabric.strategy, strategies.FSDPStrategy)
-
-
-def whole_states(fabric: Any, model: Any, module: Any, optimizer: Any) -> dict[str, Any]:
-    """``weights`` and ``optimizer`` for a checkpoint; every process must ask.
-
-    Parameters
-    ----------
-    fabric
-        What set them up.
-    model, optimizer
-        As ``fabric.setup`` gave them.
-    module
-        The plain module in `model`.
-    """
-    if not is_sharded(fabric):
-        return {"weights": module.state_dict(), "optimizer": optimizer.state_dict()}
-    from torch.distributed.checkpoint import state_dict as states
-
-    options = states.StateDictOptions(full_state_dict=True, cpu_offload=True)
-    weights, moments = states.get_state_dict(
-        model._forward_module, optimizer.optimizer, options=options
-    )
-    return {"weights": weights, "optimizer": moments}
-
-
-def load_states(
-    fabric: Any, model: Any, module: Any, optimizer: Any, state: Mapping[str, Any]
-) -> None:
-    """The inverse of :func:`whole_states`.
+def launch_processes(config: Any) -> Any:
+    """:func:`launch` as the settings of a run say: device, precision, strategy, devices, nodes.
 
     Raises
     ------
-    CheckpointError
-        If the states are of the other kind: FSDP names what others number.
+    ConfigError
+        As there, or if a batch cannot be shared out evenly.
     """
-    sharded = is_sharded(fabric)
-    if sharded != any(isinstance(key, str) for key in state["optimizer"]["state"]):
-        raise CheckpointError(
-            f"The run was begun {'without' if sharded else 'with'} --strategy fsdp, and its "
-            "optimiser's state cannot change over. Give the strategy that it began with."
+    devices, nodes = _processes(config.devices, config.nodes)
+    if config.batch_size % (devices * nodes):
+        raise ConfigError(
+            f"batch_size={config.batch_size} cannot be shared out evenly among "
+            f"{devices * nodes} processes. Choose a multiple."
         )
-    if not sharded:
-        module.load_state_dict(state["weights"])
-        optimizer.load_state_dict(state["optimizer"])
-        return
-    from torch.distributed.checkpoint import state_dict as states
-
-    states.set_state_dict(
-        model._forward_module,
-        optimizer.optimizer,
-        model_state_dict=state["weights"],
-        optim_state_dict=state["optimizer"],
-        options=states.StateDictOptions(full_state_dict=True),
+    return launch(
+        config.device, config.precision, strategy=config.strategy, devices=devices, nodes=nodes
     )
+
+
+def _processes(devices: int | None, nodes: int | None) -> tuple[int, int]:
+    """Processes a node, and nodes: as asked for, else as torchrun or SLURM started them."""
+    environment = os.environ
+    found_devices, found_nodes = 1, 1
+    if "TORCHELASTIC_RUN_ID" in environment:
+        found_devices = int(environment["LOCAL_WORLD_SIZE"])
+        found_nodes = int(environment["WORLD_SIZE"]) // found_devices
+    elif "SLURM_STEP_NUM_TASKS" in environment:  # not in a shell that SLURM merely gave
+        found_nodes = int(environment["SLURM_STEP_NUM_NODES"])
+        found_devices = int(environment["SLURM_STEP_NUM_TASKS"]) // found_nodes
+    return devices or found_devices, nodes or found_nodes
+
+
+def placed(fabric: Any, module: nn.Module) -> Any:
+    """A module on the device and in the precision of a Fabric, for predictions only.
+
+    Among several processes it stays plain: nothing is to be synchronised.
+    """
+    if fabric.world_size == 1:
+        return fabric.setup_module(module)
+    return _InPrecision(fabric, module.to(fabric.device))
+
+
+class _InPrecision(nn.Module):
+    def __init__(self, fabric: Any, module: nn.Module) -> None:
+        super().__init__()
+        self._fabric = fabric
+        self.module = module
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        with self._fabric.autocast():
+            return self.module(*inputs, **named)
+
+
+Result = TypeVar("Result")
+
+
+def once(fabric: Any, out: Path, work: Callable[[], Result]) -> Result:
+    """Write into `out` in the first process; all get its result, or its error."""
+    result: Any = None
+    if fabric.is_global_zero:
+        try:
+            result = work()
+        except BiotError as error:
+            result = error
+        except OSError as error:  # of a full disk it does not hold the file's name
+            result = CheckpointError(
+                f"{error.filename or out}: cannot be written ({error.strerror or error}). What is "
+                "there stands; put that right, and give the same command again."
+            )
+    result = fabric.broadcast(result)
+    if isinstance(result, Exception):
+        raise result
+    answer: Result = result
+    return answer

@@ -1,7 +1,6 @@
 """The gradient of a batch that is spread over processes and goes through in micro-batches."""
 
-# B windows of all processes, b of this one, C channels, T samples, E width of an output
-# B windows of a batch, C channels, T samples, W windows, K classes
+# B windows of all processes, b of this one, C channels, T samples, E width of an output, K classes
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -14,62 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from biot.corpus.batch import Batch
-from biot.evaluation.tasks import Task
-from biot.training.datasets import MixedBatch, WindowBatch
+from biot.training.datasets import WindowBatch
 
 __all__ = [
+    "GradientContext",
     "Inputs",
-    "Machine",
-    "Outcome",
     "Sizer",
-    "backward_in_parts",
+    "StepResult",
     "by_size",
     "forward",
     "joint_backward",
     "separable_backward",
     "split_inputs",
 ]
-
-
-def backward_in_parts(
-    model: nn.Module,
-    batch: WindowBatch,
-    task: Task,
-    *,
-    part_size: int,
-    backward: Callable[[Tensor], None],
-    device: torch.device,
-) -> float:
-    """Add the gradient of a batch's loss, a few windows at a time.
-
-    The loss is the sum over the batch divided by its windows, so that the parts add up to the
-    gradient of the whole batch.
-
-    Returns
-    -------
-    float
-        The loss of the batch.
-    """
-    total, n_windows = 0.0, len(batch.label)
-    for first in range(0, n_windows, part_size):
-        rows = slice(first, first + part_size)
-        losses = _losses(forward(model, batch, device, rows), batch, task, device, rows)
-        loss = losses.sum() / n_windows
-        backward(loss)
-        total += loss.item()
-    return total
-
-
-def _losses(
-    outputs: Tensor, batch: WindowBatch, task: Task, device: torch.device, rows: slice
-) -> Tensor:
-    losses = task.losses(outputs, batch.label[rows].to(device))
-    if isinstance(batch, MixedBatch) and batch.partner_label is not None:
-        assert batch.share is not None
-        share = batch.share[rows].to(device, losses.dtype)
-        others = task.losses(outputs, batch.partner_label[rows].to(device))
-        losses = share * losses + (1 - share) * others
-    return losses
 
 
 def forward(
@@ -85,7 +41,8 @@ def forward(
     return outputs
 
 
-Inputs = tuple[Tensor | None, ...]
+Inputs = tuple[Tensor | None, ...] | Callable[[Any], Tensor]
+"""Arguments of the model, or what calls it with them."""
 
 
 Sizer = Callable[[int, int], int]
@@ -93,16 +50,18 @@ Sizer = Callable[[int, int], int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a step's gradient came from; of all processes' windows."""
+class StepResult:
+    """What a step's gradient came from."""
 
     loss: Tensor
     features: Tensor
-    """(B, E)"""
+    """(B, E) features, or outputs: where they are not finite, the loss is not."""
     index: Tensor
     """(B,) position of each window in the corpora."""
-    top1: Callable[[], float]
-    """Share of the windows that are right, when asked."""
+    n_windows: int
+    """Windows of the step, over all processes."""
+    top1: Callable[[], float] | None = None
+    """Share of the windows that are right, when asked; None where nobody asks."""
 
 
 def by_size(batch: Batch) -> Batch:
@@ -119,7 +78,7 @@ def split_inputs(
     *,
     per_channel: Sequence[Tensor] = (),
     per_window: Sequence[Tensor | None] = (),
-) -> list[Inputs]:
+) -> list[tuple[Tensor | None, ...]]:
     """Micro-batches of neighbours, on a device, each without the padding that others needed.
 
     What is left out is masked, so the gradient is that of the whole batch up to rounding. Each has
@@ -131,7 +90,7 @@ def split_inputs(
     signal, valid, ids, lengths = (tensor.to(device, non_blocking=True) for tensor in tensors)
     drawn = [values.to(device, non_blocking=True) for values in per_channel]
     given = [None if v is None else v.to(device, non_blocking=True) for v in per_window]
-    parts: list[Inputs] = []
+    parts: list[tuple[Tensor | None, ...]] = []
     first = 0
     while first < len(batch):
         # The widest and longest so far: how many windows there may be only falls as they grow.
@@ -158,7 +117,7 @@ def _sizes(channel_ids: Tensor, lengths: Tensor) -> tuple[npt.NDArray[Any], npt.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class GradientContext:
     """What computes a step: the processes, the model in them, and its draws of dropout."""
 
     fabric: Any
@@ -173,7 +132,7 @@ class Machine:
         """
         words = [self.seed, step, self.fabric.global_rank, part]
         torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1))
-        output: Tensor = self.model(*inputs)
+        output: Tensor = inputs(self.model) if callable(inputs) else self.model(*inputs)
         return output
 
     def gathered(self, values: Tensor) -> Tensor:
@@ -194,7 +153,7 @@ class Machine:
 
 
 def separable_backward(
-    machine: Machine,
+    context: GradientContext,
     parts: Sequence[Inputs],
     loss_of: Callable[[Tensor, int], Tensor],
     step: int,
@@ -203,7 +162,7 @@ def separable_backward(
 
     Parameters
     ----------
-    machine
+    context
         What computes.
     parts
         Inputs of the model, a micro-batch each.
@@ -217,21 +176,21 @@ def separable_backward(
     Tensor, Tensor
         The loss over all processes, and the outputs of this process (b, E).
     """
-    outputs, total = [], torch.zeros((), device=machine.fabric.device, dtype=torch.float64)
+    outputs, total = [], torch.zeros((), device=context.fabric.device, dtype=torch.float64)
     for number, inputs in enumerate(parts):
         last = number == len(parts) - 1
-        with machine.fabric.no_backward_sync(machine.model, enabled=not last):
-            output = machine.forward(inputs, step, number)
+        with context.fabric.no_backward_sync(context.model, enabled=not last):
+            output = context.forward(inputs, step, number)
             loss = loss_of(output, number)
             # Processes' gradients are averaged, their shares of the loss are to be summed.
-            machine.fabric.backward(loss * machine.fabric.world_size)
+            context.fabric.backward(loss * context.fabric.world_size)
         outputs.append(output.detach())
         total += loss.detach().double()
-    return machine.summed(total), torch.cat(outputs)
+    return context.summed(total), torch.cat(outputs)
 
 
 def joint_backward(
-    machine: Machine,
+    context: GradientContext,
     parts: Sequence[Inputs],
     loss_of: Callable[[Tensor], Tensor],
     step: int,
@@ -248,7 +207,7 @@ def joint_backward(
 
     Parameters
     ----------
-    machine, parts, step
+    context, parts, step
         As in :func:`separable_backward`.
     loss_of
         The loss of a batch of outputs.
@@ -265,23 +224,23 @@ def joint_backward(
     """
     # Gradients of several graphs cannot be synchronised at the last of them. All processes must
     # go the same way, though their windows, and so their micro-batches, differ.
-    if machine.fabric.world_size > 1:
-        several = torch.tensor(float(len(parts) > 1), device=machine.fabric.device)
-        cached = cached or bool(machine.summed(several) > 0)
+    if context.fabric.world_size > 1:
+        several = torch.tensor(float(len(parts) > 1), device=context.fabric.device)
+        cached = cached or bool(context.summed(several) > 0)
     with torch.set_grad_enabled(not cached):
-        outputs = [machine.forward(inputs, step, part) for part, inputs in enumerate(parts)]
+        outputs = [context.forward(inputs, step, part) for part, inputs in enumerate(parts)]
     own = torch.cat([output.detach() for output in outputs])
-    compared = (machine.gathered(own) if gather else own).detach().requires_grad_()
+    compared = (context.gathered(own) if gather else own).detach().requires_grad_()
     loss = loss_of(compared)
     (gradient,) = torch.autograd.grad(loss, compared)
     if gather:
-        start = machine.fabric.global_rank * len(own)
-        gradient = gradient[start : start + len(own)] * machine.fabric.world_size
+        start = context.fabric.global_rank * len(own)
+        gradient = gradient[start : start + len(own)] * context.fabric.world_size
     for part, share in enumerate(gradient.split([len(output) for output in outputs])):
         last = part == len(parts) - 1
-        with machine.fabric.no_backward_sync(machine.model, enabled=not last):
-            output = machine.forward(parts[part], step, part) if cached else outputs[part]
-            machine.fabric.backward((output * share).sum())
+        with context.fabric.no_backward_sync(context.model, enabled=not last):
+            output = context.forward(parts[part], step, part) if cached else outputs[part]
+            context.fabric.backward((output * share).sum())
     if not gather:
-        loss = machine.summed(loss.detach()) / machine.fabric.world_size
+        loss = context.summed(loss.detach()) / context.fabric.world_size
     return loss.detach(), compared.detach()

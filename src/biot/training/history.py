@@ -1,4 +1,4 @@
-"""The history of a run: a line every few steps, in a table without gap or double."""
+"""The history of a run: lines in a table without gap or double, and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,35 +6,13 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from biot.errors import CheckpointError, require
-from biot.training.checkpoint import write_whole
+from biot.io import atomic_file
 
-__all__ = ["History", "StepRecord"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepRecord:
-    """One line: what a step's batch told."""
-
-    step: int
-    """Counted from 1."""
-    loss: float
-    top1: float
-    """Contrastive: share of the windows that find their other view first. Supervised: share of
-    the labelled windows (multilabel: tags) that are right; NaN without any."""
-    embedding_std: float
-    """Spread of the directions of the features; 0 is collapsed, 1 everywhere."""
-    effective_rank: float
-    """Directions that the features use."""
-    gradient_norm: float
-    """Before clipping."""
-    learning_rate: float
-    windows_per_second: float
-    """Since the line before; the only column that differs when a run is repeated."""
+__all__ = ["History"]
 
 
 class History:
@@ -43,70 +21,75 @@ class History:
     Parameters
     ----------
     path
-        The table.
+        The table; None keeps the lines in memory only.
+    columns
+        Names of its columns.
     tensorboard
         Folder of TensorBoard's files; None for none.
     """
 
-    def __init__(self, path: Path, *, tensorboard: Path | None = None) -> None:
-        self.records: list[StepRecord] = []
+    def __init__(
+        self, path: Path | None, columns: Sequence[str], *, tensorboard: Path | None = None
+    ) -> None:
+        self.rows: list[dict[str, float]] = []
+        """The lines so far: values by column."""
         self._path = path
+        self._columns = tuple(columns)
         self._tensorboard = tensorboard
         self._board: Any = None
         if tensorboard is not None:
             require("tensorboard", extra="tensorboard")
 
-    def restore(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Begin with the lines that a checkpoint holds; what the table has beyond them goes.
+    def restore(self, rows: Sequence[Mapping[str, float]], step: int) -> None:
+        """Begin with the lines that the checkpoint of a step holds; what is beyond them goes.
 
         Raises
         ------
         CheckpointError
             If the table cannot be written.
         """
-        self.records = [StepRecord(**row) for row in rows]
-        lines = [[field.name for field in fields(StepRecord)]]
-        lines += [list(asdict(record).values()) for record in self.records]
-        with self._told():
-            write_whole(self._path, b"".join(map(self._text, lines)))
+        self.rows = [dict(row) for row in rows]
+        if self._path is not None:
+            lines = [self._columns, *(self._values(row) for row in self.rows)]
+            with self._disk_errors(self._path), atomic_file(self._path) as partial:
+                partial.write_bytes(b"".join(map(_text, lines)))
         if self._tensorboard is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            last = self.records[-1].step if self.records else 0
-            self._board = SummaryWriter(str(self._tensorboard), purge_step=last + 1)
+            self._board = SummaryWriter(str(self._tensorboard), purge_step=step + 1)
 
-    def add(self, record: StepRecord) -> None:
+    def add(self, step: int, row: Mapping[str, float]) -> None:
         """Append a line; raises as :meth:`restore`."""
-        self.records.append(record)
-        with self._told(), self._path.open("ab") as file:
-            file.write(self._text(asdict(record).values()))
+        self.rows.append(dict(row))
+        if self._path is not None:
+            with self._disk_errors(self._path), self._path.open("ab") as file:
+                file.write(_text(self._values(row)))
         if self._board is not None:
-            for name, value in asdict(record).items():
-                if name != "step":
-                    self._board.add_scalar(name, value, record.step)
-
-    def state(self) -> list[dict[str, Any]]:
-        """The lines, as :meth:`restore` takes them."""
-        return [asdict(record) for record in self.records]
+            for name, value in row.items():
+                if name != "step" and value == value:  # not NaN
+                    self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Finish TensorBoard's files."""
         if self._board is not None:
             self._board.close()
 
+    def _values(self, row: Mapping[str, float]) -> list[Any]:
+        return [row.get(name, "") for name in self._columns]
+
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """A disk that is full ends the run with its name."""
+    def _disk_errors(self, path: Path) -> Iterator[None]:
+        """A full disk ends the run with the name of the table."""
         try:
             yield
         except OSError as error:
             raise CheckpointError(
-                f"{self._path}: cannot be written ({error.strerror or error}). The checkpoints "
+                f"{path}: cannot be written ({error.strerror or error}). The checkpoints "
                 "stand; make room, and give the same command again."
             ) from error
 
-    @staticmethod
-    def _text(values: Any) -> bytes:
-        line = io.StringIO(newline="")
-        csv.writer(line, lineterminator="\n").writerow(list(values))
-        return line.getvalue().encode()
+
+def _text(values: Sequence[Any]) -> bytes:
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\n").writerow(values)
+    return line.getvalue().encode()

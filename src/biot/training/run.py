@@ -1,4 +1,4 @@
-"""What every run's folder tells: with what it was made, of which corpora, as JSON for people."""
+"""Provenance of a run: software, corpora and settings, in ``run.json``; and whose a folder is."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ from typing import Any
 
 from biot.corpus.corpus import Corpus
 from biot.corpus.schema import STATE_FILE
-from biot.errors import ConfigError
-from biot.training.checkpoint import write_whole
+from biot.errors import ConfigError, CorpusError
+from biot.io import read_json, write_json
 
 __all__ = [
     "RUN_FILE",
     "describe_corpus",
     "identity_of",
     "open_run",
+    "provenance",
     "relative",
-    "surroundings",
-    "write_json",
 ]
 
 _PACKAGES = ("biot", "torch", "numpy", "lightning-fabric", "scikit-learn", "pyarrow", "peft")
 
 
-def surroundings() -> dict[str, Any]:
+def provenance() -> dict[str, Any]:
     """``versions`` of what computes, and the ``git_revision`` of our sources, if git holds them."""
     return {"versions": _versions(), "git_revision": _revision(Path(__file__))}
 
@@ -66,7 +65,7 @@ def _revision(file: Path) -> str | None:
 
 def describe_corpus(corpus: Corpus, out: Path) -> dict[str, Any]:
     """Where a corpus lies, seen from a run's folder, and what tells it from others."""
-    state = json.loads((corpus.path / STATE_FILE).read_text(encoding="utf-8"))
+    state = read_json(corpus.path / STATE_FILE, CorpusError)
     return {
         "path": relative(corpus.path, out),
         "fingerprint": state.get("_fingerprint"),
@@ -79,23 +78,19 @@ def relative(path: Path, start: Path) -> str:
     return Path(os.path.relpath(path.resolve(), start.resolve())).as_posix()
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write strict JSON that people can read; the file appears whole."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, f"{text}\n".encode())
-
-
 RUN_FILE = "run.json"
 
 
-def open_run(out: Path, what: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+def open_run(out: Path, kind: str, identity: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
     """Begin a run, or find the one that is there; returns whether it is finished.
 
     Parameters
     ----------
     out
         Its folder; absent, empty, or that of the same run.
-    what
+    kind
+        What kind of run it is, for messages: "pretraining", "fine-tuning".
+    identity
         All that decides what is learned; a run that is there must have the same.
     about
         What else ``run.json`` tells.
@@ -109,16 +104,17 @@ def open_run(out: Path, what: Mapping[str, Any], about: Mapping[str, Any]) -> bo
     if not file.is_file():
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):
             raise ConfigError(
-                f"{out} exists, and is no pretraining run. Choose another folder, or delete it."
+                f"{out} exists, and is no {kind} run. Choose another folder, or delete it."
             )
         out.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"what": what, **about})
+        write_json(file, {"what": dict(identity), **about})
         return False
-    try:
-        before = json.loads(file.read_text(encoding="utf-8"))["what"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{file}: does not describe a pretraining run. Delete {out}.") from error
-    now = json.loads(json.dumps(what))
+    before = read_json(file, ConfigError).get("what")
+    if not isinstance(before, dict) or ("corpora" in before) != ("corpora" in identity):
+        raise ConfigError(
+            f"{file}: does not describe a {kind} run. Choose another folder, or delete {out}."
+        )
+    now = json.loads(json.dumps(identity))
     changed = _differences(before, now) if before != now else _reordered(before, now)
     if changed:
         raise ConfigError(
@@ -128,9 +124,9 @@ def open_run(out: Path, what: Mapping[str, Any], about: Mapping[str, Any]) -> bo
     return (out / "model").is_dir()
 
 
-def identity_of(what: Mapping[str, Any]) -> str:
+def identity_of(identity: Mapping[str, Any]) -> str:
     """A digest of what is learned; checkpoints carry it."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def _differences(before: Any, now: Any, name: str = "") -> list[str]:

@@ -1,7 +1,6 @@
 """Evaluation: how good a model is on a corpus, and how sure that is."""
 
 # W windows, K classes
-# B windows of a batch, C channels, T samples, W windows, K classes
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -22,8 +21,8 @@ from biot.evaluation.tasks import Truth, plain_task
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
-from biot.training.datasets import Part, WindowBatch, batches_of, is_labelled, truth_of
-from biot.training.distributed import launch
+from biot.training.datasets import Subset, WindowBatch, batches_of, is_labelled, truth_of
+from biot.training.distributed import launch, placed
 from biot.training.gradients import forward
 
 __all__ = [
@@ -111,7 +110,7 @@ def evaluate_rows(
     seed: int = 0,
 ) -> Evaluation:
     """Scores of a trained model, under its contract, on rows of a corpus."""
-    part = Part(corpus=corpus, rows=rows, labels=truth)
+    part = Subset(corpus=corpus, rows=rows, labels=truth)
     outputs, _, _ = predict_logits(model, batches_of(part, batch_size), device)
     task = plain_task(contract)
     predicted = task.predicted(outputs)
@@ -178,6 +177,6 @@ def evaluate(
     )  # fmt: skip
     fabric = launch(device, precision)
     return evaluate_rows(
-        fabric.setup_module(network), data, rows, labels, contract,
+        placed(fabric, network), data, rows, labels, contract,
         device=fabric.device, batch_size=batch_size, n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip

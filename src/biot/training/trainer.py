@@ -1,4 +1,4 @@
-"""The loop of steps: trains, measures, keeps checkpoints, and resumes exactly where it was."""
+"""The one training loop: steps, validation, early stopping, checkpoints and exact resuming."""
 
 from __future__ import annotations
 
@@ -6,47 +6,107 @@ import math
 import signal
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
-from biot.corpus.batch import Batch
 from biot.errors import CheckpointError, ConfigError
 from biot.training.checkpoint import Checkpoints
-from biot.training.distributed import load_states, whole_states
-from biot.training.gradients import Machine, Outcome, Sizer, by_size
-from biot.training.history import History, StepRecord
-from biot.training.optim import learning_rate_at
-from biot.training.pretraining.collapse import collapse, effective_rank, embedding_std
-from biot.training.pretraining.config import PretrainConfig
+from biot.training.gradients import GradientContext, StepResult
+from biot.training.history import History
+from biot.training.optim import learning_rate_at, parameter_groups, running_mean
 
-__all__ = [
-    "Loop",
-    "Task",
-]
+__all__ = ["BatchSource", "Objective", "Schedule", "StepFacts", "Trainer", "Validation"]
 
 
-class Task(Protocol):
-    """What the loop minimises."""
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and by which steps to train; both kinds of runs make one from their settings."""
+
+    steps: int
+    """Steps at most; also the length of the learning rate's cycle."""
+    learning_rate: float
+    warmup: float
+    weight_decay: float
+    clip_norm: float
+    seed: int
+    ema: float = 0.0
+    """Decay of the running mean of the weights; 0 for none."""
+    layer_decay: float = 1.0
+    log_every: int = 1
+    """Steps between lines of the history."""
+    valid_every: int | None = None
+    """Steps between validations, each of which writes a line too; None: never validate."""
+    patience: int | None = None
+    """Validations without a better one after which training stops; None: never."""
+    checkpoint_every: int = 500
+    compile: bool = False
+    scales_loss: bool = False
+    """Precision "16": a gradient that overflows is skipped, and its scale is lowered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What held-out windows say about the weights."""
+
+    loss: float
+    score: float
+    rank: float
+    """Larger is better; between equal ranks the lower loss wins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFacts:
+    """What a line of the history is made from."""
+
+    step: int
+    result: StepResult
+    mean_loss: float
+    """Over the windows since the line before."""
+    gradient_norm: float
+    """Before clipping."""
+    learning_rate: float
+    seconds: float
+    """Since the line before."""
+    n_windows: int
+    """Windows since the line before, over all processes."""
+    validation: Validation | None
+    best_score: float
+    """Of the best validation so far; NaN before the first."""
+
+
+class Objective(Protocol):
+    """What the loop minimises, and what it writes down."""
 
     @property
     def module(self) -> nn.Module:
         """Everything that is trained."""
 
-    def gradient(self, machine: Machine, batch: Batch, step: int, size: Sizer) -> Outcome:
-        """Add a batch's gradient, in micro-batches as large as `size` says."""
+    def prepared(self, batch: Any, device: torch.device) -> Any:
+        """The batch, as :meth:`gradient` takes it."""
+
+    def gradient(self, context: GradientContext, batch: Any, step: int) -> StepResult:
+        """Add a batch's gradient."""
+
+    def validate(self, model: nn.Module, device: torch.device) -> Validation:
+        """Loss and score of held-out windows; asked only where the schedule validates."""
+
+    def line(self, facts: StepFacts) -> Mapping[str, float]:
+        """A line of the history: the values of its columns."""
+
+    def summary(self, line: Mapping[str, float]) -> str:
+        """The latest line in a few words, for the progress bar."""
 
 
-class Source(Protocol):
-    """Where the batches come from: an endless iterator that knows its place."""
+class BatchSource(Protocol):
+    """An iterator over batches that knows its place."""
 
-    def __iter__(self) -> Iterator[Batch]: ...
+    def __iter__(self) -> Iterator[Any]: ...
 
     def state_dict(self) -> Mapping[str, Any]:
         """The place after the last batch that was handed out."""
@@ -56,8 +116,8 @@ class Source(Protocol):
 
 
 @dataclass(kw_only=True)
-class Loop:
-    """Runs a task to its last step, or to a SIGTERM.
+class Trainer:
+    """Trains an objective to its last step, until patience runs out, or until a signal.
 
     Each step is a function of the weights, the optimiser's state, the step's number and the
     batch: dropout and perturbations are drawn from (seed, step) and the learning rate follows
@@ -66,28 +126,30 @@ class Loop:
     """
 
     fabric: Any
-    """Started, from :func:`biot.training.distributed.start`."""
-    task: Task
-    config: PretrainConfig
-    checkpoints: Checkpoints
+    """Started, from :func:`biot.training.distributed.launch`."""
+    objective: Objective
+    schedule: Schedule
     history: History
-    micro_batch: Sizer
-    """Windows that go through the model at once."""
-    describe: Callable[[int], str]
-    """Recording and place of a window, for messages."""
+    checkpoints: Checkpoints | None = None
+    """None: keep none, and leave signals alone."""
+    describe: Callable[[int], str] = "window {}".format
+    """Name and place of a window, for messages."""
     progress: bool = False
     """Show a bar on stderr."""
 
     step: int = 0
     """Steps done."""
+    best_step: int | None = None
+    """The step of the best validation so far."""
 
-    def run(self, open_source: Callable[[Mapping[str, Any] | None], Source]) -> bool:
-        """Train; returns whether the last step was reached (else a SIGTERM came).
+    def run(self, open_source: Callable[[Mapping[str, Any] | None], BatchSource]) -> bool:
+        """Train; returns whether training is finished (else SIGTERM or SIGUSR1 came).
 
         Parameters
         ----------
         open_source
             Gives the batches, from the place that a checkpoint holds (None: from the start).
+            ``step`` is already that of the checkpoint.
 
         Raises
         ------
@@ -100,127 +162,159 @@ class Loop:
 
         self._set_up()
         source = open_source(self._resume())
-        steps = self.config.steps
-        self._clock, self._line_step, self._told = time.monotonic(), self.step, False
-        bar = tqdm(total=steps, initial=self.step, unit="step", disable=not self.progress,
-                   dynamic_ncols=True)  # fmt: skip
+        self._clock = time.monotonic()
+        bar = tqdm(total=self.schedule.steps, initial=self.step, unit="step",
+                   disable=not self.progress, dynamic_ncols=True)  # fmt: skip
         try:
-            with bar, _sigterm() as asked_to_stop:
-                for batch in source if self.step < steps else ():
+            with bar, _stop_signals(self.checkpoints is not None) as asked_to_stop:
+                for batch in source if not self._is_finished() else ():
                     self._train_on(batch)
-                    bar.set_postfix_str(self._latest_line(), refresh=False)
+                    if self.history.rows:
+                        line = self.objective.summary(self.history.rows[-1])
+                        bar.set_postfix_str(line, refresh=False)
                     bar.update()
+                    done = self._is_finished()
                     stop = self._any_process(asked_to_stop.is_set())
-                    if self.step % self.config.checkpoint_every == 0 or stop or self.step == steps:
+                    if self.step % self.schedule.checkpoint_every == 0 or stop or done:
                         self._save(source)
-                    if stop or self.step == steps:
+                    if stop or done:
                         break
         finally:
             source.close()
             self.history.close()
-        return self.step == steps
+        self.objective.module.eval()
+        return self._is_finished()
+
+    def final_weights(self) -> Mapping[str, Tensor]:
+        """What the run keeps: the best weights, else their running mean, else the last."""
+        if self._best is not None:
+            weights: Mapping[str, Tensor] = self._best["weights"]
+            return weights
+        return self._kept().state_dict()
+
+    def _kept(self) -> nn.Module:
+        """The module that is validated."""
+        return self.objective.module if self._mean is None else self._mean.module
+
+    def _is_finished(self) -> bool:
+        return self.step >= self.schedule.steps or self._stopped_early
 
     def _set_up(self) -> None:
-        module = self.task.module
-        if self.config.precision == "64":
-            module.double()
-        self._ema = None
-        trained = torch.compile(module) if self.config.compile else module
-        groups = [
-            {"params": [p for p in module.parameters() if p.ndim > 1],
-             "weight_decay": self.config.weight_decay},
-            {"params": [p for p in module.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-        ]  # fmt: skip
-        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
+        module, schedule = self.objective.module, self.schedule
+        self._mean: AveragedModel | None = None
+        self._best: dict[str, Any] | None = None
+        self._n_worse, self._stopped_early = 0, False
+        self._losses: list[tuple[float, int]] = []  # loss and windows since the last line
+        groups = parameter_groups(
+            module, weight_decay=schedule.weight_decay, layer_decay=schedule.layer_decay
+        )
+        optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate)
+        trained = torch.compile(module) if schedule.compile else module
         self._model, self._optimizer = self.fabric.setup(trained, optimizer)
         self._model.train()
-        if self.config.ema is not None:
-            average = get_ema_multi_avg_fn(self.config.ema)
-            self._ema = AveragedModel(module, multi_avg_fn=average)
-        self._machine = Machine(fabric=self.fabric, model=self._model, seed=self.config.seed)
+        if schedule.ema:
+            self._mean = running_mean(module, schedule.ema)
+        self._context = GradientContext(
+            fabric=self.fabric, model=self._model, seed=schedule.seed
+        )  # fmt: skip
 
-    def _train_on(self, batch: Batch) -> None:
+    def _train_on(self, batch: Any) -> None:
         """One step."""
+        schedule = self.schedule
         rate = learning_rate_at(
-            self.step, self.config.steps, peak=self.config.learning_rate, warmup=self.config.warmup
+            self.step, schedule.steps, peak=schedule.learning_rate, warmup=schedule.warmup
         )
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        batch = by_size(batch).scaled(self.fabric.device)
-        if self.config.precision == "64":
-            batch = replace(batch, signal=batch.signal.double())
-        outcome = self.task.gradient(self._machine, batch, self.step, self.micro_batch)
-        norm = self.fabric.clip_gradients(
-            self._model, self._optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False
+            # Optimisers of runs that began before there were scales have none.
+            group["lr"] = rate * group.get("scale", 1.0)
+        batch = self.objective.prepared(batch, self.fabric.device)
+        result = self.objective.gradient(self._context, batch, self.step)
+        norm = float(
+            self.fabric.clip_gradients(
+                self._model, self._optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False
+            )
         )
-        self._require_finite(outcome, float(norm))
+        self._require_finite(result, norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        if self._ema is not None:
-            self._ema.update_parameters(self.task.module)
+        if self._mean is not None:
+            self._mean.update_parameters(self.objective.module)
         self.step += 1
-        if self.step % self.config.log_every == 0 or self.step == self.config.steps:
-            self._measure(outcome, float(norm), rate)
+        self._losses.append((float(result.loss), result.n_windows))
+        validation = self._validate()
+        if validation or self.step % schedule.log_every == 0 or self.step == schedule.steps:
+            self._write_line(result, norm, rate, validation)
 
-    def _require_finite(self, outcome: Outcome, norm: float) -> None:
-        # With "16", a gradient that overflows is skipped and its scale lowered.
-        if outcome.loss.isfinite() and (math.isfinite(norm) or self.config.precision == "16"):
+    def _require_finite(self, result: StepResult, norm: float) -> None:
+        if result.loss.isfinite() and (math.isfinite(norm) or self.schedule.scales_loss):
             return
-        bad = ~outcome.features.isfinite().all(dim=1)
-        windows = (outcome.index[bad] if bad.any() else outcome.index).tolist()
-        named = ", ".join(f"{self.describe(index)} (window {index})" for index in windows[:8])
+        bad = ~result.features.isfinite().all(dim=1)
+        windows = (result.index[bad] if bad.any() else result.index).tolist()
+        named = ", ".join(self.describe(index) for index in windows[:8])
         more = f" and {len(windows) - 8} more" if len(windows) > 8 else ""
         raise ConfigError(
-            f"Training diverged at step {self.step + 1}: loss {float(outcome.loss):g}, gradient "
+            f"Training diverged at step {self.step + 1}: loss {float(result.loss):g}, gradient "
             f"norm {norm:g}. {'Windows without finite features' if bad.any() else 'Its windows'}: "
-            f"{named}{more}. Lower learning_rate (now {self.config.learning_rate:g}), or look at "
-            "these windows; any earlier checkpoint stands."
+            f"{named}{more}. Lower learning_rate (now {self.schedule.learning_rate:g}), or look "
+            "at these windows; any earlier checkpoint stands."
         )
 
-    def _measure(self, outcome: Outcome, norm: float, rate: float) -> None:
-        """Write a line of the history, and tell of a collapse."""
-        now = time.monotonic()
-        n_windows = (self.step - self._line_step) * self.config.batch_size
-        record = StepRecord(
+    def _validate(self) -> Validation | None:
+        """Validate if it is time, keep the weights if they are the best, and count patience."""
+        every = self.schedule.valid_every
+        if every is None or (self.step % every and self.step != self.schedule.steps):
+            return None
+        kept = self._kept()
+        with self.fabric.autocast():
+            own = self.objective.validate(kept, self.fabric.device)
+        found: Validation = self.fabric.broadcast(own)  # all processes must stop together
+        kept.train(kept is self.objective.module)
+        rank = (found.rank, -found.loss)
+        if self._best is None or rank > tuple(self._best["rank"]):
+            weights = {name: value.clone() for name, value in kept.state_dict().items()}
+            self._best = {"rank": list(rank), "step": self.step, "weights": weights}
+            self._best["score"] = found.score
+            self.best_step, self._n_worse = self.step, 0
+        else:
+            self._n_worse += 1
+        patience = self.schedule.patience
+        self._stopped_early = patience is not None and self._n_worse >= patience
+        return found
+
+    def _write_line(
+        self, result: StepResult, norm: float, rate: float, validation: Validation | None
+    ) -> None:
+        now, n_windows = time.monotonic(), sum(n for _, n in self._losses)
+        facts = StepFacts(
             step=self.step,
-            loss=float(outcome.loss),
-            top1=outcome.top1(),
-            embedding_std=embedding_std(outcome.features),
-            effective_rank=effective_rank(outcome.features),
+            result=result,
+            mean_loss=_mean_of(self._losses),
             gradient_norm=norm,
             learning_rate=rate,
-            windows_per_second=n_windows / max(now - self._clock, 1e-9),
+            seconds=now - self._clock,
+            n_windows=n_windows,
+            validation=validation,
+            best_score=math.nan if self._best is None else float(self._best["score"]),
         )
-        self._clock, self._line_step = now, self.step
+        self._clock, self._losses = now, []
+        line = self.objective.line(facts)  # of all processes
         if self.fabric.is_global_zero:
-            self.history.add(record)
-        wrong = collapse(record.embedding_std, record.effective_rank)
-        first = self.fabric.is_global_zero and not self._told
-        if wrong and first and self.step >= self.config.warmup * self.config.steps:
-            self._told = True
-            warnings.warn(
-                f"Collapse at step {self.step}: {wrong}. Lower the learning rate or raise the "
-                "batch size.",
-                UserWarning,
-                stacklevel=2,
-            )
+            self.history.add(self.step, line)
 
-    def _latest_line(self) -> str:
-        if not self.history.records:
-            return ""
-        line = self.history.records[-1]
-        return (
-            f"loss {line.loss:.3f}, top-1 {line.top1:.0%}, std {line.embedding_std:.2f}, "
-            f"rank {line.effective_rank:.0f}, {line.windows_per_second:.0f} windows/s"
-        )
-
-    def _save(self, source: Source) -> None:
+    def _save(self, source: BatchSource) -> None:
+        if self.checkpoints is None:
+            return
         state = {
-            **whole_states(self.fabric, self._model, self.task.module, self._optimizer),
-            "ema": None if self._ema is None else self._ema.state_dict(),
+            "weights": self.objective.module.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "ema": None if self._mean is None else self._mean.state_dict(),
             "scaler": self.fabric.strategy.precision.state_dict(),
             "sampler": dict(source.state_dict()),
-            "history": self.history.state(),
+            "history": self.history.rows,
+            "losses": self._losses,
+            "best": self._best,
+            "n_worse": self._n_worse,
+            "finished": self._is_finished(),
         }
         # Every process must know if the first could not write.
         problem = None
@@ -235,21 +329,28 @@ class Loop:
 
     def _resume(self) -> Mapping[str, Any] | None:
         """Take up the latest checkpoint; returns the place in the data."""
-        state = self.checkpoints.latest()
+        state = None if self.checkpoints is None else self.checkpoints.latest()
         self.step = 0 if state is None else int(state["step"])
         if self.fabric.broadcast(self.step) != self.step:
             raise CheckpointError(
-                f"{self.checkpoints.folder}: not all processes see the same checkpoints. The "
-                "folder of a run must be one that all nodes share."
+                "Not all processes see the same checkpoints. The folder of a run must be one that "
+                "all nodes share."
             )
         if self.fabric.is_global_zero:
-            self.history.restore([] if state is None else state["history"])
+            self.history.restore([] if state is None else state["history"], self.step)
         if state is None:
             return None
-        load_states(self.fabric, self._model, self.task.module, self._optimizer, state)
-        if self._ema is not None:
-            self._ema.load_state_dict(state["ema"])
+        self.objective.module.load_state_dict(state["weights"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._mean is not None:
+            self._mean.load_state_dict(state["ema"])
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
+        # Checkpoints of the version before have none of these.
+        self._losses = [(loss, n) for loss, n in state.get("losses", ())]
+        self._best = state.get("best")
+        self.best_step = None if self._best is None else int(self._best["step"])
+        self._n_worse = int(state.get("n_worse", 0))
+        self._stopped_early = bool(state.get("finished")) and self.step < self.schedule.steps
         place: Mapping[str, Any] = state["sampler"]
         return place
 
@@ -257,18 +358,26 @@ class Loop:
         if self.fabric.world_size == 1:
             return here
         flag = torch.tensor(float(here), device=self.fabric.device)
-        return bool(self._machine.summed(flag) > 0)
+        return bool(self._context.summed(flag) > 0)
+
+
+def _mean_of(losses: Sequence[tuple[float, int]]) -> float:
+    """Mean loss of the windows."""
+    total = sum(n for _, n in losses)
+    return sum(loss * n for loss, n in losses) / total
 
 
 @contextmanager
-def _sigterm() -> Iterator[threading.Event]:
-    """An event that a SIGTERM sets, instead of ending the process at once."""
+def _stop_signals(heeded: bool) -> Iterator[threading.Event]:
+    """An event that SIGTERM or SIGUSR1 (SLURM's usual warning) sets, instead of ending at once."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    if not heeded or threading.current_thread() is not threading.main_thread():
         yield asked  # signals are the main thread's business
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    names = [name for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), lambda *_: asked.set()) for name in names}
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

@@ -10,12 +10,11 @@ import torch
 
 from biot.corpus.batch import Batch
 from biot.model import BIOT
-from biot.training.distributed import start
-from biot.training.gradients import Machine, by_size, split_inputs
-from biot.training.pretraining.config import PretrainConfig
+from biot.training.distributed import launch
+from biot.training.gradients import GradientContext, by_size, split_inputs
 from biot.training.pretraining.contrastive import (
     ContrastiveModel,
-    ContrastiveTask,
+    ContrastiveObjective,
     info_nce,
     similarity,
 )
@@ -45,12 +44,12 @@ def test_the_loss_is_that_of_a_plain_loop(index: list[int]):
     assert float(info_nce(logits, symmetric=True)) == pytest.approx(both, rel=1e-12)
 
 
-def make_task(cached: bool, drop: float) -> ContrastiveTask:
+def make_task(cached: bool, drop: float) -> ContrastiveObjective:
     torch.manual_seed(0)
     model = BIOT(n_outputs=1, n_chans=3, n_times=100, sfreq=50, n_fft=50, hop_length=25,
                  embed_dim=16, num_heads=2, num_layers=2, drop_prob=drop,
                  att_layer_drop_prob=drop)  # fmt: skip
-    return ContrastiveTask(
+    return ContrastiveObjective(
         module=ContrastiveModel(model.encoder).double(),
         perturbation=Perturbation(kind="paper", seed=0, n_channels=3, n_tokens=3),
         symmetric=True,
@@ -73,12 +72,13 @@ def make_batch(n_windows: int = 12) -> Batch:
     )
 
 
-def gradients(task: ContrastiveTask, batch: Batch, size: int) -> dict[str, torch.Tensor]:
-    fabric = start(PretrainConfig(device="cpu", precision="64"))
+def gradients(task: ContrastiveObjective, batch: Batch, size: int) -> dict[str, torch.Tensor]:
+    fabric = launch("cpu", "32")
     task.module.zero_grad()
     with torch.random.fork_rng():
-        machine = Machine(fabric=fabric, model=fabric.setup(task.module), seed=0)
-        task.gradient(machine, batch, 5, lambda *_: size)
+        context = GradientContext(fabric=fabric, model=fabric.setup(task.module), seed=0)
+        task.micro_batch = lambda *_: size
+        task.gradient(context, batch, 5)
     return {
         name: p.grad.clone() for name, p in task.module.named_parameters() if p.grad is not None
     }

@@ -33,7 +33,8 @@ from biot.training import evaluate
 from biot.training.checkpoint import MAGIC
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.pretrain import pretrain
-from biot.training.trainer import Loop
+from biot.training.pretraining.supervised import SupervisedObjective
+from biot.training.trainer import Trainer
 
 TINY: dict[str, Any] = {
     "steps": 12, "batch_size": 8, "log_every": 3, "checkpoint_every": 4, "embed_dim": 16,
@@ -217,14 +218,11 @@ def test_corpora_of_other_rates_are_resampled_on_request_and_refused_else(
     assert Preprocessing.load(tmp_path / "run" / "model").sfreq == 40
 
 
-def test_sharding_needs_gpus_and_whole_weights(corpora: list[Path], tmp_path: Path):
-    with pytest.raises(ConfigError, match="'fsdp' spreads a model over GPUs, and there is none"):
-        pretrain(corpora, tmp_path / "run", config=config(strategy="fsdp"))
-    assert not (tmp_path / "run").exists()
-    with pytest.raises(ConfigError, match="ema needs the whole weights"):
-        config(strategy="fsdp", ema=0.9)
-    with pytest.raises(ConfigError, match="strategy must be one of auto, ddp, fsdp"):
-        config(strategy="zero")
+def test_what_nobody_could_use_is_refused():
+    with pytest.raises(ConfigError, match="strategy must be one of auto, ddp; got 'fsdp'"):
+        config(strategy="fsdp")
+    with pytest.raises(ConfigError, match="precision must be one of 32, bf16, 16; got '64'"):
+        config(precision="64")
 
 
 def test_the_history_has_a_line_every_few_steps(undisturbed: Callable[[str], Path]):
@@ -259,14 +257,14 @@ def test_tensorboard_shows_every_line_once(
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    save = Loop._save
+    save = Trainer._save
 
-    def save_and_die(self: Loop, source: Any) -> None:
+    def save_and_die(self: Trainer, source: Any) -> None:
         save(self, source)
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(Loop, "_save", save_and_die)
+        patched.setattr(Trainer, "_save", save_and_die)
         with pytest.raises(Killed):
             pretrain(corpora, tmp_path / "run", config=config(tensorboard=True))
     pretrain(corpora, tmp_path / "run", config=config(tensorboard=True))
@@ -292,6 +290,62 @@ def test_what_is_not_installed_is_told_before_a_run_is_begun(
         assert not (tmp_path / "run").exists()
 
 
+def test_supervised_pretraining_stops_early_and_keeps_the_best(
+    corpora: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = config(
+        objective="supervised", steps=400, valid_share=0.25, valid_every=3, patience=3,
+        learning_rate=2e-2,
+    )  # fmt: skip
+    trained_on: set[int] = set()
+    kept: list[dict[str, torch.Tensor]] = []
+    train, validate = Trainer._train_on, SupervisedObjective.validate
+
+    def spied(self: Trainer, batch: Any) -> None:
+        trained_on.update(batch.index.tolist())
+        train(self, batch)
+
+    def seen(self: Any, model: Any, device: Any) -> Any:
+        kept.append({name: value.clone() for name, value in model.state_dict().items()})
+        return validate(self, model, device)
+
+    monkeypatch.setattr(Trainer, "_train_on", spied)
+    monkeypatch.setattr(SupervisedObjective, "validate", seen)
+    assert pretrain(corpora, tmp_path / "run", config=settings)
+    rows = history(tmp_path / "run")
+    losses = [float(row["valid_loss"]) for row in rows if row["valid_loss"]]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 3 < 400 // 3
+    assert [int(row["step"]) for row in rows if row["valid_loss"]][-1] == 3 * len(losses)
+    data = Corpora.of([load_corpus(path) for path in corpora])
+    seen_subjects = set(data.subjects[sorted(trained_on)].tolist())
+    assert len(set(data.subjects.tolist()) - seen_subjects) == 2  # one of four, of each corpus
+    model = BIOT.from_pretrained(tmp_path / "run" / "model")
+    for name, value in model.encoder.state_dict().items():
+        assert torch.equal(value, kept[best][f"encoder.{name}"]), name
+    assert pretrain(corpora, tmp_path / "run", config=settings), "a finished run is left"
+
+
+def test_validation_is_refused_where_it_means_nothing():
+    with pytest.raises(ConfigError, match="valid_share validates on labels"):
+        config(valid_share=0.2)
+    with pytest.raises(ConfigError, match="patience counts validations, and valid_share is 0"):
+        config(objective="supervised", patience=2)
+
+
+def test_a_run_of_the_version_before_goes_on_or_is_refused_by_name(
+    corpora: list[Path], tmp_path: Path, undisturbed: Callable[[str], Path]
+):
+    told = json.loads((undisturbed("contrastive") / "run.json").read_text())
+    del told["what"]["config"]["running_mean"]  # as the version before wrote it
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps(told))
+    with pytest.raises(ConfigError, match=r"earlier version, whose running mean .* another folder"):
+        pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
+    before = config().identity()
+    assert not {"valid_share", "valid_every", "patience", "running_mean"} & set(before)
+
+
 # resuming ---------------------------------------------------------------------------------------
 
 
@@ -301,19 +355,19 @@ def test_a_killed_run_resumes_to_the_same_bits(
     corpora: list[Path], tmp_path: Path, undisturbed: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch, objective: str, killed_at: int,
 ):  # fmt: skip
-    train = Loop._train_on
+    train = Trainer._train_on
 
-    def train_until(self: Loop, batch: Any) -> None:
+    def train_until(self: Trainer, batch: Any) -> None:
         train(self, batch)
         if self.step == killed_at:
             raise Killed
 
     settings = config(objective=objective, ema=0.9)
-    monkeypatch.setattr(Loop, "_train_on", train_until)
+    monkeypatch.setattr(Trainer, "_train_on", train_until)
     with pytest.raises(Killed):
         pretrain(corpora, tmp_path / "run", config=settings)
     assert not (tmp_path / "run" / "model").exists()
-    monkeypatch.setattr(Loop, "_train_on", train)
+    monkeypatch.setattr(Trainer, "_train_on", train)
     assert pretrain(corpora, tmp_path / "run", config=settings)
     require_same_end(tmp_path / "run", undisturbed(objective))
 
@@ -322,18 +376,18 @@ def test_prefetching_threads_do_not_matter_to_a_resumed_run(
     corpora: list[Path], tmp_path: Path, undisturbed: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch,
 ):  # fmt: skip
-    save = Loop._save
+    save = Trainer._save
 
-    def save_and_die(self: Loop, source: Any) -> None:
+    def save_and_die(self: Trainer, source: Any) -> None:
         save(self, source)
         raise Killed
 
-    monkeypatch.setattr(Loop, "_save", save_and_die)
+    monkeypatch.setattr(Trainer, "_save", save_and_die)
     settings = config(ema=0.9, workers=2)
     for _ in range(3):  # every checkpoint is followed by a death, the last one too
         with pytest.raises(Killed):
             pretrain(corpora, tmp_path / "run", config=settings)
-    monkeypatch.setattr(Loop, "_save", save)
+    monkeypatch.setattr(Trainer, "_save", save)
     assert pretrain(corpora, tmp_path / "run", config=settings)
     require_same_end(tmp_path / "run", undisturbed("contrastive"))
 
@@ -364,15 +418,15 @@ def test_a_damaged_last_checkpoint_costs_its_steps_only(
     corpora: list[Path], tmp_path: Path, undisturbed: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch,
 ):  # fmt: skip
-    train = Loop._train_on
+    train = Trainer._train_on
 
-    def train_until(self: Loop, batch: Any) -> None:
+    def train_until(self: Trainer, batch: Any) -> None:
         train(self, batch)
         if self.step == 10:
             raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(Loop, "_train_on", train_until)
+        patched.setattr(Trainer, "_train_on", train_until)
         with pytest.raises(Killed):
             pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
     last = tmp_path / "run" / "checkpoints" / "step-000000008.ckpt"
@@ -388,14 +442,14 @@ def test_a_damaged_last_checkpoint_costs_its_steps_only(
 def test_a_loss_that_is_not_finite_stops_with_the_windows(
     corpora: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    train = Loop._train_on
+    train = Trainer._train_on
 
-    def poisoned(self: Loop, batch: Any) -> None:
+    def poisoned(self: Trainer, batch: Any) -> None:
         if self.step == 5:
             batch.signal[2] = 1e30
         train(self, batch)
 
-    monkeypatch.setattr(Loop, "_train_on", poisoned)
+    monkeypatch.setattr(Trainer, "_train_on", poisoned)
     message = (
         r"diverged at step 6: .*[Ww]indows.*: \w+ at [\d.]+ s \(window \d+\).*checkpoint stands"
     )
@@ -410,15 +464,15 @@ def test_a_dead_data_file_or_a_full_disk_leaves_the_last_checkpoint(
     def dead(*_: Any, **__: Any) -> None:
         raise CorpusError("shard 3 is gone")
 
-    train = Loop._train_on
+    train = Trainer._train_on
 
-    def failing(self: Loop, batch: Any) -> None:
+    def failing(self: Trainer, batch: Any) -> None:
         train(self, batch)
         if self.step == 6:
             monkeypatch.setattr("biot.corpus.loader.collate", dead)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Loop, "_train_on", failing)
+        patched.setattr(Trainer, "_train_on", failing)
         with pytest.raises(CorpusError, match="shard 3 is gone"):
             pretrain(corpora, tmp_path / "run", config=config())
     assert last_state(tmp_path / "run")["step"] == 4
@@ -427,7 +481,7 @@ def test_a_dead_data_file_or_a_full_disk_leaves_the_last_checkpoint(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("biot.training.checkpoint.os.fsync", full)
+    monkeypatch.setattr("biot.io.os.fsync", full)
     with pytest.raises((CheckpointError, OSError), match="No space left"):
         pretrain(corpora, tmp_path / "run", config=config())
     assert last_state(tmp_path / "run")["step"] == 4
@@ -446,7 +500,7 @@ def test_a_disk_that_is_full_at_the_end_costs_no_step(
             pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
     assert not (tmp_path / "run" / "model").exists()
     with monkeypatch.context() as patched:
-        patched.setattr(Loop, "_train_on", None)  # there is nothing left to train
+        patched.setattr(Trainer, "_train_on", None)  # there is nothing left to train
         assert pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
     require_same_end(tmp_path / "run", undisturbed("contrastive"))
 
@@ -483,7 +537,9 @@ def ended(process: Any) -> int:
 
 
 def asked_for(corpora: list[Path], out: Path, **changes: Any) -> dict[str, Any]:
-    return {"corpora": list(map(str, corpora)), "out": str(out), "config": TINY | changes}
+    double = changes.pop("double", False)
+    asked = {"corpora": list(map(str, corpora)), "out": str(out), "config": TINY | changes}
+    return asked | {"double": double}
 
 
 def test_sigkill_and_sigterm_resume_to_the_same_bits(
@@ -512,7 +568,7 @@ def test_a_run_resumes_in_two_processes_with_the_very_next_window(
     corpora: list[Path], tmp_path: Path
 ):
     settings: dict[str, Any] = {
-        "precision": "64", "drop_prob": 0.0, "att_layer_drop_prob": 0.0, "workers": 1
+        "double": True, "drop_prob": 0.0, "att_layer_drop_prob": 0.0, "workers": 1
     }  # fmt: skip
     alone, shared = tmp_path / "alone", tmp_path / "shared"
     alone.mkdir()
@@ -538,7 +594,7 @@ def test_a_run_resumes_in_two_processes_with_the_very_next_window(
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_two_processes_equal_one(corpora: list[Path], tmp_path: Path, objective: str):
     settings: dict[str, Any] = {
-        "objective": objective, "steps": 20, "precision": "64", "drop_prob": 0.0,
+        "objective": objective, "steps": 20, "double": True, "drop_prob": 0.0,
         "att_layer_drop_prob": 0.0, "mixing_temperature": 2.0, "micro_batch_size": 3,
         "checkpoint_every": 20,
     }  # fmt: skip
@@ -548,7 +604,7 @@ def test_two_processes_equal_one(corpora: list[Path], tmp_path: Path, objective:
     asked = asked_for(corpora, tmp_path / "two", **settings)
     both = [started(asked, rank, 2, port) for rank in range(2)]
     assert [ended(process) for process in both] == [0, 0]
-    pretrain(corpora, tmp_path / "one", config=config(**settings))
+    assert ended(started(asked_for(corpora, tmp_path / "one", **settings))) == 0
     one, two = last_state(tmp_path / "one"), last_state(tmp_path / "two")
     for name, expected in one["weights"].items():
         assert expected.dtype == torch.float64

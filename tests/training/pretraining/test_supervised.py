@@ -9,13 +9,12 @@ import torch.nn.functional as F
 from biot.corpus.batch import Batch
 from biot.errors import ConfigError
 from biot.model import BIOT
-from biot.training.distributed import start
-from biot.training.gradients import Machine
-from biot.training.pretraining.config import PretrainConfig
+from biot.training.distributed import launch
+from biot.training.gradients import GradientContext
 from biot.training.pretraining.supervised import (
     HeadSpec,
     SupervisedModel,
-    SupervisedTask,
+    SupervisedObjective,
     focal_bce,
     focal_cross_entropy,
 )
@@ -65,7 +64,7 @@ def test_a_regression_is_refused_with_a_way_out():
         HeadSpec(name="c", task="classes", label_names=("a",), columns=(0,))
 
 
-def make_task(task: str) -> SupervisedTask:
+def make_task(task: str) -> SupervisedObjective:
     """Two corpora; of the labels a, b, c, d the first has c and a, the second a, d and b."""
     torch.manual_seed(0)
     model = BIOT(n_outputs=1, n_chans=2, n_times=100, sfreq=50, n_fft=50, hop_length=25,
@@ -85,7 +84,7 @@ def make_task(task: str) -> SupervisedTask:
             columns=(0, 3, 1),
         ),
     )
-    return SupervisedTask(module=SupervisedModel(model.encoder, specs).double(), specs=specs)
+    return SupervisedObjective(module=SupervisedModel(model.encoder, specs).double(), specs=specs)
 
 
 def make_batch(label: torch.Tensor, corpus: list[int]) -> Batch:
@@ -139,10 +138,11 @@ def test_the_loss_is_the_mean_over_the_labelled_windows_of_their_heads(
     kind, label, corpus, targets
 ):
     task, batch = make_task(kind), make_batch(torch.tensor(label), corpus)
-    fabric = start(PretrainConfig(device="cpu", precision="64"))
-    machine = Machine(fabric=fabric, model=fabric.setup(task.module), seed=0)
+    fabric = launch("cpu", "32")
+    context = GradientContext(fabric=fabric, model=fabric.setup(task.module), seed=0)
     with torch.random.fork_rng():
-        outcome = task.gradient(machine, batch, 0, lambda *_: 2)
+        task.micro_batch = lambda *_: 2
+        outcome = task.gradient(context, batch, 0)
     found = {name: p.grad.clone() for name, p in task.module.named_parameters()}
 
     task.module.zero_grad()
@@ -168,9 +168,10 @@ def test_the_loss_is_the_mean_over_the_labelled_windows_of_their_heads(
 
 def test_a_batch_without_any_label_has_no_loss_and_no_gradient():
     task, batch = make_task("classes"), make_batch(torch.tensor([-1, -1]), [0, 1])
-    fabric = start(PretrainConfig(device="cpu", precision="64"))
+    fabric = launch("cpu", "32")
     with torch.random.fork_rng():
-        machine = Machine(fabric=fabric, model=fabric.setup(task.module), seed=0)
-        outcome = task.gradient(machine, batch, 0, lambda *_: 2)
+        context = GradientContext(fabric=fabric, model=fabric.setup(task.module), seed=0)
+        task.micro_batch = lambda *_: 2
+        outcome = task.gradient(context, batch, 0)
     assert float(outcome.loss) == 0
     assert all(not p.grad.any() for p in task.module.parameters())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from biot.choices import (
     ClassWeights,
@@ -12,6 +13,7 @@ from biot.choices import (
     Precision,
     RegressionLoss,
     SplitBy,
+    Strategy,
 )
 from biot.errors import ConfigError
 from biot.settings import Settings, documented, setting
@@ -32,10 +34,17 @@ FIXED_FEATURES = ("head", "ridge", "logistic")
 """Modes that compute the features of every window once."""
 
 
+_MAY_CHANGE = {
+    "device", "devices", "nodes", "strategy", "compile", "micro_batch_size", "checkpoint_every",
+    "tensorboard",
+}  # fmt: skip
+"""What a resumed run may be told otherwise: how it computes, not what."""
+
+
 AUGMENTATIONS = ("mixup", "time_shift", "channel_drop", "band_stop", "amplitude")
 
 # Headings of the command's help.
-_SPLIT, _MODEL, _TRAINING = "split", "model", "training"
+_SPLIT, _MODEL, _TRAINING, _MACHINE = "split", "model", "training", "machine"
 _AUGMENTATION = "augmentation, of training windows only"
 
 
@@ -170,7 +179,8 @@ class FinetuneConfig(Settings):
     ema: float = setting(
         0.0,
         help="Decay per step of a running mean of the weights, such as 0.99; the mean is "
-        "validated and kept instead of the weights themselves. 0 for none.",
+        "validated and kept instead of the weights themselves; its first steps decay faster. 0 "
+        "for none.",
         least=0, below=1, group=_TRAINING,
     )  # fmt: skip
     seed: int = setting(
@@ -205,11 +215,33 @@ class FinetuneConfig(Settings):
         least=0, group=_AUGMENTATION,
     )  # fmt: skip
 
-    device: Device = setting("auto", help="Where to compute; auto takes the GPU if there is one.")
+    checkpoint_every: int = setting(500, help="Steps between checkpoints.", least=1, group=_MACHINE)
+    device: Device = setting(
+        "auto", help="Where to compute; auto takes the GPU if there is one.", group=_MACHINE
+    )
+    strategy: Strategy = setting(
+        "auto",
+        help="How processes work together. ddp: each has the whole model; auto: ddp where there "
+        "are several.",
+        group=_MACHINE,
+    )
+    devices: int | None = setting(
+        None,
+        help="Processes of a node; without it what torchrun or SLURM started, else 1.",
+        least=1, group=_MACHINE,
+    )  # fmt: skip
+    nodes: int | None = setting(
+        None, help="Nodes; without it as torchrun or SLURM says, else 1.", least=1, group=_MACHINE
+    )
+    compile: bool = setting(False, help="Compile the model.", group=_MACHINE)
+    tensorboard: bool = setting(
+        False, help="Write the history for TensorBoard too.", group=_MACHINE
+    )
     precision: Precision = setting(
         "32",
         help="bf16 computes in bfloat16 where that is safe: faster, a little less exact; weights "
         "stay float32.",
+        group=_MACHINE,
     )
 
     def __post_init__(self) -> None:
@@ -220,6 +252,10 @@ class FinetuneConfig(Settings):
                 f"{self.valid_share} and {self.test_share}."
             )
         self._require_moving_features()
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what is learned; a resumed run must have the same."""
+        return {name: value for name, value in asdict(self).items() if name not in _MAY_CHANGE}
 
     def _require_moving_features(self) -> None:
         """What changes windows or layers has no place where features are computed once."""

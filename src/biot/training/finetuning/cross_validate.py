@@ -24,14 +24,14 @@ from biot.errors import BiotError, ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess, tabulated
 from biot.evaluation.tasks import Task, Truth, plain_task
-from biot.io import atomic_folder
+from biot.io import atomic_folder, write_json
 from biot.training.datasets import batches_of, usable
-from biot.training.distributed import launch
+from biot.training.distributed import launch, placed
 from biot.training.finetuning.build import build_model
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.finetune import part_of, require_labels
 from biot.training.finetuning.tuner import learn, require_means
-from biot.training.run import describe_corpus, relative, surroundings, write_json
+from biot.training.run import describe_corpus, provenance, relative
 from biot.training.scoring import predict_logits
 
 __all__ = [
@@ -379,7 +379,7 @@ def cross_validate(
             "config": asdict(config), "corpus": describe_corpus(data, Path(out)),
             "from_model": None if source is None else relative(source, Path(out)),
             "left_out": {"windows without usable data": n_unusable},
-            "leakage": leakage, **surroundings(),
+            "leakage": leakage, **provenance(),
         }  # fmt: skip
         return write_folds(folder, result, config.metric, record)
 
@@ -387,6 +387,13 @@ def cross_validate(
 def _require_numbers(config: FinetuneConfig, n_seeds: int, workers: int) -> None:
     if config.split != "subject":
         raise ConfigError(f"Folds are made by subject; split is {config.split!r}. Leave it out.")
+    alone = {"devices": config.devices, "nodes": config.nodes, "tensorboard": config.tensorboard}
+    asked = [name for name, value in alone.items() if value not in (None, False, 1)]
+    if asked:
+        raise ConfigError(
+            f"{', '.join(asked)} cannot be had with folds, each of which is trained in one process "
+            "without a folder of its own. Leave it out; workers trains several at the same time."
+        )
     if n_seeds < 1 or workers < 1:
         raise ConfigError(f"seeds and workers must be at least 1, got {n_seeds} and {workers}.")
 
@@ -447,7 +454,7 @@ def _run(job: _Job) -> Tested:
             fabric, corpus.preprocessing, train, valid, config, from_model=job.from_model,
             where=str(corpus.path),
         )  # fmt: skip
-        network = fabric.setup_module(learned.model)
+        network = placed(fabric, learned.model)
         outputs, _, _ = predict_logits(network, batches_of(test, config.batch_size), fabric.device)
     except BiotError as error:
         raise type(error)(f"Seed {config.seed}, fold {fold.number}: {error}") from error

@@ -14,16 +14,24 @@ from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
 from biot.corpus.split import split
-from biot.errors import CorpusError
+from biot.errors import BiotError, CorpusError, StoppedError
 from biot.evaluation.metrics import Ints
 from biot.evaluation.results import Evaluation
-from biot.io import atomic_folder
 from biot.settings import configured, takes_settings
-from biot.training.datasets import Part, is_labelled, truth_of
-from biot.training.distributed import launch
+from biot.training.datasets import Subset, is_labelled, truth_of
+from biot.training.distributed import launch_processes, once
 from biot.training.finetuning.config import FinetuneConfig
-from biot.training.finetuning.run_folder import RunRecord, write_run
-from biot.training.finetuning.tuner import learn, require_means
+from biot.training.finetuning.objective import RunFiles
+from biot.training.finetuning.run_folder import (
+    RunRecord,
+    begin_run,
+    clean_up,
+    require_unfinished,
+    run_identity,
+    write_run,
+)
+from biot.training.finetuning.tuner import Learned, learn, require_means
+from biot.training.run import identity_of
 from biot.training.scoring import labelled_rows
 
 __all__ = [
@@ -37,9 +45,9 @@ __all__ = [
 class _Parts:
     """The windows of a run; all labelled."""
 
-    train: Part
-    valid: Part
-    test: Part
+    train: Subset
+    valid: Subset
+    test: Subset
     n_overlapping: int
     """Windows of the corpus that are in no part, because they overlap one of an earlier part."""
 
@@ -57,18 +65,19 @@ def finetune(
     progress: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Train a model on a labelled corpus and write all about it into a folder.
+    """Train a model on a labelled corpus; the same call again resumes a run that was stopped.
 
     The folder holds ``model/`` (weights, configuration, preprocessing), ``metrics.json`` and
     ``run.json``; ``confusion.png`` where there are classes; ``history.csv`` and ``curves.png``
-    where there were epochs. On a CPU the same corpus, config and seed give the same metrics again.
+    where there were epochs. On a CPU the same corpus, config and seed give the same metrics again,
+    and a run that was killed at any step ends with the same bits as one that was not.
 
     Parameters
     ----------
     corpus
         Folder of a corpus with labels of two classes or more.
     out
-        Folder to write; it appears when the run is complete.
+        Folder of the run; absent, empty, or that of the same run, which then goes on.
     from_model
         Pretrained model to start from; its head is replaced. None starts from scratch.
     test
@@ -93,55 +102,93 @@ def finetune(
     Raises
     ------
     CorpusError
-        If labels or subjects do not suffice, `out` exists, or the test is on what was learnt from.
+        If labels or subjects do not suffice, `out` holds a finished run or
+        something else, or the test is on what was learnt from.
     ContractError
         If corpus, test corpus and model were made for different preprocessing.
     ConfigError
         If a setting is unknown, out of range or contradicts the model or the machine, or training
         diverges.
+    CheckpointError
+        If a checkpoint cannot be written, or none of those that are there can be read.
+    StoppedError
+        If SIGTERM or SIGUSR1 stopped the run; a checkpoint has been written.
     MissingDependencyError
         If PEFT (mode ``"lora"``) or matplotlib is not installed.
     """
     config = configured(FinetuneConfig, config, settings)
     require_means(config, from_model)
     plots.require_figures()
-    source = None if from_model is None else Path(from_model)
-    with atomic_folder(Path(out), error=CorpusError) as folder:
-        data = load_corpus(Path(corpus))
-        require_labels(data)
-        test_data = None if test is None else load_corpus(Path(test))
-        if test_data is not None:
-            data.preprocessing.require_same(test_data.preprocessing, where=str(test))
-        fabric = launch(config.device, config.precision)
-        parts = _parts(data, test_data, config)
-        seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
+    source, out = None if from_model is None else Path(from_model), Path(out)
+    require_unfinished(out)
+    data = load_corpus(Path(corpus))
+    require_labels(data)
+    test_data = None if test is None else load_corpus(Path(test))
+    if test_data is not None:
+        data.preprocessing.require_same(test_data.preprocessing, where=str(test))
+    fabric = launch_processes(config)
+    parts = _parts(data, test_data, config)
+    seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
+    identity = run_identity(config, data, test_data, source)
+    is_new = not out.exists() or not any(out.iterdir())
+
+    def begin(_: Any) -> RunFiles:
+        once(fabric, out, lambda: begin_run(out, identity, command))
+        return RunFiles(folder=out, identity=identity_of(identity))
+
+    try:
         learned = learn(
             fabric, data.preprocessing, parts.train, parts.valid, config, from_model=source,
-            where=str(data.path), progress=progress,
+            where=str(data.path), files=begin, progress=progress,
         )  # fmt: skip
-        record = RunRecord(
-            out=Path(out), command=command, config=config, from_model=source,
-            device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,
-            test=parts.test,
-            left_out={
-                "training windows without usable data": len(parts.train.rows) - len(learned.kept),
-                "windows that overlap an earlier part": parts.n_overlapping,
-            },
-            leakage=leakage, metric=learned.metric, trained=learned.trained,
-            contract=learned.contract,
-            evaluations={
-                name: learned.evaluate(fabric, part, config)
-                for name, part in (("valid", parts.valid), ("test", parts.test))
-            },
+        record = _record(
+            fabric, learned, parts, config, out=out, source=source, command=command,
+            leakage=leakage, identity=identity,
         )  # fmt: skip
-        learned.model.cpu().save_pretrained(
-            folder / "model",
-            preprocessing=learned.contract,
-            corpora=[Path(corpus).resolve().name],
-            metrics=_figures(record.evaluations["test"]),
-        )
-        seen.save(folder / "model")
-        return write_run(folder, record, learned.model.get_config())
+        learned.model.cpu()
+        return once(fabric, out, lambda: _finish(learned, record, seen, Path(corpus)))
+    except StoppedError:
+        raise
+    except BiotError:
+        if is_new and fabric.is_global_zero:
+            clean_up(out)
+        raise
+
+
+def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -> dict[str, Any]:
+    """Write the model and all about it."""
+    folder = record.out / "model"
+    learned.model.save_pretrained(
+        folder,
+        preprocessing=learned.contract,
+        corpora=[corpus.resolve().name],
+        metrics=_figures(record.evaluations["test"]),
+    )
+    seen.save(folder)
+    return write_run(record.out, record, learned.model.get_config())
+
+
+def _record(
+    fabric: Any, learned: Learned, parts: _Parts, config: FinetuneConfig, *, out: Path,
+    source: Path | None, command: str | None, leakage: list[dict[str, Any]],
+    identity: dict[str, Any],
+) -> RunRecord:  # fmt: skip
+    """What is told about a run, with its scores."""
+    return RunRecord(
+        out=out, command=command, config=config, identity=identity, from_model=source,
+        device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,
+        test=parts.test,
+        left_out={
+            "training windows without usable data": len(parts.train.rows) - len(learned.kept),
+            "windows that overlap an earlier part": parts.n_overlapping,
+        },
+        leakage=leakage, metric=learned.metric, trained=learned.trained,
+        contract=learned.contract,
+        evaluations={
+            name: learned.evaluate(fabric, part, config)
+            for name, part in (("valid", parts.valid), ("test", parts.test))
+        },
+    )  # fmt: skip
 
 
 def _figures(test: Evaluation) -> dict[str, float]:
@@ -167,7 +214,7 @@ def require_labels(corpus: Corpus) -> None:
         raise CorpusError(f"{corpus.path} names no outputs. Prepare it again with --labels.")
 
 
-def part_of(corpus: Corpus, rows: Ints, role: str) -> Part:
+def part_of(corpus: Corpus, rows: Ints, role: str) -> Subset:
     """The labelled ones of some windows.
 
     Raises
@@ -182,7 +229,7 @@ def part_of(corpus: Corpus, rows: Ints, role: str) -> Part:
             f"{corpus.path}: no labelled window is left for {role}. Choose another seed, "
             "other shares, or --split recording|time."
         )
-    return Part(corpus=corpus, rows=labelled, labels=truth[labelled])
+    return Subset(corpus=corpus, rows=labelled, labels=truth[labelled])
 
 
 def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -> _Parts:
@@ -193,7 +240,7 @@ def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -
         test = part_of(corpus, division.test, "the test")
     else:
         rows, labels = labelled_rows(test_corpus, corpus.preprocessing)
-        test = Part(corpus=test_corpus, rows=rows, labels=labels)
+        test = Subset(corpus=test_corpus, rows=rows, labels=labels)
     return _Parts(
         train=part_of(corpus, division.train, "training"),
         valid=part_of(corpus, division.valid, "validation"),

@@ -15,7 +15,8 @@ from biot.errors import ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth
 from biot.model.biot import BIOT
-from biot.training.datasets import TensorWindows, Windows, batches_of
+from biot.training.datasets import LabelledWindows, TensorWindows, batches_of
+from biot.training.distributed import placed
 from biot.training.gradients import forward
 
 __all__ = [
@@ -45,9 +46,9 @@ class _Features(nn.Module):
         return self.model(*signal, return_features=True, **given)["features"]
 
 
-def encoded(fabric: Any, model: BIOT, windows: Windows, batch_size: int) -> Tensor:
+def encoded(fabric: Any, model: BIOT, windows: LabelledWindows, batch_size: int) -> Tensor:
     """The encoder's features of windows in evaluation mode, (W, E) float32; NaN without data."""
-    encode = fabric.setup_module(_Features(model).eval())
+    encode = placed(fabric, _Features(model).eval())
     with torch.no_grad():
         parts = [
             forward(encode, batch, fabric.device).float().cpu()
@@ -57,7 +58,7 @@ def encoded(fabric: Any, model: BIOT, windows: Windows, batch_size: int) -> Tens
 
 
 def features(
-    fabric: Any, model: BIOT, windows: Windows, batch_size: int
+    fabric: Any, model: BIOT, windows: LabelledWindows, batch_size: int
 ) -> tuple[TensorWindows, Floats]:
     """The features of windows, computed once.
 

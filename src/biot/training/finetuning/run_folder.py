@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
 from biot import plots
+from biot.corpus.corpus import Corpus
+from biot.errors import CorpusError
 from biot.evaluation.results import Evaluation
+from biot.io import sha256_of, write_json
 from biot.preprocessing import Preprocessing
-from biot.training.datasets import Part
+from biot.training.datasets import Subset
 from biot.training.finetuning.config import FinetuneConfig
-from biot.training.finetuning.fit import EpochRecord
 from biot.training.finetuning.tuner import Trained
-from biot.training.run import describe_corpus, relative, surroundings, write_json
+from biot.training.run import RUN_FILE, describe_corpus, open_run, provenance, relative
 
 __all__ = [
     "RunRecord",
+    "begin_run",
+    "clean_up",
+    "require_unfinished",
+    "run_identity",
     "write_run",
 ]
+
+_LAST_FILE = "metrics.json"
+"""A run that has it is finished."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +43,15 @@ class RunRecord:
     """The folder's final place; paths in ``run.json`` are relative to it."""
     command: str | None
     config: FinetuneConfig
+    identity: Mapping[str, Any]
+    """What tells the run from others."""
     metric: str
     """That decided when to stop, and which epoch or penalty was kept."""
     from_model: Path | None
     device: torch.device
-    train: Part
-    valid: Part
-    test: Part
+    train: Subset
+    valid: Subset
+    test: Subset
     left_out: Mapping[str, int]
     """Windows of the corpus that are in no part, by reason."""
     trained: Trained
@@ -62,11 +73,10 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "thresholds": record.contract.thresholds,
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
-    write_json(folder / "metrics.json", metrics)
-    write_json(folder / "run.json", {**_description(record), "model": dict(model_config)})
+    told = {"what": dict(record.identity), **_description(record), "model": dict(model_config)}
+    write_json(folder / RUN_FILE, told)
     test = record.evaluations["test"]
     if trained.history and trained.best_epoch is not None:
-        _write_history(folder / "history.csv", trained.history, record.metric)
         figure = plots.curves(
             train_loss=[line.train_loss for line in trained.history],
             valid_loss=[line.valid_loss for line in trained.history],
@@ -79,6 +89,8 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         title = f"Test: balanced accuracy {test.scores['balanced_accuracy']:.3f}"
         figure = plots.confusion(test.confusion, test.label_names, title=title)
         plots.save_png(figure, folder / "confusion.png")
+    write_json(folder / _LAST_FILE, metrics)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the best weights are in model/
     # What the caller gets is what a reader of the file gets.
     return cast("dict[str, Any]", json.loads(json.dumps(metrics)))
 
@@ -102,17 +114,48 @@ def _description(record: RunRecord) -> dict[str, Any]:
         "leakage": record.leakage,
         "device": str(record.device),
         "threads": torch.get_num_threads(),
-        **surroundings(),
+        **provenance(),
     }
 
 
-def _write_history(path: Path, history: list[EpochRecord], metric: str) -> None:
-    """One line an epoch; without a column of its own for a score that is the loss."""
-    names = {field.name: field.name for field in fields(EpochRecord)}
-    names["valid_score"] = f"valid_{metric}"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(names.values())))
-        writer.writeheader()
-        writer.writerows(
-            {names[name]: value for name, value in asdict(record).items()} for record in history
-        )
+def require_unfinished(out: Path) -> None:
+    """Refuse a folder that holds a finished run, or something else.
+
+    Raises
+    ------
+    CorpusError
+        If it does.
+    """
+    is_ours = (out / RUN_FILE).is_file() and not (out / _LAST_FILE).exists()
+    if out.exists() and not (out.is_dir() and (is_ours or not any(out.iterdir()))):
+        raise CorpusError(f"{out} exists already. Choose another folder, or delete it first.")
+
+
+def run_identity(
+    config: FinetuneConfig, corpus: Corpus, test: Corpus | None, source: Path | None
+) -> dict[str, Any]:
+    """All that decides what is learned; a run that goes on must have the same."""
+    return {
+        "config": config.identity(),
+        "corpus": {"fingerprint": corpus.fingerprint, "n_windows": len(corpus)},
+        "test_corpus": None
+        if test is None
+        else {"fingerprint": test.fingerprint, "n_windows": len(test)},
+        "from_model": None if source is None else _checksum(source),
+    }
+
+
+def _checksum(source: Path) -> str | None:
+    files = sorted(source.rglob("*")) if source.is_dir() else [source]
+    return sha256_of(*(file for file in files if file.is_file())) if source.exists() else None
+
+
+def begin_run(out: Path, identity: Mapping[str, Any], command: str | None) -> None:
+    """Make the folder of a run, or find that it is that of the same run."""
+    open_run(out, "fine-tuning", identity, {"command": command, **provenance()})
+
+
+def clean_up(out: Path) -> None:
+    """Remove what a run left that failed before its first checkpoint."""
+    if (out / RUN_FILE).is_file() and not (out / "checkpoints").exists():
+        shutil.rmtree(out)

@@ -3,6 +3,7 @@
 # W windows, E width of the features, K outputs
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from biot.evaluation.results import Evaluation
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
-from biot.training.datasets import Part, Windows, batches_of, usable
+from biot.training.datasets import LabelledWindows, Subset, batches_of, usable
+from biot.training.distributed import placed
 from biot.training.finetuning.augment import Augmentation, require_fitting
 from biot.training.finetuning.build import build_model
 from biot.training.finetuning.config import AUGMENTATIONS, NEEDS_MODEL, FinetuneConfig
-from biot.training.finetuning.fit import EpochRecord, Passes, fit
 from biot.training.finetuning.linear_probe import features, fit_probe
+from biot.training.finetuning.objective import Dataloaders, EpochRecord, RunFiles, fit
 from biot.training.scoring import evaluate_rows, predict_logits
 
 __all__ = [
@@ -133,11 +135,12 @@ def _tag_weights(truth_WK: Truth) -> tuple[tuple[float, float], ...]:
 def train_model(
     fabric: Any,
     model: BIOT,
-    train: Windows,
-    valid: Windows,
+    train: LabelledWindows,
+    valid: LabelledWindows,
     task: Task,
     config: FinetuneConfig,
     progress: bool = False,
+    files: RunFiles | None = None,
 ) -> tuple[BIOT, Trained]:
     """Train a model in the mode of the config.
 
@@ -155,12 +158,12 @@ def train_model(
         If the mode is ``"lora"`` and PEFT is not installed.
     """
     if config.mode == "full":
-        history, best = _fit(fabric, model, model, train, valid, task, config, progress)
+        history, best = _fit(fabric, model, model, train, valid, task, config, progress, files)
         trained = Trained(history=history, best_epoch=best)
     elif config.mode == "lora":
-        model, trained = _lora(fabric, model, train, valid, task, config, progress)
+        model, trained = _lora(fabric, model, train, valid, task, config, progress, files)
     else:
-        trained = _on_features(fabric, model, train, valid, task, config, progress)
+        trained = _on_features(fabric, model, train, valid, task, config, progress, files)
     if isinstance(task, Regression):
         _in_units(model, task)
     model.requires_grad_(True)
@@ -168,32 +171,42 @@ def train_model(
 
 
 def _fit(
-    fabric: Any, network: torch.nn.Module, model: BIOT, train: Windows, valid: Windows,
-    task: Task, config: FinetuneConfig, progress: bool, augment: Augmentation | None = None,
+    fabric: Any, network: torch.nn.Module, model: BIOT, train: LabelledWindows,
+    valid: LabelledWindows, task: Task, config: FinetuneConfig, progress: bool,
+    files: RunFiles | None,
 ) -> tuple[list[EpochRecord], int]:  # fmt: skip
     """The loop over windows, or over features when the network is a head."""
     part_size = config.micro_batch_size or config.batch_size
     on_windows = network is not model.final_layer
     if config.micro_batch_size is None and fabric.device.type == "cpu" and on_windows:
         part_size = model.encoder.cached_batch_size(model.n_chans, model.n_times)
+    augment: Augmentation | None = None
     if any(getattr(config, name) > 0 for name in AUGMENTATIONS):
         require_fitting(config, model.sfreq, model.n_times)
         augment = Augmentation(
             config=config, sfreq=model.sfreq, n_fft=model.n_fft, hop_length=model.hop_length
         )
 
-    def shown(epoch: int) -> Any:
-        batches = train.batches(_order(train.truth, config, epoch), config.batch_size)
-        for step, batch in enumerate(batches):
+    def shown(epoch: int, first: int) -> Any:
+        order = _order(train.truth, config, epoch)[first * config.batch_size :]
+        for step, batch in enumerate(train.batches(order, config.batch_size), first):
             yield batch if augment is None else augment(batch, (config.seed, epoch, step))
 
-    passes = Passes(
+    loaders = Dataloaders(
         train=shown,
         valid=lambda: batches_of(valid, config.batch_size),
         n_steps=-(-len(train.truth) // config.batch_size),
+        describe=train.describe,
     )
     return fit(
-        fabric, network, passes, task=task, part_size=part_size, config=config, progress=progress
+        fabric,
+        network,
+        loaders,
+        task=task,
+        part_size=part_size,
+        config=config,
+        files=files,
+        progress=progress,
     )
 
 
@@ -219,8 +232,8 @@ def _cycled(rows: Ints, n: int, generator: np.random.Generator) -> Ints:
 
 
 def _lora(
-    fabric: Any, model: BIOT, train: Windows, valid: Windows, task: Task,
-    config: FinetuneConfig, progress: bool,
+    fabric: Any, model: BIOT, train: LabelledWindows, valid: LabelledWindows, task: Task,
+    config: FinetuneConfig, progress: bool, files: RunFiles | None,
 ) -> tuple[BIOT, Trained]:  # fmt: skip
     peft = require("peft", extra="lora")
     settings = peft.LoraConfig(
@@ -230,20 +243,20 @@ def _lora(
         modules_to_save=["final_layer"],
     )
     adapted = peft.get_peft_model(model, settings)
-    history, best = _fit(fabric, adapted, model, train, valid, task, config, progress)
+    history, best = _fit(fabric, adapted, model, train, valid, task, config, progress, files)
     merged: BIOT = adapted.merge_and_unload()
     return merged, Trained(history=history, best_epoch=best)
 
 
 def _on_features(
-    fabric: Any, model: BIOT, train: Windows, valid: Windows, task: Task,
-    config: FinetuneConfig, progress: bool,
+    fabric: Any, model: BIOT, train: LabelledWindows, valid: LabelledWindows, task: Task,
+    config: FinetuneConfig, progress: bool, files: RunFiles | None,
 ) -> Trained:  # fmt: skip
     known, inputs = features(fabric, model, train, config.batch_size)
     checked, valid_inputs = features(fabric, model, valid, config.batch_size)
     if config.mode == "head":
         head = model.final_layer
-        history, best = _fit(fabric, head, model, known, checked, task, config, progress)
+        history, best = _fit(fabric, head, model, known, checked, task, config, progress, files)
         return Trained(history=history, best_epoch=best)
     probe = fit_probe(
         config.mode, task, task.require_metric(config.metric), (inputs, known.truth),
@@ -275,10 +288,10 @@ class Learned:
     kept: Ints
     """Positions of the training windows that were learned from: those with a whole token."""
 
-    def evaluate(self, fabric: Any, part: Part, config: FinetuneConfig) -> Evaluation:
+    def evaluate(self, fabric: Any, part: Subset, config: FinetuneConfig) -> Evaluation:
         """Scores on some windows."""
         return evaluate_rows(
-            fabric.setup_module(self.model), part.corpus, part.rows, part.labels, self.contract,
+            placed(fabric, self.model), part.corpus, part.rows, part.labels, self.contract,
             device=fabric.device, batch_size=config.batch_size, seed=config.seed,
         )  # fmt: skip
 
@@ -286,17 +299,19 @@ class Learned:
 def learn(
     fabric: Any,
     contract: Preprocessing,
-    train: Windows,
-    valid: Windows,
+    train: LabelledWindows,
+    valid: LabelledWindows,
     config: FinetuneConfig,
     *,
     from_model: Path | None = None,
     where: str = "The corpus",
+    files: Callable[[BIOT], RunFiles] | None = None,
     progress: bool = False,
 ) -> Learned:
     """Build and train a model on windows that a contract describes, and choose its thresholds.
 
-    The caller's random state is left as it was; `where` names the windows in errors.
+    The caller's random state is left as it was; `where` names the windows in errors; `files`, given
+    the model as it is before training, says where the run keeps what it needs to go on.
 
     Raises
     ------
@@ -321,7 +336,14 @@ def learn(
         task = training_task(contract, config, learned_from.truth)
         metric = task.require_metric(config.metric)
         model, trained = train_model(
-            fabric, model, learned_from, valid, task, config, progress=progress
+            fabric,
+            model,
+            learned_from,
+            valid,
+            task,
+            config,
+            progress=progress,
+            files=None if files is None else files(model),
         )
     return Learned(
         model=model,
@@ -333,17 +355,17 @@ def learn(
 
 
 def chosen_thresholds(
-    fabric: Any, model: BIOT, contract: Preprocessing, valid: Windows, batch_size: int = 64
+    fabric: Any, model: BIOT, contract: Preprocessing, valid: LabelledWindows, batch_size: int = 64
 ) -> tuple[float, ...] | None:
     """Thresholds that serve the validation windows best; None where the task has none."""
     task = plain_task(contract)
-    network = fabric.setup_module(model)
+    network = placed(fabric, model)
     outputs, _, _ = predict_logits(network, batches_of(valid, batch_size), fabric.device)
     kept = np.isfinite(outputs).all(axis=1)
     return task.thresholds(valid.truth[kept], task.predicted(outputs[kept]))
 
 
-def _require_every_class(contract: Preprocessing, train: Windows, where: str) -> None:
+def _require_every_class(contract: Preprocessing, train: LabelledWindows, where: str) -> None:
     if contract.task != "classes":
         return
     names = contract.label_names or ()

@@ -81,8 +81,8 @@ class PretrainConfig(Settings):
     )  # fmt: skip
     ema: float | None = setting(
         None,
-        help="Decay of a moving average of the weights, which the model then gets; none if not "
-        "given.",
+        help="Decay per step of a running mean of the weights, which the model then gets; its "
+        "first steps decay faster. None if not given.",
         least=0, below=1, group=_TRAINING,
     )  # fmt: skip
     mixing_temperature: float = setting(
@@ -90,6 +90,19 @@ class PretrainConfig(Settings):
         help="A corpus of n windows is drawn with a probability ∝ n^(1/temperature): 1 as they "
         "are, large values all alike.",
         above=0, group=_TRAINING,
+    )  # fmt: skip
+
+    valid_share: float = setting(
+        0.0,
+        help="Share of each corpus's subjects whose windows are kept out of training, to validate "
+        "the supervised objective on; the best weights are kept. 0: do not validate.",
+        least=0, below=1, group=_TRAINING,
+    )  # fmt: skip
+    valid_every: int = setting(100, help="Steps between validations.", least=1, group=_TRAINING)
+    patience: int | None = setting(
+        None,
+        help="Validations without a lower loss after which training stops; without it never.",
+        least=1, group=_TRAINING,
     )  # fmt: skip
 
     temperature: float = setting(
@@ -153,8 +166,8 @@ class PretrainConfig(Settings):
     )
     strategy: Strategy = setting(
         "auto",
-        help="How processes work together. ddp: each has the whole model; fsdp: GPUs share out "
-        "gradients and the optimiser's state; auto: ddp where there are several.",
+        help="How processes work together. ddp: each has the whole model; auto: ddp where there "
+        "are several.",
         group=_MACHINE,
     )
     micro_batch_size: int | None = setting(
@@ -184,17 +197,31 @@ class PretrainConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.strategy == "fsdp" and self.ema is not None:
-            raise ConfigError("ema needs the whole weights in each process; leave it or fsdp out.")
+        if self.objective == "contrastive" and self.valid_share:
+            raise ConfigError(
+                "valid_share validates on labels; the objective is contrastive. Leave it out, or "
+                "use the objective supervised."
+            )
+        if self.patience is not None and not self.valid_share:
+            raise ConfigError("patience counts validations, and valid_share is 0. Give both.")
         if self.batch_size < 2 and self.objective == "contrastive":
             raise ConfigError(
                 "batch_size must be at least 2: a window needs others to differ from."
             )
 
-    def what(self) -> dict[str, Any]:
-        """The settings that decide what is learned; a resumed run must have the same."""
-        return {name: value for name, value in asdict(self).items() if name not in _MAY_CHANGE}
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what is learned; a resumed run must have the same.
 
-    def how(self) -> dict[str, Any]:
+        Without validation its settings are left out, as in runs of versions that had none.
+        """
+        decide = {name: value for name, value in asdict(self).items() if name not in _MAY_CHANGE}
+        if not self.valid_share:
+            for name in ("valid_share", "valid_every", "patience"):
+                del decide[name]
+        if self.ema:
+            decide["running_mean"] = "first steps decay faster"
+        return decide
+
+    def runtime(self) -> dict[str, Any]:
         """The other settings: how it is computed."""
         return {name: value for name, value in asdict(self).items() if name in _MAY_CHANGE}

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from biot.corpus.batch import Batch
 from biot.model.encoder import BIOTEncoder, present_samples
-from biot.training.gradients import Machine, Outcome, Sizer, joint_backward, split_inputs
+from biot.training.gradients import GradientContext, StepResult, joint_backward, split_inputs
 from biot.training.pretraining.collapse import retrieval
+from biot.training.pretraining.objective import PretrainObjective
 from biot.training.pretraining.views import Perturbation, Turning, kept_tokens, turned
 
 __all__ = [
     "ContrastiveModel",
-    "ContrastiveTask",
+    "ContrastiveObjective",
     "info_nce",
     "similarity",
 ]
@@ -92,8 +93,8 @@ def info_nce(logits_BB: Tensor, *, symmetric: bool = False) -> Tensor:
     return loss
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContrastiveTask:
+@dataclass(kw_only=True)
+class ContrastiveObjective(PretrainObjective):
     """The contrastive objective, as the loop takes it."""
 
     module: ContrastiveModel
@@ -107,27 +108,33 @@ class ContrastiveTask:
     cached: bool = False
     """Save memory by a second forward pass."""
 
-    def gradient(self, machine: Machine, batch: Batch, step: int, size: Sizer) -> Outcome:
-        """Add a batch's gradient, in micro-batches as large as `size` says."""
-        device = machine.fabric.device
+    def gradient(self, context: GradientContext, batch: Batch, step: int) -> StepResult:
+        """Add a batch's gradient, in micro-batches."""
+        device = context.fabric.device
         draws = self.perturbation.draws(step, batch.index.cpu(), batch.channel_ids.cpu())
         turning = self.turning
         rotations = None if turning is None else turning.draws(step, batch.index.cpu())
         index = batch.index.to(device)
         if self.gather:
-            index = machine.gathered(index)
+            index = context.gathered(index)
 
         def logits(views: Tensor) -> Tensor:
             return similarity(views, index, self.temperature)
 
         loss, views = joint_backward(
-            machine,
-            split_inputs(batch, size, device, per_channel=(draws,), per_window=(rotations,)),
+            context,
+            split_inputs(
+                batch, self.micro_batch, device, per_channel=(draws,), per_window=(rotations,)
+            ),
             lambda views: info_nce(logits(views), symmetric=self.symmetric),
             step,
             cached=self.cached,
             gather=self.gather,
         )
-        return Outcome(
-            loss=loss, features=views[:, 0], index=index, top1=lambda: retrieval(logits(views))
+        return StepResult(
+            loss=loss,
+            features=views[:, 0],
+            index=index,
+            n_windows=len(batch) * context.fabric.world_size,
+            top1=lambda: retrieval(logits(views)),
         )

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from biot import plots
 from biot.corpus.corpora import Corpora
 from biot.corpus.loader import Loader, WindowSampler
-from biot.errors import BiotError, CheckpointError
-from biot.model.biot import BIOT
+from biot.errors import ConfigError
+from biot.io import read_json
 from biot.settings import configured, takes_settings
 from biot.training.checkpoint import Checkpoints
-from biot.training.distributed import start
-from biot.training.gradients import Sizer
+from biot.training.distributed import launch_processes, once
 from biot.training.history import History
 from biot.training.pretraining.config import PretrainConfig
-from biot.training.pretraining.setup import Parts, build_parts, open_corpora, save_models
-from biot.training.run import identity_of, open_run, relative, surroundings
-from biot.training.trainer import Loop
+from biot.training.pretraining.objective import COLUMNS, VALIDATION_COLUMNS
+from biot.training.pretraining.setup import (
+    PretrainParts,
+    build_parts,
+    open_corpora,
+    save_models,
+)
+from biot.training.pretraining.validation import held_out_rows, validation_batches
+from biot.training.run import RUN_FILE, identity_of, open_run, provenance, relative
+from biot.training.trainer import Schedule, Trainer
 
 __all__ = [
     "pretrain",
@@ -70,7 +78,7 @@ def pretrain(
     Returns
     -------
     bool
-        True when the run is finished; False when a SIGTERM stopped it after a checkpoint.
+        True when the run is finished; False when SIGTERM or SIGUSR1 stopped it after a checkpoint.
 
     Raises
     ------
@@ -87,33 +95,77 @@ def pretrain(
     config, out = configured(PretrainConfig, config, settings), Path(out)
     plots.require_figures()
     data = open_corpora(corpora, sfreq)
-    fabric = start(config)
+    train, valid = held_out_rows(data, config)
+    fabric = launch_processes(config)
     gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(gpus):  # the caller's random state is left as it was
         torch.manual_seed(config.seed)
-        parts = build_parts(config, data, channels)
-        what = {"config": config.what(), "corpora": _fingerprints(data), "model": parts.to_dict()}
+        parts = build_parts(
+            config, data, channels, on_gpu=fabric.device.type == "cuda",
+            held_out=(lambda model: validation_batches(data, valid, config, model))
+            if config.valid_share else None,
+        )  # fmt: skip
+        identity = {
+            "config": config.identity(), "corpora": _fingerprints(data), "model": parts.to_dict()
+        }  # fmt: skip
         paths = [relative(part.path, out) for part in data.parts]
-        about = {"command": command, "settings": config.how(), "paths": paths, **surroundings()}
-        history = History(
-            out / "history.csv", tensorboard=out / "tensorboard" if config.tensorboard else None
-        )
-        if _once(fabric, out, lambda: open_run(out, what, about)):
+        about = {"command": command, "settings": config.runtime(), "paths": paths, **provenance()}
+        board = out / "tensorboard" if config.tensorboard else None
+        columns = COLUMNS + (VALIDATION_COLUMNS if config.valid_share else ())
+        history = History(out / "history.csv", columns, tensorboard=board)
+        if once(fabric, out, lambda: _open(out, identity, about)):
             return True
-        loop = Loop(
+        trainer = Trainer(
             fabric=fabric,
-            task=parts.task,
-            config=config,
-            checkpoints=Checkpoints(out / "checkpoints", identity_of(what)),
+            objective=parts.objective,
+            schedule=_schedule(config),
+            checkpoints=Checkpoints(out / "checkpoints", identity_of(identity)),
             history=history,
-            micro_batch=_micro_batch(config, fabric, parts.model),
-            describe=lambda row: f"{data.recordings[row]} at {data.starts[row]:g} s",
+            describe=lambda row: f"{data.recordings[row]} at {data.starts[row]:g} s (window {row})",
             progress=progress and bool(fabric.is_global_zero),
         )
-        finished = loop.run(lambda place: _source(config, fabric, data, parts, place))
+        finished = trainer.run(lambda place: _source(config, fabric, data, parts, train, place))
         if finished:
-            _once(fabric, out, lambda: _finish(out, loop, parts, data))
+            once(fabric, out, lambda: _finish(out, trainer, parts, data))
     return finished
+
+
+def _open(out: Path, identity: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    """Begin or find the run; one with another meaning of the running mean is refused by name."""
+    if (out / RUN_FILE).is_file():
+        before = read_json(out / RUN_FILE, ConfigError).get("what")
+        settings = before.get("config") if isinstance(before, dict) else None
+        if isinstance(settings, dict):
+            if settings.get("ema") and "running_mean" not in settings:
+                raise ConfigError(
+                    f"{out} was begun by an earlier version, whose running mean of the weights "
+                    "(ema) was another one, and cannot go on with this. Finish it with that "
+                    "version, or choose another folder."
+                )
+            if settings.get("precision") == "64":
+                raise ConfigError(
+                    f"{out} was begun with precision 64, which is no more. Finish it with the "
+                    "version that began it, or choose another folder."
+                )
+    return open_run(out, "pretraining", identity, about)
+
+
+def _schedule(config: PretrainConfig) -> Schedule:
+    return Schedule(
+        steps=config.steps,
+        learning_rate=config.learning_rate,
+        warmup=config.warmup,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        seed=config.seed,
+        ema=config.ema or 0.0,
+        log_every=config.log_every,
+        valid_every=config.valid_every if config.valid_share else None,
+        patience=config.patience,
+        checkpoint_every=config.checkpoint_every,
+        compile=config.compile,
+        scales_loss=config.precision == "16",
+    )
 
 
 def _fingerprints(data: Corpora) -> dict[str, Any]:
@@ -125,15 +177,18 @@ def _fingerprints(data: Corpora) -> dict[str, Any]:
 
 
 def _source(
-    config: PretrainConfig, fabric: Any, data: Corpora, parts: Parts,
-    place: Mapping[str, Any] | None,
+    config: PretrainConfig, fabric: Any, data: Corpora, parts: PretrainParts,
+    train: npt.NDArray[np.bool_] | None, place: Mapping[str, Any] | None,
 ) -> Loader:  # fmt: skip
     """The batches of this process, from a place in their endless order."""
     mixed = len(data.parts) > 1 and config.mixing_temperature != 1.0
+    groups = data.corpus_ids if mixed else None
+    if train is not None:  # a window of a negative group is never drawn
+        groups = np.where(train, 0 if groups is None else groups, -1)
     sampler = WindowSampler(
         len(data),
         seed=config.seed,
-        groups=data.corpus_ids if mixed else None,
+        groups=groups,
         temperature=config.mixing_temperature,
     )
     if place is not None:
@@ -151,57 +206,23 @@ def _source(
     )
 
 
-def _micro_batch(config: PretrainConfig, fabric: Any, model: BIOT) -> Sizer:
-    if config.micro_batch_size is None and fabric.device.type == "cpu":
-        return model.encoder.cached_batch_size
-    most = config.micro_batch_size or config.batch_size
-    return lambda n_chans, n_times: most
-
-
-def _finish(out: Path, loop: Loop, parts: Parts, data: Corpora) -> None:
-    """Write the figure and the models from the last checkpoint; ``model/`` comes last."""
-    state = loop.checkpoints.latest()
-    if state is None or state["step"] != loop.config.steps:
-        raise CheckpointError(f"{loop.checkpoints.folder}: the last checkpoint is gone.")
+def _finish(out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora) -> None:
+    """Write the figure and the models; ``model/`` comes last."""
+    lines = trainer.history.rows
     figure = plots.pretraining(
-        steps=[line["step"] for line in state["history"]],
-        loss=[line["loss"] for line in state["history"]],
-        top1=[line["top1"] for line in state["history"]],
-        embedding_std=[line["embedding_std"] for line in state["history"]],
-        effective_rank=[line["effective_rank"] for line in state["history"]],
+        steps=[int(line["step"]) for line in lines],
+        loss=[line["loss"] for line in lines],
+        top1=[line["top1"] for line in lines],
+        embedding_std=[line["embedding_std"] for line in lines],
+        effective_rank=[line["effective_rank"] for line in lines],
     )
     plots.save_png(figure, out / "curves.png")
-    weights = state["weights"]
-    if state["ema"] is not None:
-        weights = {name.removeprefix("module."): value for name, value in state["ema"].items()}
     partial = out / ".models.partial"
     shutil.rmtree(partial, ignore_errors=True)
+    weights = {name: value.cpu() for name, value in trainer.final_weights().items()}
     save_models(partial, parts, weights, data)
     for folder in sorted(partial.iterdir(), key=lambda folder: folder.name == "model"):
         if (out / folder.name).exists():  # of a run that was killed here
             shutil.rmtree(out / folder.name)
         folder.rename(out / folder.name)
     partial.rmdir()
-
-
-Result = TypeVar("Result")
-
-
-def _once(fabric: Any, out: Path, work: Callable[[], Result]) -> Result:
-    """Write into `out` in the first process; all get its result, or its error."""
-    result: Any = None
-    if fabric.is_global_zero:
-        try:
-            result = work()
-        except BiotError as error:
-            result = error
-        except OSError as error:  # of a full disk it does not hold the file's name
-            result = CheckpointError(
-                f"{error.filename or out}: cannot be written ({error.strerror or error}). What is "
-                "there stands; put that right, and give the same command again."
-            )
-    result = fabric.broadcast(result)
-    if isinstance(result, Exception):
-        raise result
-    answer: Result = result
-    return answer

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from biot.corpus.batch import collate
+from biot.corpus.batch import Batch, collate
 from biot.corpus.corpora import Corpora
 from biot.corpus.leakage import SeenData
 from biot.corpus.load import load_corpus
@@ -20,14 +21,15 @@ from biot.model.config import token_lengths
 from biot.model.signal import distinct_names
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical
+from biot.training.gradients import Sizer
 from biot.training.pretraining.config import PretrainConfig
-from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveTask
-from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedTask
+from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveObjective
+from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedObjective
 from biot.training.pretraining.views import Perturbation, Turning, sensors
-from biot.training.trainer import Task
+from biot.training.trainer import Objective
 
 __all__ = [
-    "Parts",
+    "PretrainParts",
     "build_parts",
     "open_corpora",
     "save_models",
@@ -35,7 +37,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class PretrainParts:
     """Model, objective, and the contract that the model is saved with."""
 
     model: BIOT
@@ -44,7 +46,7 @@ class Parts:
     """Of the model, without labels."""
     specs: tuple[HeadSpec, ...]
     """Heads of the supervised objective; else none."""
-    task: Task
+    objective: Objective
 
     def to_dict(self) -> dict[str, Any]:
         """For ``run.json``."""
@@ -72,7 +74,14 @@ def open_corpora(paths: Sequence[Path | str], sfreq: float | None) -> Corpora:
     return Corpora.of(parts, resample=sfreq is not None, sfreq=sfreq)
 
 
-def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] | None) -> Parts:
+def build_parts(
+    config: PretrainConfig,
+    data: Corpora,
+    channels: Sequence[str] | None,
+    *,
+    held_out: Callable[[BIOT], Iterator[Batch]] | None = None,
+    on_gpu: bool = False,
+) -> PretrainParts:
     """A fresh model and its objective, drawn from torch's generator.
 
     Raises
@@ -104,13 +113,26 @@ def build_parts(config: PretrainConfig, data: Corpora, channels: Sequence[str] |
         drop_prob=config.drop_prob,
         att_layer_drop_prob=config.att_layer_drop_prob,
     )
-    return Parts(model=model, contract=contract, specs=specs, task=_task(config, model, specs))
+    objective = _objective(config, model, specs, held_out, on_gpu)
+    return PretrainParts(model=model, contract=contract, specs=specs, objective=objective)
 
 
-def _task(config: PretrainConfig, model: BIOT, specs: tuple[HeadSpec, ...]) -> Task:
+def _objective(
+    config: PretrainConfig,
+    model: BIOT,
+    specs: tuple[HeadSpec, ...],
+    held_out: Callable[[BIOT], Iterator[Batch]] | None,
+    on_gpu: bool,
+) -> Objective:
+    shared: dict[str, Any] = {
+        "micro_batch": _micro_batch(config, model, on_gpu),
+        "first_warning": math.ceil(config.warmup * config.steps),
+    }
     if config.objective == "supervised":
-        return SupervisedTask(
+        return SupervisedObjective(
+            **shared,
             module=SupervisedModel(model.encoder, specs),
+            held_out=None if held_out is None else lambda: held_out(model),
             specs=specs,
             gamma=config.focal_gamma if config.class_loss == "focal" else 0.0,
         )
@@ -127,7 +149,8 @@ def _task(config: PretrainConfig, model: BIOT, specs: tuple[HeadSpec, ...]) -> T
             f"accelerometer, gyroscope or magnetometer: {', '.join(model.channels or ())}. "
             "Leave rotation out."
         )
-    return ContrastiveTask(
+    return ContrastiveObjective(
+        **shared,
         module=ContrastiveModel(model.encoder, found),
         perturbation=perturbation,
         turning=Turning(degrees=config.rotation, seed=config.seed) if found else None,
@@ -136,6 +159,13 @@ def _task(config: PretrainConfig, model: BIOT, specs: tuple[HeadSpec, ...]) -> T
         gather=config.gather_negatives,
         cached=config.cache_gradients,
     )
+
+
+def _micro_batch(config: PretrainConfig, model: BIOT, on_gpu: bool) -> Sizer:
+    if config.micro_batch_size is None and not on_gpu:
+        return model.encoder.cached_batch_size
+    most = config.micro_batch_size or config.batch_size
+    return lambda n_chans, n_times: most
 
 
 def _head_specs(data: Corpora) -> tuple[HeadSpec, ...]:
@@ -169,7 +199,9 @@ def _contract(data: Corpora, vocabulary: tuple[str, ...]) -> Preprocessing:
     )
 
 
-def save_models(folder: Path, parts: Parts, weights: Mapping[str, Tensor], data: Corpora) -> None:
+def save_models(
+    folder: Path, parts: PretrainParts, weights: Mapping[str, Tensor], data: Corpora
+) -> None:
     """Write ``model/``, and with heads ``heads/NAME/`` for each corpus, from trained weights."""
     encoder = {
         name.removeprefix("encoder."): value

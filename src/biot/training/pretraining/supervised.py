@@ -3,7 +3,7 @@
 # b windows of a micro-batch, C channels, T samples, E embedding width, H heads, K outputs of all
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,16 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from biot.corpus.batch import Batch
-from biot.errors import ConfigError
+from biot.errors import ConfigError, CorpusError
 from biot.model.encoder import BIOTEncoder
 from biot.model.layers import ClassificationHead
 from biot.preprocessing import Task
-from biot.training.gradients import Machine, Outcome, Sizer, separable_backward, split_inputs
+from biot.training.gradients import GradientContext, StepResult, separable_backward, split_inputs
+from biot.training.pretraining.objective import PretrainObjective
+from biot.training.trainer import Validation
 
 __all__ = [
     "HeadSpec",
     "SupervisedModel",
-    "SupervisedTask",
+    "SupervisedObjective",
     "focal_bce",
     "focal_cross_entropy",
 ]
@@ -95,28 +97,30 @@ def focal_bce(scores_BK: Tensor, tags_BK: Tensor, gamma: float = 0.0) -> Tensor:
     return -log_p_BK.mean(dim=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SupervisedTask:
+@dataclass(kw_only=True)
+class SupervisedObjective(PretrainObjective):
     """The supervised objective, as the loop takes it."""
 
     module: SupervisedModel
+    held_out: Callable[[], Iterator[Batch]] | None = None
+    """Batches of the validation windows, which are not trained on."""
     specs: tuple[HeadSpec, ...]
     """One a corpus, in the order of the batches' corpus numbers."""
     gamma: float = 0.0
     """Of the focal loss; 0 is cross-entropy."""
 
-    def gradient(self, machine: Machine, batch: Batch, step: int, size: Sizer) -> Outcome:
-        """Add a batch's gradient, in micro-batches as large as `size` says.
+    def gradient(self, context: GradientContext, batch: Batch, step: int) -> StepResult:
+        """Add a batch's gradient, in micro-batches.
 
         The loss is the mean over the labelled windows of all processes.
         """
-        device = machine.fabric.device
+        device = context.fabric.device
         label, corpus = batch.label.to(device), batch.corpus.to(device)
-        parts = split_inputs(batch, size, device)
+        parts = split_inputs(batch, self.micro_batch, device)
         lengths = [len(signal) for signal, *_ in parts if signal is not None]
         labels, corpora = label.split(lengths), corpus.split(lengths)
         chosen = [self._rows(n, label, corpus).sum() for n in range(len(self.specs))]
-        n_labelled = machine.summed(torch.stack(chosen).sum()).clamp(min=1)
+        n_labelled = context.summed(torch.stack(chosen).sum()).clamp(min=1)
 
         def loss_of(output: Tensor, part: int) -> Tensor:
             summed = output[:, :0].sum()  # zero, and yet of the graph
@@ -125,13 +129,43 @@ class SupervisedTask:
                 summed = summed + loss(scores, target, self.gamma).sum()
             return summed / n_labelled
 
-        loss, outputs = separable_backward(machine, parts, loss_of, step)
-        return Outcome(
+        loss, outputs = separable_backward(context, parts, loss_of, step)
+        return StepResult(
             loss=loss,
-            features=machine.gathered(outputs[:, : self.module.encoder.embed_dim]),
-            index=machine.gathered(batch.index.to(device)),
-            top1=lambda: self._share_right(machine, outputs, label, corpus),
+            features=context.gathered(outputs[:, : self.module.encoder.embed_dim]),
+            index=context.gathered(batch.index.to(device)),
+            n_windows=len(batch) * context.fabric.world_size,
+            top1=lambda: self._share_right(context, outputs, label, corpus),
         )
+
+    def validate(self, model: nn.Module, device: torch.device) -> Validation:
+        """Mean loss of the labelled held-out windows, and the share of their labels that is right.
+
+        The lowest loss is the best.
+        """
+        assert self.held_out is not None
+        model.eval()
+        total, n_windows, right, n_labels = 0.0, 0, 0.0, 0.0
+        with torch.no_grad():
+            for batch in self.held_out():
+                batch = self.prepared(batch, device)
+                label, corpus = batch.label.to(device), batch.corpus.to(device)
+                parts = split_inputs(batch, self.micro_batch, device)
+                output = torch.cat([model(*inputs) for inputs in parts])
+                found = output[:, : self.module.encoder.embed_dim].isfinite().all(dim=1)
+                output, label, corpus = output[found], label[found], corpus[found]
+                for scores, target in self._answers(output, label, corpus):
+                    loss = focal_bce if target.is_floating_point() else focal_cross_entropy
+                    total += float(loss(scores, target, self.gamma).double().sum())
+                    n_windows += len(target)
+                counts = self._counts_right(output, label, corpus).tolist()
+                right, n_labels = right + counts[0], n_labels + counts[1]
+        if not n_windows:
+            raise CorpusError(
+                "None of the validation windows has a label and usable data. Choose another "
+                "valid_share or seed."
+            )
+        return Validation(loss=total / n_windows, score=right / n_labels, rank=-total / n_windows)
 
     def _answers(
         self, output: Tensor, label: Tensor, corpus: Tensor
@@ -158,8 +192,13 @@ class SupervisedTask:
         return mine & ~label[:, list(self.specs[number].columns)].isnan().any(dim=1)
 
     def _share_right(
-        self, machine: Machine, output: Tensor, label: Tensor, corpus: Tensor
+        self, context: GradientContext, output: Tensor, label: Tensor, corpus: Tensor
     ) -> float:
+        right_and_all = context.summed(self._counts_right(output, label, corpus))
+        return float(right_and_all[0] / right_and_all[1])
+
+    def _counts_right(self, output: Tensor, label: Tensor, corpus: Tensor) -> Tensor:
+        """(2,) labels that are right, and all."""
         counts = torch.zeros(2, dtype=torch.float64, device=output.device)
         for scores, target in self._answers(output, label, corpus):
             if target.is_floating_point():
@@ -167,5 +206,4 @@ class SupervisedTask:
             else:
                 right = scores.argmax(dim=1) == target
             counts += torch.stack([right.sum(), torch.tensor(right.numel(), device=right.device)])
-        right_and_all = machine.summed(counts)
-        return float(right_and_all[0] / right_and_all[1])
+        return counts

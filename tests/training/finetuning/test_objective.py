@@ -12,7 +12,7 @@ from biot.errors import ConfigError, CorpusError
 from biot.evaluation.tasks import Classes
 from biot.training import FinetuneConfig
 from biot.training.distributed import launch
-from biot.training.finetuning.fit import Passes, fit
+from biot.training.finetuning.objective import Dataloaders, fit
 
 
 @dataclass
@@ -44,11 +44,11 @@ def run(valid, *, train=None, **changes):
     torch.manual_seed(0)
     config = FinetuneConfig(**({"epochs": 8, "patience": 8, "learning_rate": 0.1} | changes))
     model, batch = Linear(), make_batch(0)
-    passes = Passes(train=lambda _: [train or batch], valid=lambda: valid(model), n_steps=1)
+    loaders = Dataloaders(train=lambda *_: [train or batch], valid=lambda: valid(model), n_steps=1)
     fabric = launch("cpu", config.precision)
     task = Classes(names=("low", "high"))
     arguments = {"task": task, "part_size": 16, "config": config}
-    return model, *fit(fabric, model, passes, **arguments)
+    return model, *fit(fabric, model, loaders, **arguments)
 
 
 def test_it_ends_with_the_weights_of_the_best_epoch():
@@ -96,7 +96,7 @@ def test_divergence_names_the_place_the_windows_and_the_way_out():
     broken.signal[1, 0, 0] = torch.inf
     with pytest.raises(
         ConfigError,
-        match=r"diverged at epoch 1, step 1: .*windows \[1\]\. Lower learning_rate",
+        match=r"diverged at step 1: .*without finite features: window 1\. Lower learning_rate",
     ):
         run(lambda _: [make_batch(1)], train=broken)
 
@@ -131,9 +131,9 @@ def test_a_running_mean_of_the_weights_is_validated_and_kept():
     torch.manual_seed(0)
     model, batch = Spied(), make_batch(0)
     config = FinetuneConfig(epochs=6, patience=6, learning_rate=0.1, ema=0.5, metric="loss")
-    passes = Passes(train=lambda _: [batch] * 4, valid=lambda: [make_batch(1)], n_steps=4)
+    loaders = Dataloaders(train=lambda *_: [batch] * 4, valid=lambda: [make_batch(1)], n_steps=4)
     task = Classes(names=("low", "high"))
-    history, best = fit(launch("cpu", "32"), model, passes, task=task, part_size=40, config=config)
+    history, best = fit(launch("cpu", "32"), model, loaders, task=task, part_size=40, config=config)
     weights = steps[1:]  # after each step; the last one's are not seen
     mean, means = weights[0], []
     for n, now in enumerate(weights[1:], 1):
