@@ -27,6 +27,8 @@ from skorch import NeuralNetClassifier
 from tabulate import tabulate
 
 import biot
+from reference_facts import CASES as FACT_CASES
+from reference_facts import differences, facts
 
 Ours, Theirs = biot.BIOT, models.BIOT
 LIMIT = 1e-5
@@ -121,6 +123,12 @@ def _by_state_dict() -> float:
     return difference(ours, theirs)
 
 
+def same_facts() -> Iterator[tuple[str, float]]:
+    """Names, order, attributes, hooks, numbers: how many kinds of fact differ, of each case."""
+    for name, case in FACT_CASES.items():
+        yield f"facts: {name}", float(len(differences(facts(Ours, case), facts(Theirs, case))))
+
+
 def _data() -> tuple[np.ndarray, np.ndarray]:
     """Two classes that differ in amplitude."""
     y = np.arange(40) % 2
@@ -199,7 +207,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         rows = [
             (name, f"{value:.1e}", "ok" if value < LIMIT else "MISSED")
-            for name, value in (*files(Path(folder)), *ours_alone(Path(folder)))
+            for name, value in (*files(Path(folder)), *ours_alone(Path(folder)), *same_facts())
         ]
     print(tabulate(rows, headers=("files", "largest difference", "")))
     scores = [

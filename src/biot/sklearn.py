@@ -15,6 +15,7 @@ import torch
 
 from biot.device import Device
 from biot.errors import ConfigError, CorpusError, require
+from biot.evaluation.tasks import probabilities
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
 from biot.signals.scale import scaled_window
@@ -239,8 +240,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         CorpusError
             If a window holds no whole token of recorded samples.
         """
-        outputs = self.decision_scores(X)
-        return torch.from_numpy(outputs).softmax(dim=1).numpy()
+        return probabilities(self.decision_scores(X), "classes")
 
     def decision_scores(self, X: Any) -> Array:
         """Outputs of the last layer, (n, K): the logarithms of unnormalised probabilities."""

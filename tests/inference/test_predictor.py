@@ -16,9 +16,9 @@ from biot.corpus import load_corpus, prepare
 from biot.corpus.batch import batches
 from biot.errors import ChannelError, ConfigError, ContractError, RecordingError
 from biot.inference import Predictor
-from biot.inference.predictor import _starts
 from biot.model import BIOT
 from biot.signals import Annotation, Recording, read_recording, resample
+from biot.signals.grid import grid_starts
 from biot.simulate import simulate_eeg, write_edf
 
 MakeModel = Callable[..., BIOT]
@@ -34,7 +34,7 @@ MakeRecording = Callable[..., Recording]
 def test_windows_cover_the_recording_and_none_lies_beyond_it(
     n_times: int, window: int, step: float
 ) -> None:
-    starts = _starts(n_times, window, step)
+    starts = grid_starts(n_times, window, step, covering=True)
     assert starts == [int(k * step + 0.5) for k in range(len(starts))]
     assert starts[-1] < n_times
     if step <= window:

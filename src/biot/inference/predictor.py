@@ -21,6 +21,7 @@ from biot.inference.predictions import Predictions
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
+from biot.signals.grid import grid_starts
 from biot.signals.montage import MontagePlan, plan
 from biot.signals.preprocess import preprocessed
 from biot.signals.recording import Recording
@@ -143,7 +144,7 @@ class Predictor:
         places = [
             (first + start, min(first + start + contract.n_times, stop))
             for first, stop in source.segments
-            for start in _starts(stop - first, contract.n_times, step)
+            for start in grid_starts(stop - first, contract.n_times, step, covering=True)
         ]
         parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(places)]
         start, stop = np.array(places).T / contract.sfreq
@@ -202,20 +203,6 @@ class _Windows:
         window = np.full((self._contract.n_chans, self._contract.n_times), np.nan, np.float32)
         window[:, : stop - start] = self._montage.apply(self._recording.read(start, stop))
         return window * self._factors_C1
-
-
-def _starts(n_times: int, window: int, step: float) -> list[int]:
-    """First sample of each window; the last one reaches the recording's end, none lies beyond it.
-
-    They are rounded as those of a corpus, whose windows these must equal.
-    """
-    starts = [0]
-    while starts[-1] + window < n_times:
-        following = math.floor(len(starts) * step + 0.5)
-        if following >= n_times:  # only where the stride is longer than the window
-            break
-        starts.append(following)
-    return starts
 
 
 def _unit_factors(

@@ -13,11 +13,11 @@ from biot.corpus.builder.windowing import (
     LabelRule,
     event_starts,
     grid_labels,
-    grid_starts,
     to_events,
     window_tags,
 )
 from biot.corpus.schema import Label
+from biot.signals.grid import grid_starts
 from biot.signals.recording import Annotation
 
 seconds = st.integers(0, 400).map(lambda hundredths: hundredths / 100)

@@ -16,6 +16,7 @@ import numpy as np
 from biot.choices import Align, LabelRule
 from biot.corpus.schema import CHUNK_VALUES, Label, WindowBlock
 from biot.errors import ConfigError, RecordingError
+from biot.signals.grid import grid_starts, nearest
 from biot.signals.recording import Annotation, Recording
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "cut",
     "event_starts",
     "grid_labels",
-    "grid_starts",
     "rule_options",
     "to_events",
     "window_tags",
@@ -66,22 +66,14 @@ def to_events(annotations: Iterable[Annotation | Stretch], sfreq: float) -> list
     """
     events = []
     for annotation in annotations:
-        start = _nearest(annotation.onset * sfreq)
-        stop = start + _nearest(annotation.duration * sfreq)
+        start = nearest(annotation.onset * sfreq)
+        stop = start + nearest(annotation.duration * sfreq)
         onset, duration, rate = (
             Fraction(str(float(x))) for x in (annotation.onset, annotation.duration, sfreq)
         )
         exact = (onset * rate, (onset + duration) * rate)
         events.append(Event(start, stop, annotation.label, exact))
     return sorted(events)
-
-
-def grid_starts(n_times: int, window: int, step: float) -> list[int]:
-    """First samples of the windows of `window` samples that fit, each about `step` samples on."""
-    starts: list[int] = []
-    while (start := _nearest(len(starts) * step)) + window <= n_times:
-        starts.append(start)
-    return starts
 
 
 def event_starts(event: Event, window: int, step: float) -> Iterator[int]:
@@ -91,7 +83,7 @@ def event_starts(event: Event, window: int, step: float) -> Iterator[int]:
     """
     yield event.start
     n_done = 1
-    while (start := event.start + _nearest(n_done * step)) + window <= event.stop:
+    while (start := event.start + nearest(n_done * step)) + window <= event.stop:
         yield start
         n_done += 1
 
@@ -200,11 +192,6 @@ def _holds_middle(start: int, stop: int, event: Event) -> bool:
 def _enough(shared: int, start: int, stop: int, event: Event, min_overlap: float) -> bool:
     # str: 0.55 means 55/100, not the nearest binary fraction
     return shared >= Fraction(str(min_overlap)) * min(stop - start, event.stop - event.start)
-
-
-def _nearest(value: float) -> int:
-    """The nearest integer; halves go up, so equal durations are equal wherever they begin."""
-    return int(value + 0.5) if value >= 0 else -int(0.5 - value)
 
 
 _Place = tuple[Span, Label | None]  # where a window lies, and its label
