@@ -164,3 +164,16 @@ def test_a_number_may_be_named_like_a_column(tmp_path: Path) -> None:
     )  # fmt: skip
     table = pq.read_table(numbers.save(tmp_path / "a.parquet"))
     assert table.to_pydict() == {"start": [0.0], "stop": [1.0], "label": [51.5]}
+
+
+def test_a_number_called_start_leaves_the_times_in_their_columns() -> None:
+    table = Predictions(
+        name="night", start=np.arange(2.0), stop=np.arange(1.0, 3.0), task="regression",
+        probabilities=np.array([[7.0, 40.0], [8.0, 41.0]]), label_names=("start", "age"),
+    ).columns()  # fmt: skip
+    assert table == {
+        "start": [0.0, 1.0],
+        "stop": [1.0, 2.0],
+        "predicted_start": [7.0, 8.0],
+        "age": [40.0, 41.0],
+    }

@@ -120,3 +120,14 @@ def test_types_are_kept():
 def test_a_frequency_out_of_range_raises(options, message):
     with pytest.raises(ConfigError, match=message):
         fir(200, **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({"l_freq": 1e-9}, "l_freq=1e-09 Hz"), ({"l_freq": 1e-4}, "l_freq=0.0001 Hz"),
+     ({"h_freq": 100 - 1e-7}, "h_freq=100 Hz")],
+)  # fmt: skip
+def test_a_filter_longer_than_any_recording_is_refused_before_it_is_designed(given, named):
+    with pytest.raises(ConfigError, match=rf"{named} needs a filter of .* s, longer than the 3600"):
+        fir(200.0, **given)
+    assert len(fir(200.0, l_freq=0.01)) > 60_000

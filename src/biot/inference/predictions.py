@@ -77,8 +77,9 @@ class Predictions:
     def columns(self) -> dict[str, list[Any]]:
         """The table: ``start``, ``stop``, ``label``, and ``p_<class>`` for each class or tag.
 
-        Of a regression there is no label, and a column ``<name>`` for each number. All is None in
-        the rows without usable data.
+        Of a regression there is no label, and a column ``<name>`` for each number; one that is
+        called ``start`` or ``stop`` stands under ``predicted_start`` or ``predicted_stop``, since
+        the times keep their columns. All is None in the rows without usable data.
         """
         table: dict[str, list[Any]] = {"start": self.start.tolist(), "stop": self.stop.tolist()}
         prefix = "" if self.task == "regression" else "p_"
@@ -88,7 +89,8 @@ class Predictions:
                 for label, usable in zip(self.labels, self.usable, strict=True)
             ]
         for name, values in zip(self.label_names, self.probabilities.T, strict=True):
-            table[f"{prefix}{name}"] = [
+            column = f"predicted_{name}" if f"{prefix}{name}" in table else f"{prefix}{name}"
+            table[column] = [
                 value if usable else None
                 for value, usable in zip(values.tolist(), self.usable, strict=True)
             ]

@@ -61,15 +61,21 @@ def fir(
     taps: Coefficients = np.ones(1)
     if l_freq is not None:
         width = min(max(l_freq / 4, 2.0), l_freq)
-        part = firwin(_length(width, sfreq), l_freq, pass_zero="highpass", fs=sfreq)
+        part = firwin(
+            _length(width, sfreq, "l_freq", l_freq), l_freq, pass_zero="highpass", fs=sfreq
+        )
         taps = np.convolve(taps, part)
     if h_freq is not None:
         width = min(max(h_freq / 4, 2.0), sfreq / 2 - h_freq)
-        part = firwin(_length(width, sfreq), h_freq, pass_zero="lowpass", fs=sfreq)
+        part = firwin(
+            _length(width, sfreq, "h_freq", h_freq), h_freq, pass_zero="lowpass", fs=sfreq
+        )
         taps = np.convolve(taps, part)
     if notch is not None:
         band = [notch - _NOTCH_WIDTH, notch + _NOTCH_WIDTH]
-        part = firwin(_length(_NOTCH_WIDTH, sfreq), band, pass_zero="bandstop", fs=sfreq)
+        part = firwin(
+            _length(_NOTCH_WIDTH, sfreq, "notch", notch), band, pass_zero="bandstop", fs=sfreq
+        )
         taps = np.convolve(taps, part)
     return taps
 
@@ -141,8 +147,18 @@ def _filtered(recording: Recording, taps: Coefficients) -> Recording:
     return replace(recording, read_samples=read_samples)
 
 
-def _length(width: float, sfreq: float) -> int:
+LONGEST_SECONDS = 3600
+"""Of a filter; a lower `l_freq` would need samples that no recording has."""
+
+
+def _length(width: float, sfreq: float, name: str, frequency: float) -> int:
     """Odd number of coefficients of a Hamming window with this transition band, in Hz."""
+    if 3.3 / width > LONGEST_SECONDS:
+        raise ConfigError(
+            f"{name}={frequency:g} Hz needs a filter of {3.3 / width:,.0f} s, longer than the "
+            f"{LONGEST_SECONDS} s that are allowed. Choose a frequency further from 0 and from "
+            f"half the rate ({sfreq / 2:g} Hz)."
+        )
     return 2 * int(np.ceil(3.3 / width * sfreq / 2)) + 1
 
 

@@ -184,3 +184,10 @@ def test_a_numpy_archive_says_what_it_holds(tmp_path):
     np.savez(path, data=np.array([None, "x"], dtype=object))
     with pytest.raises(RecordingError, match=r"^made.npz: cannot be read as a NumPy archive"):
         read_recording(path)
+
+
+def test_a_cell_beyond_what_a_table_can_hold_is_an_error_of_the_recording(tmp_path):
+    path = tmp_path / "night.csv"
+    path.write_text("C3,C4\n1,2\n3," + "4" * 200_000 + "\n")
+    with pytest.raises(RecordingError, match=r"night\.csv: not a table of samples \(field larger"):
+        read_recording(path, sfreq=100.0)

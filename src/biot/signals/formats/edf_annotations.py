@@ -64,6 +64,10 @@ def read_timeline(path: Path, header: EdfHeader) -> tuple[list[Fraction], tuple[
     return _starts(path, header, stamps, zero, regular), annotations
 
 
+MOST_DAYS = 31
+"""Between the first and the last sample of a recording; gaps are kept as long as that."""
+
+
 def _starts(
     path: Path,
     header: EdfHeader,
@@ -89,6 +93,13 @@ def _starts(
         raise RecordingError(
             f"{path.name}: is discontinuous, but data record {starts.index(None) + 1} has no time "
             "stamp, so its samples have no certain place in time."
+        )
+    days = float(max(known, default=Fraction(0)) - min(known, default=Fraction(0))) / 86_400
+    if days > MOST_DAYS:
+        raise RecordingError(
+            f"{path.name}: the time stamps of its data records lie {days:,.0f} days apart, more "
+            f"than the {MOST_DAYS} that a recording may take. One of them is damaged, or these are "
+            "several recordings: save each in a file of its own."
         )
     return known
 

@@ -231,7 +231,12 @@ def _delimited(path: Path) -> dict[str, _Column]:
         text = path.read_text(encoding="latin-1")
     header = text.partition("\n")[0]
     separator = max("\t;,", key=header.count)
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=separator) if row]
+    try:
+        rows = [row for row in csv.reader(text.splitlines(), delimiter=separator) if row]
+    except csv.Error as error:
+        raise RecordingError(
+            f"{path.name}: not a table of samples ({error}). Is it of another kind, or damaged?"
+        ) from error
     names = [name.strip() for name in rows[0]] if rows else []
     if len(rows) < 2 or len(set(names)) < len(names) or any(map(_is_number, names)):
         raise RecordingError(
