@@ -294,7 +294,7 @@ def test_settings_given_as_keywords_are_those_of_the_run(corpus: Path, tmp_path:
     assert config == asdict(FinetuneConfig(epochs=1, **network))
     assert biot.pretrain([corpus], tmp_path / "pre", steps=1, batch_size=4, **network)
     what = json.loads((tmp_path / "pre" / "run.json").read_text(encoding="utf-8"))["what"]
-    assert what["config"] == PretrainConfig(steps=1, batch_size=4, **network).what()
+    assert what["config"] == PretrainConfig(steps=1, batch_size=4, **network).identity()
 
 
 # info of models and runs --------------------------------------------------------------------

@@ -47,7 +47,12 @@ CHOICES = [param for param in FIELDS if param.values[1].kind == "choice"]
 
 def made(kind: type[Settings], one: Setting, value: Any) -> Any:
     """The value that a class keeps for one of its settings."""
-    return getattr(kind(**REQUIRED[kind] | {one.name: value}), one.name)
+    together = (
+        {"objective": "supervised", "valid_share": 0.2}
+        if kind is PretrainConfig and one.name == "patience"
+        else {}
+    )
+    return getattr(kind(**REQUIRED[kind] | together | {one.name: value}), one.name)
 
 
 def refusal(kind: type[Settings], one: Setting, value: Any) -> str:

@@ -108,7 +108,8 @@ def describe_run(folder: Path) -> str:
         If one of its files is damaged.
     """
     about = read_json(folder / "run.json", ConfigError, most_bytes=_MOST_BYTES)
-    pretraining = _inner(about, "what")
+    asked = _inner(about, "what")
+    pretraining = asked if "corpora" in asked else {}  # what is fine-tuned has one corpus
     kind = (
         "pretraining" if pretraining else "cross-validation" if "tested" in about else "fine-tuning"
     )

@@ -11,9 +11,11 @@ import torch
 from biot.errors import ConfigError
 from biot.evaluation.tasks import Classes
 from biot.training import FinetuneConfig
+from biot.training.distributed import launch
 from biot.training.finetuning import augment as a
 from biot.training.finetuning.augment import Augmentation, require_fitting
-from biot.training.gradients import backward_in_parts
+from biot.training.finetuning.objective import Dataloaders, FinetuneObjective
+from biot.training.gradients import GradientContext
 
 
 @dataclass
@@ -107,10 +109,13 @@ def test_mixtures_hold_shares_of_two_windows_and_gaps_only_where_both_have_one()
 def test_the_loss_of_a_mixture_is_shared_by_its_labels():
     batch = a.mixup(make_batch(), 0.4, generator())
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(300, 2))
-    task, seen = Classes(names=("x", "y")), []
-    loss = backward_in_parts(
-        model, batch, task, part_size=7, backward=seen.append, device=torch.device("cpu")
-    )
+    objective = FinetuneObjective(
+        module=model, task=Classes(names=("x", "y")), metric="loss", part_size=7, n_epochs=1,
+        loaders=Dataloaders(train=lambda *_: [batch], valid=lambda: [batch], n_steps=1),
+    )  # fmt: skip
+    fabric = launch("cpu", "32")
+    context = GradientContext(fabric=fabric, model=fabric.setup_module(model), seed=0)
+    loss = float(objective.gradient(context, batch, 0).loss)
     with torch.no_grad():
         log_p = model(batch.signal).log_softmax(dim=1)
     own = log_p.gather(1, batch.label[:, None])[:, 0]
