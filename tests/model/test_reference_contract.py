@@ -238,3 +238,128 @@ def test_rows_beyond_the_table_are_refused_with_the_range() -> None:
 def test_a_transformer_without_layers_is_the_mean_of_its_tokens() -> None:
     tokens = torch.randn(2, 5, 8)
     torch.testing.assert_close(LinearAttentionTransformer(8, 2, 0).mean(tokens), tokens.mean(dim=1))
+
+
+class Halved(nn.Module):
+    """A block of a caller's, which knows of no mask."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens * 0.5
+
+
+class Handing(nn.Module):
+    """A wrapper that hands on whatever it gets, as those of checkpointing do."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *args: Any, **keywords: Any) -> Any:
+        return self.inner(*args, **keywords)
+
+
+def test_a_block_within_a_layer_that_takes_no_mask_is_used_where_nothing_is_missing() -> None:
+    model, x = small(), signals()
+    norm = model.encoder.transformer.layers.layers[0][0]
+    norm.fn = Halved()
+    tokens = torch.randn(2, 5, 32)
+    torch.testing.assert_close(norm(tokens), norm.norm(tokens) * 0.5)
+    assert model(x).isfinite().all()
+    x[0, 0, 0] = torch.nan
+    with pytest.raises(ConfigError, match="cannot be kept from Halved, which takes no"):
+        model(x)
+
+
+@pytest.mark.parametrize("part", ["encoder.transformer", "encoder.transformer.layers.layers.0.0"])
+def test_a_forward_that_takes_the_tokens_alone_is_called_with_them(part: str) -> None:
+    model, x = small(), signals()
+    expected = model(x)
+    module = model.get_submodule(part)
+    inner = module.forward
+    module.forward = lambda tokens: inner(tokens)  # type: ignore[method-assign]
+    torch.testing.assert_close(model(x), expected, atol=1e-6, rtol=0)
+    x[0, 0, 0] = torch.nan
+    with pytest.raises(ConfigError, match="Tokens of missing samples cannot be kept from"):
+        model(x)
+
+
+def test_a_wrapper_of_any_keyword_hands_the_mask_on_where_samples_are_missing() -> None:
+    model, x = small(), signals()
+    inner = model.encoder.transformer
+    cut = x.clone()
+    cut[0, 0, 0] = torch.nan
+    expected = model(x), model(cut)
+    model.encoder.transformer = Handing(inner)  # type: ignore[assignment]
+    for given, one in zip((x, cut), expected, strict=True):
+        torch.testing.assert_close(model(given), one, atol=1e-6, rtol=0)
+    model.encoder.transformer = Handing(nn.Sequential(nn.Linear(32, 32)))  # type: ignore[assignment]
+    assert model(x).isfinite().all()
+
+
+class PositionsOfOneChannel(nn.Module):
+    """As braindecode's: (batch, tokens, width), whatever the number of channels."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        codes = torch.arange(tokens.shape[1]).float().view(1, -1, 1)
+        return tokens + codes
+
+
+@pytest.mark.parametrize("n_times", [800, 500])  # 7 tokens a channel, and 4 as there are channels
+def test_own_positions_see_one_channel_at_a_time_as_in_the_reference(n_times: int) -> None:
+    model, x = small(), signals()[..., :n_times]
+    tokens, _ = model.encoder.tokens(x, torch.ones_like(x, dtype=torch.bool))
+    model.encoder.positional_encoding = PositionsOfOneChannel()  # type: ignore[assignment]
+    model.encoder.transformer = nn.Identity()  # type: ignore[assignment]
+    expected = (tokens + torch.arange(tokens.shape[2]).float().view(-1, 1)).mean(dim=(1, 2))
+    torch.testing.assert_close(model.encoder(x), expected)
+
+
+def test_an_encoder_of_the_callers_own_is_called_with_the_signals_alone() -> None:
+    model, x = small(), signals()
+    model.encoder = nn.Sequential(nn.Flatten(), nn.Linear(3200, 32))  # type: ignore[assignment]
+    torch.testing.assert_close(model(x), model.final_layer(model.encoder(x)))
+    model.reset_head(7)
+    assert model.get_output_shape() == (1, 7)
+
+
+def test_perturbed_tokens_never_reach_the_transformer() -> None:
+    model, seen = small(), []
+    model.encoder.transformer = nn.Sequential(nn.Linear(32, 32))  # type: ignore[assignment]
+    model.encoder.transformer.register_forward_hook(lambda _m, i, _o: seen.append(i[0].shape[1]))
+    for _ in range(5):
+        assert model.encoder(signals(), perturb=True).isfinite().all()
+    assert all(4 * (7 // 2) <= n < 4 * 7 for n in seen)
+
+
+def test_own_channel_tokens_need_no_weight() -> None:
+    model = small()
+    table = nn.Sequential(nn.Embedding(4, 8), nn.Linear(8, 32))
+    model.encoder.channel_tokens = table  # type: ignore[assignment]
+    model.reset_head(7)
+    assert model.get_output_shape() == (1, 7)
+
+
+def test_a_compiled_transformer_is_run_and_own_spectra_see_the_whole_batch() -> None:
+    model, graphs = small(), []
+
+    def backend(graph: Any, _inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph
+
+    expected = model(signals())
+    model.encoder.transformer.compile(backend=backend)
+    with torch.no_grad():
+        torch.testing.assert_close(model(signals()), expected, atol=1e-6, rtol=0)
+    assert len(graphs) == 1
+
+    model, sizes = small(), []
+    inner = model.encoder.stft
+
+    def stft(sample: Tensor) -> Tensor:
+        sizes.append(len(sample))
+        return inner(sample)
+
+    model.encoder.stft = stft  # type: ignore[method-assign]
+    with torch.no_grad():
+        model(signals(100))
+    assert sizes == [100 * 4]

@@ -230,7 +230,9 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         ChannelError
             If there are more channels than the model knows, or an id is unknown or repeated.
         """
-        features = self.encoder(x, valid=valid, channel_ids=channel_ids, lengths=lengths)
+        about = {"valid": valid, "channel_ids": channel_ids, "lengths": lengths}
+        # A caller's own encoder is called with the signals alone, as the reference calls it.
+        features = self.encoder(x, **{name: t for name, t in about.items() if t is not None})
         if return_features:
             return {"features": features, "cls_token": None}
         # The head sees no NaN, so that the gradients of its weights stay numbers too.
@@ -456,7 +458,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
 
     def get_output_shape(self) -> tuple[int, ...]:
         """Shape of the scores of one sample; (1, n_outputs), unless `final_layer` is a caller's."""
-        like = self.encoder.channel_tokens.weight
+        like = _first_weight(self)
         with torch.inference_mode():
             scores = self(torch.zeros(self.input_shape, device=like.device, dtype=like.dtype))
         return tuple((scores[0] if self.return_feature else scores).shape)
@@ -464,7 +466,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
     def reset_head(self, n_outputs: int) -> None:
         """Replace the head by a fresh one with `n_outputs` outputs; the config follows."""
         cfg.require_integers(n_outputs=n_outputs)
-        like = self.encoder.channel_tokens.weight
+        like = _first_weight(self.encoder)
         self._n_outputs = int(n_outputs)
         self.final_layer = self._new_head().to(like.device, like.dtype)
 
@@ -545,6 +547,14 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
                     f"{value!r}: it is of another class."
                 )
         return model
+
+
+def _first_weight(module: nn.Module) -> Tensor:
+    """A floating parameter, which tells the device and the precision of a module."""
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            return parameter
+    return torch.empty(0)
 
 
 def _one_of(caller: str, given: Any, other: Any, name: str) -> Any:

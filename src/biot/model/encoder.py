@@ -122,7 +122,7 @@ class BIOTEncoder(nn.Module):
         size = self._part_size(x)
         if perturb or size is None:
             tokens, mask = self.tokens(x, present, ids)
-            return self.pooled(tokens, mask & _some_tokens(mask) if perturb else mask)
+            return self.pooled(tokens, mask, _some_tokens(mask) if perturb else None)
         id_parts = [None] * x.shape[0] if ids is None else ids.split(size)
         parts = zip(x.split(size), present.split(size), id_parts, strict=False)
         return torch.cat([self.pooled(*self.tokens(*part)) for part in parts])
@@ -154,14 +154,19 @@ class BIOTEncoder(nn.Module):
         """Samples at a time whose activations stay in cache: the size of CPU micro-batches."""
         return max(1, CACHED_TOKENS // (n_chans * self.n_tokens(n_times)))
 
-    def pooled(self, tokens_BCNE: Tensor, mask_BCN: Tensor) -> Tensor:
+    def pooled(
+        self, tokens_BCNE: Tensor, mask_BCN: Tensor, kept_CN: Tensor | None = None
+    ) -> Tensor:
         """Features from :meth:`tokens`, (B, E); where the mask is False nothing is seen.
 
         A narrower mask gives another view of the same tokens; a masked channel is as good as
-        absent. Dropout is drawn anew for each view.
+        absent. Dropout is drawn anew for each view. What `kept_CN` says no to never reaches the
+        transformer, in any sample.
         """
-        tokens_BNE = _one_sentence(self.positional_encoding(tokens_BCNE))
+        tokens_BNE = _one_sentence(self._with_positions(tokens_BCNE))
         mask_BN = _one_sentence(mask_BCN)
+        if kept_CN is not None:
+            tokens_BNE, mask_BN = tokens_BNE[:, kept_CN.flatten()], mask_BN[:, kept_CN.flatten()]
         nothing_B1 = ~mask_BN.any(dim=1, keepdim=True)
         # With every token let in, NaN arises at the end only: no gradient of a weight meets it.
         mask_BN = mask_BN | nothing_B1
@@ -197,11 +202,20 @@ class BIOTEncoder(nn.Module):
 
     def _spectra(self, x_BCT: Tensor) -> Tensor:
         """Spectra of all channels, (B, C, F, N), by whatever `stft` is."""
-        if getattr(self.stft, "__func__", None) is BIOTEncoder.stft:
+        if self._stft_is_ours():
             return spectrum(x_BCT, self.n_fft, self.hop_length)
         spectra: Any = self.stft(x_BCT.flatten(0, 1).unsqueeze(1))
         each: Tensor = spectra.unflatten(0, x_BCT.shape[:2])
         return each
+
+    def _with_positions(self, tokens_BCNE: Tensor) -> Tensor:
+        encoded: Tensor
+        if isinstance(self.positional_encoding, PositionalEncoding):
+            encoded = self.positional_encoding(tokens_BCNE)
+        else:  # a caller's, which is made for one channel, as the reference's is
+            encoded = self.positional_encoding(tokens_BCNE.flatten(0, 1))
+            encoded = encoded.unflatten(0, tokens_BCNE.shape[:2])
+        return encoded
 
     def _part_size(self, x: Tensor) -> int | None:
         """Samples that go through the encoder at a time; None: all of them."""
@@ -210,9 +224,12 @@ class BIOTEncoder(nn.Module):
         size = self.cached_batch_size(x.shape[1], x.shape[2])
         return size if size < x.shape[0] and self._is_plain() else None
 
+    def _stft_is_ours(self) -> bool:
+        return getattr(self.stft, "__func__", None) is BIOTEncoder.stft
+
     def _is_plain(self) -> bool:
         kinds = (PatchFrequencyEmbedding, PositionalEncoding, nn.Embedding)
-        return all(is_plain(part, also=kinds) for part in self.children())
+        return self._stft_is_ours() and all(is_plain(part, also=kinds) for part in self.children())
 
     def _offset_ids(self, x: Tensor, offset: int, channel_ids: Tensor | None) -> Tensor:
         if channel_ids is not None:

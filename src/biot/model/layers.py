@@ -138,10 +138,9 @@ class PreNorm(nn.Module):
         self.fn = fn
         self.norm = nn.LayerNorm(embed_dim)
 
-    def forward(self, tokens_BNE: Tensor, **arguments: Any) -> Tensor:
-        """(B, N, E) → (B, N, E); the keywords are `fn`'s."""
-        outputs: Tensor = self.fn(self.norm(tokens_BNE), **arguments)
-        return outputs
+    def forward(self, tokens_BNE: Tensor, input_mask: Tensor | None = None) -> Tensor:
+        """(B, N, E) → (B, N, E); the mask (B, N) is for `fn`."""
+        return call_with_mask(self.fn, self.norm(tokens_BNE), input_mask)
 
 
 class SequentialSequence(nn.Module):
@@ -302,8 +301,9 @@ def is_making_graph() -> bool:
 def call_with_mask(module: Any, tokens_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
     """Call a layer of ours, or what a caller has put in its place, with the mask if it takes one.
 
-    Whatever takes ``input_mask`` or any keyword gets it so; ``torch.nn.TransformerEncoder`` and
-    its layers get a padding mask. Anything else sees the tokens alone.
+    Whatever takes ``input_mask`` gets it so; ``torch.nn.TransformerEncoder`` and its layers get a
+    padding mask. Anything else sees the tokens alone where none is missing, as in the reference;
+    where some are, what takes any keyword gets the mask, in the hope that it hands it on.
 
     Raises
     ------
@@ -313,12 +313,14 @@ def call_with_mask(module: Any, tokens_BNE: Tensor, mask_BN: Tensor | None) -> T
     encoded: Tensor
     if mask_BN is None:
         encoded = module(tokens_BNE)
-    elif type(module) in _PLAIN or _takes(module, "input_mask"):
+    elif _takes_mask(module):
         encoded = module(tokens_BNE, input_mask=mask_BN)
-    elif isinstance(module, nn.TransformerEncoder | nn.TransformerEncoderLayer):
-        encoded = module(tokens_BNE, src_key_padding_mask=None if mask_BN.all() else ~mask_BN)
     elif isinstance(module, nn.Identity) or mask_BN.all():
         encoded = module(tokens_BNE)
+    elif isinstance(module, nn.TransformerEncoder | nn.TransformerEncoderLayer):
+        encoded = module(tokens_BNE, src_key_padding_mask=~mask_BN)
+    elif _takes_any_keyword(module):
+        encoded = module(tokens_BNE, input_mask=mask_BN)
     else:
         raise ConfigError(
             f"Tokens of missing samples cannot be kept from {type(module).__name__}, which takes "
@@ -328,11 +330,15 @@ def call_with_mask(module: Any, tokens_BNE: Tensor, mask_BN: Tensor | None) -> T
     return encoded
 
 
-def _takes(module: nn.Module, keyword: str) -> bool:
-    parameters = inspect.signature(module.forward).parameters
-    return keyword in parameters or any(
-        parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()
-    )
+def _takes_mask(module: nn.Module) -> bool:
+    if type(module) in _PLAIN and "forward" not in vars(module):
+        return True  # inspection is slow, and a compiler cannot follow it
+    return "input_mask" in inspect.signature(module.forward).parameters
+
+
+def _takes_any_keyword(module: nn.Module) -> bool:
+    parameters = inspect.signature(module.forward).parameters.values()
+    return any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def is_plain(module: nn.Module, *, also: Iterable[type[nn.Module]] = ()) -> bool:
@@ -341,8 +347,8 @@ def is_plain(module: nn.Module, *, also: Iterable[type[nn.Module]] = ()) -> bool
     Then nobody can see whether each is called once with the whole batch, and ways that give the
     same numbers faster may be taken. False where a module is replaced or wrapped (also by
     adapters, parametrizations and quantisation), where a hook is registered, of the module or
-    of all modules, or where `forward` of an instance is replaced. `also` are further classes that
-    are as made.
+    of all modules, or where `forward` of an instance is replaced or compiled. `also` are further
+    classes that are as made.
     """
     if any(getattr(nn.modules.module, f"_global{name}", None) for name in _HOOKS):
         return False
@@ -358,6 +364,7 @@ def _is_as_made(module: nn.Module, kinds: Collection[type[nn.Module]]) -> bool:
     return (
         type(module) in kinds
         and "forward" not in parts
+        and parts.get("_compiled_call_impl") is None
         and not any(parts.get(name) for name in _HOOKS)
     )
 

@@ -340,6 +340,7 @@ class Trainer:
             self.history.restore([] if state is None else state["history"], self.step)
         if state is None:
             return None
+        self._refuse_other_names(state["weights"])
         self.objective.module.load_state_dict(state["weights"])
         self._optimizer.load_state_dict(state["optimizer"])
         if self._mean is not None:
@@ -353,6 +354,16 @@ class Trainer:
         self._stopped_early = bool(state.get("finished")) and self.step < self.schedule.steps
         place: Mapping[str, Any] = state["sampler"]
         return place
+
+    def _refuse_other_names(self, weights: Mapping[str, Any]) -> None:
+        """The optimizer's state goes by the order of the weights, which changed with the names."""
+        if self.checkpoints is not None and set(weights) != set(self.objective.module.state_dict()):
+            raise CheckpointError(
+                f"{self.checkpoints.folder}: the weights in these checkpoints have other names and "
+                "another order, as an earlier version wrote them, so the run cannot go on here. "
+                "Finish it with the version that began it (biot opens the model that it leaves), "
+                "or choose another folder."
+            )
 
     def _any_process(self, here: bool) -> bool:
         if self.fabric.world_size == 1:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from biot.errors import (
 )
 from biot.preprocessing import Preprocessing
 from biot.training import evaluate
-from biot.training.checkpoint import MAGIC
+from biot.training.checkpoint import MAGIC, Checkpoints
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.pretrain import pretrain
 from biot.training.pretraining.supervised import SupervisedObjective
@@ -344,6 +345,26 @@ def test_a_run_of_the_version_before_goes_on_or_is_refused_by_name(
         pretrain(corpora, tmp_path / "run", config=config(ema=0.9))
     before = config().identity()
     assert not {"valid_share", "valid_every", "patience", "running_mean"} & set(before)
+
+
+def test_checkpoints_with_the_names_of_an_earlier_version_are_refused_by_name(
+    corpora: list[Path], tmp_path: Path
+):
+    assert pretrain(corpora, tmp_path / "run", config=config())
+    shutil.rmtree(tmp_path / "run" / "model")
+    checkpoints = Checkpoints(
+        tmp_path / "run" / "checkpoints", last_state(tmp_path / "run")["identity"]
+    )
+    state = last_state(tmp_path / "run")
+    state["weights"] = {
+        name.replace("layers.layers.0.0.fn.", "layers.0.attention."): value
+        for name, value in state["weights"].items()
+    }
+    for file in checkpoints.folder.iterdir():
+        file.unlink()
+    checkpoints.save(8, state)
+    with pytest.raises(CheckpointError, match=r"checkpoints: the weights .* version that began it"):
+        pretrain(corpora, tmp_path / "run", config=config())
 
 
 # resuming ---------------------------------------------------------------------------------------
