@@ -19,7 +19,7 @@ from biot.corpus.corpus import Corpus, Indices, WindowRows
 from biot.corpus.schema import MISSING, decode, encode
 from biot.errors import ChannelError, ConfigError, CorpusError
 from biot.signals.montage import MontagePlan, plan
-from biot.signals.scale import q95_scale
+from biot.signals.scale import divided, q95_scale
 
 __all__ = [
     "Batch",
@@ -242,9 +242,8 @@ def collate(
     valid = _valid(rows)
     if empty == "raise":
         _require_tokens(corpus, rows, valid, tokens)
-    scale, offset = rows.scale, rows.offset
-    if corpus.preprocessing.scale == "q95":
-        scale, offset = scale / rows.q95, offset / rows.q95
+    rule = corpus.preprocessing.scale
+    scale, offset = (divided(part, rule, rows.q95) for part in (rows.scale, rows.offset))
     digital = torch.from_numpy(rows.digital)
     factors = {"scale": torch.from_numpy(scale), "offset": torch.from_numpy(offset)}
     if dtype == "float32":

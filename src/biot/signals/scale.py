@@ -13,6 +13,7 @@ from biot.preprocessing import Scale
 from biot.signals.resampling import Floats
 
 __all__ = [
+    "divided",
     "q95_scale",
     "scaled_window",
 ]
@@ -65,7 +66,7 @@ def scaled_window(
 ) -> npt.NDArray[np.float32]:
     """Apply a contract's ``scale`` to windows in physical units.
 
-    Prediction scales here; :func:`collate` folds the same division into decoding.
+    Prediction scales here; ``collate`` applies :func:`divided` to the factors of decoding.
 
     Parameters
     ----------
@@ -82,9 +83,29 @@ def scaled_window(
     numpy.ndarray
         (..., C, T) float32
     """
+    if q95 is None and scale == "q95":
+        q95 = q95_scale(physical)
+    divisor = None if q95 is None else q95[..., None]
+    return divided(physical, scale, divisor).astype(np.float32, copy=scale == "none")
+
+
+def divided(
+    values: npt.NDArray[np.floating[Any]],
+    scale: Scale,
+    q95: npt.NDArray[np.floating[Any]] | None,
+) -> npt.NDArray[np.floating[Any]]:
+    """The one rule of ``scale``: what is divided by the percentiles, and what is left as it is.
+
+    `values` are signals, or what decoding multiplies and adds; `q95` fits their shape.
+
+    Raises
+    ------
+    ConfigError
+        If `scale` is no such word.
+    """
     if scale == "none":
-        return physical.astype(np.float32)
+        return values
     if scale != "q95":
         raise ConfigError(f"scale must be 'q95' or 'none', got {scale!r}.")
-    divisor = q95_scale(physical) if q95 is None else q95
-    return (physical / divisor[..., None]).astype(np.float32, copy=False)
+    assert q95 is not None
+    return values / q95
