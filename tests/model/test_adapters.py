@@ -49,7 +49,7 @@ def test_lora_changes_the_scores(targets: list[str], gradients: bool) -> None:
     with torch.set_grad_enabled(gradients):
         after = adapted(x)
     assert after.isfinite().all()
-    assert (after - before).abs().amax(dim=1).min() > 1e-4  # of each sample
+    assert (after - before).abs().min() > 1e-4
     merged = adapted.merge_and_unload()
     assert all(type(a.to_q) is nn.Linear for a in attentions(merged))
     torch.testing.assert_close(merged(x), after, atol=1e-4, rtol=1e-4)
