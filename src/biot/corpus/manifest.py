@@ -96,6 +96,8 @@ class Record:
     sha256: str | None
     """Of its files, one after the other in the order of their names; None if they are closed."""
     subject: str
+    subject_from: str | None = None
+    """What named the subject, in words; None in corpora that were prepared before it was kept."""
     shard: str | None = None
     """Its file in the corpus; None if it gave no window."""
     shard_sha256: str | None = None

@@ -78,7 +78,7 @@ def test_a_csv_from_a_spreadsheet_is_read(read: Callable[..., LabelTable]) -> No
         ("", "holds no row"),
         ("file|label\n", "holds no row below its header"),
         ("name|label\none|x\n", "no column names the recording; it has name, label"),
-        ("file|path|label\none|one|x\n", "file and path both name the recording"),
+        ("file|path|label\none|b/two|x\n", "file and path name different recordings, in line 2"),
         ("file|class\none|x\n", "the column label is missing; it has file, class"),
         ("file|label|label\none|x|y\n", "two columns have the same name"),
         ("file|label|onset\none|x|1\n", "the column duration is missing"),

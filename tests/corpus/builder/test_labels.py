@@ -13,6 +13,7 @@ import pytest
 from biot.corpus import load_corpus, prepare
 from biot.corpus.builder.label_table import LabelFormat
 from biot.corpus.builder.labels import LabelSource
+from biot.corpus.builder.sources import find_sources
 from biot.errors import ConfigError, CorpusError
 
 WriteEdf = Callable[..., Path]
@@ -101,8 +102,8 @@ def test_marks_of_breaks_and_spoilt_data_are_never_labels(write_edf: WriteEdf, o
 
 def test_a_source_may_be_sent_to_another_process(folder: Path, table: Callable[..., Path]) -> None:
     path = table("participant_id|label\nsub-01|ill\n")
-    names = ["patients/sub-01_eeg.edf"]
-    source = LabelSource.open(path, LabelFormat(), names, None, None)
+    sources = find_sources(folder / "patients")
+    source = LabelSource.open(path, LabelFormat(), sources, None, None)
     assert pickle.loads(pickle.dumps(source)) == source
 
 

@@ -339,6 +339,7 @@ def test_the_report_reads_as_a_table(folder: Path, out: Path) -> None:
         f"corpus      {out}\n"
         "recordings  2\n"
         "subjects    2\n"
+        "            subjects from the file names (BIDS): 2\n"
         "windows     6 of 4 s, 2 channels at 100 Hz\n"
         "labels      rest: 2\n"
         "            task: 4\n"

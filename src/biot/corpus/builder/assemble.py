@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,24 @@ import numpy.typing as npt
 from biot.corpus.builder.channels import layout_of
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.label_table import LabelFormat
-from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging
 from biot.corpus.builder.writer import write_description
-from biot.corpus.manifest import LabelCounts, Manifest, Record, versions
-from biot.corpus.schema import SHARDS
+from biot.corpus.manifest import LabelCounts, Manifest, Record, Spread, versions
+from biot.corpus.schema import QUARANTINE_FILE, SHARDS
+from biot.corpus.subjects import alike, of_one_class, origins, own_subjects
 from biot.errors import CorpusError, require
 from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
 
 __all__ = [
+    "PrepareReport",
     "channels_of",
     "finish",
     "quarantined",
     "reorder_channels",
     "report_of",
+    "write_quarantine",
 ]
 
 _PER_CHANNEL = ("scale", "offset", "q95", "ch_names", "units")
@@ -160,6 +163,7 @@ def _in_one_layout(place: Staging, records: Mapping[str, Record]) -> dict[str, R
                 size=record.size,
                 sha256=record.sha256,
                 subject=record.subject,
+                subject_from=record.subject_from,
                 rows=record.rows,
                 quarantine=layout.clashes[name],
                 clash=True,
@@ -182,22 +186,65 @@ def report_of(
     manifest: Manifest,
     skipped: Mapping[str, int],
     changes: tuple[str, ...],
+    notes: tuple[str, ...] = (),
 ) -> PrepareReport:
     """What became of all recordings of a corpus, whichever run prepared them."""
+    warn_of_doubts(manifest, contract)
     used = [record for record in manifest.recordings.values() if record.shard is not None]
     tally, names = tally_of(manifest.recordings), contract.label_names or ()
+    one_class = of_one_class(manifest.recordings) if contract.task == "classes" else None
     return PrepareReport(
         out=out,
         preprocessing=contract,
         n_recordings=len(used),
         n_subjects=len({record.subject for record in used}),
+        subjects_from=origins(manifest.recordings),
         n_windows=sum(record.n_windows for record in used),
         labels={name: tally.counts[name] for name in names if not tally.spreads},
         targets=dict(zip(names, tally.spreads, strict=False)),
         dropped=dict(_left_out(manifest.recordings) + Counter(skipped)),
         quarantined=quarantined(manifest.recordings),
         changes=changes,
+        notes=(*notes, *([one_class] if one_class is not None else [])),
     )
+
+
+def warn_of_doubts(manifest: Manifest, contract: Preprocessing) -> None:
+    """Warn of subjects that may be the same person, and of labels that may mean the same."""
+    doubt = own_subjects(manifest)
+    if doubt is not None:
+        warnings.warn(doubt, stacklevel=4)
+    n_recordings = Counter(r.subject for r in manifest.recordings.values() if r.shard is not None)
+    for names in alike(n_recordings):
+        listed_ones = " and ".join(f"{name!r} ({n_recordings[name]} recordings)" for name in names)
+        warnings.warn(
+            f"The subjects {listed_ones} differ by case or white space only, and count as "
+            f"{len(names)}. If they are one person, {_spell_alike(manifest, 'subjects')}.",
+            stacklevel=4,
+        )
+    if contract.task == "regression":
+        return
+    n_windows = tally_of(manifest.recordings).counts
+    for names in alike(n_windows):
+        listed_ones = " and ".join(f"{name!r} ({n_windows[name]} windows)" for name in names)
+        what = "classes" if contract.task == "classes" else "tags"
+        warnings.warn(
+            f"The labels {listed_ones} differ by case or white space only, and are {len(names)} "
+            f"{what}. If they mean the same, {_spell_alike(manifest, 'labels')}.",
+            stacklevel=4,
+        )
+
+
+def _spell_alike(manifest: Manifest, what: str) -> str:
+    """Where to put names right."""
+    source = str(manifest.parameters.get("labels"))
+    by_table = any("column" in (r.subject_from or "") for r in manifest.recordings.values())
+    if source not in ("none", "annotations", "folder") and (what == "labels" or by_table):
+        return f"spell them alike in {source}, and prepare again"
+    if what == "subjects":
+        return "rename files or folders, or give --subject REGEX or a table with --subject-column"
+    where = {"annotations": "the recordings' annotations", "folder": "the folders' names"}[source]
+    return f"spell them alike in {where}, or give --labels TABLE.tsv"
 
 
 def quarantined(records: Mapping[str, Record]) -> tuple[tuple[str, str], ...]:
@@ -257,3 +304,71 @@ def _tell_of_equal(records: Mapping[str, Record]) -> None:
                 "Leave one out unless it is meant.",
                 stacklevel=4,
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareReport:
+    """What became of the recordings; ``str()`` gives an aligned text."""
+
+    out: Path
+    """The corpus folder."""
+    preprocessing: Preprocessing
+    n_recordings: int
+    """Recordings that gave at least one window."""
+    n_subjects: int
+    subjects_from: tuple[str, ...] = ()
+    """What named the subjects, each with their number."""
+    n_windows: int
+    labels: Mapping[str, int]
+    """Windows of each class, or of each tag, sorted by name; empty without labels."""
+    targets: Mapping[str, Spread] = field(default_factory=dict)
+    """Mean and range of each target of a regression."""
+    dropped: Mapping[str, int]
+    """What was left out, such as ``"windows without a label"``: how many."""
+    quarantined: tuple[tuple[str, str], ...]
+    """Recordings that could not be read, each with the reason; also in ``quarantine.tsv``."""
+    changes: tuple[str, ...] = ()
+    """What this run found other than it was, where the folder was begun or made before."""
+    notes: tuple[str, ...] = ()
+    """What else is worth knowing of tables, subjects and labels."""
+
+    def __str__(self) -> str:
+        contract = self.preprocessing
+        lines = [
+            ("corpus", str(self.out)),
+            ("recordings", f"{self.n_recordings}"),
+            ("subjects", f"{self.n_subjects}"),
+            *(("", text) for text in self.subjects_from),
+            (
+                "windows",
+                f"{self.n_windows} of {contract.window:g} s, "
+                f"{contract.n_chans} channels at {contract.sfreq:g} Hz",
+            ),
+            *_block("filter", [contract.filter] if contract.filter else []),
+            *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
+            *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
+            *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block("told", list(self.notes)),
+            *_block("changes", list(self.changes)),
+            *_block("quarantined", [_named(*entry) for entry in self.quarantined]),
+        ]
+        width = max(len(name) for name, _ in lines) + 2
+        return "\n".join(f"{name:<{width}}{text}" for name, text in lines)
+
+
+def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> None:
+    """Write the unreadable recordings of a corpus into its folder, if there are any."""
+    (folder / QUARANTINE_FILE).unlink(missing_ok=True)
+    if quarantined:
+        with (folder / QUARANTINE_FILE).open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, delimiter="\t", lineterminator="\n")  # quotes tabs in names
+            table.writerows([("file", "reason"), *quarantined])
+
+
+def _named(file: str, reason: str) -> str:
+    """Most reasons open with the file's name."""
+    return reason if reason.startswith(f"{file}: ") else f"{file}: {reason}"
+
+
+def _block(name: str, texts: list[str]) -> list[tuple[str, str]]:
+    return [(name if place == 0 else "", text) for place, text in enumerate(texts)]

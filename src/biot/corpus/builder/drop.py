@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from biot.corpus.builder.assemble import quarantined
-from biot.corpus.builder.report import write_quarantine
+from biot.corpus.builder.assemble import quarantined, write_quarantine
 from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.writer import write_state
 from biot.corpus.manifest import Manifest

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from biot.corpus.builder.table_cells import Recordings, Sheet, read_sheet
 from biot.corpus.builder.windowing import Stretch
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
-from biot.errors import CorpusError, near_word
+from biot.errors import ConfigError, CorpusError, listed, near_word
 from biot.preprocessing import Task
 
 __all__ = [
     "LabelFormat",
     "LabelTable",
     "Row",
+    "TableColumns",
 ]
 
 
-_SUBJECT_NAMES = ("participant", "participant_id", "patient", "patient_id", "subject_id")
-"""Columns, in any case, that name the subject of a file where there is no ``subject``."""
+_SUBJECT_COLUMN = re.compile(
+    r"(?:subject|subj|participant|patient|person|user|animal)(?:_?(?:id|code|name|no|nr|number))?"
+    r"|nsrr_?id"
+)
+"""What columns of subjects are called, in any case, with ``_`` for spaces and other separators."""
+_FILE_COLUMN = re.compile(
+    r"(?:\w+_)?(?:file|filename|filepath|fname|path|record|recording|edf)"
+    r"(?:_?(?:name|path|id|file|hr|lr|edf|eeg|ecg))?"
+)
+"""What columns of recordings are called; of several that fit, the cells decide."""
+_FILE_COLUMNS = ("file", "filename", "recording", "path")
+"""Those that are named in messages, and preferred."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +103,8 @@ def _number(text: str, where: str) -> float:
     return value
 
 
-FILE_COLUMNS = ("file", "filename", "recording", "path")
-
-
-SUBJECT_COLUMN = "participant_id"
-
-
-_DELIMITERS = {".tsv": "\t", ".csv": ",;"}
-"""By suffix; of several, spreadsheets take the one that their country's commas leave."""
+_NO_SUBJECT = ("n/a", "na", "nan", "null")
+"""What stands, in any case, where a subject is not known."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class TableColumns:
+    """Which columns of a table name recordings and subjects, where the user says so."""
+
+    file: str | None = None
+    """Header of the column of recordings; None: one with a known name."""
+    subject: str | None = None
+    """Header of the column of subjects; None: one with a known name."""
+    subjects_are_given: bool = False
+    """Whether something else than the table names the subjects."""
+
+
+@dataclass(frozen=True)
 class LabelTable:
     """Rows of a table, each given to the recording that it names."""
 
@@ -125,7 +142,17 @@ class LabelTable:
     """The rows of each recording that has any."""
     has_events: bool
     """Whether rows label stretches of a recording, not the whole."""
-    has_subjects: bool
+    subject_column: str | None = None
+    """The column that names the subject of each recording, if there is one."""
+    absent: tuple[str, ...] = ()
+    """What rows name that is not among the recordings, once each."""
+    notes: tuple[str, ...] = ()
+    """What is to be told: columns that were chosen or passed over."""
+
+    @property
+    def has_subjects(self) -> bool:
+        """Whether rows name the subjects of their recordings."""
+        return self.subject_column is not None
 
     def stretches(self, recording: str, duration: float) -> list[Stretch]:
         """Labelled stretches of a recording that lasts `duration` seconds.
@@ -157,52 +184,71 @@ class LabelTable:
         recordings: Sequence[str],
         how: LabelFormat | None = None,
         subject_of: Callable[[str], str] = str,
+        columns: TableColumns | None = None,
+        places: Mapping[str, Path] | None = None,
     ) -> LabelTable:
         """Read a table and match its rows to the recordings of a corpus.
 
-        A table of participants, as BIDS has it, names subjects in its column ``participant_id``
-        instead; a row labels every recording of its subject, and one with a label ``n/a`` none.
+        A table without a column of recordings but with one of subjects, as BIDS has in
+        ``participants.tsv``, labels every recording of a row's subject, and with a label ``n/a``
+        none.
 
         Parameters
         ----------
         path
             A ``.tsv`` or ``.csv`` file in UTF-8 whose first line names the columns: one of
-            ``file``, ``filename``, ``recording``, ``path``; the columns of labels; and, where
-            wanted, ``subject`` (or ``participant``, ``participant_id``,
-            ``patient``, ``patient_id``, ``subject_id``), and ``onset`` and ``duration`` in
-            seconds. Further columns are
-            ignored.
+            recordings (``file``, ``filename``, ``path``, ``recording``, ``record_id``,
+            ``filename_hr`` and the like); the columns of labels; and, where wanted, one of subjects
+            (``subject``, ``participant_id``, ``patient`` and the like), and ``onset`` and
+            ``duration`` in seconds. Further columns are ignored.
         recordings
-            Their paths relative to the folder given. A row names one by this path, by its file
-            name or by the name without suffix.
+            Their paths relative to the folder given. A row names one by its path (relative to this
+            folder, to the table's own, or from another machine's), by its file name, or by either
+            without suffix.
         how
             What the labels are, and their columns; default: classes in the column ``label``.
         subject_of
-            Gives the subject of a recording, for a table of participants.
+            Gives the subject of a recording, for a table of subjects.
+        columns
+            Which columns are meant, where their names do not say it.
+        places
+            Where the recordings lie.
 
         Raises
         ------
         CorpusError
-            If a column is missing, a cell is empty or not a number, a row names no recording
-            or several, or rows contradict each other; with table, line and column.
+            If a column is missing, a cell is empty or not a number, no row names a recording or one
+            names several, or rows contradict each other; with table, line and column.
         """
-        how = how or LabelFormat()
-        columns, lines = _read_lines(path, how)
-        if SUBJECT_COLUMN in columns and not set(FILE_COLUMNS) & set(columns):
-            lines = [line for line in lines if not _unknown(line[1], columns, how)]
-            rows = [_row(path, number, columns, cells, how) for number, cells in lines]
-            matched = _by_subject(path, rows, {name: subject_of(name) for name in recordings})
-        else:
-            rows = [_row(path, number, columns, cells, how) for number, cells in lines]
-            names = _Names(recordings)
-            matched = {}
-            for row in rows:
-                matched.setdefault(names.match(path, row), []).append(row)
+        how, columns = how or LabelFormat(), columns or TableColumns()
+        sheet = read_sheet(path)
+        _require_columns(sheet, how)
+        subjects, notes = _column_of_subjects(sheet, how, columns)
+        files = _column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
+        if files is None:
+            return _of_subjects(sheet, str(subjects), how, recordings, subject_of)
+        column, found, more = files
+        named = None if columns.subjects_are_given else subjects
+        if columns.subjects_are_given and subjects is not None:
+            if sheet.key(subjects) == "subject":
+                raise ConfigError(f"Subjects are given twice: by a pattern and in {path}.")
+            notes += (f"{path.name}: the column {subjects!r} is not used, as --subject is given",)
+        rows: dict[str, list[Row]] = {}
+        absent: dict[str, None] = {}
+        for (number, cells), recording in zip(sheet.lines, found, strict=True):
+            name = cells[sheet.place(column)]
+            if recording is None:
+                absent[name] = None
+            else:
+                row = _row(sheet, number, cells, how, column, named)
+                rows.setdefault(recording, []).append(row)
         table = cls(
             path=path,
-            rows={name: tuple(of_name) for name, of_name in matched.items()},
-            has_events="onset" in columns,
-            has_subjects="subject" in columns,
+            rows={name: tuple(of_name) for name, of_name in rows.items()},
+            has_events="onset" in sheet.columns,
+            subject_column=named,
+            absent=tuple(absent),
+            notes=(*more, *notes),
         )
         table._require_consistent()
         return table
@@ -218,90 +264,147 @@ class LabelTable:
                     )
                 if row.subject != first.subject:
                     raise CorpusError(
-                        f"{self.path}, column subject: lines {first.number} and {row.number} give "
-                        f"{recording} the subjects {first.subject} and {row.subject}."
+                        f"{self.path}, column {self.subject_column}: lines {first.number} and "
+                        f"{row.number} give {recording} the subjects {first.subject} and "
+                        f"{row.subject}."
                     )
 
 
-def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
-    """Position of each column, and the cells of each line that is not blank."""
-    delimiters = _DELIMITERS.get(path.suffix.lower())
-    if delimiters is None:
-        raise CorpusError(
-            "labels must be none, annotations, folder, or a table that ends in .tsv or .csv; "
-            f"got {path}."
-        )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(delimiters, key=first.count))
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise CorpusError(f"{path}: cannot be read as a UTF-8 table ({reason}).") from error
-    lines = [(number, cells) for number, cells in lines if any(cells)]
-    if len(lines) < 2:
-        raise CorpusError(f"{path}: the table holds no row below its header.")
-    (_, header), *body = lines
-    columns = {name.lower(): place for place, name in enumerate(header)}
-    _require_columns(path, header, columns, how)
-    _find_subjects(path, columns, how)
-    for number, cells in body:
-        if len(cells) != len(header):
-            raise CorpusError(
-                f"{path}, line {number}: {len(cells)} cells for {len(header)} columns."
-            )
-    return columns, body
-
-
-def _find_subjects(path: Path, columns: dict[str, int], how: LabelFormat) -> None:
-    """Take a column of another known name as that of subjects, where files are named too."""
-    labels = {name.lower() for name in how.columns}
-    if "subject" in columns or not any(name in columns for name in FILE_COLUMNS):
-        return
-    named = [name for name in _SUBJECT_NAMES if name in columns and name not in labels]
-    if len(named) > 1:
-        raise CorpusError(
-            f"{path}: the columns {' and '.join(named)} all name the subject. Call the right one "
-            "subject."
-        )
-    if named:
-        columns["subject"] = columns[named[0]]
-
-
-def _require_columns(
-    path: Path, header: list[str], columns: dict[str, int], how: LabelFormat
-) -> None:
-    found = f"it has {', '.join(header)}"
-    if len(columns) < len(header):
-        raise CorpusError(f"{path}: two columns have the same name; {found}.")
-    naming = [name for name in FILE_COLUMNS if name in columns]
-    if len(naming) != 1 and (naming or SUBJECT_COLUMN not in columns):
-        problem = "no column names" if not naming else f"{' and '.join(naming)} both name"
-        raise CorpusError(
-            f"{path}: {problem} the recording; {found}. Have one of {', '.join(FILE_COLUMNS)}, "
-            f"or {SUBJECT_COLUMN}."
-        )
+def _require_columns(sheet: Sheet, how: LabelFormat) -> None:
     for name in how.columns:
-        if name.lower() not in columns:
-            near = near_word(name, header)
-            raise CorpusError(f"{path}: the column {name} is missing; {found}.{near}")
-    if ("onset" in columns) != ("duration" in columns):
-        missing = "duration" if "onset" in columns else "onset"
+        if name.lower() not in sheet.columns:
+            near = near_word(name, sheet.header)
+            raise CorpusError(f"{sheet.path}: the column {name} is missing; {sheet.has}.{near}")
+    if ("onset" in sheet.columns) != ("duration" in sheet.columns):
+        missing = "duration" if "onset" in sheet.columns else "onset"
         raise CorpusError(
-            f"{path}: the column {missing} is missing; {found}. Events need an onset and a "
-            "duration in seconds; for labels of whole recordings remove both columns."
+            f"{sheet.path}: the column {missing} is missing; {sheet.has}. Events need an onset and "
+            "a duration in seconds; for labels of whole recordings remove both columns."
         )
+
+
+def _known(sheet: Sheet, how: LabelFormat, pattern: re.Pattern[str]) -> list[str]:
+    """Columns whose name fits, other than those of labels."""
+    labels = {name.lower() for name in how.columns}
+    return [
+        name
+        for name in sheet.header
+        if name.lower() not in labels and pattern.fullmatch(sheet.key(name))
+    ]
+
+
+def _column_of_subjects(
+    sheet: Sheet, how: LabelFormat, columns: TableColumns
+) -> tuple[str | None, tuple[str, ...]]:
+    """The column that names subjects, if there is one, and what is to be told of it."""
+    if columns.subject is not None:
+        return sheet.column(columns.subject, "subject_column"), ()
+    named = _known(sheet, how, _SUBJECT_COLUMN)
+    plain = [name for name in named if sheet.key(name) == "subject"]
+    if plain or len(named) < 2:
+        return next(iter(plain or named), None), ()
+    first, *others = named
+    values = {name: sheet.cells(name) for name in named}
+    for name in others:
+        if not columns.subjects_are_given and not _same_groups(values[first], values[name]):
+            raise CorpusError(
+                f"{sheet.path}: the columns {first} and {name} both may name the subject, and "
+                "divide the rows differently. Say which with subject_column."
+            )
+    note = f"{sheet.path.name}: subjects are those of the column {first!r}; {listed(others)}"
+    return first, (f"{note} would give the same",)
+
+
+def _same_groups(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two columns have equal cells in the same rows."""
+    return len(set(zip(one, other, strict=True))) == len(set(one)) == len(set(other))
+
+
+_Found = tuple[str, list[str | None], tuple[str, ...]]
+
+
+def _column_of_files(
+    sheet: Sheet,
+    how: LabelFormat,
+    columns: TableColumns,
+    recordings: Recordings,
+    subjects: str | None,
+) -> _Found | None:
+    """The column of recordings, the recording of each line, and what is to be told of it.
+
+    None for a table of subjects.
+    """
+    if columns.file is not None:
+        candidates = [sheet.column(columns.file, "file_column")]
+    else:
+        candidates = [n for n in _known(sheet, how, _FILE_COLUMN) if n != subjects]
+        candidates.sort(key=lambda name: sheet.key(name) not in _FILE_COLUMNS)
+        if not candidates and subjects is not None:
+            return None
+        if not candidates:
+            raise CorpusError(_no_column_of_files(sheet, recordings))
+    found = {name: recordings.of_column(sheet, name) for name in candidates}
+    hits = {name: sum(len(one) == 1 for one in lines) for name, lines in found.items()}
+    best = max(candidates, key=lambda name: hits[name])
+    _require_one_meaning(sheet, best, found)
+    for (number, cells), matches in zip(sheet.lines, found[best], strict=True):
+        text = cells[sheet.place(best)]
+        if not text:
+            raise CorpusError(f"{sheet.path}, line {number}: the column {best} is empty.")
+        if len(matches) > 1:
+            raise CorpusError(
+                f"{sheet.path}, line {number}: {text} may be {' or '.join(matches)}. "
+                "Write its path relative to the folder."
+            )
+    if not hits[best]:
+        number, cells = sheet.lines[0]
+        text = cells[sheet.place(best)]
+        raise CorpusError(
+            f"{sheet.path}, line {number}: no recording is called {text}; "
+            f"{len(recordings)} were found, and no line of the column {best} names one."
+            f"{recordings.hint(text)}"
+        )
+    others = listed([name for name in candidates if name != best])
+    note = f"{sheet.path.name}: the column {best!r} names the recordings, not {others}"
+    chosen = [next(iter(matches), None) for matches in found[best]]
+    return best, chosen, (note,) if others else ()
+
+
+def _require_one_meaning(sheet: Sheet, best: str, found: Mapping[str, list[list[str]]]) -> None:
+    for name, lines in found.items():
+        for (number, _), one, other in zip(sheet.lines, found[best], lines, strict=True):
+            if one and other and not set(one) & set(other):
+                raise CorpusError(
+                    f"{sheet.path}: the columns {best} and {name} name different recordings, in "
+                    f"line {number} {one[0]} and {other[0]}. Say which is meant with file_column."
+                )
+
+
+def _no_column_of_files(sheet: Sheet, recordings: Recordings) -> str:
+    message = f"{sheet.path}: no column names the recording; {sheet.has}."
+    for name in sheet.header:
+        if any(len(matches) == 1 for matches in recordings.of_column(sheet, name)):
+            return f"{message} The cells of {name!r} do: if that is meant, give file_column={name}."
+    return (
+        f"{message} Have one of {', '.join(_FILE_COLUMNS)}, or participant_id, or say which it is "
+        "with file_column."
+    )
 
 
 def _row(
-    path: Path, number: int, columns: dict[str, int], cells: list[str], how: LabelFormat
+    sheet: Sheet,
+    number: int,
+    cells: list[str],
+    how: LabelFormat,
+    name_column: str,
+    subject_column: str | None,
 ) -> Row:
+    where = f"{sheet.path}, line {number}"
+
     def cell(name: str, *, may_be_empty: bool = False) -> str:
-        text = cells[columns[name.lower()]]
+        text = cells[sheet.place(name)]
         if not text and not may_be_empty:
-            raise CorpusError(f"{path}, line {number}: the column {name} is empty.")
+            raise CorpusError(f"{where}: the column {name} is empty.")
         return text
 
     def seconds(name: str) -> float:
@@ -312,73 +415,58 @@ def _row(
             value = math.nan
         if not 0 <= value < math.inf:
             raise CorpusError(
-                f"{path}, line {number}: the column {name} must be a number of seconds from 0 on, "
-                f"got {text!r}."
+                f"{where}: the column {name} must be a number of seconds from 0 on, got {text!r}."
             )
         return value
 
     texts = [cell(name, may_be_empty=how.may_be_empty) for name in how.columns]
+    subject = None if subject_column is None else cell(subject_column)
+    if subject is not None and subject.lower() in _NO_SUBJECT:
+        raise CorpusError(
+            f"{where}: the column {subject_column} is {subject!r}, so nothing says whose "
+            f"{cell(name_column)} is. Give the recording a subject, or leave the line out."
+        )
     return Row(
         number=number,
-        file=cell(next(name for name in (*FILE_COLUMNS, SUBJECT_COLUMN) if name in columns)),
-        label=how.of_cells(texts, f"{path}, line {number}"),
-        subject=cell("subject") if "subject" in columns else None,
-        span=(seconds("onset"), seconds("duration")) if "onset" in columns else None,
+        file=cell(name_column),
+        label=how.of_cells(texts, where),
+        subject=subject,
+        span=(seconds("onset"), seconds("duration")) if "onset" in sheet.columns else None,
     )
 
 
-def _unknown(cells: list[str], columns: dict[str, int], how: LabelFormat) -> bool:
-    """Whether a participant's label is not known: BIDS writes ``n/a``."""
-    return any(cells[columns[name.lower()]].lower() == "n/a" for name in how.columns)
-
-
-def _by_subject(path: Path, rows: Sequence[Row], subjects: dict[str, str]) -> dict[str, list[Row]]:
-    """The rows of each recording's subject; a participant without a recording is no fault."""
+def _of_subjects(
+    sheet: Sheet,
+    column: str,
+    how: LabelFormat,
+    recordings: Sequence[str],
+    subject_of: Callable[[str], str],
+) -> LabelTable:
+    """A table whose rows label all recordings of a subject."""
     of_subject: dict[str, list[Row]] = {}
-    for row in rows:
-        of_subject.setdefault(row.file.removeprefix("sub-"), []).append(row)
+    for number, cells in sheet.lines:
+        if not any(cells[sheet.place(name)].lower() == "n/a" for name in how.columns):
+            row = _row(sheet, number, cells, how, column, None)
+            of_subject.setdefault(row.file.removeprefix("sub-"), []).append(row)
+    subjects = {name: subject_of(name) for name in recordings}
     matched = {
-        recording: of_subject[key]
+        recording: tuple(of_subject[key])
         for recording, subject in subjects.items()
         if (key := subject.removeprefix("sub-")) in of_subject
     }
     if not matched:
         recording, subject = next(iter(subjects.items()))
         raise CorpusError(
-            f"{path}: no {SUBJECT_COLUMN} with a label is the subject of a recording; the first "
+            f"{sheet.path}: no {column} with a label is the subject of a recording; the first "
             f"recording is {recording}, of the subject {subject}. Say with subject= where its "
             "name is."
         )
-    return matched
-
-
-class _Names:
-    """The recordings of a corpus by path, by file name and by stem."""
-
-    def __init__(self, recordings: Sequence[str]) -> None:
-        self._recordings = recordings
-        self._spellings: tuple[dict[str, list[str]], ...] = ({}, {}, {})
-        for recording in recordings:
-            path = PurePosixPath(recording)
-            for known, spelling in zip(
-                self._spellings, (recording, path.name, path.stem), strict=True
-            ):
-                known.setdefault(spelling, []).append(recording)
-
-    def match(self, table: Path, row: Row) -> str:
-        """The one recording that a row names."""
-        wanted = PurePosixPath(row.file.replace("\\", "/")).as_posix()
-        matches = next((known[wanted] for known in self._spellings if wanted in known), [])
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise CorpusError(
-                f"{table}, line {row.number}: {row.file} may be {' or '.join(matches)}. "
-                "Write its path relative to the folder."
-            )
-        close = get_close_matches(wanted, self._recordings, n=1, cutoff=0.5)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        raise CorpusError(
-            f"{table}, line {row.number}: no recording is called {row.file}; "
-            f"{len(self._recordings)} were found.{hint}"
-        )
+    there = {subject.removeprefix("sub-") for subject in subjects.values()}
+    table = LabelTable(
+        path=sheet.path,
+        rows=matched,
+        has_events="onset" in sheet.columns,
+        absent=tuple(rows[0].file for key, rows in of_subject.items() if key not in there),
+    )
+    table._require_consistent()
+    return table

@@ -38,6 +38,7 @@ class Job:
 
     source: Source
     subject: str
+    subject_from: str
     labels: LabelSource
     """A table has the rows of this recording only."""
 
@@ -104,6 +105,7 @@ def prepare_recording(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedR
         size=size,
         sha256=sha256,
         subject=job.subject,
+        subject_from=job.subject_from,
         rows=job.rows,
         left_out=dict(sorted(left_out.items())),
         **known,

@@ -20,6 +20,7 @@ from biot import plots
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
+from biot.corpus.subjects import warn_of_own_subjects
 from biot.errors import BiotError, ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess, tabulated
@@ -356,6 +357,7 @@ def cross_validate(
     with atomic_folder(Path(out), error=CorpusError) as folder:
         data = load_corpus(Path(corpus))
         require_labels(data)
+        warn_of_own_subjects(data.path)
         rows, n_unusable = _usable_rows(data, config, source)
         leakage = None
         if source is not None:
