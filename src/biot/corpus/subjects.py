@@ -34,9 +34,19 @@ def origins(records: Mapping[str, Record]) -> tuple[str, ...]:
     counts = Counter(origin for origin, _ in sorted(named))
     n_own = counts.pop(OWN, 0)
     lines = [f"subjects from {origin}: {count}" for origin, count in counts.items()]
-    if n_own and not counts and n_own == len(used):
+    own = [
+        name
+        for name, record in sorted(records.items())
+        if record.subject_from == OWN and record.shard
+    ]
+    if n_own < len(own):
+        return (*lines, f"subjects from the names of recordings, as they are: {n_own}")
+    if n_own and not counts:
         return (f"every recording is its own subject: {n_own}",)
-    return (*lines, *([f"subjects by the names of their recordings: {n_own}"] if n_own else []))
+    return (
+        *lines,
+        *([f"recordings that are their own subject: {n_own} ({listed(own)})"] if n_own else []),
+    )
 
 
 def own_subjects(manifest: Manifest) -> str | None:
@@ -59,7 +69,10 @@ def own_subjects(manifest: Manifest) -> str | None:
     inside = {folder: names for folder, names in inside.items() if folder not in ("", ".")}
     if same and not labelled_by_folder:
         stem, names = next(iter(same.items()))
-        what = f"Recordings of one name count as one subject: {stem} ({listed(names, 3)})"
+        what = (
+            "Recordings of one name count as one subject, whatever folder they lie in: "
+            f"{stem} ({listed(names, 3)})"
+        )
     elif begun:
         names = max(begun.values(), key=len)
         what = (

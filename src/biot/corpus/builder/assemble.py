@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from biot.corpus.builder.writer import write_description
 from biot.corpus.manifest import LabelCounts, Manifest, Record, Spread, versions
 from biot.corpus.schema import QUARANTINE_FILE, SHARDS
 from biot.corpus.subjects import alike, of_one_class, origins, own_subjects
-from biot.errors import CorpusError, require
+from biot.errors import CorpusError, listed, require
 from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
@@ -259,12 +260,30 @@ def _why_nothing(
     counts = _left_out(records) + Counter(skipped)
     reasons = [f"{count} {what}" for what, count in counts.items()]
     unusable = quarantined(records)
+    settings = _unsuitable_settings(unusable, recipe)
+    if settings and not reasons:
+        return f"{settings}. No window could be prepared."
     reasons += [reason.rstrip(".") for _, reason in unusable[:3]]
     if len(unusable) > 3:
         reasons.append(f"and {len(unusable) - 3} more that cannot be read")
-    if recipe.how.labelled and not any(record.labelled for record in records.values()):
+    read = [record for record in records.values() if record.quarantine is None]
+    if recipe.how.labelled and read and not any(record.labelled for record in read):
         reasons.append("no recording has a label")
     return f"No window could be prepared: {'; '.join(reasons)}."
+
+
+def _unsuitable_settings(unusable: Sequence[tuple[str, str]], recipe: WorkerConfig) -> str | None:
+    """What no recording allows of the settings, each said once; None if anything else is wrong."""
+    suffering: dict[str, list[str]] = {}
+    for name, reason in unusable:
+        text = reason.removeprefix(f"{name}: ").rstrip(".")
+        setting = re.match(r"(\w+)(?= must |=)", text)
+        if text.startswith("Resampling"):
+            text = f"sfreq must be another rate. {text}"
+        elif setting is None or setting[1] not in recipe.parameters:
+            return None
+        suffering.setdefault(text, []).append(name)
+    return "; ".join(f"{text} ({listed(names, 3)})" for text, names in suffering.items())
 
 
 def _label_names(

@@ -64,8 +64,8 @@ def windowing(
     named = bool(background) or tags
     if background is not None and (not named or not labelled or align == "events"):
         raise ConfigError(
-            "background names the windows outside all events: it needs a name, labels, and "
-            f"windows on a grid; got {background!r}, labels {str(labels)!r}, align {align!r}."
+            "background must have a name, labels, and windows on a grid, as it labels the windows "
+            f"outside all events; got {background!r}, labels {str(labels)!r}, align {align!r}."
         )
     return Windowing(
         n_times=contract.n_times,

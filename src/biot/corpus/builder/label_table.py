@@ -23,11 +23,12 @@ __all__ = [
 ]
 
 
-_SUBJECT_COLUMN = re.compile(
-    r"(?:subject|subj|participant|patient|person|user|animal)(?:_?(?:id|code|name|no|nr|number))?"
-    r"|nsrr_?id"
+_SUBJECT_COLUMNS = tuple(
+    re.compile(rf"(?:{words})(?:_?(?:id|code|name|no|nr|number))?")
+    for words in ("subject|subj|participant|patient|nsrr", "person|user|animal")
 )
-"""What columns of subjects are called, in any case, with ``_`` for spaces and other separators."""
+"""What columns of subjects are called, in any case, with ``_`` for spaces and other separators; the
+second only where there is none of the first, since a user may be whoever made the table."""
 _FILE_COLUMN = re.compile(
     r"(?:\w+_)?(?:file|filename|filepath|fname|path|record|recording|edf)"
     r"(?:_?(?:name|path|id|file|hr|lr|edf|eeg|ecg))?"
@@ -231,7 +232,10 @@ class LabelTable:
         named = None if columns.subjects_are_given else subjects
         if columns.subjects_are_given and subjects is not None:
             if sheet.key(subjects) == "subject":
-                raise ConfigError(f"Subjects are given twice: by a pattern and in {path}.")
+                raise ConfigError(
+                    f"Subjects are given twice: by a pattern and in {path}. Leave subject= out, or "
+                    f"rename the column {subjects}."
+                )
             notes += (f"{path.name}: the column {subjects!r} is not used, as --subject is given",)
         rows: dict[str, list[Row]] = {}
         absent: dict[str, None] = {}
@@ -299,7 +303,8 @@ def _column_of_subjects(
     """The column that names subjects, if there is one, and what is to be told of it."""
     if columns.subject is not None:
         return sheet.column(columns.subject, "subject_column"), ()
-    named = _known(sheet, how, _SUBJECT_COLUMN)
+    plain, others = (_known(sheet, how, pattern) for pattern in _SUBJECT_COLUMNS)
+    named = plain or others
     plain = [name for name in named if sheet.key(name) == "subject"]
     if plain or len(named) < 2:
         return next(iter(plain or named), None), ()

@@ -67,8 +67,9 @@ class LabelSource:
         )  # fmt: skip
         if background is not None and not table.has_events:
             raise ConfigError(
-                f"background names the windows outside all events, but {table.path} labels whole "
-                "recordings. Give its rows an onset and a duration, or leave background out."
+                "background must go with labels in time, as it labels the windows outside all "
+                f"events, but {table.path} labels whole recordings. Give its rows an onset and a "
+                "duration, or leave background out."
             )
         return cls("table", how, table)
 

@@ -188,10 +188,13 @@ def subject_pattern(text: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise ConfigError(f"subject: {text!r} is no regular expression ({error}).") from error
+        raise ConfigError(
+            f"subject must be a regular expression, got {text!r} ({error})."
+        ) from error
     if pattern.groups == 0:
         raise ConfigError(
-            f"subject: {text!r} has no group. Put parentheses around the subject's name."
+            f"subject must have a group, but {text!r} has no group. Put parentheses around the "
+            "subject's name."
         )
     return pattern
 
@@ -242,8 +245,8 @@ def _by_pattern(recording: str, pattern: re.Pattern[str]) -> str:
     match = pattern.search(recording)
     if match is None or not match[1]:
         raise CorpusError(
-            f"subject: {pattern.pattern!r} finds no subject in {recording}. "
-            "It is searched in the path relative to the folder given, and must match every file."
+            f"subject must match every file, but {pattern.pattern!r} finds no subject in "
+            f"{recording}. It is searched in the path relative to the folder given."
         )
     return match[1]
 

@@ -60,7 +60,7 @@ class Sheet:
         """
         if name.lower() not in self.columns:
             raise CorpusError(
-                f"{self.path}: {option} is {name!r}, but there is no such column; {self.has}."
+                f"{self.path}: there is no column {name!r}, as {option} says; {self.has}."
                 f"{near_word(name, self.header)}"
             )
         return self.header[self.place(name)]
@@ -200,7 +200,9 @@ def _fit(path: PurePosixPath, name: str, place: _Place, base: Path) -> tuple[int
     from_elsewhere = _ends_in(folders, place.inside) and bool(place.inside or absolute)
     if not (exact or at_base or from_elsewhere or _ends_in(place.above, folders)):
         return None
-    spelled = name in (own.name, own.stem) and folders[-len(place.inside) :] == place.inside
+    n_both = min(len(folders), len(place.inside))
+    ends = [parts[len(parts) - n_both :] for parts in (folders, place.inside)]
+    spelled = name in (own.name, own.stem) and ends[0] == ends[1]
     return exact, whole, len(place.inside) if from_elsewhere else 0, spelled
 
 
