@@ -22,6 +22,7 @@ __all__ = [
 
 OWN = "the recording's own name"
 """Origin of a subject where nothing says whose a recording is."""
+_NUMBER = "0"
 
 
 def origins(records: Mapping[str, Record]) -> tuple[str, ...]:
@@ -67,24 +68,18 @@ def own_subjects(manifest: Manifest) -> str | None:
     begun = _several(stems.values(), lambda path: _beginning(path.stem))
     inside = _several(own, lambda path: "" if labelled_by_folder else str(path.parent))
     inside = {folder: names for folder, names in inside.items() if folder not in ("", ".")}
+    each = f"Each of {len(own)} recordings counts as a subject of its own, but"
     if same and not labelled_by_folder:
         stem, names = next(iter(same.items()))
-        what = (
-            "Recordings of one name count as one subject, whatever folder they lie in: "
-            f"{stem} ({listed(names, 3)})"
-        )
+        what = "Recordings of one name count as one subject, whatever folder they lie in: "
+        what += f"{stem} ({listed(names, 3)})"
     elif begun:
-        names = max(begun.values(), key=len)
-        what = (
-            f"Each of {len(own)} recordings counts as a subject of its own, but names begin "
-            f"alike ({listed(names, 3)})"
-        )
+        first, names = max(begun.items(), key=lambda item: len(item[1]))
+        how = "begin with numbers" if first == _NUMBER else "begin alike"
+        what = f"{each} names {how} ({listed(names, 3)})"
     elif inside:
         names = next(iter(inside.values()))
-        what = (
-            f"Each of {len(own)} recordings counts as a subject of its own, but a folder holds "
-            f"several ({listed(names, 3)})"
-        )
+        what = f"{each} a folder holds several ({listed(names, 3)})"
     else:
         return None
     return (
@@ -157,6 +152,6 @@ def _several(
 
 
 def _beginning(stem: str) -> str:
-    """The first word or number of a name: ``night`` of night_2, ``00017`` of 00017_hr."""
-    found = re.match(r"[^\W\d_]+|\d+", stem)
-    return found[0].casefold() if found is not None else ""
+    """The first word of a name: ``night`` of night_2; of all that begin with a number the same."""
+    found = re.match(r"[^\W\d_]+|\d", stem)
+    return "" if found is None else _NUMBER if found[0].isdigit() else found[0].casefold()

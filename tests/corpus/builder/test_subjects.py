@@ -353,6 +353,7 @@ def test_subjects_that_differ_by_case_or_space_are_warned_of(
     [
         (("night_1.edf", "night_2.edf", "anna.edf"), r"names begin alike \(night_1\.edf, night_2"),
         (("A00056.edf", "A00156.edf"), r"Each of 2 recordings .* \(A00056\.edf, A00156\.edf\)"),
+        (("00002_hr.edf", "00003_hr.edf"), r"names begin with numbers \(00002_hr\.edf, 00003"),
         (("anna/one.edf", "anna/two.edf"), r"a folder holds several \(anna/one\.edf, anna/two"),
         (("anna/rest.edf", "berta/rest.edf"), r"count as one subject, .*: rest \(anna/rest\.edf"),
     ],
