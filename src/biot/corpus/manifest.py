@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ __all__ = [
     "Manifest",
     "Record",
     "Spread",
+    "tally_of",
     "versions",
 ]
 
@@ -197,6 +198,14 @@ class Manifest:
             raise CorpusError(
                 f"{path}: damaged ({error!r}). Delete the folder and prepare it again."
             ) from error
+
+
+def tally_of(records: Mapping[str, Record]) -> LabelCounts:
+    """What the windows of all recordings together are labelled."""
+    tally = LabelCounts()
+    for _, record in sorted(records.items()):
+        tally.merge(LabelCounts(Counter(record.labels), [replace(each) for each in record.spreads]))
+    return tally
 
 
 def versions() -> dict[str, str]:

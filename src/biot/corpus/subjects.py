@@ -8,12 +8,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from biot.corpus.manifest import Manifest, Record
+from biot.corpus.manifest import Manifest, Record, tally_of
 from biot.errors import listed
+from biot.preprocessing import Task
 
 __all__ = [
     "OWN",
-    "alike",
+    "doubts",
     "of_one_class",
     "origins",
     "own_subjects",
@@ -133,12 +134,54 @@ def of_one_class(records: Mapping[str, Record]) -> str | None:
     )
 
 
-def alike(names: Iterable[str]) -> list[list[str]]:
-    """Groups of names that differ by case or white space only."""
+def doubts(manifest: Manifest, task: Task) -> list[str]:
+    """What to warn of: :func:`own_subjects`, and names of subjects or labels that may mean one."""
+    used = [record for record in manifest.recordings.values() if record.shard is not None]
+    n_recordings = Counter(record.subject for record in used)
+    n_windows = tally_of(manifest.recordings).counts if task != "regression" else Counter[str]()
+    doubt = own_subjects(manifest)
+    return [
+        *([doubt] if doubt is not None else []),
+        *_alike("subjects", n_recordings, "recordings", _place_of_subjects(manifest)),
+        *_alike("labels", n_windows, "windows", _place_of_labels(manifest)),
+    ]
+
+
+def _alike(what: str, counts: Mapping[str, int], unit: str, where: str) -> list[str]:
+    """A sentence for each group of names that differ by case or white space only."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
-    for name in sorted(set(names)):
+    for name in sorted(counts):
         groups[" ".join(name.split()).casefold()].append(name)
-    return [group for group in groups.values() if len(group) > 1]
+    named = [
+        (len(group), " and ".join(f"{name!r} ({counts[name]} {unit})" for name in group))
+        for group in groups.values()
+        if len(group) > 1
+    ]
+    return [
+        f"The {what} {names} differ by case or white space only, and count as {number}. If they "
+        f"mean the same, spell them alike in {where}."
+        for number, names in named
+    ]
+
+
+def _place_of_labels(manifest: Manifest) -> str:
+    source = manifest.parameters.get("labels")
+    known = {
+        None: "y",
+        "annotations": "the annotations, or give --labels TABLE.tsv",
+        "folder": "the names of the folders, or give --labels TABLE.tsv",
+    }
+    return known.get(source) or f"{source}, and prepare again"
+
+
+def _place_of_subjects(manifest: Manifest) -> str:
+    source = manifest.parameters.get("labels")
+    if source is None:
+        return "subject"
+    by_table = any("column" in (r.subject_from or "") for r in manifest.recordings.values())
+    if by_table:
+        return f"{source}, and prepare again"
+    return "the names of files and folders, or give --subject REGEX or --subject-column NAME"
 
 
 def _several(

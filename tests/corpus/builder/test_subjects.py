@@ -328,7 +328,7 @@ def test_labels_that_differ_by_case_or_space_are_warned_of(
     path = table("file|label\nP1_a|Rest\nP1_b|rest\nP1_c|eyes open\n")
     message = (
         r"The labels 'Rest' \(2 windows\) and 'rest' \(2 windows\) differ by case or white space "
-        r"only, and are 2 classes\. If they mean the same, spell them alike in labels\.tsv, and"
+        r"only, and count as 2\. If they mean the same, spell them alike in labels\.tsv, and"
     )
     for _ in range(2):  # what is there is doubtful still
         with pytest.warns(UserWarning, match=message):

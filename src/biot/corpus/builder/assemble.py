@@ -19,9 +19,9 @@ from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.label_table import LabelFormat
 from biot.corpus.builder.staging import Staging
 from biot.corpus.builder.writer import write_description
-from biot.corpus.manifest import LabelCounts, Manifest, Record, Spread, versions
+from biot.corpus.manifest import Manifest, Record, Spread, tally_of, versions
 from biot.corpus.schema import QUARANTINE_FILE, SHARDS
-from biot.corpus.subjects import alike, of_one_class, origins, own_subjects
+from biot.corpus.subjects import doubts, of_one_class, origins
 from biot.errors import CorpusError, listed, require
 from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
@@ -190,7 +190,8 @@ def report_of(
     notes: tuple[str, ...] = (),
 ) -> PrepareReport:
     """What became of all recordings of a corpus, whichever run prepared them."""
-    warn_of_doubts(manifest, contract)
+    for doubt in doubts(manifest, contract.task):
+        warnings.warn(doubt, stacklevel=4)
     used = [record for record in manifest.recordings.values() if record.shard is not None]
     tally, names = tally_of(manifest.recordings), contract.label_names or ()
     one_class = of_one_class(manifest.recordings) if contract.task == "classes" else None
@@ -208,44 +209,6 @@ def report_of(
         changes=changes,
         notes=(*notes, *([one_class] if one_class is not None else [])),
     )
-
-
-def warn_of_doubts(manifest: Manifest, contract: Preprocessing) -> None:
-    """Warn of subjects that may be the same person, and of labels that may mean the same."""
-    doubt = own_subjects(manifest)
-    if doubt is not None:
-        warnings.warn(doubt, stacklevel=4)
-    n_recordings = Counter(r.subject for r in manifest.recordings.values() if r.shard is not None)
-    for names in alike(n_recordings):
-        listed_ones = " and ".join(f"{name!r} ({n_recordings[name]} recordings)" for name in names)
-        warnings.warn(
-            f"The subjects {listed_ones} differ by case or white space only, and count as "
-            f"{len(names)}. If they are one person, {_spell_alike(manifest, 'subjects')}.",
-            stacklevel=4,
-        )
-    if contract.task == "regression":
-        return
-    n_windows = tally_of(manifest.recordings).counts
-    for names in alike(n_windows):
-        listed_ones = " and ".join(f"{name!r} ({n_windows[name]} windows)" for name in names)
-        what = "classes" if contract.task == "classes" else "tags"
-        warnings.warn(
-            f"The labels {listed_ones} differ by case or white space only, and are {len(names)} "
-            f"{what}. If they mean the same, {_spell_alike(manifest, 'labels')}.",
-            stacklevel=4,
-        )
-
-
-def _spell_alike(manifest: Manifest, what: str) -> str:
-    """Where to put names right."""
-    source = str(manifest.parameters.get("labels"))
-    by_table = any("column" in (r.subject_from or "") for r in manifest.recordings.values())
-    if source not in ("none", "annotations", "folder") and (what == "labels" or by_table):
-        return f"spell them alike in {source}, and prepare again"
-    if what == "subjects":
-        return "rename files or folders, or give --subject REGEX or a table with --subject-column"
-    where = {"annotations": "the recordings' annotations", "folder": "the folders' names"}[source]
-    return f"spell them alike in {where}, or give --labels TABLE.tsv"
 
 
 def quarantined(records: Mapping[str, Record]) -> tuple[tuple[str, str], ...]:
@@ -294,14 +257,6 @@ def _label_names(
     if old is not None and old.dropped and (out / FILE_NAME).is_file():
         tally.counts.update(dict.fromkeys(Preprocessing.load(out).label_names or (), 0))
     return labels.names(tally)
-
-
-def tally_of(records: Mapping[str, Record]) -> LabelCounts:
-    """What the windows of all recordings together are labelled."""
-    tally = LabelCounts()
-    for _, record in sorted(records.items()):
-        tally.merge(LabelCounts(Counter(record.labels), [replace(each) for each in record.spreads]))
-    return tally
 
 
 def _left_out(records: Mapping[str, Record]) -> Counter[str]:

@@ -4,6 +4,7 @@
 # n windows, C channels, T samples
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from biot.corpus.builder.writer import CorpusWriter
 from biot.corpus.corpus import Corpus
 from biot.corpus.load import load_corpus
 from biot.corpus.schema import CHUNK_VALUES, Label, WindowBlock
+from biot.corpus.subjects import doubts
 from biot.errors import CorpusError
 from biot.io import atomic_folder
 from biot.preprocessing import Preprocessing, Scale, Task
@@ -222,7 +224,9 @@ def from_arrays(
         for name in dict.fromkeys(subjects.tolist()):
             rows = np.flatnonzero(subjects == name)
             writer.add(parts(rows), preprocessing, subject=name, recording=name)
-        writer.finish(preprocessing)
+        manifest = writer.finish(preprocessing)
+    for doubt in doubts(manifest, task):
+        warnings.warn(doubt, stacklevel=2)
     return load_corpus(out)
 
 
