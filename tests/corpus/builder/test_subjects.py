@@ -272,6 +272,19 @@ def test_columns_that_divide_the_rows_alike_are_told(
     assert told in report.notes
 
 
+def test_a_column_that_contradicts_the_names_is_told(
+    folder_of: Callable[..., Path], out: Path, table: Callable[..., Path]
+) -> None:
+    folder = folder_of("S001R04.edf", "S001R08.edf", "S002R04.edf", "other.edf")
+    path = table("file|label|patient\nS001R04|x|yes\nS001R08|x|no\nS002R04|y|yes\nother|y|no\n")
+    notes = prepare(folder, out, **HOW, labels=path).notes
+    column = "the column 'patient' of labels.tsv has"
+    assert notes[:2] == (
+        f"{column} one subject where the names of files or folders have several: yes (S001, S002)",
+        f"{column} several subjects where the names of files or folders have one: S001 (no, yes)",
+    )
+
+
 def test_a_table_of_subjects_may_have_any_known_column(
     folder_of: Callable[..., Path], out: Path, table: Callable[..., Path]
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -11,6 +11,7 @@ from biot.corpus.builder.label_table import LabelFormat, LabelTable, TableColumn
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windowing import Stretch
 from biot.corpus.schema import Label
+from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
 from biot.signals.preprocess import is_missing
 from biot.signals.recording import Annotation, Recording
@@ -108,7 +109,7 @@ class LabelSource:
         lacking = [recording for recording in recordings if recording not in self.table.rows]
         if lacking:
             notes.append(f"{len(lacking)} recordings have no row in {name}: {listed(lacking)}")
-        return tuple(notes)
+        return (*notes, *(_against_names(self.table) if self.table.has_subjects else ()))
 
     def subject(self, name: str, pattern: re.Pattern[str] | None) -> Subject:
         """Subject of a recording: from the table if it says, else from its path."""
@@ -159,6 +160,26 @@ class LabelSource:
             return self.format.of_text(note.label.strip(), where)
         except CorpusError as error:
             raise RecordingError(str(error)) from None
+
+
+def _against_names(table: LabelTable) -> Iterator[str]:
+    """Where the subjects of a table are not those that names of files and folders give."""
+    pairs: set[tuple[str, str]] = set()
+    for recording in table.rows:
+        found = subject_of(recording)
+        if found.origin != OWN:
+            pairs.add((table.subject(recording), found.name))
+    column = f"the column {table.subject_column!r} of {table.path.name}"
+    for sentence, first, second in (
+        ("has one subject where the names of files or folders have several", 0, 1),
+        ("has several subjects where the names of files or folders have one", 1, 0),
+    ):
+        others: dict[str, list[str]] = {}
+        for pair in sorted(pairs):
+            others.setdefault(pair[first], []).append(pair[second])
+        several = [f"{one} ({listed(many, 3)})" for one, many in others.items() if len(many) > 1]
+        if several:
+            yield f"{column} {sentence}: {listed(several, 3)}"
 
 
 def _is_label(note: Annotation) -> bool:

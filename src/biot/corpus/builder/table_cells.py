@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ class Sheet:
     lines: tuple[tuple[int, list[str]], ...]
     """Number in the file, the header being line 1, and cells of each line that is not blank."""
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, int]:
         """Position of each column, by its name in lower case."""
         return {name.lower(): place for place, name in enumerate(self.header)}
@@ -122,7 +123,7 @@ _HEADERS = {
 
 
 class _Place(NamedTuple):
-    """Where a recording lies."""
+    """Where a recording lies; names of folders without case."""
 
     recording: str
     """Its path relative to the folder given."""
@@ -130,6 +131,19 @@ class _Place(NamedTuple):
     """The folders of that path."""
     above: tuple[str, ...]
     """All folders of its full path."""
+
+
+class _Named(NamedTuple):
+    """What a cell says."""
+
+    path: PurePosixPath
+    name: str
+    """Of the file; perhaps with the suffix of the header that it is read with."""
+    folders: tuple[str, ...]
+    """Without case."""
+    at_table: tuple[str, ...]
+    """The folders of the full path, if it is relative to the table; without case."""
+    absolute: bool
 
 
 class Recordings:
@@ -145,13 +159,17 @@ class Recordings:
 
     def __init__(self, recordings: Sequence[str], places: Mapping[str, Path] | None = None) -> None:
         self._recordings = recordings
-        self._by_name: dict[str, list[_Place]] = {}
+        self._known: dict[tuple[str, str | None], list[_Place]] = {}
+        """By name or stem and the folder that they lie in; with None: in any."""
         for recording in recordings:
             path = PurePosixPath(recording)
             full = recording if places is None else os.path.abspath(places[recording])
-            place = _Place(recording, path.parent.parts, Path(full).parent.parts)
+            inside, above = _folded(path.parent.parts), _folded(Path(full).parent.parts)
+            place = _Place(recording, inside, above)
+            folders = {None, above[-1] if inside else ""}
             for name in {path.name.casefold(), path.stem.casefold()}:
-                self._by_name.setdefault(name, []).append(place)
+                for folder in folders:
+                    self._known.setdefault((name, folder), []).append(place)
 
     def __len__(self) -> int:
         return len(self._recordings)
@@ -164,51 +182,68 @@ class Recordings:
     def of_column(self, sheet: Sheet, column: str) -> list[list[str]]:
         """The recordings that each cell of a column may name, see :meth:`named`."""
         cells = sheet.cells(column)
-        known = {text: self.named(text, sheet.path) for text in set(cells)}
+        base = Path(os.path.abspath(sheet.path)).parent
+        known = {text: self.named(text, base) for text in set(cells)}
         return [known[text] for text in cells]
 
-    def named(self, text: str, table: Path) -> list[str]:
+    def named(self, text: str, base: Path) -> list[str]:
         """The recordings that a cell of a table may name: none, or those that fit equally well.
 
         Case counts only where it tells two apart. A path may be relative to the folder given, to
-        one above it or to that of the table; of the path of another machine, and of one above the
-        folder given, the end has to agree with the folders within the folder given.
+        one above it or to `base`, the table's own; of the path of another machine, and of one above
+        the folder given, the end has to agree with the folders within the folder given.
         """
         path = PurePosixPath(text.replace("\\", "/"))
-        base = Path(os.path.abspath(table)).parent
-        names = [path.name, *(f"{path.stem}{end}" for end in _HEADERS.get(path.suffix.lower(), ()))]
-        for name in names:
+        folders = tuple(part for part in path.parent.parts if part != "/")
+        at_table = _folded(Path(os.path.normpath(base.joinpath(*folders))).parts)
+        absolute = path.is_absolute() or (bool(folders) and folders[0].endswith(":"))
+        for name in (path.name, *_names_of_headers(path)):
+            cell = _Named(path, name, _folded(folders), at_table, absolute)
             fits = [
                 (fit, place.recording)
-                for place in self._by_name.get(name.casefold(), ())
-                if (fit := _fit(path, name, place, base)) is not None
+                for place in self._near(cell)
+                if (fit := _fit(cell, place)) is not None
             ]
             if fits:
                 best = max(fit for fit, _ in fits)
                 return [recording for fit, recording in fits if fit == best]
         return []
 
+    def _near(self, cell: _Named) -> list[_Place]:
+        """Recordings of the cell's name that may lie where it says."""
+        name = cell.name.casefold()
+        if not cell.folders or cell.folders[-1] == "..":
+            return self._known.get((name, None), [])
+        # Those that lie directly in the folder given have no folder that must agree.
+        return self._known.get((name, cell.folders[-1]), []) + self._known.get((name, ""), [])
 
-def _fit(path: PurePosixPath, name: str, place: _Place, base: Path) -> tuple[int, ...] | None:
-    """How well a path fits a recording whose name fits; None: not at all. More is better."""
+
+def _names_of_headers(path: PurePosixPath) -> list[str]:
+    return [f"{path.stem}{suffix}" for suffix in _HEADERS.get(path.suffix.lower(), ())]
+
+
+def _fit(cell: _Named, place: _Place) -> tuple[int, ...] | None:
+    """How well a cell fits a recording whose name fits; None: not at all. More is better."""
     own = PurePosixPath(place.recording)
-    folders = tuple(part for part in path.parent.parts if part != "/")
-    whole = name.casefold() == own.name.casefold()
-    at_base = _same(Path(os.path.normpath(base.joinpath(*folders))).parts, place.above)
-    exact = (_same(folders, place.inside) or at_base) and (whole or bool(folders))
-    absolute = path.is_absolute() or (bool(folders) and folders[0].endswith(":"))
-    from_elsewhere = _ends_in(folders, place.inside) and bool(place.inside or absolute)
-    if not (exact or at_base or from_elsewhere or _ends_in(place.above, folders)):
+    folders, inside, above = cell.folders, place.inside, place.above
+    whole = cell.name.casefold() == own.name.casefold()
+    there = folders == inside or cell.at_table == above
+    exact = there and (whole or bool(folders))
+    from_elsewhere = _ends_in(folders, inside) and bool(inside or cell.absolute)
+    if not (there or from_elsewhere or _ends_in(above, folders)):
         return None
-    n_both = min(len(folders), len(place.inside))
-    ends = [parts[len(parts) - n_both :] for parts in (folders, place.inside)]
-    spelled = name in (own.name, own.stem) and ends[0] == ends[1]
-    return exact, whole, len(place.inside) if from_elsewhere else 0, spelled
-
-
-def _same(one: Sequence[str], other: Sequence[str]) -> bool:
-    return [part.casefold() for part in one] == [part.casefold() for part in other]
+    n_both = min(len(folders), len(inside))
+    one, other = cell.path.parent.parts, own.parent.parts
+    spelled = one[len(one) - n_both :] == other[len(other) - n_both :]
+    return (
+        exact, whole, len(inside) if from_elsewhere else 0,
+        spelled and cell.name in (own.name, own.stem),
+    )  # fmt: skip
 
 
 def _ends_in(long: Sequence[str], short: Sequence[str]) -> bool:
-    return not short or _same(long[-len(short) :], short)
+    return long[len(long) - len(short) :] == short if len(short) <= len(long) else False
+
+
+def _folded(parts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.casefold() for part in parts)
