@@ -488,6 +488,7 @@ def test_the_first_sign_of_life_is_for_somebody_who_watches(
         ("Lower n_fft (now 3), or", "Lower --n-fft (now 3), or"),
         ("mode is 'a', but labels is 'b'.", "--mode is 'a', but --labels is 'b'."),
         ("with from_model (--from), or", "with --from, or"),
+        ("made with mode None, not 'a'.", "made with --mode None, not 'a'."),
         # Names of files, and what stands in them, are no options.
         ("n_fft.edf: x; a/n_fft/b, my_n_fft", "n_fft.edf: x; a/n_fft/b, my_n_fft"),
         ("config.json: n_fft must be 1", "config.json: n_fft must be 1"),

@@ -403,3 +403,6 @@ def test_settings_that_no_recording_allows_are_told_once_by_their_option(
     assert line.startswith("biot: error: --h-freq must lie above 0 and below 50 Hz for a signal")
     assert (line.count("--h-freq"), "h_freq" in line) == (1, False)
     assert "(P0_x.edf, P1_x.edf, P2_x.edf and 2 more). No window could be prepared." in line
+    assert main([*words[:-1], "60"]) == 1
+    line = capsys.readouterr().err
+    assert "a window; --window must be less than 60 s, or --keep-short be set." in line
