@@ -85,7 +85,12 @@ def test_a_class_may_be_named_like_a_column(tmp_path: Path) -> None:
         label_names=("start", "label"),
     )
     assert list(table.columns()) == [
-        "start", "stop", "label", "p_start", "p_label", "threshold",
+        "start",
+        "stop",
+        "label",
+        "p_start",
+        "p_label",
+        "threshold",
     ]
 
 
