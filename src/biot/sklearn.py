@@ -244,7 +244,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         CorpusError
             If a window holds no whole token of recorded samples.
         """
-        return self.preprocessing_.decision.probabilities(self.decision_scores(X))
+        scores = self.decision_scores(X)
+        return self.preprocessing_.decision.probabilities(scores)
 
     def decision_scores(self, X: Any) -> Array:
         """Outputs of the last layer, (n, K), before any correction for weights or temperature."""
@@ -259,7 +260,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
 
     def predict(self, X: Any) -> Array:
         """Class of each window, (n,), by the rule of the contract, as `biot predict` has it."""
-        return np.asarray(self.classes_[self.preprocessing_.decide(self.predict_proba(X))])
+        p = self.predict_proba(X)
+        return np.asarray(self.classes_[self.preprocessing_.decide(p)])
 
     def _config(self) -> FinetuneConfig:
         named = ("mode", "epochs", "patience", "metric", "batch_size", "learning_rate",

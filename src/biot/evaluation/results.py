@@ -86,7 +86,7 @@ class Evaluation:
                 "thresholds": None if rule is None else rule.limits(len(names)),
                 "classes": classes,
                 "confusion": self.confusion,
-                "reliability": {"bins": f"{N_BINS} of equal width", "of": curves},
+                "reliability": {"bins": f"{N_BINS} of equal width, from 0 to 1", "of": curves},
             }
         )
         return plain
