@@ -185,12 +185,12 @@ class Result:
         scores = dict.fromkeys(self.task.score_names, float("nan"))
         if kept.any():
             scores = self.task.scores(fold.truth[kept], fold.predicted[kept], fold.decided[kept])
-        reasons = why_undefined(self.task, fold.truth[kept], scores)
+        why = why_undefined(self.task, fold.truth[kept], scores)
         return {
             "n_windows": int(kept.sum()),
             "n_subjects": len(np.unique(self.corpus.subjects[fold.rows[kept]])),
             **scores,
-            "undefined": "; ".join(f"{key}: {reason}" for key, reason in reasons.items()),
+            "undefined": f"{', '.join(why)} ({'; '.join(set(why.values()))})" if why else "",
         }
 
     def _assess(self, folds: Sequence[Tested]) -> Evaluation:
@@ -221,7 +221,13 @@ def write_folds(
         What else ``run.json`` tells.
     """
     of_folds, of_seeds, subjects = result.of_folds(), result.of_seeds(), result.of_subjects()
-    names, folds = result.task.score_names, [_name_of(fold) for fold in result.tested]
+    names = result.task.score_names
+    folds = [
+        f"seed {one.seed}, fold {one.fold.number}"
+        if len(of_seeds) > 1
+        else f"fold {one.fold.number}"
+        for one in result.tested
+    ]
     seeds = [f"seed {seed}" for seed in of_seeds]
     metrics = {
         "n_folds": len(of_folds) // len(of_seeds),
@@ -260,10 +266,6 @@ def write_folds(
     shown = metric if metric is not None and metric in names else result.task.default_metric
     _draw(folder / "subjects.png", subjects, shown, names[shown])
     return metrics
-
-
-def _name_of(fold: Tested) -> str:
-    return f"seed {fold.seed}, fold {fold.fold.number}"
 
 
 def _spread(values: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
@@ -313,7 +315,7 @@ def _told(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
         if 0 < len(spread["of"]) < len(spread["values"]):
             of_fewer.setdefault(tuple(spread["of"]), []).append(name)
     for folds, scores in of_fewer.items():
-        lines.append(f"Mean of {', '.join(scores)}: of {'; '.join(folds)}.")
+        lines.append(f"{', '.join(scores)}: mean over {'; '.join(folds)}.")
     lines += [f"Undefined in {fold}: {why}." for fold, why in metrics["undefined"].items()]
     return "\n".join([*lines, *metrics["notes"]])
 
