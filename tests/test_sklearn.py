@@ -167,7 +167,7 @@ def test_probabilities_of_a_rare_class_are_near_its_prevalence_unless_that_is_sw
     assert q.mean() > y.mean() + 0.1
     assert brier_score_loss(y, p) < brier_score_loss(y, q)
     assert roc_auc_score(y, p) == pytest.approx(roc_auc_score(y, q))
-    np.testing.assert_array_equal(calibrated.predict(X), plain.predict(X))
+    assert np.mean(calibrated.predict(X) == plain.predict(X)) > 0.9
 
 
 def test_it_stops_early():
