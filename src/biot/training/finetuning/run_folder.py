@@ -73,7 +73,10 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "thresholds": record.contract.thresholds,
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
-    told = {"what": dict(record.identity), **_description(record), "model": dict(model_config)}
+    told = {
+        "what": dict(record.identity), **_description(record), "model": dict(model_config),
+        "files": {f"model/{p.name}": sha256_of(p) for p in sorted((folder / "model").glob("*.*"))},
+    }  # fmt: skip
     write_json(folder / RUN_FILE, told)
     test = record.evaluations["test"]
     if trained.history and trained.best_epoch is not None:
