@@ -27,7 +27,7 @@ from biot.corpus.schema import (
     record_batch,
 )
 from biot.errors import require
-from biot.io import sha256_of, write_json
+from biot.io import flush_to_disk, sha256_of, write_json
 from biot.preprocessing import Preprocessing
 from biot.signals.scale import q95_scale
 
@@ -130,6 +130,7 @@ def write_shard(
         if not labels:
             return Shard()
         digest = sha256_of(temporary)
+        flush_to_disk(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
