@@ -28,7 +28,9 @@ __all__ = [
     "read_json",
     "remove_leftovers",
     "replace_folder",
+    "safe_cell",
     "sha256_of",
+    "true_cell",
     "write_json",
 ]
 
@@ -126,7 +128,7 @@ def atomic_folder(
                 replace_folder(partial, final, ours=ours or ())
         done = True
     except OSError as problem:
-        if error is None or not _is_of(problem.filename, partial, final):
+        if error is None or not _is_of(problem.filename, partial, final, path):
             raise
         where = problem.filename or path
         raise error(f"{where}: cannot be written ({problem.strerror or problem}).") from problem
@@ -301,7 +303,8 @@ def _found_at_first(folder: Path) -> tuple[str, ...]:
 
 def _sweep(path: Path, names: Iterable[str]) -> None:
     for name in names:
-        if os.name == "nt" or not name.startswith(f".{path.name[:50]}."):
+        own = name[: -len(f"{'0' * 12}{_OLD if name.endswith(_OLD) else PARTIAL}")]
+        if os.name == "nt" or own != f".{path.name[:50]}.":
             continue
         leftover = path.with_name(name)
         try:
@@ -481,3 +484,24 @@ def sha256_of(*paths: Path) -> str:
             while block := file.read(2**20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""How a text begins that a spreadsheet would take for a formula, or that we have marked."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def safe_cell(value: Any) -> Any:
+    """A cell of a CSV or TSV file that a spreadsheet shows, and does not run.
+
+    A text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line end gets an apostrophe
+    before it; so does one that begins with apostrophes and then one of these, so that
+    :func:`true_cell` gives every text back. Numbers stay as they are.
+    """
+    is_formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
+
+
+def true_cell(text: str) -> str:
+    """The inverse of :func:`safe_cell`."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

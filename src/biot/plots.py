@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ __all__ = [
     "confusion",
     "corpus_overview",
     "curves",
+    "draw",
     "groups",
     "new_figure",
     "plain_frame",
@@ -100,6 +101,27 @@ def save_png(figure: Figure, path: Path) -> Path:
         with atomic_file(path) as partial:
             figure.savefig(partial, format="png", dpi=150, metadata={"Software": None})
     return path
+
+
+def draw(path: Path, figure: Callable[[], Figure]) -> None:
+    """Draw a figure beside results that are written: where that fails, a warning says so.
+
+    Parameters
+    ----------
+    path
+        Where to, see :func:`save_png`.
+    figure
+        Makes the figure.
+    """
+    try:
+        save_png(figure(), path)
+    except Exception as error:  # matplotlib raises whatever its backends, fonts and numbers do
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        warnings.warn(
+            f"{path}: this figure could not be drawn ({' '.join(reason.split())}). All else is "
+            "written.",
+            stacklevel=2,
+        )
 
 
 _MANY_CELLS = 12  # classes above which the cells of a confusion table hold no numbers

@@ -138,7 +138,7 @@ class Signals:
                 f"samples; its channels and length need {lengths[place] * into.itemsize}). {REPAIR}"
             )
         files = {shard: self._file(shard) for shard in np.unique(shard_of).tolist()}
-        view = memoryview(into.reshape(-1).view(np.uint8))
+        view = into.reshape(-1).view(np.uint8).data
         place = 0
         for shard, start, size in _runs(shard_of, self._start[index], sizes):
             if not files[shard].read(view[place : place + size], start):
