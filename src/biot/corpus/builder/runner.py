@@ -88,7 +88,9 @@ def make(
         contract, manifest = finish(place, recipe, records, old, skipped)
         place.publish()
     except OSError as error:
-        raise CorpusError(f"{place.out}: cannot be written ({error.strerror or error}).") from error
+        raise CorpusError(
+            f"{error.filename or place.out}: cannot be written ({error.strerror or error})."
+        ) from error
     finally:
         place.tidy()
         if not place.is_whole and not any(r.shard for r, _ in place.records().values()):
