@@ -99,7 +99,9 @@ def prepare_recording(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedR
             known, left_out = {"quarantine": why}, Counter()
         except OSError as error:
             reason = error.strerror or error
-            raise CorpusError(f"{name}: its windows cannot be written ({reason}).") from error
+            raise CorpusError(
+                f"{name}: its windows cannot be written ({reason}: {error.filename or folder})."
+            ) from error
     record = Record(
         size=size,
         sha256=sha256,
