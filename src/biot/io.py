@@ -26,6 +26,7 @@ __all__ = [
     "atomic_folder",
     "flush_to_disk",
     "naming",
+    "once_each",
     "read_json",
     "remove_leftovers",
     "replace_folder",
@@ -423,7 +424,7 @@ def _parsed(content: bytes, *, allow_nan: bool) -> Any:
     text = content.decode("utf-8-sig")
     values = json.loads(
         text,
-        object_pairs_hook=_once_each,
+        object_pairs_hook=once_each,
         parse_int=_integer,
         parse_float=_number,
         parse_constant=float if allow_nan else _refuse_constant,
@@ -433,7 +434,14 @@ def _parsed(content: bytes, *, allow_nan: bool) -> Any:
     return values
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object with these pairs, as ``object_pairs_hook`` of JSON; a key twice is refused.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key.
+    """
     values = dict(pairs)
     if len(values) < len(pairs):
         seen: set[str] = set()
