@@ -37,7 +37,8 @@ def parser() -> Parser:
         "predict",
         description="Predict every window of a whole recording, prepared as the model's corpus "
         "was. The table holds start and stop in seconds, the label, and the probability p_CLASS "
-        "of each class; label and probabilities are empty where nothing usable was recorded.",
+        "of each class; label and probabilities are empty where nothing usable was recorded. In a "
+        "CSV, a text that a spreadsheet would run has an apostrophe before it.",
         examples=_EXAMPLES,
         execute=_execute,
     )
