@@ -88,13 +88,12 @@ def _execute(args: Namespace) -> None:
     say(predictor.montage(recording))
     predictions = predictor.predict(recording, stride=args.stride)
     predictions.save(args.out)
-    if args.png is not None:
+    _tell(predictions)
+    say(f"{len(predictions)} windows -> {args.out}")
+    if args.png is not None:  # last: if it fails, the table is there
         classes = predictions.label_names
         truth = [event for event in recording.annotations if event.label in classes]
         predictions.to_png(args.png, truth=truth)
-    _tell(predictions)
-    say(f"{len(predictions)} windows -> {args.out}")
-    if args.png is not None:
         say(f"timeline -> {args.png}")
 
 

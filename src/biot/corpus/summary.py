@@ -18,6 +18,7 @@ from biot.corpus.corpus import Corpus
 from biot.corpus.load import load_corpus
 from biot.corpus.manifest import Manifest
 from biot.corpus.schema import MISSING, QUARANTINE_FILE
+from biot.io import true_cell
 
 __all__ = [
     "CorpusOverview",
@@ -232,7 +233,7 @@ def _quarantine(folder: Path) -> tuple[tuple[str, str], ...]:
         return ()
     with path.open(encoding="utf-8", newline="") as file:
         _, *rows = csv.reader(file, delimiter="\t")
-    return tuple((row[0], row[1]) for row in rows if len(row) == 2)
+    return tuple((true_cell(row[0]), true_cell(row[1])) for row in rows if len(row) == 2)
 
 
 def _spread(values: npt.NDArray[np.float64]) -> tuple[int, str, str, str]:

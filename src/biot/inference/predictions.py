@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from biot import plots
 from biot.errors import ConfigError, require
-from biot.io import atomic_file
+from biot.io import atomic_file, safe_cell
 from biot.preprocessing import Task, decide
 
 if TYPE_CHECKING:
@@ -105,14 +105,17 @@ class Predictions:
         raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
 
     def to_csv(self, path: Path) -> Path:
-        """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell."""
+        """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell.
+
+        A text that a spreadsheet would run is marked, see :func:`biot.io.safe_cell`.
+        """
         columns = self.columns()
         with (
             atomic_file(path) as partial,
             partial.open("w", encoding="utf-8", newline="") as file,
         ):
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
+            writer.writerow(map(safe_cell, columns))
             for row in zip(*columns.values(), strict=True):
                 writer.writerow([_cell(value) for value in row])
         return path
@@ -158,5 +161,5 @@ class Predictions:
 
 
 def _cell(value: Any) -> Any:
-    """Numbers to the microsecond and the millionth; the rest as it is."""
-    return round(value, 6) if isinstance(value, float) else value
+    """Numbers to the microsecond and the millionth; texts as a spreadsheet may have them."""
+    return round(value, 6) if isinstance(value, float) else safe_cell(value)

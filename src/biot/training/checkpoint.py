@@ -16,11 +16,31 @@ import torch
 from biot.errors import CheckpointError
 from biot.io import atomic_file
 
-__all__ = ["Checkpoints"]
+__all__ = ["Checkpoints", "require_whole"]
 
 MAGIC = b"biot-run"
 _DIGEST_BYTES = 32
 _NAME = re.compile(r"step-(\d{9})\.ckpt")
+
+
+def require_whole(path: Path) -> bytes:
+    """The content of a checkpoint, which must be what was written.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, is damaged, or is no checkpoint.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
+    start = len(MAGIC) + _DIGEST_BYTES
+    if content[: len(MAGIC)] != MAGIC[: len(content)]:
+        raise CheckpointError(f"{path}: foreign, not a checkpoint of biot's training.")
+    if hashlib.sha256(content[start:]).digest() != content[len(MAGIC) : start]:
+        raise CheckpointError(f"{path}: truncated or damaged, its checksum does not agree.")
+    return content[start:]
 
 
 class Checkpoints:
@@ -107,18 +127,10 @@ class Checkpoints:
         CheckpointError
             If it cannot be read, is damaged, or is not one of this run.
         """
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise CheckpointError(f"{path}: cannot be read ({error.strerror}).") from error
-        start = len(MAGIC) + _DIGEST_BYTES
-        if content[: len(MAGIC)] != MAGIC[: len(content)]:
-            raise CheckpointError(f"{path}: foreign, not a checkpoint of biot's training.")
-        if hashlib.sha256(content[start:]).digest() != content[len(MAGIC) : start]:
-            raise CheckpointError(f"{path}: truncated or damaged, its checksum does not agree.")
+        content = require_whole(path)
         try:
             state: dict[str, Any] = torch.load(
-                io.BytesIO(content[start:]), map_location="cpu", weights_only=True
+                io.BytesIO(content), map_location="cpu", weights_only=True
             )
         except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
             raise CheckpointError(f"{path}: foreign, it holds more than weights.") from error
