@@ -25,6 +25,7 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "flush_to_disk",
+    "once_each",
     "read_json",
     "remove_leftovers",
     "replace_folder",
@@ -422,7 +423,7 @@ def _parsed(content: bytes, *, allow_nan: bool) -> Any:
     text = content.decode("utf-8-sig")
     values = json.loads(
         text,
-        object_pairs_hook=_once_each,
+        object_pairs_hook=once_each,
         parse_int=_integer,
         parse_float=_number,
         parse_constant=float if allow_nan else _refuse_constant,
@@ -432,7 +433,14 @@ def _parsed(content: bytes, *, allow_nan: bool) -> Any:
     return values
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object with these pairs, as ``object_pairs_hook`` of JSON; a key twice is refused.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key.
+    """
     values = dict(pairs)
     if len(values) < len(pairs):
         seen: set[str] = set()

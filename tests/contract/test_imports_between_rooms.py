@@ -65,7 +65,8 @@ RULES = {
     ),
     "evaluation": rule("errors choices preprocessing", "numpy torch", "sklearn tabulate"),
     "training": rule(
-        "errors choices locks io device preprocessing evaluation corpus corpus.batch model",
+        "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
+        "model",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
