@@ -14,7 +14,7 @@ from biot.corpus.builder.writer import shard_name
 from biot.corpus.manifest import Manifest, Record
 from biot.corpus.schema import SHARDS, STATE_FILE, staging_folder
 from biot.errors import CorpusError
-from biot.io import PARTIAL, flush_to_disk, read_json, write_json
+from biot.io import PARTIAL, flush_to_disk, read_json, require_text_name, write_json
 from biot.locks import alone_on
 
 __all__ = [
@@ -146,6 +146,7 @@ def locked(out: Path) -> Iterator[None]:
         where a disk is mounted, which no folder can be renamed to.
     """
     final = out.resolve()
+    require_text_name(final, CorpusError)
     if os.path.ismount(final):
         raise CorpusError(
             f"{out}: is where a disk is mounted, and a corpus is made beside its name and renamed. "
