@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from biot.errors import RecordingError, require
 from biot.signals.channels import kind
+from biot.signals.formats.contained import contained
 from biot.signals.formats.mne import in_the_name_of
 from biot.signals.recording import Recording
 from biot.signals.units import conversion
@@ -106,7 +107,10 @@ def read_table(path: Path, sfreq: float | None, units: str | Sequence[str] | Non
     RecordingError
         If the table has no line of names, a cell is no number, or nothing says the rate.
     """
-    columns = _parquet(path) if path.suffix.lower() == ".parquet" else _delimited(path)
+    if path.suffix.lower() == ".parquet":
+        columns = contained(_parquet, path, format_name="Parquet table")
+    else:
+        columns = _delimited(path)
     rate_column = next((name for name in columns if name.strip().lower() == "sfreq"), None)
     time_column = next((name for name in columns if _TIME.fullmatch(name.strip())), None)
     if rate_column is not None and sfreq is None:
