@@ -10,6 +10,7 @@ from biot.signals.formats.bids import with_bids_tables
 from biot.signals.formats.contained import contained_recording
 from biot.signals.formats.edf import read_edf
 from biot.signals.formats.files import SUFFIXES, files_of
+from biot.signals.formats.headers import require_plausible
 from biot.signals.formats.mne import FORMATS, read_with_mne
 from biot.signals.formats.tables import read_npz, read_table
 from biot.signals.formats.wfdb import read_wfdb
@@ -104,6 +105,7 @@ def read_recording(
             )
         else:
             recording = _READERS[suffix](path)
+        require_plausible(recording.name, recording.sfreq, recording.n_times)
         return tell_of_amplitudes(with_bids_tables(recording))
     except OSError as error:
         raise RecordingError(f"{path.name}: cannot be read: {error.strerror or error}.") from error

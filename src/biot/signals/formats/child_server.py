@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import pickle
 import signal
@@ -74,7 +73,7 @@ def _limited(limits: Limits | None) -> Iterator[None]:
         return
     for package in limits.packages:
         with contextlib.suppress(ImportError):
-            importlib.import_module(package)
+            __import__(package)
     if resource is None:
         yield
         return

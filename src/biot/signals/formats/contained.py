@@ -12,6 +12,7 @@ import os
 import warnings
 import weakref
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ from biot.errors import ConfigError, RecordingError
 from biot.signals.formats.child import WALL, Child, ChildError, Limits
 from biot.signals.recording import Array, Recording
 
-__all__ = ["ParserLimitError", "contained", "contained_recording", "memory_for", "size_in_words"]
+__all__ = [
+    "MEGABYTES",
+    "ParserLimitError",
+    "contained",
+    "contained_recording",
+    "memory_for",
+    "size_in_words",
+]
 
 SECONDS = "BIOT_PARSER_SECONDS"
 """Environment variable: seconds of processor time for a small file; 0 uses no child process."""
@@ -232,7 +240,7 @@ def contained_recording(
 # What follows is called in the child.
 
 _held: dict[int, Recording] = {}
-_KEPT = ("path", "ch_names", "sfreq", "n_times", "units", "annotations", "starts")
+_KEPT = [f.name for f in fields(Recording) if not f.name.startswith("read_")]
 
 
 def _opened(
