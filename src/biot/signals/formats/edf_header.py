@@ -119,8 +119,8 @@ def read_edf_header(path: Path) -> EdfHeader:
     duration = _number(path, "duration of a data record", main[244:252], Fraction)
     if data and duration <= 0:
         raise RecordingError(
-            f"{path.name}: the duration of a data record is {duration} s, so the sampling rate "
-            "is unknown. Correct the header with an EDF editor."
+            f"{path.name}: the duration of a data record is {_text(main[244:252])} s, so the "
+            "sampling rate is unknown. Correct the header with an EDF editor."
         )
     record_bytes = sum(s.n_samples for s in signals) * sample_bytes
     n_records = _n_records(path, main, size - n_bytes, record_bytes)
