@@ -73,6 +73,7 @@ def _of_one_rate(
         sfreq=float(rate),
         n_times=int(starts[-1]) + signals[0].n_samples,
         units=tuple(unit for _, unit in conversions),
+        gaps=_gaps(starts, signals[0].n_samples),
         read_samples=read_samples,
     )
 
@@ -97,6 +98,13 @@ def _first_samples(
             )
         starts.append(start)
     return np.array(starts, dtype=np.int64)
+
+
+def _gaps(starts: npt.NDArray[np.int64], n_samples: int) -> tuple[tuple[int, int], ...]:
+    """What lies between data records that do not follow each other at once."""
+    ends, next_starts = starts[:-1] + n_samples, starts[1:]
+    apart = next_starts > ends
+    return tuple(zip(ends[apart].tolist(), next_starts[apart].tolist(), strict=True))
 
 
 def _read(
@@ -183,5 +191,6 @@ def _joined(
         n_times=fastest.n_times,
         units=tuple(units),
         annotations=annotations,
+        gaps=fastest.gaps,
         read_samples=read_samples,
     )
