@@ -18,6 +18,7 @@ from biot.io import read_json, write_json
 
 __all__ = [
     "FILE_NAME",
+    "OF_EARLIER_RELEASES",
     "Preprocessing",
     "Resample",
     "Scale",
@@ -30,6 +31,10 @@ FILE_NAME = "preprocessing.json"
 
 
 VERSION = 1
+
+
+OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True}
+"""What holds where a file does not say it, because it was written before there was a choice."""
 
 
 _FEW = 5
@@ -65,6 +70,9 @@ class Preprocessing:
     """Highest frequency that was kept before resampling, in Hz; None: no low-pass filter."""
     notch: float | None = None
     """Frequency that was removed before resampling, in Hz; None: no notch filter."""
+    keep_flat: bool = False
+    """Whether channels and stretches that are flat (see :mod:`biot.signals.flat`) stay as they are
+    instead of becoming missing. A file without this entry is of an earlier release: they stayed."""
     task: Task = "classes"
     """``"classes"``: a window has one of the labels; ``"multilabel"``: any number of them;
     ``"regression"``: a number for each."""
@@ -94,6 +102,8 @@ class Preprocessing:
             if repr(value) not in choices:
                 listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
                 raise ConfigError(f"{name} must be {listed}, got {value!r}.")
+        if not isinstance(self.keep_flat, bool):
+            raise ConfigError(f"keep_flat must be True or False, got {self.keep_flat!r}.")
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
             if frequency is not None and not (frequency > 0 and isfinite(frequency)):
@@ -183,7 +193,8 @@ class Preprocessing:
             raise ContractError(
                 f"{where}: version is {values.get('version')!r}, this release reads {VERSION}."
             )
-        given = {key: value for key, value in values.items() if key != "version"}
+        given = {**OF_EARLIER_RELEASES, **values}
+        del given["version"]
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(given) - known)
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))

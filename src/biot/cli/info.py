@@ -93,20 +93,23 @@ def _show_corpus(args: Namespace) -> None:
 
 
 def _show_recording(args: Namespace) -> None:
+    from biot.preprocessing import Preprocessing
+    from biot.signals.flat import find_flat
+    from biot.signals.notes import note_of_rate
     from biot.signals.readers import read_recording
     from biot.signals.summary import overview
 
     if args.plot is not None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
-    vocabulary = None if args.vocabulary is None else _vocabulary(args.vocabulary)
+    contract, vocabulary = None, None
+    if args.vocabulary is not None and Path(args.vocabulary).is_dir():
+        contract = Preprocessing.load(Path(args.vocabulary))
+        vocabulary = list(contract.ch_names)
+    elif args.vocabulary is not None:
+        vocabulary = channel_names(args.vocabulary)
     recording = read_recording(args.path, sfreq=args.table_sfreq, units=args.table_units)
     say(overview(recording, vocabulary))
-
-
-def _vocabulary(text: str) -> list[str]:
-    folder = Path(text)
-    if not folder.is_dir():
-        return channel_names(text)
-    from biot.preprocessing import Preprocessing
-
-    return list(Preprocessing.load(folder).ch_names)
+    say(f"\nFlat: {find_flat(recording) or 'nothing'}.")
+    note = None if contract is None else note_of_rate(recording, contract)
+    if note is not None:
+        say(note)

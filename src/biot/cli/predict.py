@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from argparse import Namespace
 from collections import Counter
 from pathlib import Path
@@ -72,7 +73,7 @@ def parser() -> Parser:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.inference.predictions import TABLE_SUFFIXES
+    from biot.inference.predictions import TABLE_SUFFIXES, PredictionWarning
 
     require_writable(args.out, suffixes=TABLE_SUFFIXES)
     if args.png is not None:
@@ -86,7 +87,9 @@ def _execute(args: Namespace) -> None:
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
     recording = read_recording(args.recording, sfreq=args.table_sfreq, units=args.table_units)
     say(predictor.montage(recording))
-    predictions = predictor.predict(recording, stride=args.stride)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PredictionWarning)  # its notes stand on stdout
+        predictions = predictor.predict(recording, stride=args.stride)
     predictions.save(args.out)
     if args.png is not None:
         classes = predictions.label_names
@@ -106,6 +109,7 @@ def _tell(predictions: Predictions) -> None:
         means = values.mean(axis=0) if len(values) else [float("nan")] * values.shape[1]
         headers = ("number", "mean")
         rows = list(zip(predictions.label_names, map(float, means), strict=True))
+        rows += [("windows without usable data", n_unusable)] if n_unusable else []
     else:
         said = predictions.labels
         if predictions.task == "multilabel":
@@ -115,3 +119,5 @@ def _tell(predictions: Predictions) -> None:
         rows = [(name, found[name]) for name in predictions.label_names]
         rows += [("no usable data", n_unusable)] if n_unusable else []
     say(f"\n{as_table(rows, headers)}\n")
+    for note in predictions.notes:
+        say(f"{note}\n")

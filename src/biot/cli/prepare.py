@@ -69,4 +69,4 @@ def _execute(args: Namespace) -> None:
     from biot.corpus.builder.prepare import prepare
 
     report = prepare(args.paths, args.out, config=config, progress=show_progress())
-    say(in_options(str(report), _TABLES))
+    say(in_options(str(report), {**_TABLES, "keep_flat": "--keep-flat"}))

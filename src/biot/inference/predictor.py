@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
@@ -17,12 +18,14 @@ from biot.choices import Device, Precision
 from biot.device import find_device
 from biot.errors import ChannelError, ConfigError, ContractError
 from biot.evaluation.tasks import probabilities
-from biot.inference.predictions import Predictions
+from biot.inference.predictions import Predictions, PredictionWarning
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
+from biot.signals.flat import find_flat
 from biot.signals.grid import grid_starts
 from biot.signals.montage import MontagePlan, plan
+from biot.signals.notes import note_of_flat, note_of_rate
 from biot.signals.preprocess import preprocessed
 from biot.signals.recording import Recording
 from biot.signals.scale import scaled_window
@@ -148,14 +151,19 @@ class Predictor:
         ]
         parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(places)]
         start, stop = np.array(places).T / contract.sfreq
+        values = np.concatenate(parts)
+        notes = _notes(recording, contract, source.used, bool(np.isfinite(values).any()))
+        for note in notes:
+            warnings.warn(note, PredictionWarning, stacklevel=2)
         return Predictions(
             name=recording.name,
             start=start,
             stop=np.minimum(stop, recording.duration),
-            probabilities=np.concatenate(parts),
+            probabilities=values,
             label_names=contract.label_names or (),
             task=contract.task,
             thresholds=contract.thresholds,
+            notes=notes,
         )
 
     def _probabilities(self, signal_BCT: Tensor) -> npt.NDArray[np.float64]:
@@ -174,16 +182,15 @@ class _Windows:
 
     def __init__(self, recording: Recording, montage: MontagePlan, contract: Preprocessing) -> None:
         self._factors_C1 = _unit_factors(recording, montage, contract)[:, None]
-        self._recording = preprocessed(
-            recording,
-            contract.sfreq,
-            resample=contract.resample,
-            l_freq=contract.l_freq,
-            h_freq=contract.h_freq,
-            notch=contract.notch,
-        )
+        self._recording = preprocessed(recording, contract)
         self._montage = montage
         self._contract = contract
+
+    @property
+    def used(self) -> frozenset[int]:
+        """Which channels of the recording the model's are made of."""
+        entries = self._montage.entries
+        return frozenset(i for e in entries for i in (e.plus, e.minus) if i is not None)
 
     @property
     def segments(self) -> tuple[tuple[int, int], ...]:
@@ -203,6 +210,20 @@ class _Windows:
         window = np.full((self._contract.n_chans, self._contract.n_times), np.nan, np.float32)
         window[:, : stop - start] = self._montage.apply(self._recording.read(start, stop))
         return window * self._factors_C1
+
+
+def _notes(
+    recording: Recording, contract: Preprocessing, used: frozenset[int], usable: bool
+) -> tuple[str, ...]:
+    """What is to be known of a recording besides the predictions."""
+    found = find_flat(recording).among([recording.ch_names[i] for i in used])
+    notes = [note_of_rate(recording, contract), note_of_flat(recording, found, contract)]
+    if not usable:
+        notes.append(
+            f"{recording.name}: nothing was recorded that the model could use: in no window does "
+            "any of its channels hold a whole token, so no window has a prediction."
+        )
+    return tuple(note for note in notes if note is not None)
 
 
 def _unit_factors(

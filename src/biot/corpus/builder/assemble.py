@@ -195,6 +195,7 @@ def report_of(
         labels={name: tally.counts[name] for name in names if not tally.spreads},
         targets=dict(zip(names, tally.spreads, strict=False)),
         dropped=dict(_left_out(manifest.recordings) + Counter(skipped)),
+        flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,
     )

@@ -77,7 +77,7 @@ def prepare(
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
-        task=how.task, label_columns=how.label_columns,
+        task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
     )  # fmt: skip
     cutting = replace(
         windowing(contract, how.stride, how.align, how.labels, how.background),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from biot.corpus.manifest import Spread
 from biot.corpus.schema import QUARANTINE_FILE
+from biot.errors import listed
 from biot.preprocessing import Preprocessing
+from biot.signals.flat import HINT, FlatChannels
 
 __all__ = [
     "PrepareReport",
+    "flat_lines",
     "write_quarantine",
 ]
 
@@ -34,6 +38,9 @@ class PrepareReport:
     """Mean and range of each target of a regression."""
     dropped: Mapping[str, int]
     """What was left out, such as ``"windows without a label"``: how many."""
+    flat: Mapping[str, FlatChannels] = field(default_factory=dict)
+    """Flat channels and stretches that became missing, by recording; only of those that have any
+    (see :mod:`biot.signals.flat`)."""
     quarantined: tuple[tuple[str, str], ...]
     """Recordings that could not be read, each with the reason; also in ``quarantine.tsv``."""
     changes: tuple[str, ...] = ()
@@ -54,11 +61,41 @@ class PrepareReport:
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block("flat", flat_lines(self.flat)),
             *_block("changes", list(self.changes)),
             *_block("quarantined", [_named(*entry) for entry in self.quarantined]),
         ]
         width = max(len(name) for name, _ in lines) + 2
         return "\n".join(f"{name:<{width}}{text}" for name, text in lines)
+
+
+def flat_lines(flat: Mapping[str, FlatChannels]) -> list[str]:
+    """What was flat in recordings, given by name; the most frequent channels are named."""
+    lines = []
+    whole = Counter(name for each in flat.values() for name in each.whole)
+    if whole:
+        n = sum(bool(each.whole) for each in flat.values())
+        names = [f"{name} in {count}" for name, count in whole.most_common()]
+        lines.append(f"channels that are flat throughout, in {_recordings(n)}: {listed(names, 10)}")
+    seconds: Counter[str] = Counter()
+    for each in flat.values():
+        seconds.update(each.seconds)  # type: ignore[arg-type]  # any numbers are counted
+    if seconds:
+        n = sum(bool(each.seconds) for each in flat.values())
+        names = [f"{name} {total:.1f} s" for name, total in seconds.most_common()]
+        total = sum(seconds.values())
+        lines.append(f"{total:.1f} s of stretches, in {_recordings(n)}: {listed(names, 10)}")
+    mostly = Counter(name for each in flat.values() for name in each.mostly)
+    if mostly:
+        names = [name for name, _ in mostly.most_common()]
+        lines.append(f"more than half of the time: {listed(names, 10)}")
+    if lines:
+        lines.append(f"these are missing data; {HINT}")
+    return lines
+
+
+def _recordings(n: int) -> str:
+    return f"{n} recording{'s' * (n != 1)}"
 
 
 def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> None:

@@ -116,6 +116,13 @@ class PrepareConfig(Settings):
         "at once.",
         group=_SIGNAL,
     )
+    keep_flat: bool = setting(
+        False,
+        help="Keep channels and stretches that are flat: constant, or at the ends of the "
+        "converter's range, for a second and 10 samples or more. Otherwise they are missing data. "
+        "For slow signals that are stored with repeated values, and for sensors at rest.",
+        group=_SIGNAL,
+    )
 
     table_sfreq: float | None = setting(
         None,

@@ -20,6 +20,7 @@ from biot.corpus.manifest import Record
 from biot.errors import ConfigError, CorpusError, RecordingError
 from biot.io import sha256_of
 from biot.signals.formats.files import files_of
+from biot.signals.flat import FlatChannels, find_flat
 from biot.signals.preprocess import preprocessed
 from biot.signals.readers import read_recording
 
@@ -122,10 +123,7 @@ def _written(
     left_out.update(f"trigger channels {channel!r}" for channel in triggers)
     stretches = job.labels.stretches(recording, name)
     events = to_events(stretches, contract.sfreq)
-    at_rate = preprocessed(
-        recording, contract.sfreq, resample=contract.resample,
-        l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch,
-    )  # fmt: skip
+    at_rate = preprocessed(recording, contract)
     ch_names, units = recording.ch_names, recording.units
     written = write_shard(
         folder,
@@ -139,6 +137,7 @@ def _written(
         "units": units,
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
+        "flat": FlatChannels() if contract.keep_flat else find_flat(recording),
     }
     return known, written
 

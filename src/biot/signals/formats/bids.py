@@ -154,7 +154,10 @@ def _with_channels(recording: Recording, table: Path) -> Recording:
         data[bad] = np.nan
         return data
 
-    return replace(recording, units=tuple(units), read_samples=read_samples)
+    limits = tuple(
+        (low * f, high * f) for (low, high), f in zip(recording.limits, factors, strict=False)
+    )
+    return replace(recording, units=tuple(units), limits=limits, read_samples=read_samples)
 
 
 def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
