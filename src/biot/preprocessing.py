@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,12 @@ VERSION = 1
 
 OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True}
 """What holds where a file does not say it, because it was written before there was a choice."""
+
+
+_CHOICES: Mapping[str, Any] = {
+    "scale": Scale, "resample": Resample, "keep_flat": Literal[True, False], "task": Task,
+}  # fmt: skip
+"""What a field may hold, where that is a choice."""
 
 
 _FEW = 5
@@ -97,13 +103,11 @@ class Preprocessing:
                 f"units must name one unit a channel: {len(self.units)} units "
                 f"for {len(self.ch_names)} channels."
             )
-        for name, allowed in (("scale", Scale), ("resample", Resample), ("task", Task)):
+        for name, allowed in _CHOICES.items():
             value, choices = getattr(self, name), [repr(choice) for choice in get_args(allowed)]
             if repr(value) not in choices:
                 listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
                 raise ConfigError(f"{name} must be {listed}, got {value!r}.")
-        if not isinstance(self.keep_flat, bool):
-            raise ConfigError(f"keep_flat must be True or False, got {self.keep_flat!r}.")
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
             if frequency is not None and not (frequency > 0 and isfinite(frequency)):

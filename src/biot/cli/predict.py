@@ -13,6 +13,7 @@ from biot.cli.options import (
     add_device,
     add_table_options,
     as_table,
+    in_options,
     new_command,
     positive,
     require_apart,
@@ -120,4 +121,4 @@ def _tell(predictions: Predictions) -> None:
         rows += [("no usable data", n_unusable)] if n_unusable else []
     say(f"\n{as_table(rows, headers)}\n")
     for note in predictions.notes:
-        say(f"{note}\n")
+        say(f"{in_options(note, {'keep_flat': '--keep-flat'})}\n")

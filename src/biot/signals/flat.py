@@ -27,7 +27,7 @@ __all__ = [
     "SECONDS",
     "FlatChannels",
     "find_flat",
-    "flat_in_windows",
+    "varying_windows",
     "without_flat",
 ]
 
@@ -37,7 +37,7 @@ SAMPLES = 10
 """Nor is one of fewer samples: at a low rate a second may repeat a value by chance."""
 
 HINT = (
-    "slow signals that are stored with repeated values, and sensors at rest, count as flat too: "
+    "slow signals that are stored with repeated values, and sensors at rest, count as flat too; "
     "keep_flat keeps them"
 )
 """For messages, after what was flat."""
@@ -81,13 +81,13 @@ class FlatChannels:
     def __str__(self) -> str:
         parts = []
         if self.whole:
-            parts.append(f"{_channels(self.whole)} {listed(self.whole, 10)}")
+            parts.append(f"{_channels(self.whole)} throughout ({listed(self.whole, 10)})")
         if self.seconds:
             names = sorted(self.seconds, key=lambda name: -self.seconds[name])
             longest = [f"{name} {self.seconds[name]:.1f} s" for name in names]
             parts.append(
                 f"{sum(self.seconds.values()):.1f} s of stretches in "
-                f"{_channels(names)}: {listed(longest)}"
+                f"{_channels(names)} ({listed(longest)})"
             )
         return "; ".join(parts)
 
@@ -127,34 +127,36 @@ def find_flat(recording: Recording) -> FlatChannels:
     return _summed(recording.ch_names, n_flat, n_present, recording.sfreq)
 
 
-def flat_in_windows(
+def varying_windows(
     X: npt.NDArray[Any], sfreq: float, ch_names: Sequence[str]
-) -> tuple[Mask, FlatChannels]:
-    """Where windows in memory are flat, each window being a segment of its own.
+) -> tuple[npt.NDArray[Any], FlatChannels]:
+    """Windows in memory with NaN where they are flat, each being a segment of its own.
 
     Parameters
     ----------
     X
-        (n, C, T) windows; NaN where a sample is missing.
+        (n, C, T) windows of floating type; NaN where a sample is missing. It is not changed.
 
     Returns
     -------
-    mask
-        (n, C, T) True where a channel is flat.
+    windows
+        X itself where nothing is flat, else a copy.
     found
-        The same by channel, over all windows.
+        What is flat, over all windows.
     """
     n, n_chans, n_times = X.shape
-    mask = np.zeros(X.shape, dtype=bool)
-    least = _least(sfreq, n_times)
-    n_present = np.zeros(n_chans, np.int64)
+    out, least = X, _least(sfreq, n_times)
+    n_flat, n_present = np.zeros(n_chans, np.int64), np.zeros(n_chans, np.int64)
     step = max(1, _VALUES_AT_ONCE // max(1, n_chans * n_times))
     for first in range(0, n, step):
         part = X[first : first + step]
-        rows = part.reshape(-1, n_times)
-        mask[first : first + step] = _equal(rows, least).reshape(part.shape)
+        flat = _equal(part.reshape(-1, n_times), least).reshape(part.shape)
+        n_flat += flat.sum(axis=(0, 2))
         n_present += (~np.isnan(part)).sum(axis=(0, 2))
-    return mask, _summed(ch_names, mask.sum(axis=(0, 2)), n_present, sfreq)
+        if flat.any():
+            out = X.copy() if out is X else out
+            out[first : first + step][flat] = np.nan
+    return out, _summed(ch_names, n_flat, n_present, sfreq)
 
 
 def _summed(

@@ -26,8 +26,8 @@ def note_of_rate(recording: Recording, contract: Preprocessing) -> str | None:
     seen = min(contract.sfreq / 2, contract.h_freq or contract.sfreq / 2)
     return (
         f"{recording.name}: recorded at {recording.sfreq:g} Hz: nothing above "
-        f"{recording.sfreq / 2:g} Hz; the model's rate is {contract.sfreq:g} Hz (it may have seen "
-        f"up to {seen:g} Hz)."
+        f"{recording.sfreq / 2:g} Hz; the model's rate is {contract.sfreq:g} Hz, and its windows "
+        f"hold up to {seen:g} Hz."
     )
 
 
@@ -37,9 +37,9 @@ def note_of_flat(recording: Recording, found: FlatChannels, contract: Preprocess
         return None
     if contract.keep_flat:
         outcome = (
-            "the contract keeps them, because the model was trained on such as they were: "
-            "what it says of them means nothing"
+            "they count as signals, since the model was trained with flat channels kept: what it "
+            "makes of them means nothing"
         )
     else:
-        outcome = f"missing data to the model ({HINT} when the corpus is prepared)"
+        outcome = f"they are missing data to the model ({HINT} when the corpus is prepared)"
     return f"{recording.name}: flat: {found}; {outcome}."

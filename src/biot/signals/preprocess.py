@@ -75,7 +75,5 @@ def preprocessed(recording: Recording, contract: Preprocessing) -> Recording:
         If a frequency does not lie below half the recording's rate, or the rate cannot be reached.
     """
     clean = without_bad_spans(recording if contract.keep_flat else without_flat(recording))
-    smooth = filtered(
-        clean, l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch
-    )
+    smooth = filtered(clean, l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch)
     return resampled(smooth, contract.sfreq, method=contract.resample)

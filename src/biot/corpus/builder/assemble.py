@@ -24,6 +24,7 @@ from biot.errors import CorpusError, require
 from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
+from biot.signals.notes import is_slower
 
 __all__ = [
     "channels_of",
@@ -195,6 +196,11 @@ def report_of(
         labels={name: tally.counts[name] for name in names if not tally.spreads},
         targets=dict(zip(names, tally.spreads, strict=False)),
         dropped=dict(_left_out(manifest.recordings) + Counter(skipped)),
+        slower={
+            name: each.sfreq
+            for name, each in manifest.recordings.items()
+            if each.shard and each.sfreq and is_slower(each.sfreq, contract)
+        },
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,

@@ -17,6 +17,7 @@ from biot.signals.flat import HINT, FlatChannels
 __all__ = [
     "PrepareReport",
     "flat_lines",
+    "slower_lines",
     "write_quarantine",
 ]
 
@@ -38,6 +39,8 @@ class PrepareReport:
     """Mean and range of each target of a regression."""
     dropped: Mapping[str, int]
     """What was left out, such as ``"windows without a label"``: how many."""
+    slower: Mapping[str, float] = field(default_factory=dict)
+    """Rate in Hz of each recording that lacks frequencies which the windows may hold."""
     flat: Mapping[str, FlatChannels] = field(default_factory=dict)
     """Flat channels and stretches that became missing, by recording; only of those that have any
     (see :mod:`biot.signals.flat`)."""
@@ -61,12 +64,25 @@ class PrepareReport:
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block("slower", slower_lines(self.slower, self.n_recordings)),
             *_block("flat", flat_lines(self.flat)),
             *_block("changes", list(self.changes)),
             *_block("quarantined", [_named(*entry) for entry in self.quarantined]),
         ]
         width = max(len(name) for name, _ in lines) + 2
         return "\n".join(f"{name:<{width}}{text}" for name, text in lines)
+
+
+def slower_lines(slower: Mapping[str, float], n_recordings: int) -> list[str]:
+    """Which recordings are slower than the corpus, and what they lack."""
+    lines = []
+    for rate in sorted(set(slower.values())):
+        names = [name for name, own in sorted(slower.items()) if own == rate]
+        lines.append(
+            f"{len(names)} of {_recordings(n_recordings)} at {rate:g} Hz, with nothing above "
+            f"{rate / 2:g} Hz: {listed(names)}"
+        )
+    return lines
 
 
 def flat_lines(flat: Mapping[str, FlatChannels]) -> list[str]:
@@ -77,9 +93,9 @@ def flat_lines(flat: Mapping[str, FlatChannels]) -> list[str]:
         n = sum(bool(each.whole) for each in flat.values())
         names = [f"{name} in {count}" for name, count in whole.most_common()]
         lines.append(f"channels that are flat throughout, in {_recordings(n)}: {listed(names, 10)}")
-    seconds: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()  # of any numbers
     for each in flat.values():
-        seconds.update(each.seconds)  # type: ignore[arg-type]  # any numbers are counted
+        seconds.update(each.seconds)
     if seconds:
         n = sum(bool(each.seconds) for each in flat.values())
         names = [f"{name} {total:.1f} s" for name, total in seconds.most_common()]

@@ -19,8 +19,8 @@ from biot.corpus.builder.writer import Shard, write_shard
 from biot.corpus.manifest import Record
 from biot.errors import ConfigError, CorpusError, RecordingError
 from biot.io import sha256_of
-from biot.signals.formats.files import files_of
 from biot.signals.flat import FlatChannels, find_flat
+from biot.signals.formats.files import files_of
 from biot.signals.preprocess import preprocessed
 from biot.signals.readers import read_recording
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from biot.errors import ConfigError, RecordingError
 from biot.signals.channels import kind
+from biot.signals.flat import without_flat
 from biot.signals.formats.edf_annotations import read_timeline
 from biot.signals.formats.edf_header import EdfHeader, EdfSignal, read_edf_header
-from biot.signals.flat import without_flat
 from biot.signals.recording import Annotation, Array, Mask, Recording
 from biot.signals.resampling import resampled
 from biot.signals.units import conversion
