@@ -33,7 +33,7 @@ FILE_NAME = "preprocessing.json"
 VERSION = 1
 
 
-OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True}
+OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True, "reference": "none"}
 """What holds where a file does not say it, because it was written before there was a choice."""
 
 
@@ -41,6 +41,12 @@ _CHOICES: Mapping[str, Any] = {
     "scale": Scale, "resample": Resample, "keep_flat": Literal[True, False], "task": Task,
 }  # fmt: skip
 """What a field may hold, where that is a choice."""
+
+
+_LISTS = (
+    "ch_names", "units", "label_names", "label_columns", "thresholds", "recorded_references",
+)  # fmt: skip
+"""Fields that are lists in JSON, and tuples here."""
 
 
 _FEW = 5
@@ -79,6 +85,11 @@ class Preprocessing:
     keep_flat: bool = False
     """Whether channels and stretches that are flat (see :mod:`biot.signals.flat`) stay as they are
     instead of becoming missing. A file without this entry is of an earlier release: they stayed."""
+    reference: str = "none"
+    """What EEG was re-referenced to before it was filtered: ``"none"``, ``"average"``, or channels
+    with commas between them, whose mean it is; see :mod:`biot.signals.reference`."""
+    recorded_references: tuple[str, ...] = ()
+    """What the EEG of the recordings was measured against before that, as far as they say it."""
     task: Task = "classes"
     """``"classes"``: a window has one of the labels; ``"multilabel"``: any number of them;
     ``"regression"``: a number for each."""
@@ -116,6 +127,7 @@ class Preprocessing:
             raise ConfigError(
                 f"l_freq must be below h_freq, got {self.l_freq:g} and {self.h_freq:g} Hz."
             )
+        object.__setattr__(self, "reference", _plain_reference(self.reference))
         _require_columns(self.label_columns)
         if self.thresholds is not None:
             _require_thresholds(self.thresholds, self.task, len(self.label_names or ()))
@@ -163,7 +175,8 @@ class Preprocessing:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
         Label names are not compared: a corpus may hold some of the classes only. Nor are the
-        columns that labels came from, a model's thresholds, nor the task of data without labels.
+        columns that labels came from, a model's thresholds, the references of the recordings, nor
+        the task of data without labels.
 
         Parameters
         ----------
@@ -172,7 +185,7 @@ class Preprocessing:
         where
             Name of the data for the message, such as the corpus folder.
         """
-        apart = {"label_names", "label_columns", "thresholds"} | (
+        apart = {"label_names", "label_columns", "thresholds", "recorded_references"} | (
             {"task"} if data.label_names is None else set()
         )
         differing = [
@@ -204,7 +217,7 @@ class Preprocessing:
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
-        for key in ("ch_names", "units", "label_names", "label_columns", "thresholds"):
+        for key in _LISTS:
             if given.get(key) is None:
                 continue
             kind = float | int if key == "thresholds" else str
@@ -271,6 +284,18 @@ def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int)
         )
     if not all(0 <= threshold <= 1 for threshold in thresholds):
         raise ConfigError(f"thresholds must lie in 0 to 1, got {thresholds}.")
+
+
+def _plain_reference(reference: str) -> str:
+    """A reference as it is compared: without spaces, and its two words in small letters."""
+    names = [name.strip() for name in reference.split(",")] if isinstance(reference, str) else []
+    if not names or not all(names) or len({name.upper() for name in names}) < len(names):
+        raise ConfigError(
+            "reference must be none, average, or names of channels with commas between them, each "
+            f"once; got {reference!r}."
+        )
+    text = ",".join(names)
+    return text.lower() if text.lower() in ("none", "average") else text
 
 
 def _require_columns(names: tuple[str, ...]) -> None:

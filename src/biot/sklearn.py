@@ -20,6 +20,7 @@ from biot.evaluation.tasks import probabilities
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
 from biot.signals.flat import HINT, varying_windows
+from biot.signals.reference import rereferencing
 from biot.signals.scale import scaled_window
 from biot.training.datasets import TensorWindows, batches_of
 from biot.training.distributed import launch
@@ -48,6 +49,7 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
     units: str
     scale: Scale
     keep_flat: bool
+    reference: str
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -67,17 +69,18 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         return Preprocessing(
             sfreq=float(self.sfreq), window=n_times / float(self.sfreq), ch_names=tuple(names),
             units=(self.units,) * n_chans, scale=self.scale, label_names=label_names,
-            keep_flat=self.keep_flat,
+            keep_flat=self.keep_flat, reference=self.reference,
         )  # fmt: skip
 
     def signal_of(self, X: Array) -> torch.Tensor:
         """Windows as a model sees them, (n, C, T); a warning tells what of them is flat."""
+        contract = self.contract_of(X, None)
         if not self.keep_flat:
-            contract = self.contract_of(X, None)
             X, found = varying_windows(X, contract.sfreq, contract.ch_names)
             if found:
                 warnings.warn(f"X: flat, so missing data: {found}; {HINT}.", stacklevel=3)
-        return torch.from_numpy(scaled_window(X, self.scale))
+        how = rereferencing(contract.ch_names, contract.units, contract.reference, where="X")
+        return torch.from_numpy(scaled_window(how.apply(X), self.scale))
 
     def checked(self, X: Any, *, fitting: bool, **given: Any) -> Any:
         """X as float32, and y if it is given."""
@@ -122,6 +125,9 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
     keep_flat
         Keep channels that are flat in a window, or for a second of it; otherwise they are missing
         data, and a warning tells of them (:mod:`biot.signals.flat`).
+    reference
+        What EEG channels are re-referenced to: ``"none"``, ``"average"``, or names of channels
+        with commas between them, whose mean it is (:mod:`biot.signals.reference`).
     from_model
         Folder of a pretrained model; None starts from scratch.
     mode, epochs, patience, metric, batch_size, learning_rate, valid_share, device
@@ -165,6 +171,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         units: str = "µV",
         scale: Scale = "q95",
         keep_flat: bool = False,
+        reference: str = "none",
         from_model: str | Path | None = None,
         mode: Mode = "full",
         epochs: int = 30,
@@ -187,6 +194,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.units = units
         self.scale = scale
         self.keep_flat = keep_flat
+        self.reference = reference
         self.from_model = from_model
         self.mode = mode
         self.epochs = epochs
@@ -314,7 +322,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    sfreq, ch_names, units, scale, keep_flat
+    sfreq, ch_names, units, scale, keep_flat, reference
         As for :class:`BIOTClassifier`.
     from_model
         Folder of a pretrained model. None: an encoder of random weights, which is the baseline
@@ -342,6 +350,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         units: str = "µV",
         scale: Scale = "q95",
         keep_flat: bool = False,
+        reference: str = "none",
         from_model: str | Path | None = None,
         embed_dim: int | None = None,
         num_heads: int | None = None,
@@ -357,6 +366,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         self.units = units
         self.scale = scale
         self.keep_flat = keep_flat
+        self.reference = reference
         self.from_model = from_model
         self.embed_dim = embed_dim
         self.num_heads = num_heads

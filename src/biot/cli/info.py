@@ -95,8 +95,9 @@ def _show_corpus(args: Namespace) -> None:
 def _show_recording(args: Namespace) -> None:
     from biot.preprocessing import Preprocessing
     from biot.signals.flat import find_flat
-    from biot.signals.notes import note_of_rate
+    from biot.signals.notes import note_of_other_reference, note_of_rate
     from biot.signals.readers import read_recording
+    from biot.signals.reference import recorded_reference
     from biot.signals.summary import overview
 
     if args.plot is not None:
@@ -108,8 +109,13 @@ def _show_recording(args: Namespace) -> None:
     elif args.vocabulary is not None:
         vocabulary = channel_names(args.vocabulary)
     recording = read_recording(args.path, sfreq=args.table_sfreq, units=args.table_units)
-    say(overview(recording, vocabulary))
+    found = overview(recording, vocabulary)
+    say(found)
     say(f"\nFlat: {find_flat(recording) or 'nothing'}.")
-    note = None if contract is None else note_of_rate(recording, contract)
-    if note is not None:
-        say(note)
+    say(f"Reference: {recorded_reference(recording) or 'not said'}.")
+    if contract is not None:
+        other = (
+            None if found.plan is None else note_of_other_reference(recording, contract, found.plan)
+        )
+        for note in filter(None, (note_of_rate(recording, contract), other)):
+            say(note)

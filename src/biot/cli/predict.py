@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["parser"]
 
+_PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+"""Options of `biot prepare` that the notes on a recording name."""
+
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
   biot predict run/model night.edf --out night.parquet --stride 1
@@ -121,4 +124,4 @@ def _tell(predictions: Predictions) -> None:
         rows += [("no usable data", n_unusable)] if n_unusable else []
     say(f"\n{as_table(rows, headers)}\n")
     for note in predictions.notes:
-        say(f"{in_options(note, {'keep_flat': '--keep-flat'})}\n")
+        say(f"{in_options(note, _PREPARE)}\n")

@@ -115,6 +115,8 @@ class Record:
     rows: str | None = None
     """Checksum of its rows in the table of labels."""
     left_out: Mapping[str, int] = field(default_factory=dict)
+    reference: str | None = None
+    """What its EEG was measured against, where it says so."""
     flat: FlatChannels = field(default_factory=FlatChannels)
     """Its flat channels and stretches, where they became missing."""
     quarantine: str | None = None

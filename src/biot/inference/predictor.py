@@ -25,7 +25,12 @@ from biot.preprocessing import Preprocessing
 from biot.signals.flat import find_flat
 from biot.signals.grid import grid_starts
 from biot.signals.montage import MontagePlan, plan
-from biot.signals.notes import note_of_flat, note_of_rate
+from biot.signals.notes import (
+    note_of_flat,
+    note_of_other_reference,
+    note_of_rate,
+    note_of_reference,
+)
 from biot.signals.preprocess import preprocessed
 from biot.signals.recording import Recording
 from biot.signals.scale import scaled_window
@@ -143,7 +148,8 @@ class Predictor:
             raise ConfigError(
                 f"stride must be at least one sample ({1 / contract.sfreq:g} s), got {stride} s."
             )
-        source = _Windows(recording, self.montage(recording), contract)
+        montage = self.montage(recording)
+        source = _Windows(recording, montage, contract)
         places = [
             (first + start, min(first + start + contract.n_times, stop))
             for first, stop in source.segments
@@ -152,7 +158,7 @@ class Predictor:
         parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(places)]
         start, stop = np.array(places).T / contract.sfreq
         values = np.concatenate(parts)
-        notes = _notes(recording, contract, source.used, bool(np.isfinite(values).any()))
+        notes = _notes(recording, contract, montage, bool(np.isfinite(values).any()))
         for note in notes:
             warnings.warn(note, PredictionWarning, stacklevel=2)
         return Predictions(
@@ -187,12 +193,6 @@ class _Windows:
         self._contract = contract
 
     @property
-    def used(self) -> frozenset[int]:
-        """Which channels of the recording the model's are made of."""
-        entries = self._montage.entries
-        return frozenset(i for e in entries for i in (e.plus, e.minus) if i is not None)
-
-    @property
     def segments(self) -> tuple[tuple[int, int], ...]:
         """Where the recording's segments lie, in samples at the contract's rate."""
         return self._recording.segments
@@ -213,11 +213,18 @@ class _Windows:
 
 
 def _notes(
-    recording: Recording, contract: Preprocessing, used: frozenset[int], usable: bool
+    recording: Recording, contract: Preprocessing, montage: MontagePlan, usable: bool
 ) -> tuple[str, ...]:
     """What is to be known of a recording besides the predictions."""
-    found = find_flat(recording).among([recording.ch_names[i] for i in used])
-    notes = [note_of_rate(recording, contract), note_of_flat(recording, found, contract)]
+    found = find_flat(recording)
+    used = {i for e in montage.entries for i in (e.plus, e.minus) if i is not None}
+    of_model = found.among([recording.ch_names[i] for i in used])
+    notes = [
+        note_of_rate(recording, contract),
+        note_of_other_reference(recording, contract, montage),
+        note_of_reference(recording, found, contract),
+        note_of_flat(recording, of_model, contract),
+    ]
     if not usable:
         notes.append(
             f"{recording.name}: nothing was recorded that the model could use: in no window does "

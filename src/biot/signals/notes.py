@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from biot.errors import listed
 from biot.preprocessing import Preprocessing
+from biot.signals.channels import canonical, kind
 from biot.signals.flat import HINT, FlatChannels
+from biot.signals.montage import MontagePlan
 from biot.signals.recording import Recording
+from biot.signals.reference import is_difference, recorded_reference
 
 __all__ = [
     "is_slower",
     "note_of_flat",
+    "note_of_other_reference",
     "note_of_rate",
+    "note_of_reference",
 ]
 
 
@@ -28,6 +34,41 @@ def note_of_rate(recording: Recording, contract: Preprocessing) -> str | None:
         f"{recording.name}: recorded at {recording.sfreq:g} Hz: nothing above "
         f"{recording.sfreq / 2:g} Hz; the model's rate is {contract.sfreq:g} Hz, and its windows "
         f"hold up to {seen:g} Hz."
+    )
+
+
+def note_of_reference(
+    recording: Recording, found: FlatChannels, contract: Preprocessing
+) -> str | None:
+    """What is lost where channels of the reference are flat; None if none of them is."""
+    if contract.reference in ("none", "average") or contract.keep_flat:
+        return None
+    names = contract.reference.split(",")
+    flat = {canonical(name) for name in found.whole}
+    lost = [name for name in names if canonical(name) in flat]
+    left = [name for name in names if canonical(name) not in flat]
+    if not lost:
+        return None
+    outcome = f"its reference is {' and '.join(left)} alone" if left else "all its EEG is missing"
+    return f"{recording.name}: {' and '.join(lost)} of the reference is flat, so {outcome}."
+
+
+def note_of_other_reference(
+    recording: Recording, contract: Preprocessing, plan: MontagePlan
+) -> str | None:
+    """Whether a recording has another reference than the model's corpus, as far as both say it."""
+    own, known = recorded_reference(recording), contract.recorded_references
+    if contract.reference != "none" or own is None or own in known:
+        return None
+    used = [entry.name for entry in plan.entries if entry.status == "matched"]
+    depends = [name for name in used if kind(name) == "eeg" and not is_difference(name)]
+    if not depends or not (known or own == "custom"):
+        return None
+    theirs = " or ".join(known) if known else "something that is not known"
+    return (
+        f"{recording.name}: its EEG is against {own}, that of the model's corpus against {theirs}: "
+        f"{listed(depends)} {'is' if len(depends) == 1 else 'are'} not the same signal. A corpus "
+        "that is prepared with reference='average' has no such difference."
     )
 
 

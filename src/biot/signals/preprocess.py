@@ -13,6 +13,7 @@ from biot.preprocessing import Preprocessing
 from biot.signals.filters import filtered
 from biot.signals.flat import without_flat
 from biot.signals.recording import Annotation, Array, Recording
+from biot.signals.reference import rereferenced
 from biot.signals.resampling import resampled
 
 __all__ = [
@@ -57,7 +58,7 @@ def without_bad_spans(recording: Recording) -> Recording:
 
 
 def preprocessed(recording: Recording, contract: Preprocessing) -> Recording:
-    """Flat and bad stretches made missing, then filtered, then resampled; still read lazily.
+    """Flat and bad stretches made missing, then re-referenced, filtered and resampled, lazily.
 
     Preparation and prediction both come through here, so they cannot differ.
 
@@ -66,14 +67,18 @@ def preprocessed(recording: Recording, contract: Preprocessing) -> Recording:
     recording
         As it was read.
     contract
-        Says the rate and how to come to it, the filters, and whether flat channels stay; see
-        :func:`biot.signals.filtered`, :mod:`biot.signals.resampling`, :mod:`biot.signals.flat`.
+        Says the rate and how to come to it, the filters, the reference, and whether flat channels
+        stay; see :func:`biot.signals.filtered`, :mod:`biot.signals.resampling`,
+        :mod:`biot.signals.reference`, :mod:`biot.signals.flat`.
 
     Raises
     ------
+    RecordingError
+        If the reference is a channel that the recording does not have.
     ConfigError
         If a frequency does not lie below half the recording's rate, or the rate cannot be reached.
     """
     clean = without_bad_spans(recording if contract.keep_flat else without_flat(recording))
-    smooth = filtered(clean, l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch)
+    against = rereferenced(clean, contract.reference)
+    smooth = filtered(against, l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch)
     return resampled(smooth, contract.sfreq, method=contract.resample)

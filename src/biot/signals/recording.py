@@ -74,6 +74,8 @@ class Recording:
     """
     read_samples: ReadSamples = field(repr=False)
     """How samples are fetched; use :meth:`read`."""
+    reference: str | None = None
+    """What its EEG was measured against, where the file says so elsewhere than in channel names."""
     limits: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """For each channel, the numbers at or below and at or above which a sample lies at an end of
     the converter's range; empty where that is not known."""

@@ -134,7 +134,12 @@ def finish(
         if f"{SHARDS}/{path.name}" not in wanted:
             path.unlink()
     layout = layout_of({n: record for n, record in final.items() if record.shard is not None})
-    contract = replace(recipe.contract, ch_names=layout.ch_names, units=layout.units)
+    contract = replace(
+        recipe.contract,
+        ch_names=layout.ch_names,
+        units=layout.units,
+        recorded_references=tuple(sorted(_references(final))),
+    )
     if recipe.how.labelled:
         names = _label_names(final, recipe.labels, old, place.out)
         contract = replace(contract, label_names=names)
@@ -196,6 +201,7 @@ def report_of(
         labels={name: tally.counts[name] for name in names if not tally.spreads},
         targets=dict(zip(names, tally.spreads, strict=False)),
         dropped=dict(_left_out(manifest.recordings) + Counter(skipped)),
+        references=_references(manifest.recordings),
         slower={
             name: each.sfreq
             for name, each in manifest.recordings.items()
@@ -205,6 +211,15 @@ def report_of(
         quarantined=quarantined(manifest.recordings),
         changes=changes,
     )
+
+
+def _references(records: Mapping[str, Record]) -> dict[str, tuple[str, ...]]:
+    """Recordings that are used, by what their EEG was measured against, as far as they say it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, record in sorted(records.items()):
+        if record.shard is not None and record.reference is not None:
+            found[record.reference] = (*found.get(record.reference, ()), name)
+    return found
 
 
 def quarantined(records: Mapping[str, Record]) -> tuple[tuple[str, str], ...]:

@@ -22,6 +22,7 @@ from biot.errors import CorpusError
 from biot.io import atomic_folder
 from biot.preprocessing import Preprocessing, Scale, Task
 from biot.signals.flat import HINT, varying_windows
+from biot.signals.reference import rereferencing
 
 __all__ = [
     "LabelNames",
@@ -154,6 +155,7 @@ def from_arrays(
     scale: Scale = "q95",
     task: Task = "classes",
     keep_flat: bool = False,
+    reference: str = "none",
 ) -> Corpus:
     """Write windows in memory as a corpus.
 
@@ -188,6 +190,9 @@ def from_arrays(
     scale, task
         How a model is to see the windows, and what it is to say of them, see
         :class:`biot.preprocessing.Preprocessing`.
+    reference
+        What EEG channels are re-referenced to: ``"none"``, ``"average"`` or names of channels with
+        commas between them (:mod:`biot.signals.reference`).
     keep_flat
         Keep channels and stretches that are flat (:mod:`biot.signals.flat`; each window is a
         segment of its own). Otherwise they are missing data, and a warning tells of them.
@@ -198,7 +203,9 @@ def from_arrays(
         If shapes, names or labels do not fit each other, a value is infinite, or a window holds
         no sample at all, or flat channels only; or if `out` is taken.
     ConfigError
-        If ``sfreq``, ``scale`` or ``task`` is out of range.
+        If ``sfreq``, ``scale``, ``task`` or ``reference`` is out of range.
+    RecordingError
+        If a channel of `reference` is not among `ch_names`.
     """
     windows = _windows(X, ch_names)
     n_windows, n_chans, n_times = windows.shape
@@ -211,12 +218,16 @@ def from_arrays(
         scale=scale,
         task=task,
         keep_flat=keep_flat,
+        reference=reference,
     )
     if not keep_flat:
         windows, found = varying_windows(windows, preprocessing.sfreq, ch_names)
         _require_samples(windows, "flat channels only", "keep them with keep_flat=True, or ")
         if found:
             warnings.warn(f"X: flat, so missing data: {found}; {HINT}.", stacklevel=2)
+    how = rereferencing(ch_names, preprocessing.units, preprocessing.reference, where="X")
+    windows = how.apply(windows)
+    _require_samples(windows, f"no sample against the reference {reference}")
     labels, names = labels_of(y, label_names, task, n_windows)
     columns = names if task == "regression" and names else preprocessing.label_columns
     preprocessing = replace(preprocessing, label_names=names, label_columns=columns)

@@ -17,6 +17,7 @@ from biot.signals.flat import HINT, FlatChannels
 __all__ = [
     "PrepareReport",
     "flat_lines",
+    "reference_lines",
     "slower_lines",
     "write_quarantine",
 ]
@@ -39,6 +40,8 @@ class PrepareReport:
     """Mean and range of each target of a regression."""
     dropped: Mapping[str, int]
     """What was left out, such as ``"windows without a label"``: how many."""
+    references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Recordings by what their EEG was measured against, as far as they say it."""
     slower: Mapping[str, float] = field(default_factory=dict)
     """Rate in Hz of each recording that lacks frequencies which the windows may hold."""
     flat: Mapping[str, FlatChannels] = field(default_factory=dict)
@@ -64,6 +67,7 @@ class PrepareReport:
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block("reference", reference_lines(contract, self.references)),
             *_block("slower", slower_lines(self.slower, self.n_recordings)),
             *_block("flat", flat_lines(self.flat)),
             *_block("changes", list(self.changes)),
@@ -71,6 +75,20 @@ class PrepareReport:
         ]
         width = max(len(name) for name, _ in lines) + 2
         return "\n".join(f"{name:<{width}}{text}" for name, text in lines)
+
+
+def reference_lines(
+    contract: Preprocessing, references: Mapping[str, tuple[str, ...]]
+) -> list[str]:
+    """What EEG is measured against in a corpus; nothing where all is as it was recorded."""
+    if contract.reference == "none":
+        if len(references) < 2:
+            return []
+        lines = [f"{name}: {len(files)}: {listed(files)}" for name, files in references.items()]
+        return ["recordings have different ones, which reference='average' makes alike", *lines]
+    if contract.reference == "average" or "," in contract.reference:
+        return [contract.reference]
+    return [f"{contract.reference}, which is 0 against itself, so missing in every window"]
 
 
 def slower_lines(slower: Mapping[str, float], n_recordings: int) -> list[str]:
