@@ -19,7 +19,7 @@ from biot.errors import ConfigError, CorpusError, require
 from biot.evaluation.tasks import probabilities
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
-from biot.signals.flat import HINT, varying_windows
+from biot.signals.flat import varying_windows
 from biot.signals.reference import rereferencing
 from biot.signals.scale import scaled_window
 from biot.training.datasets import TensorWindows, batches_of
@@ -78,7 +78,7 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         if not self.keep_flat:
             X, found = varying_windows(X, contract.sfreq, contract.ch_names)
             if found:
-                warnings.warn(f"X: flat, so missing data: {found}; {HINT}.", stacklevel=3)
+                warnings.warn(f"X: flat, so missing data: {found}; {found.way_out}.", stacklevel=3)
         how = rereferencing(contract.ch_names, contract.units, contract.reference, where="X")
         return torch.from_numpy(scaled_window(how.apply(X), self.scale))
 

@@ -130,7 +130,7 @@ def test_predict_and_info_print_what_is_no_signal(
     printed = capsys.readouterr()
     assert "night.npz: recorded at 32 Hz: nothing above 16 Hz" in printed.out
     assert "night.npz: flat: 1 channel throughout (Fp1); they are missing data" in printed.out
-    assert "--keep-flat keeps them when the corpus is prepared" in printed.out
+    assert "preparing with --keep-flat would keep them" in printed.out
     assert printed.err == ""
     import pyarrow.parquet as parquet
 

@@ -124,6 +124,16 @@ def test_what_is_flat_is_told_by_name_and_seconds() -> None:
     assert str(FlatChannels()) == ""
 
 
+def test_what_may_be_at_rest_is_named_with_the_option() -> None:
+    found = FlatChannels(whole=("Cz",), seconds={"ACC_X": 9.0, "TEMP": 5.0, "Pz": 30.0, "O1": 1.0})
+    assert found.way_out == (
+        "ACC_X, TEMP may be at rest, or slow and stored with repeated values: preparing with "
+        "keep_flat would keep them"
+    )
+    assert "Pz" in dataclasses.replace(found, mostly=("Pz",)).way_out
+    assert FlatChannels(whole=("Cz",)).way_out == "preparing with keep_flat would keep them"
+
+
 def test_raw_samples_decide_before_filters_and_resampling() -> None:
     data = np.random.default_rng(1).normal(size=(2, 4000))
     data[0, 1000:2000] = 100  # a filter would let the neighbours ring into it

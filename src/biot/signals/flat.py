@@ -10,7 +10,7 @@ EDF and BDF files declare). It is found in the samples as they are stored, befor
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
@@ -19,15 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import listed
+from biot.signals.channels import kind
 from biot.signals.recording import Array, Mask, Recording
 
 __all__ = [
-    "HINT",
     "SAMPLES",
     "SECONDS",
     "FlatChannels",
     "find_flat",
     "varying_windows",
+    "way_out",
     "without_flat",
 ]
 
@@ -36,13 +37,8 @@ SECONDS = 1.0
 SAMPLES = 10
 """Nor is one of fewer samples: at a low rate a second may repeat a value by chance."""
 
-HINT = (
-    "slow signals that are stored with repeated values, and sensors at rest, count as flat too; "
-    "keep_flat keeps them"
-)
-"""For messages, after what was flat."""
-
 _VALUES_AT_ONCE = 2**22
+_ALWAYS_MOVING = ("eeg", "ecg", "eog", "emg")
 _MOSTLY = 0.5
 """Share of a channel from which on it is named in messages as one that repeats its values."""
 
@@ -75,6 +71,11 @@ class FlatChannels:
             mostly=tuple(name for name in self.mostly if name in ch_names),
         )
 
+    @property
+    def way_out(self) -> str:
+        """See :func:`way_out`."""
+        return way_out((*self.whole, *self.seconds), self.mostly)
+
     def __bool__(self) -> bool:
         return bool(self.whole or self.seconds)
 
@@ -94,6 +95,21 @@ class FlatChannels:
 
 def _channels(names: Sequence[str]) -> str:
     return f"{len(names)} channel{'s' * (len(names) != 1)}"
+
+
+def way_out(names: Iterable[str], mostly: Iterable[str] = ()) -> str:
+    """For messages: how to keep flat channels, and which of `names` may be no mistake.
+
+    That are those which are flat `mostly`, and those that are not EEG, ECG, EOG or EMG by name.
+    """
+    repeating = set(mostly)
+    own = [n for n in dict.fromkeys(names) if n in repeating or kind(n) not in _ALWAYS_MOVING]
+    if not own:
+        return "preparing with keep_flat would keep them"
+    return (
+        f"{listed(own)} may be at rest, or slow and stored with repeated values: preparing with "
+        "keep_flat would keep them"
+    )
 
 
 def without_flat(recording: Recording) -> Recording:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from biot.errors import listed
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical, kind
-from biot.signals.flat import HINT, FlatChannels
+from biot.signals.flat import FlatChannels
 from biot.signals.montage import MontagePlan
 from biot.signals.recording import Recording
 from biot.signals.reference import is_difference, recorded_reference
@@ -82,5 +82,5 @@ def note_of_flat(recording: Recording, found: FlatChannels, contract: Preprocess
             "makes of them means nothing"
         )
     else:
-        outcome = f"they are missing data to the model ({HINT} when the corpus is prepared)"
+        outcome = f"they are missing data to the model ({found.way_out})"
     return f"{recording.name}: flat: {found}; {outcome}."

@@ -21,7 +21,7 @@ from biot.corpus.schema import CHUNK_VALUES, Label, WindowBlock
 from biot.errors import CorpusError
 from biot.io import atomic_folder
 from biot.preprocessing import Preprocessing, Scale, Task
-from biot.signals.flat import HINT, varying_windows
+from biot.signals.flat import varying_windows
 from biot.signals.reference import rereferencing
 
 __all__ = [
@@ -224,7 +224,7 @@ def from_arrays(
         windows, found = varying_windows(windows, preprocessing.sfreq, ch_names)
         _require_samples(windows, "flat channels only", "keep them with keep_flat=True, or ")
         if found:
-            warnings.warn(f"X: flat, so missing data: {found}; {HINT}.", stacklevel=2)
+            warnings.warn(f"X: flat, so missing data: {found}; {found.way_out}.", stacklevel=2)
     how = rereferencing(ch_names, preprocessing.units, preprocessing.reference, where="X")
     windows = how.apply(windows)
     _require_samples(windows, f"no sample against the reference {reference}")

@@ -12,7 +12,7 @@ from biot.corpus.manifest import Spread
 from biot.corpus.schema import QUARANTINE_FILE
 from biot.errors import listed
 from biot.preprocessing import Preprocessing
-from biot.signals.flat import HINT, FlatChannels
+from biot.signals.flat import FlatChannels, way_out
 
 __all__ = [
     "PrepareReport",
@@ -124,7 +124,7 @@ def flat_lines(flat: Mapping[str, FlatChannels]) -> list[str]:
         names = [name for name, _ in mostly.most_common()]
         lines.append(f"more than half of the time: {listed(names, 10)}")
     if lines:
-        lines.append(f"these are missing data; {HINT}")
+        lines.append(f"these are missing data; {way_out([*whole, *seconds], mostly)}")
     return lines
 
 
