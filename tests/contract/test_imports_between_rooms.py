@@ -63,7 +63,7 @@ RULES = {
     ),
     "evaluation": rule("errors choices preprocessing", "numpy torch", "sklearn tabulate"),
     "training": rule(
-        "errors choices io device preprocessing evaluation corpus corpus.batch model",
+        "errors choices settings io device preprocessing evaluation corpus corpus.batch model",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
