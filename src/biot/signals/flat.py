@@ -10,7 +10,7 @@ EDF and BDF files declare). It is found in the samples as they are stored, befor
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
@@ -37,7 +37,7 @@ SECONDS = 1.0
 SAMPLES = 10
 """Nor is one of fewer samples: at a low rate a second may repeat a value by chance."""
 
-_VALUES_AT_ONCE = 2**22
+_VALUES_AT_ONCE = 2**20
 _ALWAYS_MOVING = ("eeg", "ecg", "eog", "emg")
 _MOSTLY = 0.5
 """Share of a channel from which on it is named in messages as one that repeats its values."""
@@ -132,15 +132,22 @@ def without_flat(recording: Recording) -> Recording:
 def find_flat(recording: Recording) -> FlatChannels:
     """Which channels of a recording are flat, and for how long; all samples are read once."""
     find = _Finder(recording)
-    n_chans = len(recording.ch_names)
-    n_flat, n_present = np.zeros(n_chans, np.int64), np.zeros(n_chans, np.int64)
-    step = max(1, _VALUES_AT_ONCE // max(1, n_chans))
-    for start in range(0, recording.n_times, step):
-        data, flat = find(start, min(start + step, recording.n_times))
-        present = ~np.isnan(data)
-        n_present += present.sum(axis=1)
-        n_flat += (flat & present).sum(axis=1)
+    none = np.zeros(len(recording.ch_names), np.int64)
+    n_flat = n_present = sum(
+        (np.count_nonzero(flat, axis=1) for _, flat in _pieces(recording, find)), start=none
+    )
+    if n_flat.any():
+        n_present = sum(
+            (np.count_nonzero(~np.isnan(data), axis=1) for data, _ in _pieces(recording, find)),
+            start=none,
+        )
     return _summed(recording.ch_names, n_flat, n_present, recording.sfreq)
+
+
+def _pieces(recording: Recording, find: _Finder) -> Iterator[tuple[Array, Mask]]:
+    step = max(1, _VALUES_AT_ONCE // max(1, len(recording.ch_names)))
+    for start in range(0, recording.n_times, step):
+        yield find(start, min(start + step, recording.n_times))
 
 
 def varying_windows(
@@ -208,12 +215,12 @@ class _Finder:
         first = self._reach(places[0], start, -1)
         last = self._reach(places[-1], stop, 1)
         data = recording.read(first, last)
-        flat = np.zeros(data.shape, dtype=bool)
+        parts = []
         for place in places:
             begin, end = self._segments[place]
-            least = _least(recording.sfreq, end - begin)
-            own = slice(max(begin, first) - first, min(end, last) - first)
-            flat[:, own] = self._flat(data[:, own], least)
+            own = data[:, max(begin, first) - first : min(end, last) - first]
+            parts.append(self._flat(own, _least(recording.sfreq, end - begin)))
+        flat = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         asked = slice(start - first, stop - first)
         return data[:, asked], flat[:, asked]
 
@@ -225,7 +232,11 @@ class _Finder:
     def _flat(self, data: Array, least: int) -> Mask:
         flat = _equal(data, least)
         if self._recording.limits:
-            flat |= _runs((data <= self._low_C1) | (data >= self._high_C1), least)
+            points = data[:, :: least // 2]
+            at_end = (points <= self._low_C1) | (points >= self._high_C1)
+            rows = np.flatnonzero((at_end[:, 1:] & at_end[:, :-1]).any(axis=1))
+            low, high = self._low_C1[rows], self._high_C1[rows]
+            flat[rows] |= _runs((data[rows] <= low) | (data[rows] >= high), least)
         return flat
 
 
@@ -237,16 +248,14 @@ def _least(sfreq: float, n_times: int) -> int:
 def _equal(data: npt.NDArray[Any], least: int) -> Mask:
     """Where a row of (rows, T) keeps one finite value for at least `least` samples."""
     flat = np.zeros(data.shape, dtype=bool)
-    step = least // 2  # a flat stretch holds two neighbours of this grid, and few others do
-    points = data[:, ::step]
+    points = data[:, :: least // 2]  # a flat stretch holds two neighbours of these
     candidates = np.flatnonzero((points[:, 1:] == points[:, :-1]).any(axis=1))
-    if data.shape[1] < least or not candidates.size:
-        return flat
-    rows = data[candidates]
-    same = (rows[:, 1:] == rows[:, :-1]) & np.isfinite(rows[:, 1:])
-    found = _runs(same, least - 1)
-    flat[candidates, 1:] = found
-    flat[candidates, :-1] |= found
+    if candidates.size:
+        rows = data[candidates]
+        same = (rows[:, 1:] == rows[:, :-1]) & np.isfinite(rows[:, 1:])
+        found = _runs(same, least - 1)
+        flat[candidates, 1:] = found
+        flat[candidates, :-1] |= found
     return flat
 
 
