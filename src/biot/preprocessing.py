@@ -157,6 +157,13 @@ class Preprocessing:
             words.append(f"without {self.notch:g} Hz")
         return ", ".join(words)
 
+    @property
+    def reference_in_words(self) -> str:
+        """What EEG is measured against, such as ``"average"``, ``"as recorded (linked ears)"``."""
+        if self.reference != "none":
+            return self.reference
+        return f"as recorded ({', '.join(self.recorded_references) or 'not said'})"
+
     def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
         """The same contract with other class names, and without thresholds for the earlier ones."""
         return replace(self, label_names=label_names, thresholds=None)

@@ -102,6 +102,14 @@ def test_a_recording_slower_than_the_model_is_told(
     assert make_predictor().predict(make_recording(sfreq=128)).notes == ()
 
 
+def test_a_channel_that_is_stored_slower_than_the_others_is_told(
+    make_predictor: MakePredictor, make_recording: MakeRecording
+) -> None:
+    recording = replace(make_recording(), rates=(50.0, 20.0, 20.0))
+    with pytest.warns(PredictionWarning, match=r"C3, O1 recorded at 20 Hz: nothing above 10 Hz"):
+        make_predictor().predict(recording)
+
+
 def test_the_reference_of_the_contract_is_applied(
     make_model: MakeModel, make_predictor: MakePredictor, make_recording: MakeRecording
 ) -> None:

@@ -191,6 +191,7 @@ def test_the_own_samples_of_a_slow_signal_decide(
     with pytest.warns(UserWarning, match="rates 20, 100 Hz"):
         recording = read_recording(write_edf([fast, slow, dead, partly]))
     assert np.ptp(recording.data[2]) > 0  # the filter's ripple
+    assert recording.rates == (100, 20, 20, 20)
     found = find_flat(recording)
     assert found.whole == ("EEG Pz",)
     assert found.seconds["EEG Oz"] == pytest.approx(3.0, abs=1.2)  # the filter's reach with it

@@ -35,7 +35,8 @@ def parser() -> Parser:
         "info",
         description="Of a corpus: recordings, subjects, hours, channels, labels by subject, "
         "the share of missing samples, and what was quarantined. Of a recording: its header, its "
-        "channels, its annotations, and how its channels would meet a model's. Of a model: what it "
+        "channels, its annotations, how its channels would meet a model's, what of it is flat (for "
+        "which all samples are read), and its reference. Of a model: what it "
         "is, its channels and labels, how its data were prepared, and what it learned from. Of a "
         "run: what was asked for, and how well it did.",
         examples=_EXAMPLES,
@@ -117,5 +118,5 @@ def _show_recording(args: Namespace) -> None:
         other = (
             None if found.plan is None else note_of_other_reference(recording, contract, found.plan)
         )
-        for note in filter(None, (note_of_rate(recording, contract), other)):
+        for note in filter(None, (note_of_rate(recording, contract, found.plan), other)):
             say(note)

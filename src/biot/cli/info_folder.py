@@ -75,7 +75,7 @@ def _preprocessing(folder: Path) -> list[tuple[str, str]]:
         ("unit", ", ".join(dict.fromkeys(found.units)) or "not said"),
         ("scale", found.scale),
         ("filter", found.filter or "none"),
-        ("reference", _reference(found)),
+        ("reference", found.reference_in_words),
         ("flat channels", "kept as they are" if found.keep_flat else "missing data"),
         ("resampling", found.resample),
         ("labels", f"{len(names)} {kinds[found.task]}: {', '.join(names)}" if names else "none"),
@@ -85,12 +85,6 @@ def _preprocessing(folder: Path) -> list[tuple[str, str]]:
             else []
         ),
     ]
-
-
-def _reference(contract: Preprocessing) -> str:
-    if contract.reference != "none":
-        return contract.reference
-    return f"as recorded ({', '.join(contract.recorded_references) or 'not said'})"
 
 
 def _training_data(folder: Path) -> list[tuple[str, str]]:

@@ -217,10 +217,9 @@ def _notes(
 ) -> tuple[str, ...]:
     """What is to be known of a recording besides the predictions."""
     found = find_flat(recording)
-    used = {i for e in montage.entries for i in (e.plus, e.minus) if i is not None}
-    of_model = found.among([recording.ch_names[i] for i in used])
+    of_model = found.among([recording.ch_names[i] for i in montage.used])
     notes = [
-        note_of_rate(recording, contract),
+        note_of_rate(recording, contract, montage),
         note_of_other_reference(recording, contract, montage),
         note_of_reference(recording, found, contract),
         note_of_flat(recording, of_model, contract),

@@ -100,8 +100,7 @@ def _facts(
             if preprocessing.scale == "q95"
             else "none: physical units"
         )
-        if preprocessing.reference != "none":
-            facts["Reference"] = preprocessing.reference
+        facts["Reference"] = preprocessing.reference_in_words
         facts["Flat channels"] = "kept" if preprocessing.keep_flat else "missing data"
         if preprocessing.filter:
             facts["Filter"] = preprocessing.filter

@@ -21,19 +21,36 @@ __all__ = [
 
 def is_slower(sfreq: float, contract: Preprocessing) -> bool:
     """Whether a recording at `sfreq` Hz lacks frequencies that the contract's windows may hold."""
-    highest = min(contract.sfreq / 2, contract.h_freq or contract.sfreq / 2)
-    return sfreq / 2 < highest
+    return sfreq / 2 < _highest(contract)
 
 
-def note_of_rate(recording: Recording, contract: Preprocessing) -> str | None:
-    """What a recording lacks that is slower than the model; None if it lacks nothing."""
-    if not is_slower(recording.sfreq, contract):
+def _highest(contract: Preprocessing) -> float:
+    return min(contract.sfreq / 2, contract.h_freq or contract.sfreq / 2)
+
+
+def note_of_rate(
+    recording: Recording, contract: Preprocessing, plan: MontagePlan | None
+) -> str | None:
+    """What a recording lacks that is slower than the model; None if it lacks nothing.
+
+    With a plan, the channels that it uses count, each at the rate at which it is stored.
+    """
+    rates = recording.rates or (recording.sfreq,) * len(recording.ch_names)
+    used = range(len(rates)) if plan is None else plan.used
+    slow: dict[float, list[str]] = {}
+    for i in used:
+        if is_slower(rates[i], contract):
+            slow.setdefault(rates[i], []).append(recording.ch_names[i])
+    if not slow:
         return None
-    seen = min(contract.sfreq / 2, contract.h_freq or contract.sfreq / 2)
+    told = "; ".join(
+        f"{'' if len(names) == len(used) else listed(names) + ' '}recorded at {rate:g} Hz: "
+        f"nothing above {rate / 2:g} Hz"
+        for rate, names in sorted(slow.items())
+    )
     return (
-        f"{recording.name}: recorded at {recording.sfreq:g} Hz: nothing above "
-        f"{recording.sfreq / 2:g} Hz; the model's rate is {contract.sfreq:g} Hz, and its windows "
-        f"hold up to {seen:g} Hz."
+        f"{recording.name}: {told}; the model's rate is {contract.sfreq:g} Hz, and its windows "
+        f"hold up to {_highest(contract):g} Hz."
     )
 
 

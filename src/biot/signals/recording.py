@@ -76,6 +76,9 @@ class Recording:
     """How samples are fetched; use :meth:`read`."""
     reference: str | None = None
     """What its EEG was measured against, where the file says so elsewhere than in channel names."""
+    rates: tuple[float, ...] = field(default=(), repr=False)
+    """Samples a second of each channel as it is stored, where the reader brought them to one rate;
+    empty where that is :attr:`sfreq` for all."""
     limits: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """For each channel, the numbers at or below and at or above which a sample lies at an end of
     the converter's range; empty where that is not known."""

@@ -121,6 +121,7 @@ def _with_rows(
         ch_names=ch_names,
         units=units,
         read_samples=read_samples,
+        rates=tuple(recording.rates[row] for row in rows) if recording.rates else (),
         limits=tuple(recording.limits[row] for row in rows) if recording.limits else (),
         read_flat=None if recording.read_flat is None else read_flat,
     )

@@ -206,6 +206,7 @@ def _joined(
         units=tuple(units),
         annotations=annotations,
         read_samples=lambda start, stop: read_from(parts, start, stop),
+        rates=() if len(parts) == 1 else tuple(float(header.sfreq(s)) for s in header.signals),
         limits=fastest.limits if len(parts) == 1 else (),
         read_flat=None if len(parts) == 1 else read_flat,
     )
