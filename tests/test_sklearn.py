@@ -202,7 +202,7 @@ def test_it_works_in_pipelines_searches_and_cross_validation_by_group():
 
 
 def test_groups_train_or_validate(monkeypatch):
-    import biot.sklearn as module
+    import biot.sklearn.estimators as module
 
     X, y = data()
     groups, seen = np.arange(60) // 6, {}

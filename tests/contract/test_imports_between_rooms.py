@@ -85,7 +85,8 @@ RULES = {
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device preprocessing evaluation signals model training training.finetuning",
+        "errors device preprocessing evaluation signals signals.formats model training "
+        "training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(

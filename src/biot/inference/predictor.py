@@ -15,7 +15,7 @@ from torch import Tensor
 
 from biot.choices import Device, Precision
 from biot.device import find_device
-from biot.errors import ChannelError, ConfigError, ContractError
+from biot.errors import ChannelError, ConfigError
 from biot.evaluation.tasks import probabilities
 from biot.inference.predictions import Predictions
 from biot.model.biot import BIOT
@@ -26,7 +26,7 @@ from biot.signals.montage import MontagePlan, plan
 from biot.signals.preprocess import preprocessed
 from biot.signals.recording import Recording
 from biot.signals.scale import scaled_window
-from biot.signals.units import conversion
+from biot.signals.units import unit_factors
 
 __all__ = [
     "Device",
@@ -173,7 +173,7 @@ class _Windows:
     """Reads a recording as the model's channels, rate, unit and scale want it."""
 
     def __init__(self, recording: Recording, montage: MontagePlan, contract: Preprocessing) -> None:
-        self._factors_C1 = _unit_factors(recording, montage, contract)[:, None]
+        self._factors_C1 = unit_factors(recording, montage, contract.units)[:, None]
         self._recording = preprocessed(
             recording,
             contract.sfreq,
@@ -203,35 +203,3 @@ class _Windows:
         window = np.full((self._contract.n_chans, self._contract.n_times), np.nan, np.float32)
         window[:, : stop - start] = self._montage.apply(self._recording.read(start, stop))
         return window * self._factors_C1
-
-
-def _unit_factors(
-    recording: Recording, montage: MontagePlan, contract: Preprocessing
-) -> npt.NDArray[np.float32]:
-    """(C,) what each channel of the montage is multiplied by to be in the contract's unit."""
-    factors = np.ones(contract.n_chans, dtype=np.float32)
-    for row, (entry, wanted) in enumerate(zip(montage.entries, contract.units, strict=True)):
-        sources = [index for index in (entry.plus, entry.minus) if index is not None]
-        found = {recording.units[index] for index in sources}
-        if not found or found == {wanted}:
-            continue
-        ratios = {unit: _ratio(unit, wanted) for unit in found}
-        if len(ratios) > 1 or None in ratios.values():
-            names = ", ".join(
-                f"{recording.ch_names[index]!r} in {recording.units[index]!r}" for index in sources
-            )
-            raise ContractError(
-                f"{recording.name}: {entry.name} must be in {wanted!r}, the recording has {names}. "
-                "Correct the recording's units."
-            )
-        factors[row] = ratios.popitem()[1]
-    return factors
-
-
-def _ratio(unit: str, wanted: str) -> float | None:
-    """How many `wanted` a `unit` is; None unless both are voltages."""
-    (factor, common), (wanted_factor, wanted_common) = (
-        conversion(unit, "eeg"),
-        conversion(wanted, "eeg"),
-    )
-    return factor / wanted_factor if common == wanted_common else None

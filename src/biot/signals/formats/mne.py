@@ -24,6 +24,8 @@ __all__ = [
     "from_mne",
     "goes_on_in",
     "in_the_name_of",
+    "is_epochs",
+    "is_raw",
     "read_with_mne",
     "recording_of_epochs",
     "recording_of_raw",
@@ -124,6 +126,21 @@ def from_mne(instance: Any) -> Recording:
         f"from_mne takes an MNE Raw or Epochs object, got {type(instance).__name__}. "
         "Use Recording.from_array for arrays."
     )
+
+
+def is_raw(instance: object) -> bool:
+    """Whether it is an MNE ``Raw`` object; MNE need not be installed to know."""
+    return _is_of_mne(instance, "BaseRaw")
+
+
+def is_epochs(instance: object) -> bool:
+    """Whether it is an MNE ``Epochs`` object; MNE need not be installed to know."""
+    return _is_of_mne(instance, "BaseEpochs")
+
+
+def _is_of_mne(instance: object, name: str) -> bool:
+    kinds = type(instance).__mro__
+    return any(one.__name__ == name and one.__module__.startswith("mne.") for one in kinds)
 
 
 def units_of(instance: Any, declared: Mapping[str, str] | None = None) -> Units:

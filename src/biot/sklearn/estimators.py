@@ -1,9 +1,10 @@
-"""BIOT as scikit-learn estimators: windows in arrays in, classes or features out."""
+"""The estimators: windows in arrays or MNE's epochs in, classes or features out."""
 
 # n windows, C channels, T samples, K classes, E width of the features
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,21 @@ import numpy.typing as npt
 import torch
 
 from biot.device import Device
-from biot.errors import ConfigError, CorpusError, require
+from biot.errors import ConfigError, CorpusError, listed, require
 from biot.evaluation.tasks import probabilities
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
 from biot.signals.scale import scaled_window
+from biot.sklearn.inputs import (
+    Units,
+    WindowFormat,
+    array_in_units,
+    format_of_array,
+    format_of_sources,
+    require_named,
+    sources_of,
+    windows_of,
+)
 from biot.training.datasets import TensorWindows, batches_of
 from biot.training.distributed import launch
 from biot.training.finetuning.build import build_model
@@ -43,7 +54,7 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
 
     sfreq: float | None
     ch_names: Sequence[str] | None
-    units: str
+    units: Units
     scale: Scale
 
     def __sklearn_tags__(self) -> Any:
@@ -53,48 +64,76 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         tags.input_tags.allow_nan = True
         return tags
 
-    def contract_of(self, X: Array, label_names: tuple[str, ...] | None) -> Preprocessing:
-        """The contract of windows like X."""
-        if self.sfreq is None:
-            raise ConfigError("sfreq is missing: give the samples a second of X, in Hz.")
-        n_chans, n_times = X.shape[1:]
-        names = self.ch_names or tuple(f"channel {index + 1}" for index in range(n_chans))
-        if len(names) != n_chans:
-            raise ConfigError(f"ch_names names {len(names)} channels, X has {n_chans}.")
+    def contract_of(self, label_names: tuple[str, ...] | None) -> Preprocessing:
+        """The contract of the windows that the estimator is fitted to."""
+        windows = self._format
         return Preprocessing(
-            sfreq=float(self.sfreq), window=n_times / float(self.sfreq), ch_names=tuple(names),
-            units=(self.units,) * n_chans, scale=self.scale, label_names=label_names,
+            sfreq=windows.sfreq, window=windows.n_times / windows.sfreq,
+            ch_names=windows.ch_names, units=windows.units, scale=self.scale,
+            label_names=label_names,
         )  # fmt: skip
 
-    def signal_of(self, X: Array) -> torch.Tensor:
+    def signal_of(self, windows: Array) -> torch.Tensor:
         """Windows as a model sees them, (n, C, T)."""
-        return torch.from_numpy(scaled_window(X, self.scale))
+        return torch.from_numpy(scaled_window(windows, self.scale))
 
-    def checked(self, X: Any, *, fitting: bool, **given: Any) -> Any:
-        """X as float32, and y if it is given."""
-        checked = _validation.validate_data(
-            self, X, reset=fitting, allow_nd=True, ensure_2d=False, dtype=np.float32,
-            ensure_all_finite="allow-nan", **given,
-        )  # fmt: skip
-        windows = checked[0] if isinstance(checked, tuple) else checked
+    def fitting_windows(self, X: Any, **given: Any) -> tuple[Array, Any]:
+        """Windows to be fitted to, (n, C, T) float32 in the contract's units; and y, if given."""
+        sources = sources_of(X)
+        said: dict[str, Any] = {"sfreq": self.sfreq, "ch_names": self.ch_names, "units": self.units}
+        if sources is None:
+            windows, y = self._validated(X, reset=True, **given)
+            self._format: WindowFormat = format_of_array(windows.shape, **said)
+            windows = array_in_units(windows, self._format, self.units)
+        else:
+            self._format = format_of_sources(sources, **said)
+            windows = windows_of(sources, self._format, _say)
+            _require_as_many(windows, given.get("y"))
+            windows, y = self._validated(windows, reset=True, **given)
+            self.feature_names_in_ = np.array(self._format.ch_names, dtype=object)
+        self.n_features_in_, self.n_times_in_ = windows.shape[1:]
+        return windows, y
+
+    def fitted_windows(self, X: Any) -> Array:
+        """Windows to be predicted, (n, C, T), as the estimator was fitted to them."""
+        _validation.check_is_fitted(self)
+        sources = sources_of(X)
+        if sources is not None:
+            require_named(self._format)
+            return windows_of(sources, self._format, _say)
+        windows, _ = self._validated(X, reset=False)
+        if windows.shape[1] != self.n_features_in_:
+            raise ConfigError(
+                f"X has {windows.shape[1]} channels, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} channels as input."
+            )
+        if windows.shape[2] != self.n_times_in_:
+            raise ConfigError(
+                f"X has windows of {windows.shape[2]} samples, {type(self).__name__} was fitted "
+                f"to {self.n_times_in_}."
+            )
+        if hasattr(self, "feature_names_in_"):
+            _say(
+                "X is an array, which names no channels: they are taken to be "
+                f"{listed(self._format.ch_names, 20)}, in this order, at {self._format.sfreq:g} Hz."
+            )
+        return array_in_units(windows, self._format, self.units)
+
+    def _validated(self, X: Any, *, reset: bool, **given: Any) -> tuple[Array, Any]:
+        """X as float32, (n, C, T), and y if it is given."""
+        with warnings.catch_warnings():  # what it says of names is said in our words
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            checked = _validation.validate_data(
+                self, X, reset=reset, allow_nd=True, ensure_2d=False, dtype=np.float32,
+                ensure_all_finite="allow-nan", **given,
+            )  # fmt: skip
+        windows, y = checked if isinstance(checked, tuple) else (checked, None)
         if windows.ndim != 3:
             raise ConfigError(
                 f"X must be (windows, channels, samples), got shape {windows.shape}. "
                 "Reshape your data: one window is X[None], one channel X[:, None]."
             )
-        if fitting:
-            self.n_features_in_, self.n_times_in_ = windows.shape[1:]
-        elif windows.shape[1] != self.n_features_in_:
-            raise ConfigError(
-                f"X has {windows.shape[1]} channels, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} channels as input."
-            )
-        elif windows.shape[2] != self.n_times_in_:
-            raise ConfigError(
-                f"X has windows of {windows.shape[2]} samples, {type(self).__name__} was fitted "
-                f"to {self.n_times_in_}."
-            )
-        return checked
+        return windows, y
 
 
 class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  # sklearn: no types
@@ -150,7 +189,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         *,
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
-        units: str = "µV",
+        units: Units = None,
         scale: Scale = "q95",
         from_model: str | Path | None = None,
         mode: Mode = "full",
@@ -207,7 +246,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         BiotError
             If X, y or a parameter does not suit (each is a ``ValueError``).
         """
-        X, y = self.checked(X, fitting=True, y=y)
+        windows, y = self.fitting_windows(X, y=y)
         require("sklearn.utils.multiclass", extra="training").check_classification_targets(y)
         self.classes_, truth = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -217,13 +256,13 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
             )
         config = self._config()
         require_means(config, self.from_model)
-        contract = self.contract_of(X, tuple(str(name) for name in self.classes_))
+        contract = self.contract_of(tuple(str(name) for name in self.classes_))
         valid = _validation_windows(truth, groups, self.valid_share, config.seed)
-        signal, everything = self.signal_of(X), np.arange(len(truth))
-        windows = TensorWindows(signal=signal, truth=truth, index=everything)
+        signal, everything = self.signal_of(windows), np.arange(len(truth))
+        labelled = TensorWindows(signal=signal, truth=truth, index=everything)
         learned = learn(
             launch(config.device, config.precision), contract,
-            windows.chosen(np.setdiff1d(everything, valid)), windows.chosen(valid), config,
+            labelled.chosen(np.setdiff1d(everything, valid)), labelled.chosen(valid), config,
             from_model=None if self.from_model is None else Path(self.from_model), where="X",
         )  # fmt: skip
         self.model_: BIOT = learned.model.cpu()
@@ -244,8 +283,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
 
     def decision_scores(self, X: Any) -> Array:
         """Outputs of the last layer, (n, K): the logarithms of unnormalised probabilities."""
-        _validation.check_is_fitted(self)
-        windows = _unlabelled(self.signal_of(self.checked(X, fitting=False)))
+        windows = _unlabelled(self.signal_of(self.fitted_windows(X)))
         fabric = launch(self.device, "32")
         network = fabric.setup_module(self.model_)
         outputs, _, _ = predict_logits(network, batches_of(windows, self.batch_size), fabric.device)
@@ -325,7 +363,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         *,
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
-        units: str = "µV",
+        units: Units = None,
         scale: Scale = "q95",
         from_model: str | Path | None = None,
         embed_dim: int | None = None,
@@ -358,11 +396,11 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> BIOTTransformer:
         """Open or make the encoder for windows like X, (n, C, T); nothing is learned from them."""
-        X = self.checked(X, fitting=True)
+        self.fitting_windows(X)
         named = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "batch_size")
         given = {name: getattr(self, name) for name in named}
         config = FinetuneConfig(**given, seed=_seed_of(self.random_state))
-        contract = self.contract_of(X, ("features",))  # a head is made, and not used
+        contract = self.contract_of(("features",))  # a head is made, and not used
         source = None if self.from_model is None else Path(self.from_model)
         with torch.random.fork_rng([]):
             torch.manual_seed(config.seed)
@@ -377,8 +415,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         CorpusError
             If a window holds no whole token of recorded samples.
         """
-        _validation.check_is_fitted(self)
-        windows = _unlabelled(self.signal_of(self.checked(X, fitting=False)))
+        windows = _unlabelled(self.signal_of(self.fitted_windows(X)))
         found = encoded(launch(self.device, "32"), self.model_, windows, self.batch_size).numpy()
         self.model_.cpu()
         _require_usable(found)
@@ -402,6 +439,20 @@ def _seed_of(random_state: Any) -> Any:
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
     return 0 if random_state is None else random_state
+
+
+def _say(message: str) -> None:
+    """Warn in the name of the caller's line."""
+    warnings.warn(message, stacklevel=5)
+
+
+def _require_as_many(windows: Array, y: Any) -> None:
+    """Raise :class:`ConfigError` unless every window that is left has a label."""
+    if y is not None and hasattr(y, "__len__") and len(y) != len(windows):
+        raise ConfigError(
+            f"X has {len(windows)} epochs that were not dropped, y has {len(y)} labels. Call "
+            "epochs.drop_bad() first, and take y = epochs.events[:, 2] then."
+        )
 
 
 def _unlabelled(signal: torch.Tensor) -> TensorWindows:
