@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from biot.errors import ConfigError, CorpusError
 from biot.sklearn import BIOTClassifier, BIOTTransformer
+from biot.sklearn.holdout import validation_windows
 
 TINY = {
     "sfreq": 10.0, "embed_dim": 8, "num_heads": 2, "num_layers": 1, "device": "cpu",
@@ -215,7 +216,7 @@ def test_groups_train_or_validate(monkeypatch):
     monkeypatch.setattr(module, "learn", spy)
     BIOTClassifier(**(FAST | {"epochs": 1})).fit(X, y, groups=groups)
     assert seen == {"train": 48, "valid": 12}
-    valid = module._validation_windows(np.arange(60) % 2, groups, 0.2, 0)
+    valid = validation_windows(np.arange(60) % 2, groups, 0.2, 0)
     assert len(np.unique(groups[valid])) * 6 == len(valid) == 12
 
 

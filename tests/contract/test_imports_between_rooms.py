@@ -79,7 +79,8 @@ RULES = {
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices io device plots preprocessing evaluation signals model",
+        "errors choices io device plots preprocessing evaluation signals signals.formats "
+        "signals.readers model",
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",
     ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,11 @@ from biot.inference.predictions import Predictions
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
+from biot.signals.formats.mne import is_epochs
 from biot.signals.grid import grid_starts
 from biot.signals.montage import MontagePlan, plan
 from biot.signals.preprocess import preprocessed
+from biot.signals.readers import recording_of
 from biot.signals.recording import Recording
 from biot.signals.scale import scaled_window
 from biot.signals.units import unit_factors
@@ -96,26 +98,30 @@ class Predictor:
         require_fit(model, preprocessing, labelled=True, where=path)
         return cls(model, preprocessing, device=device, precision=precision)
 
-    def montage(self, recording: Recording) -> MontagePlan:
-        """How the recording's channels meet the model's; printable.
+    def montage(self, recording: Any) -> MontagePlan:
+        """How the channels of a recording, in any form, meet the model's; printable.
 
         Raises
         ------
         ChannelError
             If no channel matches, or two may; the message opens with the recording's name.
         """
+        recording = recording_of(recording)
         try:
             return plan(recording.ch_names, self.preprocessing.ch_names)
         except ChannelError as error:
             raise ChannelError(f"{recording.name}: {error}") from error
 
-    def predict(self, recording: Recording, *, stride: float | None = None) -> Predictions:
+    def predict(self, recording: Any, *, stride: float | None = None) -> Predictions:
         """Predict the whole recording, window by window.
 
         Parameters
         ----------
         recording
-            Any rate; channels are found by name, and those that are absent give no tokens.
+            A ``Recording``, the path of a file, an MNE ``Raw`` or ``Epochs``; of any rate. Channels
+            are found by name, and those that are absent give no tokens. Every epoch is cut into
+            windows by itself: one as long as the window gives one row. MNE's epochs include their
+            last instant, ``tmax``: this one sample more makes no window of its own.
         stride
             Seconds between the starts of windows; default: the window, so that none overlap. The
             last window reaches the recording's end; what it lacks beyond is missing data.
@@ -127,6 +133,10 @@ class Predictor:
 
         Raises
         ------
+        InputTypeError
+            If it is no recording, such as an array.
+        RecordingError
+            If a file cannot be read.
         ChannelError
             If no channel matches.
         ContractError
@@ -140,10 +150,12 @@ class Predictor:
             raise ConfigError(
                 f"stride must be at least one sample ({1 / contract.sfreq:g} s), got {stride} s."
             )
+        of_epochs = is_epochs(recording)
+        recording = recording_of(recording)
         source = _Windows(recording, self.montage(recording), contract)
         places = [
             (first + start, min(first + start + contract.n_times, stop))
-            for first, stop in source.segments
+            for first, stop in source.segments(without_last_instant=of_epochs)
             for start in grid_starts(stop - first, contract.n_times, step, covering=True)
         ]
         parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(places)]
@@ -184,11 +196,19 @@ class _Windows:
         )
         self._montage = montage
         self._contract = contract
+        self._own_sfreq = recording.sfreq
 
-    @property
-    def segments(self) -> tuple[tuple[int, int], ...]:
-        """Where the recording's segments lie, in samples at the contract's rate."""
-        return self._recording.segments
+    def segments(self, *, without_last_instant: bool) -> list[tuple[int, int]]:
+        """Where the recording's segments lie, in samples at the contract's rate.
+
+        Those of MNE's epochs that are one sample longer than whole windows end with these.
+        """
+        surplus = math.ceil(self._contract.sfreq / self._own_sfreq) if without_last_instant else 0
+        return [
+            (first, stop - beyond if first + beyond < stop and beyond <= surplus else stop)
+            for first, stop in self._recording.segments
+            for beyond in [(stop - first) % self._contract.n_times]
+        ]
 
     def batches(self, places: Sequence[tuple[int, int]]) -> Iterator[Tensor]:
         """(B, C, T) windows of these first samples and ends, scaled, some at a time."""

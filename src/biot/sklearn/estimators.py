@@ -20,6 +20,7 @@ from biot.evaluation.tasks import probabilities
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
 from biot.signals.scale import scaled_window
+from biot.sklearn.holdout import tell_of_overlap, validation_windows
 from biot.sklearn.inputs import (
     Units,
     WindowFormat,
@@ -257,7 +258,9 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         config = self._config()
         require_means(config, self.from_model)
         contract = self.contract_of(tuple(str(name) for name in self.classes_))
-        valid = _validation_windows(truth, groups, self.valid_share, config.seed)
+        if groups is None:
+            tell_of_overlap(X, windows)
+        valid = validation_windows(truth, groups, self.valid_share, config.seed)
         signal, everything = self.signal_of(windows), np.arange(len(truth))
         labelled = TensorWindows(signal=signal, truth=truth, index=everything)
         learned = learn(
@@ -307,30 +310,6 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
             return replace(config, **(self.settings or {}))
         except TypeError as error:
             raise ConfigError(f"settings: {error}. They are fields of FinetuneConfig.") from error
-
-
-def _validation_windows(truth: Array, groups: Any, share: float, seed: int) -> Array:
-    """Positions of the windows that validate: whole groups, or some of each class."""
-    if groups is not None:
-        groups = _validation.column_or_1d(groups)
-        _validation.check_consistent_length(truth, groups)
-        n_groups = len(np.unique(groups))
-        if n_groups < 2:
-            raise ConfigError("groups must hold two groups or more: one of them validates.")
-        selection = require("sklearn.model_selection", extra="training")
-        n_parts = min(max(2, round(1 / share)), n_groups)
-        splitter = selection.StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
-        return np.asarray(next(splitter.split(truth[:, None], truth, groups))[1])
-    generator, chosen = np.random.default_rng(seed), []
-    for label in np.unique(truth):
-        rows = generator.permutation(np.flatnonzero(truth == label))
-        chosen.append(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
-    valid = np.sort(np.concatenate(chosen))
-    if not len(valid):
-        raise ConfigError(
-            f"y has n_samples = {len(truth)}, one of each class: none is left for validation."
-        )
-    return valid
 
 
 class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]  # sklearn: no types
