@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.choices import Resample, Scale, Task
+from biot.decision import Decision
 from biot.errors import ConfigError, ContractError
 from biot.io import read_json, write_json
 
@@ -22,7 +23,6 @@ __all__ = [
     "Resample",
     "Scale",
     "Task",
-    "decide",
     "difference",
 ]
 
@@ -72,7 +72,13 @@ class Preprocessing:
     """Columns of the table that the labels came from; ``label`` without a table."""
     thresholds: tuple[float, ...] | None = None
     """Probabilities from which on the second of two classes, or each tag, is said to hold, chosen
-    on a model's validation windows; None: the more probable class, and 0.5 for tags."""
+    on a model's validation windows; None: see :class:`biot.decision.Decision`."""
+    class_weights: tuple[float, ...] | None = None
+    """What training counted a window of each class (of tags: one with the tag over one without);
+    probabilities are corrected for it. None: no correction."""
+    temperature: float | None = None
+    """By which the outputs are divided before they become probabilities, fitted on a model's
+    validation windows; None: 1."""
 
     def __post_init__(self) -> None:
         for name in ("sfreq", "window", "l_freq", "h_freq", "notch"):
@@ -103,8 +109,23 @@ class Preprocessing:
                 f"l_freq must be below h_freq, got {self.l_freq:g} and {self.h_freq:g} Hz."
             )
         _require_columns(self.label_columns)
-        if self.thresholds is not None:
-            _require_thresholds(self.thresholds, self.task, len(self.label_names or ()))
+        self.decision.require_fit(len(self.label_names or ()))
+
+    @property
+    def decision(self) -> Decision:
+        """How outputs become probabilities, and these what is said to hold."""
+        return Decision(
+            task=self.task, class_weights=self.class_weights, temperature=self.temperature,
+            thresholds=self.thresholds,
+        )  # fmt: skip
+
+    def deciding(self, decision: Decision | None) -> Preprocessing:
+        """The same contract with another :attr:`decision`; None: with none of its own."""
+        chosen = decision or Decision(task=self.task)
+        return replace(
+            self, class_weights=chosen.class_weights, temperature=chosen.temperature,
+            thresholds=chosen.thresholds,
+        )  # fmt: skip
 
     @property
     def n_times(self) -> int:
@@ -132,8 +153,8 @@ class Preprocessing:
         return ", ".join(words)
 
     def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
-        """The same contract with other class names, and without thresholds for the earlier ones."""
-        return replace(self, label_names=label_names, thresholds=None)
+        """The same contract with other class names, and without a decision on the earlier ones."""
+        return replace(self.deciding(None), label_names=label_names)
 
     def decide(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """What is said to hold, from (W, K) probabilities.
@@ -143,13 +164,13 @@ class Preprocessing:
         numpy.ndarray
             (W,) class of each window; of tags (W, K), 1 where one holds.
         """
-        return decide(probabilities, self.task, self.thresholds)
+        return self.decision.decide(probabilities)
 
     def require_same(self, data: Preprocessing, *, where: str) -> None:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
         Label names are not compared: a corpus may hold some of the classes only. Nor are the
-        columns that labels came from, a model's thresholds, nor the task of data without labels.
+        columns that labels came from, a model's decision, nor the task of data without labels.
 
         Parameters
         ----------
@@ -158,9 +179,10 @@ class Preprocessing:
         where
             Name of the data for the message, such as the corpus folder.
         """
-        apart = {"label_names", "label_columns", "thresholds"} | (
-            {"task"} if data.label_names is None else set()
-        )
+        apart = {
+            "label_names", "label_columns", "thresholds", "class_weights", "temperature",
+            *(["task"] if data.label_names is None else []),
+        }  # fmt: skip
         differing = [
             difference(field.name, getattr(data, field.name), getattr(self, field.name))
             for field in fields(self)
@@ -189,10 +211,11 @@ class Preprocessing:
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
-        for key in ("ch_names", "units", "label_names", "label_columns", "thresholds"):
+        numbers = ("thresholds", "class_weights")
+        for key in ("ch_names", "units", "label_names", "label_columns", *numbers):
             if given.get(key) is None:
                 continue
-            kind = float | int if key == "thresholds" else str
+            kind = float | int if key in numbers else str
             if not isinstance(given[key], list | tuple) or not all(
                 isinstance(entry, kind) for entry in given[key]
             ):
@@ -220,18 +243,6 @@ class Preprocessing:
         return cls.from_dict(read_json(path, ContractError), where=str(path))
 
 
-def decide(
-    probabilities: npt.NDArray[np.float64], task: Task, thresholds: tuple[float, ...] | None
-) -> npt.NDArray[np.int64]:
-    """What is said to hold, as :meth:`Preprocessing.decide`."""
-    if task == "multilabel":
-        return (probabilities >= (0.5 if thresholds is None else thresholds)).astype(np.int64)
-    if thresholds is not None:
-        return (probabilities[:, 1] >= thresholds[0]).astype(np.int64)
-    most: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
-    return most
-
-
 def difference(name: str, found: Any, expected: Any) -> str:
     """How two values of a field differ; of long lists where the first difference is."""
     if not isinstance(found, tuple) or not isinstance(expected, tuple):
@@ -245,17 +256,6 @@ def difference(name: str, found: Any, expected: Any) -> str:
         f"{name} has {len(found)} entries, expected {len(expected)}; the first that differs is "
         f"number {row + 1}: {one}, expected {other}"
     )
-
-
-def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int) -> None:
-    wanted = {"classes": 1 if n_names == 2 else 0, "multilabel": n_names, "regression": 0}[task]
-    if len(thresholds) != wanted or not thresholds:
-        raise ConfigError(
-            "thresholds belong to two classes (one) or to tags (one each); got "
-            f"{len(thresholds)} for {n_names} label names and the task {task!r}."
-        )
-    if not all(0 <= threshold <= 1 for threshold in thresholds):
-        raise ConfigError(f"thresholds must lie in 0 to 1, got {thresholds}.")
 
 
 def _require_columns(names: tuple[str, ...]) -> None:

@@ -41,7 +41,8 @@ RULES = {
     "settings": rule("errors"),
     "io": rule("errors"),
     "device": rule("errors choices", "torch"),
-    "preprocessing": rule("errors choices io", "numpy"),
+    "decision": rule("errors choices", "numpy"),
+    "preprocessing": rule("errors choices decision io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule("errors signals", "numpy", "mne pyarrow wfdb"),
@@ -61,15 +62,17 @@ RULES = {
         "numpy torch",
         "huggingface_hub safetensors tabulate torchinfo",
     ),
-    "evaluation": rule("errors choices preprocessing", "numpy torch", "sklearn tabulate"),
+    "evaluation": rule(
+        "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
+    ),
     "training": rule(
         "errors choices io device preprocessing evaluation corpus corpus.batch model",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings io plots preprocessing evaluation signals.channels corpus model "
-        "training",
+        "errors choices settings decision io plots preprocessing evaluation signals.channels "
+        "corpus model training",
         "numpy torch",
         "joblib peft sklearn tqdm",
     ),
@@ -79,7 +82,7 @@ RULES = {
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices io device plots preprocessing evaluation signals signals.formats "
+        "errors choices decision io device plots preprocessing evaluation signals signals.formats "
         "signals.readers model",
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",

@@ -16,7 +16,6 @@ from torch import Tensor
 from biot.choices import Device, Precision
 from biot.device import find_device
 from biot.errors import ChannelError, ConfigError
-from biot.evaluation.tasks import probabilities
 from biot.inference.predictions import Predictions
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
@@ -168,6 +167,7 @@ class Predictor:
             label_names=contract.label_names or (),
             task=contract.task,
             thresholds=contract.thresholds,
+            class_weights=contract.class_weights,
         )
 
     def _probabilities(self, signal_BCT: Tensor) -> npt.NDArray[np.float64]:
@@ -178,7 +178,7 @@ class Predictor:
         with torch.no_grad(), bfloat16:
             out = self._model(signal_BCT.to(self._device))
         logits_BK: Tensor = out[0] if self._model.return_feature else out
-        return probabilities(logits_BK.double().cpu().numpy(), self.preprocessing.task)
+        return self.preprocessing.decision.probabilities(logits_BK.double().cpu().numpy())
 
 
 class _Windows:

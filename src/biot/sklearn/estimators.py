@@ -16,7 +16,6 @@ import torch
 
 from biot.device import Device
 from biot.errors import ConfigError, CorpusError, listed, require
-from biot.evaluation.tasks import probabilities
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
 from biot.signals.scale import scaled_window
@@ -152,7 +151,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         ``"q95"`` divides each channel of a window by the 95th percentile of its magnitude.
     from_model
         Folder of a pretrained model; None starts from scratch.
-    mode, epochs, patience, metric, batch_size, learning_rate, valid_share, device
+    mode, epochs, patience, metric, batch_size, learning_rate, valid_share, calibration, device
         As in :class:`biot.training.FinetuneConfig`.
     embed_dim, num_heads, num_layers, n_fft, hop_length
         Size of a model from scratch; None for the defaults there.
@@ -180,9 +179,12 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
     Notes
     -----
     Training stops early, by the score of windows that are kept for validation: whole groups where
-    ``fit`` is given groups (subjects, say), else some of each class. The predicted class is the
-    most probable one; another threshold is for ``sklearn.model_selection.FixedThresholdClassifier``
-    and ``TunedThresholdClassifierCV``.
+    ``fit`` is given groups (subjects, say), else some of each class. Probabilities are corrected
+    for the class weights of the loss, and by a temperature fitted on these windows. The predicted
+    class is that of :class:`biot.decision.Decision`: of two classes by a threshold chosen on these
+    windows for balanced accuracy, so that a rare class is predicted below a probability of one
+    half. For the most probable class take ``predict_proba(X).argmax(axis=1)``; another threshold is
+    for ``sklearn.model_selection.FixedThresholdClassifier`` and ``TunedThresholdClassifierCV``.
     """
 
     def __init__(
@@ -200,6 +202,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         valid_share: float = 0.2,
+        calibration: bool = True,
         device: Device = "auto",
         embed_dim: int | None = None,
         num_heads: int | None = None,
@@ -221,6 +224,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.valid_share = valid_share
+        self.calibration = calibration
         self.device = device
         self.embed_dim = embed_dim
         self.num_heads = num_heads
@@ -282,10 +286,10 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         CorpusError
             If a window holds no whole token of recorded samples.
         """
-        return probabilities(self.decision_scores(X), "classes")
+        return self.preprocessing_.decision.probabilities(self.decision_scores(X))
 
     def decision_scores(self, X: Any) -> Array:
-        """Outputs of the last layer, (n, K): the logarithms of unnormalised probabilities."""
+        """Outputs of the last layer, (n, K), before any correction for weights or temperature."""
         windows = _unlabelled(self.signal_of(self.fitted_windows(X)))
         fabric = launch(self.device, "32")
         network = fabric.setup_module(self.model_)
@@ -295,14 +299,13 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         return outputs
 
     def predict(self, X: Any) -> Array:
-        """Most probable class of each window, (n,)."""
-        scores = self.decision_scores(X)
-        return np.asarray(self.classes_[scores.argmax(axis=1)])
+        """Class of each window, (n,), by the rule of the contract, as `biot predict` has it."""
+        return np.asarray(self.classes_[self.preprocessing_.decide(self.predict_proba(X))])
 
     def _config(self) -> FinetuneConfig:
         named = ("mode", "epochs", "patience", "metric", "batch_size", "learning_rate",
-                 "valid_share", "device", "embed_dim", "num_heads", "num_layers", "n_fft",
-                 "hop_length")  # fmt: skip
+                 "valid_share", "calibration", "device", "embed_dim", "num_heads", "num_layers",
+                 "n_fft", "hop_length")  # fmt: skip
         given = {name: getattr(self, name) for name in named}
         # The test is the caller's: all windows train or validate.
         config = FinetuneConfig(**given, test_share=1e-9, seed=_seed_of(self.random_state))

@@ -20,9 +20,11 @@ from biot import plots
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
+from biot.decision import Decision
 from biot.errors import BiotError, ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats, Ints
-from biot.evaluation.results import Evaluation, assess, tabulated
+from biot.evaluation.results import Evaluation, assess, why_undefined
+from biot.evaluation.tables import tabulated
 from biot.evaluation.tasks import Task, Truth, plain_task
 from biot.io import atomic_folder, write_json
 from biot.training.datasets import batches_of, usable
@@ -139,8 +141,11 @@ class Tested:
     truth: Truth
     predicted: Floats
     decided: Truth
-    thresholds: tuple[float, ...] | None
+    decision: Decision
+    """How its outputs are read."""
     best_epoch: int | None
+    notes: tuple[str, ...] = ()
+    """What a reader of its scores must know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,12 +180,18 @@ class Result:
         return rows
 
     def _scores(self, fold: Tested, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        """Of some windows of a fold; NaN where none of them has usable data."""
+        """Of some windows of a fold; NaN, and the reason, where one is undefined."""
         kept = chosen & np.isfinite(fold.predicted).all(axis=1)
         scores = dict.fromkeys(self.task.score_names, float("nan"))
         if kept.any():
             scores = self.task.scores(fold.truth[kept], fold.predicted[kept], fold.decided[kept])
-        return {"n_windows": int(kept.sum()), **scores}
+        reasons = why_undefined(self.task, fold.truth[kept], scores)
+        return {
+            "n_windows": int(kept.sum()),
+            "n_subjects": len(np.unique(self.corpus.subjects[fold.rows[kept]])),
+            **scores,
+            "undefined": "; ".join(f"{key}: {reason}" for key, reason in reasons.items()),
+        }
 
     def _assess(self, folds: Sequence[Tested]) -> Evaluation:
         truth, predicted, decided, rows = (
@@ -210,19 +221,31 @@ def write_folds(
         What else ``run.json`` tells.
     """
     of_folds, of_seeds, subjects = result.of_folds(), result.of_seeds(), result.of_subjects()
-    names = result.task.score_names
+    names, folds = result.task.score_names, [_name_of(fold) for fold in result.tested]
+    seeds = [f"seed {seed}" for seed in of_seeds]
     metrics = {
         "n_folds": len(of_folds) // len(of_seeds),
         "seeds": list(of_seeds),
-        "folds": {key: _spread([row[key] for row in of_folds]) for key in names},
-        "pooled": {key: _spread([e.scores[key] for e in of_seeds.values()]) for key in names},
+        "notes": [
+            f"{name}: {note}"
+            for name, fold in zip(folds, result.tested, strict=True)
+            for note in fold.notes
+        ],
+        "folds": {key: _spread([row[key] for row in of_folds], folds) for key in names},
+        "undefined": {
+            name: row["undefined"]
+            for name, row in zip(folds, of_folds, strict=True) if row["undefined"]
+        },
+        "pooled": {
+            key: _spread([e.scores[key] for e in of_seeds.values()], seeds) for key in names
+        },
         "each_seed": {str(seed): e.to_dict() for seed, e in of_seeds.items()},
-    }
+    }  # fmt: skip
     write_json(folder / "metrics.json", metrics)
     tested = [
         {
             "seed": fold.seed, "fold": fold.fold.number,
-            "thresholds": fold.thresholds, "best_epoch": fold.best_epoch,
+            **asdict(fold.decision), "best_epoch": fold.best_epoch,
             **{
                 part: np.unique(result.corpus.subjects[getattr(fold.fold, part)]).tolist()
                 for part in ("train", "valid", "test")
@@ -239,32 +262,60 @@ def write_folds(
     return metrics
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and standard deviation of what is defined; None where there is too little."""
+def _name_of(fold: Tested) -> str:
+    return f"seed {fold.seed}, fold {fold.fold.number}"
+
+
+def _spread(values: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
+    """Mean and standard deviation of what is defined, and of whom; None with too little."""
     numbers = np.array([value for value in values if np.isfinite(value)])
     return {
         "mean": float(numbers.mean()) if len(numbers) else None,
         "sd": float(numbers.std(ddof=1)) if len(numbers) > 1 else None,
+        "of": [name for name, value in zip(names, values, strict=True) if np.isfinite(value)],
         "values": [value if np.isfinite(value) else None for value in values],
     }
 
 
 def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """Mean ± standard deviation of each score, as text."""
+    """Mean ± standard deviation of each score, as text, and what a reader must know of it."""
 
     def cell(spread: Mapping[str, Any]) -> str:
         mean, sd = spread["mean"], spread["sd"]
         if mean is None:
             return "undefined"
-        return f"{mean:.3f}" if sd is None else f"{mean:.3f} ± {sd:.3f}"
+        few = "" if len(spread["of"]) == len(spread["values"]) else f" ({len(spread['of'])} folds)"
+        return f"{mean:.3f}{few}" if sd is None else f"{mean:.3f} ± {sd:.3f}{few}"
 
+    whole: Mapping[str, Any] = next(iter(metrics["each_seed"].values()))
+    guesses = whole["baselines"]
     rows = [
-        (name, cell(metrics["folds"][key]), cell(metrics["pooled"][key]))
+        (
+            name, cell(metrics["folds"][key]), cell(metrics["pooled"][key]),
+            *("undefined" if of[key] is None else f"{of[key]:.3f}" for of in guesses.values()),
+        )
         for key, name in names.items()
-    ]
+    ]  # fmt: skip
     n_seeds = len(metrics["seeds"])
     over = f"{metrics['n_folds']} folds × {n_seeds} seed{'s' * (n_seeds > 1)}"
-    return tabulated(rows, ("score", f"mean ± sd of {over}", "all windows of a seed"))
+    counted = f"{whole['n_windows']} windows of {whole['n_subjects']} subjects"
+    head = f"{counted}, each tested once a seed."
+    table = tabulated(rows, ("score", f"mean ± sd of {over}", "all windows of a seed", *guesses))
+    return "\n\n".join(part for part in (head, table, _told(metrics, names)) if part)
+
+
+def _told(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Which folds a mean is of where some do not define it, why, and the notes on the folds."""
+    lines = []
+    of_fewer: dict[tuple[str, ...], list[str]] = {}
+    for key, name in names.items():
+        spread = metrics["folds"][key]
+        if 0 < len(spread["of"]) < len(spread["values"]):
+            of_fewer.setdefault(tuple(spread["of"]), []).append(name)
+    for folds, scores in of_fewer.items():
+        lines.append(f"Mean of {', '.join(scores)}: of {'; '.join(folds)}.")
+    lines += [f"Undefined in {fold}: {why}." for fold, why in metrics["undefined"].items()]
+    return "\n".join([*lines, *metrics["notes"]])
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -459,9 +510,10 @@ def _run(job: _Job) -> Tested:
     except BiotError as error:
         raise type(error)(f"Seed {config.seed}, fold {fold.number}: {error}") from error
     task = plain_task(learned.contract)
-    predicted = task.predicted(outputs)
+    decision = learned.contract.decision
+    predicted = task.predicted(outputs, decision)
     return Tested(
         seed=config.seed, fold=fold, rows=test.rows, truth=test.labels, predicted=predicted,
-        decided=task.decided(predicted, learned.contract),
-        thresholds=learned.contract.thresholds, best_epoch=learned.trained.best_epoch,
+        decided=task.decided(predicted, decision), decision=decision,
+        best_epoch=learned.trained.best_epoch, notes=learned.notes,
     )  # fmt: skip

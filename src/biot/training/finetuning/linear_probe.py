@@ -109,6 +109,8 @@ def fit_probe(
     metric: str,
     train: tuple[Floats, Truth],
     valid: tuple[Floats, Truth],
+    *,
+    calibrated: bool = True,
 ) -> Probe:
     """Fit on training inputs (W, E) and truth, with the penalty that serves validation best.
 
@@ -136,7 +138,7 @@ def fit_probe(
         probe = Probe(weight=weight, bias=bias - weight @ mean, penalty=penalty)
         if kind == "ridge" and not isinstance(task, Regression):
             probe = _tempered(probe, task, valid)
-        rank = _rank(probe, task, metric, valid)
+        rank = _rank(probe, task, metric, valid, calibrated)
         if best is None or rank > best[0]:
             best = rank, probe
     assert best is not None
@@ -144,14 +146,13 @@ def fit_probe(
 
 
 def _rank(
-    probe: Probe, task: Task, metric: str, valid: tuple[Floats, Truth]
+    probe: Probe, task: Task, metric: str, valid: tuple[Floats, Truth], calibrated: bool
 ) -> tuple[float, float]:
     outputs, truth = probe.outputs(valid[0]), valid[1]
     loss = float(task.losses(torch.from_numpy(outputs), torch.from_numpy(truth)).mean())
     if metric == "loss":
         return -loss, -loss
-    predicted = task.predicted(outputs)
-    score = task.scores(truth, predicted, task.decided(predicted))[metric]
+    score = task.validation_score(metric, outputs, truth, calibrated=calibrated)
     return task.rank(metric, score), -loss
 
 

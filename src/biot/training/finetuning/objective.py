@@ -107,6 +107,8 @@ class FinetuneObjective:
     """Windows that go through the model at once."""
     loaders: Dataloaders
     n_epochs: int
+    calibrated: bool = True
+    """Whether scores are those of corrected probabilities."""
     best: float = field(default=float("nan"), init=False)
     """Best score so far, for the progress bar."""
 
@@ -148,8 +150,9 @@ class FinetuneObjective:
         loss = float(self.task.losses(torch.from_numpy(outputs), torch.from_numpy(truth)).mean())
         score = loss
         if self.metric != "loss":
-            predicted = self.task.predicted(outputs)
-            score = self.task.scores(truth, predicted, self.task.decided(predicted))[self.metric]
+            score = self.task.validation_score(
+                self.metric, outputs, truth, calibrated=self.calibrated
+            )
         return Validation(
             loss=loss, score=float(score), rank=float(self.task.rank(self.metric, score))
         )
@@ -253,7 +256,7 @@ def fit(
     metric = task.require_metric(config.metric)
     objective = FinetuneObjective(
         module=model, task=task, metric=metric, part_size=part_size, loaders=loaders,
-        n_epochs=config.epochs,
+        n_epochs=config.epochs, calibrated=config.calibration,
     )  # fmt: skip
     names = [one.name for one in fields(EpochRecord)]
     columns = [f"valid_{metric}" if name == "valid_score" else name for name in names]

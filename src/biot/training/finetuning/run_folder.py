@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -56,11 +57,13 @@ class RunRecord:
     """Windows of the corpus that are in no part, by reason."""
     trained: Trained
     contract: Preprocessing
-    """Of the model, with its thresholds."""
+    """Of the model, with its decision."""
     evaluations: Mapping[str, Evaluation]
     """``valid`` and ``test``."""
     leakage: list[dict[str, Any]]
     """What the test shares with what was learnt from, as far as that is known."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores must know of the training."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,12 +73,25 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "metric": record.metric,
         "best_epoch": trained.best_epoch,
         **({} if trained.penalty is None else {"penalty": trained.penalty}),
+        "epochs": len(trained.history) or None,
         "thresholds": record.contract.thresholds,
+        "class_weights": record.contract.class_weights,
+        "temperature": record.contract.temperature,
+        "notes": list(record.notes),
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
     told = {"what": dict(record.identity), **_description(record), "model": dict(model_config)}
     write_json(folder / RUN_FILE, told)
-    test = record.evaluations["test"]
+    _draw(folder, record)
+    write_json(folder / _LAST_FILE, metrics)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the best weights are in model/
+    # What the caller gets is what a reader of the file gets.
+    return cast("dict[str, Any]", json.loads(json.dumps(metrics)))
+
+
+def _draw(folder: Path, record: RunRecord) -> None:
+    """The figures of a run."""
+    trained, test = record.trained, record.evaluations["test"]
     if trained.history and trained.best_epoch is not None:
         figure = plots.curves(
             train_loss=[line.train_loss for line in trained.history],
@@ -85,14 +101,21 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
             score_name=test.task.score_names.get(record.metric, record.metric),
         )
         plots.save_png(figure, folder / "curves.png")
+    counted = f"{test.n_windows} windows, {test.n_subjects} subjects"
     if test.confusion is not None:
-        title = f"Test: balanced accuracy {test.scores['balanced_accuracy']:.3f}"
-        figure = plots.confusion(test.confusion, test.label_names, title=title)
+        value = test.scores["balanced_accuracy"]
+        said = f"{value:.3f}" if math.isfinite(value) else "undefined"
+        title = f"Test, {counted}: balanced accuracy {said}"
+        rule = record.contract.decision.described(test.label_names)
+        figure = plots.confusion(test.confusion, test.label_names, title=title, note=rule)
         plots.save_png(figure, folder / "confusion.png")
-    write_json(folder / _LAST_FILE, metrics)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the best weights are in model/
-    # What the caller gets is what a reader of the file gets.
-    return cast("dict[str, Any]", json.loads(json.dumps(metrics)))
+    if test.reliability:
+        title = f"Test, {counted}: calibration error {test.scores['ece']:.3f}"
+        curves = {
+            name: (one.mean_probability, one.frequency, one.n_windows)
+            for name, one in test.reliability.items()
+        }
+        plots.save_png(plots.reliability(curves, title=title), folder / "reliability.png")
 
 
 def _description(record: RunRecord) -> dict[str, Any]:

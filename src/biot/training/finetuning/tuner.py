@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from biot.errors import ConfigError, CorpusError, require
+from biot.evaluation.chance import notes_on
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
@@ -29,7 +30,6 @@ from biot.training.scoring import evaluate_rows, predict_logits
 __all__ = [
     "Learned",
     "Trained",
-    "chosen_thresholds",
     "class_weights",
     "learn",
     "require_means",
@@ -52,6 +52,11 @@ class Trained:
     best_epoch: int | None = None
     penalty: float | None = None
     """That ridge or logistic regression chose."""
+
+    @property
+    def losses(self) -> list[float]:
+        """Mean training loss of each epoch."""
+        return [line.train_loss for line in self.history]
 
 
 def require_means(config: FinetuneConfig, from_model: object) -> None:
@@ -84,10 +89,13 @@ def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth)
     names = contract.label_names or ()
     _require_loss(contract, config)
     if contract.task == "classes":
-        weights = class_weights(truth, len(names)) if config.class_weights == "balanced" else None
+        kind, weights = config.class_weights, None
+        if kind != "none":
+            weights = tuple(class_weights(truth, len(names)).tolist())
         return Classes(
             names=names, label_smoothing=config.label_smoothing,
-            weights=None if weights is None else tuple(weights.tolist()),
+            weights=weights if kind == "balanced" else None,
+            shown=weights if kind == "sampled" else None,
         )  # fmt: skip
     if config.class_weights == "sampled":
         raise ConfigError(
@@ -95,9 +103,11 @@ def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth)
             "Use 'balanced' or 'none'."
         )
     if contract.task == "multilabel":
+        # Ridge fits all tags at once, so that no window can count more for one of them.
+        weighted = config.class_weights == "balanced" and config.mode != "ridge"
         return MultiLabel(
             names=names, label_smoothing=config.label_smoothing,
-            weights=_tag_weights(truth) if config.class_weights == "balanced" else None,
+            weights=_tag_weights(truth) if weighted else None,
         )  # fmt: skip
     if config.label_smoothing:
         raise ConfigError("label_smoothing is for classes and tags; the task is regression.")
@@ -260,7 +270,7 @@ def _on_features(
         return Trained(history=history, best_epoch=best)
     probe = fit_probe(
         config.mode, task, task.require_metric(config.metric), (inputs, known.truth),
-        (valid_inputs, checked.truth),
+        (valid_inputs, checked.truth), calibrated=config.calibration,
     )  # fmt: skip
     probe.put_into(model)
     return Trained(history=[], penalty=probe.penalty)
@@ -281,12 +291,14 @@ class Learned:
 
     model: BIOT
     contract: Preprocessing
-    """The corpus', with thresholds that were chosen on the validation windows."""
+    """The corpus', with the decision that was fitted to the validation windows."""
     trained: Trained
     metric: str
     """That decided."""
     kept: Ints
     """Positions of the training windows that were learned from: those with a whole token."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores must know, a sentence each."""
 
     def evaluate(self, fabric: Any, part: Subset, config: FinetuneConfig) -> Evaluation:
         """Scores on some windows."""
@@ -308,7 +320,7 @@ def learn(
     files: Callable[[BIOT], RunFiles] | None = None,
     progress: bool = False,
 ) -> Learned:
-    """Build and train a model on windows that a contract describes, and choose its thresholds.
+    """Build and train a model on windows that a contract describes, and fit its decision.
 
     The caller's random state is left as it was; `where` names the windows in errors; `files`, given
     the model as it is before training, says where the run keeps what it needs to go on.
@@ -345,24 +357,28 @@ def learn(
             progress=progress,
             files=None if files is None else files(model),
         )
+    outputs, truth = _validation_outputs(fabric, model, valid, config.batch_size)
+    decision = task.fitted(outputs, truth, calibrated=config.calibration)
     return Learned(
         model=model,
-        contract=replace(contract, thresholds=chosen_thresholds(fabric, model, contract, valid)),
+        contract=contract.deciding(decision),
         trained=trained,
         metric=metric,
         kept=keep,
+        notes=notes_on(
+            plain_task(contract), trained.losses, outputs, truth, decision, config.calibration
+        ),
     )
 
 
-def chosen_thresholds(
-    fabric: Any, model: BIOT, contract: Preprocessing, valid: LabelledWindows, batch_size: int = 64
-) -> tuple[float, ...] | None:
-    """Thresholds that serve the validation windows best; None where the task has none."""
-    task = plain_task(contract)
+def _validation_outputs(
+    fabric: Any, model: BIOT, valid: LabelledWindows, batch_size: int
+) -> tuple[Floats, Truth]:
+    """Outputs for the validation windows that have any, and their truth."""
     network = placed(fabric, model)
     outputs, _, _ = predict_logits(network, batches_of(valid, batch_size), fabric.device)
     kept = np.isfinite(outputs).all(axis=1)
-    return task.thresholds(valid.truth[kept], task.predicted(outputs[kept]))
+    return outputs[kept], valid.truth[kept]
 
 
 def _require_every_class(contract: Preprocessing, train: LabelledWindows, where: str) -> None:
