@@ -35,8 +35,8 @@ class FlatClassifier(BIOTClassifier):
         tags.input_tags.three_d_array = False
         return tags
 
-    def fit(self, X, y, groups=None):
-        return super().fit(as_windows(X), y, groups)
+    def fit(self, X, y, groups=None, sample_weight=None):
+        return super().fit(as_windows(X), y, groups, sample_weight)
 
     def decision_scores(self, X):
         return super().decision_scores(as_windows(X))
@@ -70,6 +70,7 @@ CANNOT_APPLY = {
     "check_n_features_in": "n_features_in_ counts channels, of which a row as a window has one",
     "check_n_features_in_after_fitting": "the same: the length of a window is told otherwise",
     "check_classifiers_train": "it tells points of a plane by their signs, which spectra leave out",
+    "check_sample_weight_equivalence_on_dense_data": "which windows validate is drawn",
     "check_estimators_pickle": "a gap in so short a row leaves no token; a test below does it",
 }
 """scikit-learn's checks that mean tables, and why they say nothing of windows."""

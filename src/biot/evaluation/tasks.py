@@ -246,6 +246,8 @@ class Classes(Task):
     """Of each class in the loss; None: 1."""
     shown: tuple[float, ...] | None = None
     """How much more often than in the data each class is shown to the loss; None: as often."""
+    by_weights: bool = False
+    """Whether the weights alone decide between two classes, not a threshold that serves best."""
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes."""
 
@@ -300,7 +302,7 @@ class Classes(Task):
     ) -> tuple[float, ...] | None:  # fmt: skip
         """Of two classes: the probability of the second that gives the best balanced accuracy."""
         plain = (decision or self.plain_decision).limits(len(self.names))
-        if plain is None:
+        if plain is None or self.by_weights:
             return None
         score = predicted_WK[:, 1]
         best = best_threshold(truth == 1, score, "balanced_accuracy", plain=plain[0], weight=weight)

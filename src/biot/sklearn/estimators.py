@@ -30,6 +30,12 @@ from biot.sklearn.inputs import (
     sources_of,
     windows_of,
 )
+from biot.sklearn.weighting import (
+    classes_of,
+    quiet_about_classes,
+    weights_of_classes,
+    weights_of_samples,
+)
 from biot.training.datasets import TensorWindows, batches_of
 from biot.training.distributed import launch
 from biot.training.finetuning.build import build_model
@@ -202,6 +208,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         valid_share: float = 0.2,
+        class_weight: str | Mapping[Any, float] | None = None,
         calibration: bool = True,
         device: Device = "auto",
         embed_dim: int | None = None,
@@ -224,6 +231,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.valid_share = valid_share
+        self.class_weight = class_weight
         self.calibration = calibration
         self.device = device
         self.embed_dim = embed_dim
@@ -234,17 +242,22 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.settings = settings
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> BIOTClassifier:
+    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> BIOTClassifier:
         """Train on windows.
 
         Parameters
         ----------
         X
-            (n, C, T) windows; NaN is a missing sample.
+            (n, C, T) windows, where NaN is a missing sample; or ``mne.Epochs``, or a list of them.
         y
-            (n,) classes.
+            (n,) classes; of epochs ``epochs.events[:, 2]``, say.
         groups
-            (n,) group of each window; a group trains or validates, never both.
+            (n,) group of each window, such as its subject; a group trains or validates, never both.
+            Without groups, a warning tells of windows that share samples.
+        sample_weight
+            (n,) how much each window counts in the loss, in the score that decides and in the
+            calibration. A window of weight 2 counts as two, one of weight 0 is left out. None: all
+            alike.
 
         Raises
         ------
@@ -252,31 +265,40 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
             If X, y or a parameter does not suit (each is a ``ValueError``).
         """
         windows, y = self.fitting_windows(X, y=y)
-        require("sklearn.utils.multiclass", extra="training").check_classification_targets(y)
-        self.classes_, truth = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ConfigError(
-                f"{type(self).__name__} needs two classes or more; y holds one class only: "
-                f"{self.classes_[0]}."
-            )
-        config = self._config()
+        weight = weights_of_samples(sample_weight, len(windows))
+        kept = np.flatnonzero(np.ones(len(windows)) if weight is None else weight)
+        if groups is not None:
+            groups = _validation.column_or_1d(groups)
+            _validation.check_consistent_length(windows, groups)
+            groups = groups[kept]
+        else:
+            tell_of_overlap(X, windows)
+        self.classes_, truth = classes_of(y[kept], type(self).__name__)
+        labelled = TensorWindows(
+            signal=self.signal_of(windows[kept]), truth=truth, index=kept,
+            weight=None if weight is None else weight[kept],
+        )  # fmt: skip
+        self._learn(labelled, groups)
+        return self
+
+    def _learn(self, labelled: TensorWindows, groups: Array | None) -> None:
+        config, truth = self._config(), labelled.truth
         require_means(config, self.from_model)
         contract = self.contract_of(tuple(str(name) for name in self.classes_))
-        if groups is None:
-            tell_of_overlap(X, windows)
         valid = validation_windows(truth, groups, self.valid_share, config.seed)
-        signal, everything = self.signal_of(windows), np.arange(len(truth))
-        labelled = TensorWindows(signal=signal, truth=truth, index=everything)
+        train = np.setdiff1d(np.arange(len(truth)), valid)
         learned = learn(
-            launch(config.device, config.precision), contract,
-            labelled.chosen(np.setdiff1d(everything, valid)), labelled.chosen(valid), config,
-            from_model=None if self.from_model is None else Path(self.from_model), where="X",
+            launch(config.device, config.precision), contract, labelled.chosen(train),
+            labelled.chosen(valid), config, where="X",
+            from_model=None if self.from_model is None else Path(self.from_model),
+            class_weight=weights_of_classes(
+                self.class_weight, self.classes_, truth, labelled.weight
+            ),
         )  # fmt: skip
         self.model_: BIOT = learned.model.cpu()
         self.preprocessing_ = learned.contract
         self.history_: list[EpochRecord] = learned.trained.history
         self.n_iter_ = max(1, len(self.history_))
-        return self
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, (n, K), in the order of ``classes_``.
@@ -286,7 +308,31 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         CorpusError
             If a window holds no whole token of recorded samples.
         """
-        return self.preprocessing_.decision.probabilities(self.decision_scores(X))
+        scores = self.decision_scores(X)
+        return self.preprocessing_.decision.probabilities(scores)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of :meth:`predict_proba`, (n, K); finite also where a probability is 0."""
+        scores = self.decision_scores(X)
+        return self.preprocessing_.decision.log_probabilities(scores)
+
+    def decision_function(self, X: Any) -> Array:
+        """How clearly :meth:`predict` decides.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of two classes (n,): the log odds of the second, counted from the threshold; it is
+            predicted where they are above 0. Of more (n, K): the largest is predicted.
+        """
+        scores = self.decision_scores(X)
+        decision = self.preprocessing_.decision
+        logs = decision.log_probabilities(scores)
+        limits = decision.limits(len(self.classes_))
+        if limits is None:
+            return np.asarray(logs + np.log(decision.class_weights or 1.0))
+        limit = np.clip(limits[0], 1e-12, 1 - 1e-12)
+        return np.asarray(logs[:, 1] - logs[:, 0] - np.log(limit / (1 - limit)))
 
     def decision_scores(self, X: Any) -> Array:
         """Outputs of the last layer, (n, K), before any correction for weights or temperature."""
@@ -300,7 +346,21 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
 
     def predict(self, X: Any) -> Array:
         """Class of each window, (n,), by the rule of the contract, as `biot predict` has it."""
-        return np.asarray(self.classes_[self.preprocessing_.decide(self.predict_proba(X))])
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[self.preprocessing_.decide(probabilities)])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of :meth:`predict`: the share of the windows, or of their weight, it has right.
+
+        Parameters
+        ----------
+        X, y
+            As in :meth:`fit`.
+        sample_weight
+            (n,) how much each window counts; None: all alike.
+        """
+        with quiet_about_classes():
+            return float(super().score(X, y, sample_weight))
 
     def _config(self) -> FinetuneConfig:
         named = ("mode", "epochs", "patience", "metric", "batch_size", "learning_rate",
@@ -308,9 +368,17 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
                  "n_fft", "hop_length")  # fmt: skip
         given = {name: getattr(self, name) for name in named}
         # The test is the caller's: all windows train or validate.
-        config = FinetuneConfig(**given, test_share=1e-9, seed=_seed_of(self.random_state))
+        config = FinetuneConfig(
+            **given, test_share=1e-9, seed=_seed_of(self.random_state), class_weights="none"
+        )
+        settings = dict(self.settings or {})
+        if self.class_weight is not None and "class_weights" in settings:
+            raise ConfigError(
+                f"class_weight={self.class_weight!r} and settings['class_weights'] are given. "
+                "Give one of them."
+            )
         try:
-            return replace(config, **(self.settings or {}))
+            return replace(config, **settings)
         except TypeError as error:
             raise ConfigError(f"settings: {error}. They are fields of FinetuneConfig.") from error
 

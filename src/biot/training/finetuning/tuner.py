@@ -89,7 +89,7 @@ def training_task(
     """The task of a contract with weights, smoothing and units for these training windows.
 
     `weight` says how much each window counts, (W,); `class_weight` that of each class, instead of
-    what the config asks for. Both are for classes only.
+    what the config asks for, and then decides. Both are for classes only.
 
     Raises
     ------
@@ -100,12 +100,16 @@ def training_task(
     _require_loss(contract, config)
     if contract.task == "classes":
         kind, weights = config.class_weights, None
-        if kind != "none":
+        if class_weight is not None:
+            kind = "balanced"
+            mean = np.average(np.asarray(class_weight)[truth], weights=weight)
+            weights = tuple((np.asarray(class_weight) / mean).tolist())
+        elif kind != "none":
             weights = tuple(class_weights(truth, len(names), weight).tolist())
         return Classes(
             names=names, label_smoothing=config.label_smoothing,
-            weights=class_weight or (weights if kind == "balanced" else None),
-            shown=weights if kind == "sampled" else None,
+            weights=weights if kind == "balanced" else None,
+            shown=weights if kind == "sampled" else None, by_weights=class_weight is not None,
         )  # fmt: skip
     if weight is not None:
         raise ConfigError(f"sample_weight is for classes; the task is {contract.task}.")
