@@ -92,7 +92,7 @@ def test_the_timeline_shows_windows_without_data_and_the_truth():
     probabilities = [[0.9, 0.1, 0.0], [np.nan] * 3, [0.2, 0.7, 0.1]]
     truth = [(0.0, 10.0, "rest"), (20.0, 25.0, "something else")]
     figure = plots.timeline(
-        [0, 10, 20], [10, 20, 30], probabilities, LABELS, ("rest", "", "sleep"), truth=truth,
+        [0, 10, 20], [10, 20, 30], probabilities, LABELS, ("rest", "", "task"), truth=truth,
         title="night.edf",
     )  # fmt: skip
     assert {"no usable data", "predicted", "true", "night.edf", "time (s)"} <= texts(figure)

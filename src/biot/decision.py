@@ -91,6 +91,15 @@ class Decision:
         corrected = corrected - corrected.max(axis=1, keepdims=True)
         return np.asarray(corrected - np.log(np.exp(corrected).sum(axis=1, keepdims=True)))
 
+    @property
+    def formula(self) -> str:
+        """:meth:`probabilities` as a formula of the outputs, by the names of the contract."""
+        if self.task == "regression":
+            return "scores"
+        scores = "scores" if self.temperature is None else "scores / temperature"
+        shift = "" if self.class_weights is None else " - log(class_weights)"
+        return f"{'sigmoid' if self.task == 'multilabel' else 'softmax'}({scores}{shift})"
+
     def limits(self, n_names: int) -> tuple[float, ...] | None:
         """Probabilities from which on a yes is said: of the second of two classes, of each tag.
 

@@ -20,6 +20,7 @@ from biot.errors import BiotError, ConfigError
 __all__ = [
     "atomic_file",
     "atomic_folder",
+    "once_each",
     "read_json",
     "replace_folder",
     "sha256_of",
@@ -314,7 +315,7 @@ def _parsed(content: bytes, *, allow_nan: bool) -> Any:
     text = content.decode("utf-8-sig")
     values = json.loads(
         text,
-        object_pairs_hook=_once_each,
+        object_pairs_hook=once_each,
         parse_int=_integer,
         parse_float=_number,
         parse_constant=float if allow_nan else _refuse_constant,
@@ -324,7 +325,14 @@ def _parsed(content: bytes, *, allow_nan: bool) -> Any:
     return values
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object with these pairs, as ``object_pairs_hook`` of JSON; a key twice is refused.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key.
+    """
     values = dict(pairs)
     if len(values) < len(pairs):
         seen: set[str] = set()

@@ -141,7 +141,7 @@ def confusion(
                     ha="center" if upright else "right", rotation_mode="anchor")  # fmt: skip
     axes.set_yticks(range(n_classes), label_names)
     axes.set(xlabel="predicted", ylabel="true")
-    _headed(axes, title, note, side)
+    _headed(figure, axes, title, note)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     if n_classes <= _MANY_CELLS:
@@ -152,12 +152,12 @@ def confusion(
     return figure
 
 
-def _headed(axes: Axes, title: str, note: str, width: float) -> None:
-    """Title above the axes and a small note below all, in lines that fit so many inches."""
-    axes.set_title(textwrap.fill(title, round(9 * width)))
+def _headed(figure: Figure, axes: Axes, title: str, note: str = "") -> None:
+    """Title above the axes and a small note below all, in lines that fit the figure."""
+    width = figure.get_size_inches()[0]
+    axes.set_title(textwrap.fill(title, round(8 * width)))
     if note:
-        text = textwrap.fill(note, round(14 * width))
-        axes.get_figure(root=True).supxlabel(text, fontsize=8, color=GREY)
+        figure.supxlabel(textwrap.fill(note, round(14 * width)), fontsize=8, color=GREY)
 
 
 def reliability(
@@ -188,7 +188,7 @@ def reliability(
     for axes in (upper, lower):
         plain_frame(axes)
     upper.legend(edgecolor="none", framealpha=1, fontsize=8, loc="upper left")
-    _headed(upper, title, "", 5.2)
+    _headed(figure, upper, title)
     return figure
 
 
@@ -450,7 +450,7 @@ def timeline(
     if not usable.all():
         panels[0].fill_between([], [], color=LIGHT, label="no usable data")
     panels[0].set(ylim=(-0.02, 1.02), ylabel="probability")
-    _headed(panels[0], title, note, 11.0)
+    _headed(figure, panels[0], title, note)
     panels[0].legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     for axes, (name, spans) in zip(panels[1:], strips.items(), strict=True):
         _strip(axes, spans, label_names)

@@ -66,7 +66,7 @@ RULES = {
         "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
     ),
     "training": rule(
-        "errors choices io device preprocessing evaluation corpus corpus.batch model",
+        "errors choices settings io device preprocessing evaluation corpus corpus.batch model",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),

@@ -131,13 +131,12 @@ def _tell(metrics: Mapping[str, Any]) -> None:
         kept = f"the penalty {metrics['penalty']:g}"
     else:
         kept = f"the weights of epoch {metrics['best_epoch']} of {metrics['epochs']}"
-    best = metrics["valid"].get(metric)
-    value = f", {best:.3f}" if isinstance(best, float) else ""
-    n_windows = metrics["valid"]["n_windows"]
-    say(f"Kept: {kept}, by the validation {metric} of {n_windows} windows{value}.")
+    best, n_windows = metrics["valid"].get(metric), metrics["valid"]["n_windows"]
+    value = f"{best:.3f} over" if isinstance(best, float) else "over"
+    say(f"Test, with {kept}, the best by validation {metric} ({value} {n_windows} windows):\n")
     for note in metrics["notes"]:
-        say(note)
-    say(f"\nTest: {scores_text(metrics['test'])}")
+        say(f"{note}\n")
+    say(scores_text(metrics["test"]))
 
 
 def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:

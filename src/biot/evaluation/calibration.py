@@ -3,6 +3,7 @@
 # W windows, K classes or tags, R resamples, N bins
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,7 +156,8 @@ def fitted_temperature(
         total = highest + np.log(np.exp(z - highest[:, None]).sum(axis=1))
         return float(np.average(total - (target * z).sum(axis=1), weights=weight))
 
-    found = optimize.minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded")
+    low, high = map(math.log, _TEMPERATURES)
+    found = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded")
     return float(np.exp(found.x))
 
 

@@ -48,9 +48,9 @@ _CALIBRATION = {"brier": "Brier score", "ece": "expected calibration error"}
 
 SCORES = {
     "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
     "cohen_kappa": "Cohen's kappa",
     "weighted_f1": "weighted F1",
+    "accuracy": "accuracy",
     "auroc": "AUROC",
     "auprc": "AUPRC",
     **_CALIBRATION,
@@ -167,9 +167,9 @@ def count_scores(counts: npt.NDArray[np.number]) -> dict[str, Floats]:
     balanced = _share(recall.sum(axis=-1), present.sum(axis=-1))
     return {
         "balanced_accuracy": np.where(several, balanced, np.nan),
-        "accuracy": agreement,
         "cohen_kappa": np.where(several, _share(agreement - chance, 1.0 - chance), np.nan),
         "weighted_f1": _share((true * np.nan_to_num(_f1(table))).sum(axis=-1), total),
+        "accuracy": agreement,
     }
 
 

@@ -86,7 +86,7 @@ class Evaluation:
                 "thresholds": None if rule is None else rule.limits(len(names)),
                 "classes": classes,
                 "confusion": self.confusion,
-                "reliability": {"bins": f"{N_BINS} of equal width", "of": curves},
+                "reliability": {"bins": f"{N_BINS} of equal width, from 0 to 1", "of": curves},
             }
         )
         return plain
@@ -150,8 +150,7 @@ def assess(
         raise CorpusError(f"None of the {len(truth)} windows to evaluate has usable data.")
     if decided is None:
         decision = decision or task.plain_decision
-        known_WK: Floats = np.where(usable[:, None], predicted_WK, 0.0)
-        decided = task.decided(known_WK, decision)
+        decided = task.decided(np.nan_to_num(predicted_WK), decision)
     given = truth[usable], predicted_WK[usable], decided[usable]
     n_subjects = len(np.unique(subjects[usable]))
     values = task.scores(*given)

@@ -66,7 +66,7 @@ def _remarks(plain: Mapping[str, Any]) -> list[str]:
     if plain.get("decision"):
         lines.append(f"Decision: {plain['decision']}.")
     if "ece" in plain and _inner(plain, "reliability"):
-        lines.append(f"Calibration error: {_inner(plain, 'reliability').get('bins')} bins.")
+        lines.append(f"Bins of the calibration error: {_inner(plain, 'reliability').get('bins')}.")
     return ["\n".join(lines)] if lines else []
 
 

@@ -225,8 +225,7 @@ class Trainer:
             self.step, schedule.steps, peak=schedule.learning_rate, warmup=schedule.warmup
         )
         for group in self._optimizer.param_groups:
-            # Optimisers of runs that began before there were scales have none.
-            group["lr"] = rate * group.get("scale", 1.0)
+            group["lr"] = rate * group["scale"]
         batch = self.objective.prepared(batch, self.fabric.device)
         result = self.objective.gradient(self._context, batch, self.step)
         norm = float(
@@ -346,12 +345,11 @@ class Trainer:
         if self._mean is not None:
             self._mean.load_state_dict(state["ema"])
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
-        # Checkpoints of the version before have none of these.
-        self._losses = [(loss, n) for loss, n in state.get("losses", ())]
-        self._best = state.get("best")
+        self._losses = [(loss, n) for loss, n in state["losses"]]
+        self._best = state["best"]
         self.best_step = None if self._best is None else int(self._best["step"])
-        self._n_worse = int(state.get("n_worse", 0))
-        self._stopped_early = bool(state.get("finished")) and self.step < self.schedule.steps
+        self._n_worse = int(state["n_worse"])
+        self._stopped_early = bool(state["finished"]) and self.step < self.schedule.steps
         place: Mapping[str, Any] = state["sampler"]
         return place
 
