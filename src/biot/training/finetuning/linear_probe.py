@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -94,6 +97,8 @@ class Probe:
     """(K,)"""
     penalty: float
     """Of those tried, the one with the best validation score."""
+    converged: bool = True
+    """Whether the solver came to its end."""
 
     def outputs(self, inputs_WE: Floats) -> Floats:
         """(W, K)."""
@@ -140,16 +145,40 @@ def fit_probe(
     best: tuple[tuple[float, float], Probe] | None = None
     for penalty in RIDGE_PENALTIES if kind == "ridge" else LOGISTIC_PENALTIES:
         fitted = _ridge if kind == "ridge" else _logistic
-        weight, bias = fitted(task, standard, truth, penalty, weights[0])
+        with _solver_warnings() as caught:
+            weight, bias = fitted(task, standard, truth, penalty, weights[0])
         weight = weight / spread
-        probe = Probe(weight=weight, bias=bias - weight @ mean, penalty=penalty)
+        probe = Probe(
+            weight=weight, bias=bias - weight @ mean, penalty=penalty, converged=not caught
+        )
         if kind == "ridge" and not isinstance(task, Regression):
             probe = _tempered(probe, task, valid, weights[1])
         rank = _rank(probe, task, metric, valid, calibrated, weights[1])
         if best is None or rank > best[0]:
             best = rank, probe
     assert best is not None
+    if not best[1].converged:
+        warnings.warn(
+            f"mode {kind!r}: with the penalty {best[1].penalty:g}, which served validation best, "
+            "the solver did not converge; the last layer is near the best one, not at it. Features "
+            "that hardly vary, or too few windows, are the usual reasons.",
+            stacklevel=2,
+        )
     return best[1]
+
+
+@contextmanager
+def _solver_warnings() -> Iterator[list[str]]:
+    """Collect what scikit-learn and SciPy warn of a solver; every other warning is passed on."""
+    found: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield found
+    for one in caught:
+        if one.category.__name__ in ("ConvergenceWarning", "LinAlgWarning"):
+            found.append(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _rank(
@@ -200,7 +229,7 @@ def _tempered(
         for factor in TEMPERATURES
     ]
     factor = float(TEMPERATURES[int(np.argmin(losses))])
-    return Probe(weight=probe.weight * factor, bias=probe.bias * factor, penalty=probe.penalty)
+    return replace(probe, weight=probe.weight * factor, bias=probe.bias * factor)
 
 
 def _logistic(
