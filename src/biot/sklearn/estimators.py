@@ -143,22 +143,37 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
 
 
 class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  # sklearn: no types
-    """Fine-tunes BIOT on windows in memory.
+    """Fine-tunes BIOT on windows in memory: arrays, or MNE's epochs.
+
+    ``mne.Epochs`` bring their channel names, their rate, and volts, which become µV (of ECG mV).
+    Channels meet those of the fit by name: their order does not matter, those that are absent or
+    marked as bad are missing data, others are not used, and a warning tells of each. Epochs of
+    another rate are resampled as :class:`biot.Predictor` does, and told. Channels of triggers are
+    left out. Lists of epochs are taken as one after the other; so scikit-learn cuts them up.
 
     Parameters
     ----------
     sfreq
-        Samples a second of X, in Hz. Required.
+        Samples a second of X, in Hz. Required of arrays; of epochs, if given, it must be theirs.
     ch_names
-        Names of the channels; None numbers them.
+        Names of the channels. Of arrays None numbers them; of epochs, if given, they must be
+        theirs, in any order, which becomes that of the model.
     units
-        Unit of X, such as ``"µV"``; compared with that of a pretrained model.
+        Unit of X: one for all channels, one each, or a mapping from names to units, of
+        :data:`biot.signals.units.KNOWN_UNITS`. Voltages become µV (of ECG mV), which is compared
+        with the unit of a pretrained model; amplitudes that are implausible then are told of. None:
+        µV of arrays, and what epochs say.
     scale
         ``"q95"`` divides each channel of a window by the 95th percentile of its magnitude.
     from_model
         Folder of a pretrained model; None starts from scratch.
     mode, epochs, patience, metric, batch_size, learning_rate, valid_share, calibration, device
         As in :class:`biot.training.FinetuneConfig`.
+    class_weight
+        None: every window counts alike. ``"balanced"``: every class the same in sum. A mapping from
+        classes to weights: so much, 1 where none is given. Weights decide, too: the class of the
+        largest probability times weight is predicted. The probabilities are corrected for them,
+        unless ``calibration`` is False, which leaves them as scikit-learn's own estimators do.
     embed_dim, num_heads, num_layers, n_fft, hop_length
         Size of a model from scratch; None for the defaults there.
     settings
@@ -181,6 +196,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         Epochs that were run.
     n_features_in_, n_times_in_ : int
         Channels, and samples of a window.
+    feature_names_in_ : numpy.ndarray
+        Names of the channels, if X was epochs.
 
     Notes
     -----
