@@ -6,9 +6,16 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, train_test_split
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    cross_val_score,
+    cross_validate,
+    train_test_split,
+)
 from sklearn.pipeline import make_pipeline
 
 from biot.errors import BiotError, ChannelError, ConfigError
@@ -270,3 +277,59 @@ def test_the_transformer_matches_channels_too():
     np.testing.assert_allclose(features.transform(reordered), expected, atol=1e-6)
     with pytest.raises(BiotError, match=r"X has windows of 50 samples"):
         features.transform(epochs_of(X[..., :50]))
+
+
+def test_windows_that_a_pretrained_model_is_not_for_are_refused_in_their_own_words(
+    fitted, tmp_path
+):
+    X, y = signals()
+    fitted.model_.save_pretrained(tmp_path, preprocessing=fitted.preprocessing_)
+    model = BIOTClassifier(from_model=tmp_path, mode="ridge", device="cpu")
+    assert model.fit(epochs_of(X).reorder_channels(NAMES[::-1]), y).score(epochs_of(X), y) > 0.9
+    features = BIOTTransformer(from_model=tmp_path).fit(epochs_of(X[:, :2], NAMES[:2]))
+    assert features.n_features_in_ == 2
+    with pytest.raises(BiotError, match=r"X is at 50 Hz, .* was trained at 100 Hz\. Resample X"):
+        model.fit(epochs_of(resample(X, 100, 50), sfreq=50), y)
+    with pytest.raises(BiotError, match=r"does not know Oz of X; it has the channels Fz, Cz, Pz"):
+        model.fit(epochs_of(X, ["Fz", "Cz", "Oz"]), y)
+    arrays = clone(model).set_params(sfreq=100, ch_names=NAMES, units="g")
+    with pytest.raises(BiotError, match=r"Fz is in 'g' in X, .* was trained with 'µV'.*units="):
+        arrays.fit(X, y)
+
+
+def test_other_objects_of_mne_are_refused():
+    X, y = signals()
+    with pytest.raises(ConfigError, match=r"X is a EvokedArray, which holds no windows"):
+        BIOTClassifier(**FAST).fit(epochs_of(X).average(), y)
+
+
+def test_groups_and_weights_reach_fit_where_scikit_learn_routes_them():
+    X, y = signals()
+    given = {"groups": np.arange(40) // 8, "sample_weight": np.linspace(0.5, 2, 40)}
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = BIOTClassifier(**FAST).set_fit_request(groups=True, sample_weight=True)
+        model.set_score_request(sample_weight=True)
+        found = cross_validate(model, epochs_of(X), y, cv=GroupKFold(2), params=given)
+    assert (found["test_score"] > 0.8).all()
+
+
+def test_windows_of_braindecode_are_taken_as_they_are():
+    X, y = signals()
+    raw = mne.io.RawArray(np.hstack(list(X)) * 1e-6, epochs_of(X).info, verbose="ERROR")
+
+    class Part:
+        def __init__(self):
+            self.raw, self.description, self.y = raw, {"subject": 1}, y.tolist()
+            self.crop_inds = np.array([[0, start, start + 100] for start in range(0, 4000, 100)])
+
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, index):
+            return (X[index] * 1e-6).astype("float32"), y[index], self.crop_inds[index].tolist()
+
+    model = BIOTClassifier(**FAST).fit(Part(), y)
+    expected = BIOTClassifier(**FAST).fit(epochs_of(X), y)
+    np.testing.assert_allclose(
+        model.predict_proba(epochs_of(X)), expected.predict_proba(epochs_of(X)), atol=1e-4
+    )

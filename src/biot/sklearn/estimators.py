@@ -26,6 +26,7 @@ from biot.sklearn.inputs import (
     array_in_units,
     format_of_array,
     format_of_sources,
+    require_known_to,
     require_named,
     sources_of,
     windows_of,
@@ -62,6 +63,7 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
     ch_names: Sequence[str] | None
     units: Units
     scale: Scale
+    from_model: str | Path | None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -97,6 +99,8 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
             _require_as_many(windows, given.get("y"))
             windows, y = self._validated(windows, reset=True, **given)
             self.feature_names_in_ = np.array(self._format.ch_names, dtype=object)
+        if self.from_model is not None:
+            require_known_to(Path(self.from_model), self._format)
         self.n_features_in_, self.n_times_in_ = windows.shape[1:]
         return windows, y
 

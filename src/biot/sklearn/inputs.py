@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ChannelError, ConfigError, listed, near_word
+from biot.errors import ChannelError, ConfigError, ContractError, listed, near_word
+from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical, kind
 from biot.signals.formats.braindecode import from_braindecode
 from biot.signals.formats.mne import is_epochs, is_raw, recording_of_epochs, units_of
@@ -36,6 +37,7 @@ __all__ = [
     "array_in_units",
     "format_of_array",
     "format_of_sources",
+    "require_known_to",
     "require_named",
     "sources_of",
     "windows_of",
@@ -100,6 +102,8 @@ def sources_of(X: Any) -> list[EpochSource] | None:
     several = list(X) if isinstance(X, list | tuple) else [X]
     epochs = [is_epochs(one) for one in several]
     if not any(epochs):
+        if type(X).__module__.startswith("mne."):
+            raise ConfigError(f"X is a {type(X).__name__}, which holds no windows. {_ANYTHING}")
         return None
     if not all(epochs):
         other = type(several[epochs.index(False)]).__name__
@@ -391,6 +395,37 @@ def _tell_of_array(X: Array, wanted: WindowFormat) -> None:
         n_times=n_windows * length, read_samples=read_samples,
     )  # fmt: skip
     tell_of_amplitudes(recording)
+
+
+def require_known_to(source: Path, windows: WindowFormat) -> None:
+    """Refuse windows that a pretrained model is not for, as far as its folder says so.
+
+    Raises
+    ------
+    ContractError
+        If the rate, a channel or a unit is another than the model was trained with.
+    """
+    if not (source / FILE_NAME).is_file():
+        return
+    trained = Preprocessing.load(source)
+    if windows.sfreq != trained.sfreq:
+        raise ContractError(
+            f"X is at {windows.sfreq:g} Hz, {source} was trained at {trained.sfreq:g} Hz. Resample "
+            f"X: epochs.resample({trained.sfreq:g}), or biot.signals.resample for arrays."
+        )
+    units = dict(zip(map(canonical, trained.ch_names), trained.units, strict=True))
+    unknown = [name for name in windows.ch_names if canonical(name) not in units]
+    if unknown:
+        raise ContractError(
+            f"{source} does not know {listed(unknown)} of X; it has the channels "
+            f"{listed(trained.ch_names, 20)}. Leave the others out: epochs.pick([…])."
+        )
+    for name, unit in zip(windows.ch_names, windows.units, strict=True):
+        if unit != units[canonical(name)]:
+            raise ContractError(
+                f"{name} is in {unit!r} in X, {source} was trained with {units[canonical(name)]!r}."
+                " Say the unit of each channel of X with units=, or convert X."
+            )
 
 
 def require_named(wanted: WindowFormat) -> None:
