@@ -153,8 +153,8 @@ def write_demo_report(
             ),
             Section(
                 title="One unseen recording, window by window",
-                text="The probability of each class; below, the most probable class and what was "
-                "simulated.",
+                text="The probability of each class; below, what is said of each window, and what "
+                "was simulated.",
                 figures=[out / "timeline.png"],
             ),
             Section(title="How the model learned", figures=[out / "run" / "curves.png"]),

@@ -184,7 +184,9 @@ def _scores(folder: Path) -> str:
     if table.is_file():  # of folds
         return table.read_text(encoding="utf-8", errors="replace").rstrip()
     test = _inner(metrics, "test")
-    return f"Test: {scores_text(test)}"
+    kept = f", with the weights of epoch {epoch}" if (epoch := metrics.get("best_epoch")) else ""
+    notes = "".join(f"{note}\n\n" for note in map(str, _sized(metrics.get("notes"))))
+    return f"{notes}Test{kept}: {scores_text(test)}"
 
 
 def _changed(config: Mapping[str, Any], kind: type[Settings]) -> str:

@@ -104,9 +104,11 @@ def notes_on(
     calibrated
         Whether a temperature was asked for.
     """
-    reasons = (_loss_stands(losses), _is_at_chance(task, outputs_WK, truth, len(losses)))
-    found = "; ".join(reason for reason in reasons if reason is not None)
-    notes = [f"Training learnt nothing that can be told from chance: {found}."] if found else []
+    notes = [
+        note
+        for note in (_on_loss(losses), _on_validation(task, outputs_WK, truth, len(losses)))
+        if note is not None
+    ]
     if calibrated and decision.task != "regression" and decision.temperature is None:
         what = "one class" if decision.task == "classes" else "no tag both with and without it"
         done = "not corrected" if decision.class_weights is None else "corrected for weights only"
@@ -117,16 +119,16 @@ def notes_on(
     return tuple(notes)
 
 
-def _loss_stands(losses: Sequence[float]) -> str | None:
+def _on_loss(losses: Sequence[float]) -> str | None:
     if len(losses) < 2 or min(losses[1:]) < losses[0]:
         return None
     return (
-        f"the training loss was {losses[0]:.3f} in the first epoch and never lower after it "
-        f"({losses[-1]:.3f} in the last)"
+        f"Training learnt nothing: its loss was {losses[0]:.3f} in the first epoch and never lower "
+        f"after it ({losses[-1]:.3f} in the last)."
     )
 
 
-def _is_at_chance(task: Task, outputs_WK: Floats, truth: Truth, n_epochs: int) -> str | None:
+def _on_validation(task: Task, outputs_WK: Floats, truth: Truth, n_epochs: int) -> str | None:
     """Whether validation windows are ranked no better than at random, and how that shows.
 
     The best of several epochs is luckier than one: the limit is that of Bonferroni for a one-sided
@@ -137,26 +139,32 @@ def _is_at_chance(task: Task, outputs_WK: Floats, truth: Truth, n_epochs: int) -
     predicted = task.predicted(outputs_WK)
     if task.plain_decision.task == "regression":
         r2 = mean_of_defined([one.r2 for one in per_target(truth, predicted)])
-        if not r2 <= 0:
-            return None
-        return f"the validation R² is {r2:.3f}, where always saying the mean gives 0"
+        said = f"Training learnt nothing: the validation R² is {r2:.3f} over {len(truth)} windows"
+        return f"{said}, and always saying their mean gives 0." if r2 <= 0 else None
+    auroc, spread = _ranking(truth, predicted)
+    limit = 0.5 + float(ndtri(1 - 0.025 / max(n_epochs, 1))) * spread
+    if not auroc <= (limit if limit < 1 else 0.5):  # of very few windows nothing can be told
+        return None
+    what = "learnt nothing" if auroc <= 0.5 + spread else "may have learnt nothing"
+    return (
+        f"Training {what}: the validation AUROC is {auroc:.3f} over {len(truth)} windows, and a "
+        f"random ranking gives 0.5, by luck up to {min(limit, 1.0):.3f}."
+    )
+
+
+def _ranking(truth: Truth, predicted_WK: Floats) -> tuple[float, float]:
+    """Mean AUROC, and its standard deviation where nothing is known; NaN where undefined.
+
+    The deviation is that of the rank-sum statistic (Mann and Whitney 1947).
+    """
     metrics = require("sklearn.metrics", extra="training")
+    holds_WJ, p_WJ = ranked(truth, predicted_WK)
     columns = [
-        (held, score)
-        for held, score in zip(*(array.T for array in ranked(truth, predicted)), strict=True)
+        (metrics.roc_auc_score(held, p), (len(p) + 1) / (12 * held.sum() * (~held).sum()))
+        for held, p in zip(holds_WJ.T, p_WJ.T, strict=True)
         if held.any() and not held.all()
     ]
     if not columns:
-        return None
-    auroc = float(np.mean([metrics.roc_auc_score(held, score) for held, score in columns]))
-    # Standard deviation of the rank-sum statistic where nothing is known (Mann and Whitney 1947).
-    spread = float(
-        np.mean([math.sqrt((len(y) + 1) / (12 * y.sum() * (~y).sum())) for y, _ in columns])
-    )
-    limit = 0.5 + float(ndtri(1 - 0.025 / max(n_epochs, 1))) * spread
-    if auroc > (limit if limit < 1 else 0.5):  # of very few windows nothing can be told
-        return None
-    return (
-        f"the validation AUROC is {auroc:.3f} over {len(truth)} windows, and a random ranking "
-        f"reaches up to {min(limit, 1.0):.3f}"
-    )
+        return math.nan, math.nan
+    areas, variances = zip(*columns, strict=True)
+    return float(np.mean(areas)), float(np.sqrt(variances).mean())

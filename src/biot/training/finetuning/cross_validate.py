@@ -188,12 +188,12 @@ class Result:
         scores = dict.fromkeys(self.task.score_names, float("nan"))
         if kept.any():
             scores = self.task.scores(fold.truth[kept], fold.predicted[kept], fold.decided[kept])
-        reasons = why_undefined(self.task, fold.truth[kept], scores)
+        why = why_undefined(self.task, fold.truth[kept], scores)
         return {
             "n_windows": int(kept.sum()),
             "n_subjects": len(np.unique(self.corpus.subjects[fold.rows[kept]])),
             **scores,
-            "undefined": "; ".join(f"{key}: {reason}" for key, reason in reasons.items()),
+            "undefined": f"{', '.join(why)} ({'; '.join(set(why.values()))})" if why else "",
         }
 
     def _assess(self, folds: Sequence[Tested]) -> Evaluation:
@@ -224,26 +224,8 @@ def write_folds(
         What else ``run.json`` tells.
     """
     of_folds, of_seeds, subjects = result.of_folds(), result.of_seeds(), result.of_subjects()
-    names, folds = result.task.score_names, [_name_of(fold) for fold in result.tested]
-    seeds = [f"seed {seed}" for seed in of_seeds]
-    metrics = {
-        "n_folds": len(of_folds) // len(of_seeds),
-        "seeds": list(of_seeds),
-        "notes": [
-            f"{name}: {note}"
-            for name, fold in zip(folds, result.tested, strict=True)
-            for note in fold.notes
-        ],
-        "folds": {key: _spread([row[key] for row in of_folds], folds) for key in names},
-        "undefined": {
-            name: row["undefined"]
-            for name, row in zip(folds, of_folds, strict=True) if row["undefined"]
-        },
-        "pooled": {
-            key: _spread([e.scores[key] for e in of_seeds.values()], seeds) for key in names
-        },
-        "each_seed": {str(seed): e.to_dict() for seed, e in of_seeds.items()},
-    }  # fmt: skip
+    names = result.task.score_names
+    metrics = _metrics(result, of_folds, of_seeds)
     write_json(folder / "metrics.json", metrics)
     tested = [
         {
@@ -260,13 +242,31 @@ def write_folds(
     (folder / "table.txt").write_text(summary_table(metrics, names) + "\n", encoding="utf-8")
     _write_csv(folder / "folds.csv", of_folds)
     _write_csv(folder / "subjects.csv", subjects)
-    shown = metric if metric is not None and metric in names else result.task.default_metric
+    shown = _shown(subjects, metric if metric in names else result.task.default_metric, names)
     _draw(folder / "subjects.png", subjects, shown, names[shown])
     return metrics
 
 
-def _name_of(fold: Tested) -> str:
-    return f"seed {fold.seed}, fold {fold.fold.number}"
+def _metrics(
+    result: Result, of_folds: Sequence[Mapping[str, Any]], of_seeds: Mapping[int, Evaluation]
+) -> dict[str, Any]:
+    """Scores over folds and seeds, with the folds that they are of."""
+    keys = list(result.task.score_names)
+    alone = "" if len(of_seeds) > 1 else f"seed {next(iter(of_seeds))}, "
+    folds = [f"seed {f.seed}, fold {f.fold.number}".removeprefix(alone) for f in result.tested]
+    seeds = [f"seed {seed}" for seed in of_seeds]
+    pooled = {key: [one.scores[key] for one in of_seeds.values()] for key in keys}
+    rows = list(zip(folds, of_folds, strict=True))
+    noted = zip(folds, (fold.notes for fold in result.tested), strict=True)
+    return {
+        "n_folds": len(of_folds) // len(of_seeds),
+        "seeds": list(of_seeds),
+        "notes": [f"{name}: {note}" for name, notes in noted for note in notes],
+        "folds": {key: _spread([row[key] for row in of_folds], folds) for key in keys},
+        "undefined": {name: row["undefined"] for name, row in rows if row["undefined"]},
+        "pooled": {key: _spread(values, seeds) for key, values in pooled.items()},
+        "each_seed": {str(seed): one.to_dict() for seed, one in of_seeds.items()},
+    }
 
 
 def _spread(values: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
@@ -316,7 +316,7 @@ def _told(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
         if 0 < len(spread["of"]) < len(spread["values"]):
             of_fewer.setdefault(tuple(spread["of"]), []).append(name)
     for folds, scores in of_fewer.items():
-        lines.append(f"Mean of {', '.join(scores)}: of {'; '.join(folds)}.")
+        lines.append(f"{', '.join(scores)}: mean over {'; '.join(folds)}.")
     lines += [f"Undefined in {fold}: {why}." for fold, why in metrics["undefined"].items()]
     return "\n".join([*lines, *metrics["notes"]])
 
@@ -329,6 +329,12 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             {k: "" if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
             for row in rows
         )
+
+
+def _shown(rows: Sequence[Mapping[str, Any]], wanted: str | None, names: Mapping[str, str]) -> str:
+    """The score for the figure: the wanted one, or the first that some subject defines."""
+    keys = [key for key in (wanted, *names) if key is not None]
+    return next((key for key in keys if any(np.isfinite(row[key]) for row in rows)), keys[0])
 
 
 def _draw(path: Path, rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> None:

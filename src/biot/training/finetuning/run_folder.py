@@ -101,7 +101,8 @@ def _draw(folder: Path, record: RunRecord) -> None:
             score_name=test.task.score_names.get(record.metric, record.metric),
         )
         plots.save_png(figure, folder / "curves.png")
-    counted = f"{test.n_windows} windows, {test.n_subjects} subjects"
+    subjects = f"{test.n_subjects} subject{'s' * (test.n_subjects != 1)}"
+    counted = f"{test.n_windows} windows of {subjects}"
     if test.confusion is not None:
         value = test.scores["balanced_accuracy"]
         said = f"{value:.3f}" if math.isfinite(value) else "undefined"
