@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from argparse import Namespace
 from collections import Counter
 from dataclasses import replace
@@ -13,6 +14,7 @@ from biot.cli.options import (
     add_device,
     add_table_options,
     as_table,
+    in_options,
     new_command,
     positive,
     require_apart,
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from biot.inference.predictions import Predictions
 
 __all__ = ["parser"]
+
+_PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+"""Options of `biot prepare` that the notes on a recording name."""
 
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
@@ -75,7 +80,7 @@ def parser() -> Parser:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.inference.predictions import TABLE_SUFFIXES
+    from biot.inference.predictions import TABLE_SUFFIXES, PredictionWarning
 
     require_writable(args.out, suffixes=TABLE_SUFFIXES)
     if args.png is not None:
@@ -95,10 +100,12 @@ def _execute(args: Namespace) -> None:
             f"--stride {args.stride:g} is above the window of {window:g} s: after each window "
             f"{args.stride - window:g} s are not predicted."
         )
-    predictions = replace(
-        predictor.predict(recording, stride=args.stride),
-        in_training=_is_in_training(args.model, args.recording),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PredictionWarning)  # its notes stand on stdout
+        predictions = replace(
+            predictor.predict(recording, stride=args.stride),
+            in_training=_is_in_training(args.model, args.recording),
+        )
     predictions.save(args.out)
     if args.png is not None:
         classes = predictions.label_names
@@ -118,6 +125,7 @@ def _tell(predictions: Predictions) -> None:
         means = values.mean(axis=0) if len(values) else [float("nan")] * values.shape[1]
         headers = ("number", "mean")
         rows = list(zip(predictions.label_names, map(float, means), strict=True))
+        rows += [("windows without usable data", n_unusable)] if n_unusable else []
     else:
         said = predictions.labels
         if predictions.task == "multilabel":
@@ -134,6 +142,8 @@ def _tell(predictions: Predictions) -> None:
             f"The model learnt from this recording ({predictions.name}): these predictions do not "
             "show how it does on others."
         )
+    for note in predictions.notes:
+        say(f"{in_options(note, _PREPARE)}\n")
 
 
 def _is_in_training(model: Path, recording: Path) -> bool | None:

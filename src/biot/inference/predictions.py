@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,16 @@ from biot.preprocessing import Task
 if TYPE_CHECKING:
     from biot.signals.recording import Annotation
 
-__all__ = ["TABLE_SUFFIXES", "Predictions"]
+__all__ = ["TABLE_SUFFIXES", "PredictionWarning", "Predictions"]
 
 Floats = npt.NDArray[np.float64]
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 """Endings of the tables that :meth:`Predictions.save` writes."""
+
+
+class PredictionWarning(UserWarning):
+    """What is to be known of a recording that was predicted; also in `Predictions.notes`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +58,9 @@ class Predictions:
     """Of the model's contract: by which probabilities are weighted where the largest decides."""
     in_training: bool | None = None
     """Whether the model learnt from this recording; None: nobody knows."""
+    notes: tuple[str, ...] = ()
+    """What is to be known of the recording: flat channels, a rate below the model's, and the like;
+    the metadata of a Parquet table hold them under ``notes``, as JSON."""
 
     def __len__(self) -> int:
         return len(self.start)
@@ -165,7 +173,10 @@ class Predictions:
             name: pyarrow.array(values, type=kinds.get(name, pyarrow.float64()))
             for name, values in self.columns().items()
         }
-        facts = {"decision": self.decision.described(self.label_names)}
+        facts = {
+            "decision": self.decision.described(self.label_names),
+            "notes": json.dumps(self.notes, ensure_ascii=False),
+        }
         if self.in_training is not None:
             facts["in_training"] = "yes" if self.in_training else "no"
         table = pyarrow.table(arrays).replace_schema_metadata(facts)

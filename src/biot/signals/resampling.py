@@ -237,8 +237,8 @@ def _fft(array: Floats, up: int, down: int) -> Floats:
     absent = missing.all(axis=-1)
     if (missing.any(axis=-1) & ~absent).any():
         raise ConfigError(
-            "method 'fft' needs every sample of a channel, but some are missing. "
-            "Use method 'polyphase', which leaves out what rests on a missing sample."
+            "method 'fft' needs every sample of a channel, but some are missing: lost, marked as "
+            "bad, or flat. Use method 'polyphase', which leaves out what rests on a missing sample."
         )
     n_out = round(Fraction(array.shape[-1] * up, down))
     filled = np.where(missing, 0, array).astype(np.float64)

@@ -18,6 +18,8 @@ from biot.device import Device
 from biot.errors import ConfigError, CorpusError, listed, require
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
+from biot.signals.flat import varying_windows
+from biot.signals.reference import rereferencing
 from biot.signals.scale import scaled_window
 from biot.sklearn.holdout import tell_of_overlap, validation_windows
 from biot.sklearn.inputs import (
@@ -64,6 +66,8 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
     units: Units
     scale: Scale
     from_model: str | Path | None
+    keep_flat: bool
+    reference: str
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -78,12 +82,22 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         return Preprocessing(
             sfreq=windows.sfreq, window=windows.n_times / windows.sfreq,
             ch_names=windows.ch_names, units=windows.units, scale=self.scale,
-            label_names=label_names,
+            label_names=label_names, keep_flat=self.keep_flat, reference=self.reference,
         )  # fmt: skip
 
     def signal_of(self, windows: Array) -> torch.Tensor:
         """Windows as a model sees them, (n, C, T)."""
         return torch.from_numpy(scaled_window(windows, self.scale))
+
+    def _prepared(self, windows: Array) -> Array:
+        """Windows of an array without what is flat, which is told, against the reference."""
+        contract = self.contract_of(None)
+        if not self.keep_flat:
+            windows, found = varying_windows(windows, contract.sfreq, contract.ch_names)
+            if found:
+                _say(f"X: flat, so missing data: {found}; {found.way_out}.")
+        how = rereferencing(contract.ch_names, contract.units, contract.reference, where="X")
+        return np.asarray(how.apply(windows))
 
     def fitting_windows(self, X: Any, **given: Any) -> tuple[Array, Any]:
         """Windows to be fitted to, (n, C, T) float32 in the contract's units; and y, if given."""
@@ -92,15 +106,15 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         if sources is None:
             windows, y = self._validated(X, reset=True, **given)
             self._format: WindowFormat = format_of_array(windows.shape, **said)
-            windows = array_in_units(windows, self._format, self.units)
+            windows = self._prepared(array_in_units(windows, self._format, self.units))
         else:
             self._format = format_of_sources(sources, **said)
-            windows = windows_of(sources, self._format, _say)
+            windows = windows_of(sources, self.contract_of(None), _say)
             _require_as_many(windows, given.get("y"))
             windows, y = self._validated(windows, reset=True, **given)
             self.feature_names_in_ = np.array(self._format.ch_names, dtype=object)
         if self.from_model is not None:
-            require_known_to(Path(self.from_model), self._format)
+            require_known_to(Path(self.from_model), self.contract_of(None))
         self.n_features_in_, self.n_times_in_ = windows.shape[1:]
         return windows, y
 
@@ -110,7 +124,7 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         sources = sources_of(X)
         if sources is not None:
             require_named(self._format)
-            return windows_of(sources, self._format, _say)
+            return windows_of(sources, self.contract_of(None), _say)
         windows, _ = self._validated(X, reset=False)
         if windows.shape[1] != self.n_features_in_:
             raise ConfigError(
@@ -127,7 +141,7 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
                 "X is an array, which names no channels: they are taken to be "
                 f"{listed(self._format.ch_names, 20)}, in this order, at {self._format.sfreq:g} Hz."
             )
-        return array_in_units(windows, self._format, self.units)
+        return self._prepared(array_in_units(windows, self._format, self.units))
 
     def _validated(self, X: Any, *, reset: bool, **given: Any) -> tuple[Array, Any]:
         """X as float32, (n, C, T), and y if it is given."""
@@ -169,6 +183,12 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         µV of arrays, and what epochs say.
     scale
         ``"q95"`` divides each channel of a window by the 95th percentile of its magnitude.
+    keep_flat
+        Keep channels that are flat in a window, or for a second of it; otherwise they are missing
+        data, and a warning tells of them (:mod:`biot.signals.flat`).
+    reference
+        What EEG channels are re-referenced to: ``"none"``, ``"average"``, or names of channels
+        with commas between them, whose mean it is (:mod:`biot.signals.reference`).
     from_model
         Folder of a pretrained model; None starts from scratch.
     mode, epochs, patience, metric, batch_size, learning_rate, valid_share, calibration, device
@@ -221,6 +241,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         ch_names: Sequence[str] | None = None,
         units: Units = None,
         scale: Scale = "q95",
+        keep_flat: bool = False,
+        reference: str = "none",
         from_model: str | Path | None = None,
         mode: Mode = "full",
         epochs: int = 30,
@@ -244,6 +266,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.ch_names = ch_names
         self.units = units
         self.scale = scale
+        self.keep_flat = keep_flat
+        self.reference = reference
         self.from_model = from_model
         self.mode = mode
         self.epochs = epochs
@@ -409,7 +433,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    sfreq, ch_names, units, scale
+    sfreq, ch_names, units, scale, keep_flat, reference
         As for :class:`BIOTClassifier`.
     from_model
         Folder of a pretrained model. None: an encoder of random weights, which is the baseline
@@ -436,6 +460,8 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         ch_names: Sequence[str] | None = None,
         units: Units = None,
         scale: Scale = "q95",
+        keep_flat: bool = False,
+        reference: str = "none",
         from_model: str | Path | None = None,
         embed_dim: int | None = None,
         num_heads: int | None = None,
@@ -450,6 +476,8 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         self.ch_names = ch_names
         self.units = units
         self.scale = scale
+        self.keep_flat = keep_flat
+        self.reference = reference
         self.from_model = from_model
         self.embed_dim = embed_dim
         self.num_heads = num_heads
@@ -537,6 +565,6 @@ def _require_usable(outputs: Array) -> None:
     unusable = ~np.isfinite(outputs).all(axis=1)
     if unusable.any():
         raise CorpusError(
-            f"X[{unusable.argmax()}] holds no whole token of recorded samples "
+            f"X[{unusable.argmax()}] holds no whole token of recorded samples that vary "
             f"({unusable.sum()} such windows). Leave these windows out."
         )

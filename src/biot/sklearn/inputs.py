@@ -17,9 +17,10 @@ import numpy.typing as npt
 from biot.errors import ChannelError, ConfigError, ContractError, listed, near_word
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical, kind
+from biot.signals.flat import find_flat
 from biot.signals.formats.braindecode import from_braindecode
 from biot.signals.formats.mne import is_epochs, is_raw, recording_of_epochs, units_of
-from biot.signals.montage import plan
+from biot.signals.montage import MontagePlan, plan
 from biot.signals.preprocess import preprocessed
 from biot.signals.recording import Recording, joined
 from biot.signals.units import (
@@ -216,12 +217,14 @@ def _require_these(wanted: tuple[str, ...], found: tuple[str, ...]) -> None:
 
 
 def windows_of(
-    sources: Sequence[EpochSource], wanted: WindowFormat, tell: Callable[[str], None]
+    sources: Sequence[EpochSource], wanted: Preprocessing, tell: Callable[[str], None]
 ) -> Array:
-    """Windows as the format wants them: channels by name, its rate, its units.
+    """Windows as a contract wants them, made as :class:`biot.Predictor` makes them.
 
     Parameters
     ----------
+    wanted
+        Channels, which are found by name; units, rate, reference; whether flat channels stay.
     tell
         Is given a sentence on what was left out, was missing or was changed, if anything was.
 
@@ -243,15 +246,15 @@ def windows_of(
         found = source.recording
         montage = plan(found.ch_names, wanted.ch_names)
         factors = unit_factors(found, montage, wanted.units)[:, None]
-        data = montage.apply(_cut(preprocessed(found, wanted.sfreq), source, wanted)) * factors
+        data = montage.apply(_cut(preprocessed(found, wanted), source, wanted)) * factors
         parts.append(data.astype(np.float32, copy=False))
-        said += _notes(source, montage.absent, montage.unused, wanted.sfreq)
+        said += _notes(source, montage, wanted)
     if said:
         tell(f"X: {'; '.join(dict.fromkeys(said))}.")
     return np.concatenate(parts)
 
 
-def _cut(recording: Recording, source: EpochSource, wanted: WindowFormat) -> Array:
+def _cut(recording: Recording, source: EpochSource, wanted: Preprocessing) -> Array:
     """(n, channels, T) from the segments of a recording."""
     n_windows = len(recording.starts)
     length = recording.n_times // n_windows
@@ -267,22 +270,24 @@ def _cut(recording: Recording, source: EpochSource, wanted: WindowFormat) -> Arr
     return np.moveaxis(data, 1, 0)[..., : wanted.n_times]
 
 
-def _notes(
-    source: EpochSource, absent: Sequence[str], unused: Sequence[str], sfreq: float
-) -> Iterator[str]:
+def _notes(source: EpochSource, montage: MontagePlan, wanted: Preprocessing) -> Iterator[str]:
     own = source.recording.sfreq
     bad = [name for name in source.bad if name not in source.triggers]
     if source.triggers:
         yield f"{listed(source.triggers)} (triggers) left out"
     if bad:
         yield f"{listed(bad)} marked as bad, taken as missing data"
-    if absent:
-        yield f"{listed(absent)} absent, taken as missing data"
-    if unused:
-        yield f"{listed(unused)} unknown to the fitted estimator, not used"
-    if own != sfreq:
-        slower = f", which leaves nothing above {own / 2:g} Hz" if own < sfreq else ""
-        yield f"resampled from {own:g} to {sfreq:g} Hz{slower}"
+    if montage.absent:
+        yield f"{listed(montage.absent)} absent, taken as missing data"
+    if montage.unused:
+        yield f"{listed(montage.unused)} unknown to the fitted estimator, not used"
+    if own != wanted.sfreq:
+        slower = f", which leaves nothing above {own / 2:g} Hz" if own < wanted.sfreq else ""
+        yield f"resampled from {own:g} to {wanted.sfreq:g} Hz{slower}"
+    used = [source.recording.ch_names[i] for i in montage.used]
+    flat = None if wanted.keep_flat else find_flat(source.recording).among(used)
+    if flat:
+        yield f"flat, so missing data: {flat} ({flat.way_out})"
 
 
 def declared_units(units: Units, ch_names: Sequence[str]) -> tuple[str, ...]:
@@ -397,13 +402,13 @@ def _tell_of_array(X: Array, wanted: WindowFormat) -> None:
     tell_of_amplitudes(recording)
 
 
-def require_known_to(source: Path, windows: WindowFormat) -> None:
+def require_known_to(source: Path, windows: Preprocessing) -> None:
     """Refuse windows that a pretrained model is not for, as far as its folder says so.
 
     Raises
     ------
     ContractError
-        If the rate, a channel or a unit is another than the model was trained with.
+        If the rate, a channel, a unit or an option is another than the model was trained with.
     """
     if not (source / FILE_NAME).is_file():
         return
@@ -413,6 +418,13 @@ def require_known_to(source: Path, windows: WindowFormat) -> None:
             f"X is at {windows.sfreq:g} Hz, {source} was trained at {trained.sfreq:g} Hz. Resample "
             f"X: epochs.resample({trained.sfreq:g}), or biot.signals.resample for arrays."
         )
+    for name in ("scale", "reference", "keep_flat"):
+        found, expected = getattr(windows, name), getattr(trained, name)
+        if found != expected:
+            raise ContractError(
+                f"{name} is {found!r}, {source} was trained with {expected!r}. Give "
+                f"{name}={expected!r}."
+            )
     units = dict(zip(map(canonical, trained.ch_names), trained.units, strict=True))
     unknown = [name for name in windows.ch_names if canonical(name) not in units]
     if unknown:
