@@ -62,6 +62,7 @@ def test_longer_epochs_are_cut_within_and_a_window_reaches_over_no_break(
     np.testing.assert_allclose(found.probabilities[2:4], alone.probabilities, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:<recording in memory>. recorded at 25 Hz")
 @pytest.mark.parametrize("sfreq", [25, 50, 62.5, 100])
 def test_the_last_instant_of_epochs_makes_no_window_of_its_own(
     sfreq, make_predictor, make_recording
