@@ -148,16 +148,17 @@ def _by_events(onsets: Array, windows: Array, first: int) -> Overlap | None:
 
 def _alike(one: Array, other: Array) -> bool:
     """Whether two stretches are the same but for a constant, which a baseline takes away."""
-    found = []
+    alike = False
     for a, b in zip(one.astype(np.float64), other.astype(np.float64), strict=True):
         present = np.isfinite(a) & np.isfinite(b)
         if present.sum() < _FEWEST_VALUES:
             continue
         a, b = a[present] - a[present].mean(), b[present] - b[present].mean()
         power = float(np.sqrt((a @ a) * (b @ b)))
-        if power > 0:
-            found.append(float(a @ b) / power)
-    return bool(found) and min(found) > _ALIKE
+        if power > 0 and float(a @ b) <= _ALIKE * power:
+            return False
+        alike = alike or power > 0
+    return alike
 
 
 def _among_neighbours(windows: Array) -> Overlap | None:

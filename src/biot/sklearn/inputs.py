@@ -125,7 +125,8 @@ def _signature(epochs: Any) -> object:
 
 
 def _source_of_epochs(parts: Sequence[Any]) -> EpochSource:
-    recordings = [recording_of_epochs(part, units_of(part)) for part in parts]
+    units = units_of(parts[0])  # those of all, by their signature
+    recordings = [recording_of_epochs(part, units) for part in parts]
     recording = recordings[0] if len(recordings) == 1 else joined(recordings)
     first = parts[0]
     types = zip(first.ch_names, first.get_channel_types(), strict=True)

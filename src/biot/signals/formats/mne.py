@@ -194,8 +194,9 @@ def recording_of_epochs(
     epochs: Any, units: Units, *, path: Path | None = None, format_name: str = ""
 ) -> Recording:
     """A recording that reads from an MNE ``Epochs`` object: each epoch is a segment."""
-    with _named(path, format_name):
-        epochs = epochs.copy().drop_bad(verbose="WARNING")
+    if not getattr(epochs, "_bad_dropped", False):  # a copy is slow where it changes nothing
+        with _named(path, format_name):
+            epochs = epochs.copy().drop_bad(verbose="WARNING")
     length = len(epochs.times)
     if not len(epochs) or not epochs.ch_names:
         raise RecordingError(f"{_name(path)}: holds no epoch that was not dropped.")
