@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -133,7 +134,8 @@ def test_it_learns_predicts_and_says_how_sure_it_is():
     assert model.score(X[40:], y[40:]) > 0.8
     p = model.predict_proba(X[40:])
     np.testing.assert_allclose(p.sum(axis=1), 1)
-    np.testing.assert_array_equal(model.classes_[p.argmax(axis=1)], model.predict(X[40:]))
+    decided = model.preprocessing_.decide(p)
+    np.testing.assert_array_equal(model.classes_[decided], model.predict(X[40:]))
     assert model.classes_.tolist() == ["rest", "wave"]
     assert (model.n_features_in_, model.n_times_in_) == (2, 20)
 
@@ -149,9 +151,25 @@ def test_training_as_scikit_learn_checks_it_on_windows_that_spectra_tell_apart()
     assert predicted.shape == (60,)
     assert p.shape == (60, 2)
     assert np.mean(predicted == y) > 0.83
-    np.testing.assert_array_equal(p.argmax(axis=1), model.classes_.searchsorted(predicted))
+    decided = model.preprocessing_.decide(p)
+    np.testing.assert_array_equal(decided, model.classes_.searchsorted(predicted))
     with pytest.raises(ValueError, match=r"X has 20 channels"):
         model.predict(X.transpose(0, 2, 1))
+
+
+def test_probabilities_of_a_rare_class_are_near_its_prevalence_unless_that_is_switched_off():
+    generator = np.random.default_rng(0)
+    y = (generator.random(400) < 0.1).astype(int)
+    X = generator.normal(size=(400, 1, 20)) * (1 + 0.4 * y[:, None, None])
+    given = {**FAST, "scale": "none", "epochs": 4}
+    calibrated = BIOTClassifier(**given).fit(X, y)
+    plain = BIOTClassifier(**given, calibration=False).fit(X, y)
+    p, q = calibrated.predict_proba(X)[:, 1], plain.predict_proba(X)[:, 1]
+    assert p.mean() == pytest.approx(y.mean(), abs=0.06)
+    assert q.mean() > y.mean() + 0.1
+    assert brier_score_loss(y, p) < brier_score_loss(y, q)
+    assert roc_auc_score(y, p) == pytest.approx(roc_auc_score(y, q))
+    assert np.mean(calibrated.predict(X) == plain.predict(X)) > 0.9
 
 
 def test_it_stops_early():

@@ -62,6 +62,12 @@ class Evaluation:
         """Names of the classes, tags or targets."""
         return self.task.names
 
+    @property
+    def counted(self) -> str:
+        """What the scores are of, such as ``"60 windows of 1 subject"``."""
+        windows, subjects = ("s" * (n != 1) for n in (self.n_windows, self.n_subjects))
+        return f"{self.n_windows} window{windows} of {self.n_subjects} subject{subjects}"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them: what is undefined is None."""
         classes = dict(zip(self.label_names, map(asdict, self.classes), strict=True))

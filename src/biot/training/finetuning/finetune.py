@@ -195,7 +195,7 @@ def _record(
 def _figures(test: Evaluation) -> dict[str, float]:
     """Test scores by name, for the model's card."""
     return {
-        f"test {test.task.score_names[key]}": value
+        f"test {test.task.score_names[key]} ({test.counted})": value
         for key, value in test.scores.items()
         if math.isfinite(value)
     }

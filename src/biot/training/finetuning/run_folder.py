@@ -101,17 +101,15 @@ def _draw(folder: Path, record: RunRecord) -> None:
             score_name=test.task.score_names.get(record.metric, record.metric),
         )
         plots.save_png(figure, folder / "curves.png")
-    subjects = f"{test.n_subjects} subject{'s' * (test.n_subjects != 1)}"
-    counted = f"{test.n_windows} windows of {subjects}"
     if test.confusion is not None:
         value = test.scores["balanced_accuracy"]
         said = f"{value:.3f}" if math.isfinite(value) else "undefined"
-        title = f"Test, {counted}: balanced accuracy {said}"
+        title = f"Test, {test.counted}: balanced accuracy {said}"
         rule = record.contract.decision.described(test.label_names)
         figure = plots.confusion(test.confusion, test.label_names, title=title, note=rule)
         plots.save_png(figure, folder / "confusion.png")
     if test.reliability:
-        title = f"Test, {counted}: calibration error {test.scores['ece']:.3f}"
+        title = f"Test, {test.counted}: calibration error {test.scores['ece']:.3f}"
         curves = {
             name: (one.mean_probability, one.frequency, one.n_windows)
             for name, one in test.reliability.items()
