@@ -221,3 +221,21 @@ def test_windows_in_memory_are_segments_of_their_own() -> None:
 
 def test_amplitudes_are_not_told_of_flat_channels() -> None:
     assert tell_of_amplitudes(recording_of(np.full(100, 2999.0)))
+
+
+def test_gaps_of_days_are_passed_over() -> None:
+    n_times = 10**12
+    data = np.arange(100.0)
+    data[20:60] = 5
+
+    def read_samples(start: int, stop: int) -> Any:
+        assert stop - start < 10**6
+        places = np.arange(start, stop)
+        first, last = places % 100, (places < 100) | (places >= n_times - 100)
+        return np.where(last, data[first], np.nan).astype(np.float32)[np.newaxis]
+
+    recording = Recording(
+        path=None, ch_names=("Cz",), sfreq=20.0, n_times=n_times, units=("µV",),
+        gaps=((100, n_times - 100),), read_samples=read_samples,
+    )  # fmt: skip
+    assert find_flat(recording).seconds == {"Cz": 4.0}

@@ -10,6 +10,7 @@ from biot.cli.options import (
     Parser,
     add_table_options,
     channel_names,
+    in_options,
     new_command,
     require_apart,
     require_writable,
@@ -119,4 +120,4 @@ def _show_recording(args: Namespace) -> None:
             None if found.plan is None else note_of_other_reference(recording, contract, found.plan)
         )
         for note in filter(None, (note_of_rate(recording, contract, found.plan), other)):
-            say(note)
+            say(in_options(note, {"reference=": "--reference"}))

@@ -166,9 +166,8 @@ class Predictor:
             for first, stop in source.segments(without_last_instant=of_epochs)
             for start in grid_starts(stop - first, contract.n_times, step, covering=True)
         ]
-        parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(places)]
+        values = self._of_places(source, places)
         start, stop = np.array(places).T / contract.sfreq
-        values = np.concatenate(parts)
         notes = _notes(recording, contract, montage, bool(np.isfinite(values).any()))
         for note in notes:
             warnings.warn(note, PredictionWarning, stacklevel=2)
@@ -183,6 +182,19 @@ class Predictor:
             class_weights=contract.class_weights,
             notes=notes,
         )
+
+    def _of_places(
+        self, source: _Windows, places: Sequence[tuple[int, int]]
+    ) -> npt.NDArray[np.float64]:
+        """(n_windows, K); NaN without usable data. What lies in a gap is not read."""
+        names = self.preprocessing.label_names
+        recorded = np.array([not source.is_gap(*place) for place in places])
+        inside = [place for place, is_there in zip(places, recorded, strict=True) if is_there]
+        parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(inside)]
+        found = np.concatenate(parts) if parts else np.empty((0, len(names or ())))
+        values = np.full((len(places), found.shape[1]), np.nan)
+        values[recorded] = found
+        return values
 
     def _probabilities(self, signal_BCT: Tensor) -> npt.NDArray[np.float64]:
         """(B, K) probabilities, or numbers of a regression; NaN without usable data."""
@@ -216,6 +228,10 @@ class _Windows:
             for first, stop in self._recording.segments
             for beyond in [(stop - first) % self._contract.n_times]
         ]
+
+    def is_gap(self, start: int, stop: int) -> bool:
+        """Whether nothing was recorded in this stretch, which then need not be read."""
+        return self._recording.is_gap(start, stop)
 
     def batches(self, places: Sequence[tuple[int, int]]) -> Iterator[Tensor]:
         """(B, C, T) windows of these first samples and ends, scaled, some at a time."""

@@ -146,8 +146,10 @@ def find_flat(recording: Recording) -> FlatChannels:
 
 def _pieces(recording: Recording, find: _Finder) -> Iterator[tuple[Array, Mask]]:
     step = max(1, _VALUES_AT_ONCE // max(1, len(recording.ch_names)))
-    for start in range(0, recording.n_times, step):
-        yield find(start, min(start + step, recording.n_times))
+    borders = [0, *(border for gap in recording.gaps for border in gap), recording.n_times]
+    for begin, end in zip(borders[::2], borders[1::2], strict=True):  # between the gaps
+        for start in range(begin, end, step):
+            yield find(start, min(start + step, end))
 
 
 def varying_windows(

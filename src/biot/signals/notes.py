@@ -85,7 +85,7 @@ def note_of_other_reference(
     return (
         f"{recording.name}: its EEG is against {own}, that of the model's corpus against {theirs}: "
         f"{listed(depends)} {'is' if len(depends) == 1 else 'are'} not the same signal. A corpus "
-        "that is prepared with reference='average' has no such difference."
+        "that is prepared with reference=average has no such difference."
     )
 
 

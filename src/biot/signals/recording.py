@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -74,6 +75,9 @@ class Recording:
     """
     read_samples: ReadSamples = field(repr=False)
     """How samples are fetched; use :meth:`read`."""
+    gaps: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    """Stretches in which nothing was recorded, where the reader knows of any: the first sample of
+    each, and the one after its last. They may last days, so who can passes over them."""
     reference: str | None = None
     """What its EEG was measured against, where the file says so elsewhere than in channel names."""
     rates: tuple[float, ...] = field(default=(), repr=False)
@@ -100,6 +104,11 @@ class Recording:
     def segments(self) -> tuple[tuple[int, int], ...]:
         """First sample of each segment, and the one after its last."""
         return tuple(pairwise((*self.starts, self.n_times)))
+
+    def is_gap(self, start: int, stop: int) -> bool:
+        """Whether all of a stretch lies in one of :attr:`gaps`."""
+        place = bisect.bisect_right(self.gaps, (start, self.n_times)) - 1
+        return place >= 0 and stop <= self.gaps[place][1]
 
     def read(self, start: int = 0, stop: int | None = None) -> Array:
         """Samples ``start`` to ``stop`` of every channel.
@@ -202,6 +211,11 @@ def joined(parts: Sequence[Recording]) -> Recording:
             for annotation in part.annotations
         ),
         starts=starts,
+        gaps=tuple(
+            (start + first, start + last)
+            for part, start in zip(parts, starts, strict=True)
+            for first, last in part.gaps
+        ),
         read_samples=read_samples,
         read_flat=None,
     )
@@ -213,6 +227,11 @@ def _segment(recording: Recording, start: int, stop: int) -> Recording:
         n_times=stop - start,
         annotations=tuple(_within(recording, start / recording.sfreq, stop / recording.sfreq)),
         starts=(0,),
+        gaps=tuple(
+            (max(first, start) - start, min(last, stop) - start)
+            for first, last in recording.gaps
+            if first < stop and last > start
+        ),
         read_samples=lambda first, last: recording.read(start + first, start + last),
         read_flat=None,
     )

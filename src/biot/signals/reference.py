@@ -101,7 +101,7 @@ def rereferencing(
         if len(eeg) == 1:
             raise RecordingError(
                 f"{where}: the average reference needs two EEG channels or more; it has "
-                f"{ch_names[eeg[0]]} only. Prepare it apart, with reference='none'."
+                f"{ch_names[eeg[0]]} only. Prepare it apart, with reference=none."
             )
     else:
         members = tuple(_place(name, ch_names, where) for name in reference.split(","))

@@ -129,7 +129,7 @@ def test_recordings_against_different_references_are_told(
     report = prepare(tmp_path / "recordings", tmp_path / "corpus", sfreq=100, window=5)
     contract = load_corpus(tmp_path / "corpus").preprocessing
     assert contract.recorded_references == ("REF", "linked ears")
-    assert "recordings have different ones, which reference='average' makes alike" in str(report)
+    assert "recordings have different ones, which reference=average makes alike" in str(report)
     assert "linked ears: 1: 2.edf" in str(report)
     alike = prepare(
         tmp_path / "recordings", tmp_path / "alike", sfreq=100, window=5, reference="average"

@@ -85,7 +85,7 @@ def reference_lines(
         if len(references) < 2:
             return []
         lines = [f"{name}: {len(files)}: {listed(files)}" for name, files in references.items()]
-        return ["recordings have different ones, which reference='average' makes alike", *lines]
+        return ["recordings have different ones, which reference=average makes alike", *lines]
     if contract.reference == "average" or "," in contract.reference:
         return [contract.reference]
     return [f"{contract.reference}, which is 0 against itself, so missing in every window"]

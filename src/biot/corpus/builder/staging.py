@@ -6,11 +6,12 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from biot.corpus.builder.worker import BEGUN
 from biot.corpus.builder.writer import shard_name
 from biot.corpus.manifest import Manifest, Record
 from biot.corpus.schema import SHARDS, STATE_FILE, staging_folder
@@ -104,12 +105,23 @@ class Staging:
         """Note that a recording is no longer to be there; its shard goes at the end."""
         self._record(name).unlink(missing_ok=True)
 
+    def begun(self, names: Iterable[str]) -> set[str]:
+        """Those of the recordings that a process had begun when it died."""
+        notes = {path.name for path in (self.folder / BEGUN).glob("*")}
+        return {name for name in names if notes and shard_name(name) in notes}
+
+    def suspect(self, name: str) -> None:
+        """Note that a recording has ended a process, so that it gets one of its own."""
+        (self.folder / BEGUN).mkdir(exist_ok=True)
+        (self.folder / BEGUN / shard_name(name)).touch()
+
     def _record(self, name: str) -> Path:
         return self.folder / _RECORDS / f"{Path(shard_name(name)).stem}.json"
 
     def publish(self) -> None:
         """Give the whole corpus its name."""
-        shutil.rmtree(self.folder / _RECORDS, ignore_errors=True)
+        for folder in (_RECORDS, BEGUN):
+            shutil.rmtree(self.folder / folder, ignore_errors=True)
         (self.folder / _PARAMETERS).unlink(missing_ok=True)
         self.tidy()
         if self._final.is_dir() and not any(self._final.iterdir()):

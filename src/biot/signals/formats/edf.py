@@ -78,6 +78,7 @@ def _of_one_rate(
         sfreq=float(rate),
         n_times=int(starts[-1]) + signals[0].n_samples,
         units=tuple(unit for _, unit in conversions),
+        gaps=_gaps(starts, signals[0].n_samples),
         read_samples=read_samples,
         limits=tuple(_limits(s, f) for s, (f, _) in zip(signals, conversions, strict=True)),
     )
@@ -112,6 +113,13 @@ def _first_samples(
             )
         starts.append(start)
     return np.array(starts, dtype=np.int64)
+
+
+def _gaps(starts: npt.NDArray[np.int64], n_samples: int) -> tuple[tuple[int, int], ...]:
+    """What lies between data records that do not follow each other at once."""
+    ends, next_starts = starts[:-1] + n_samples, starts[1:]
+    apart = next_starts > ends
+    return tuple(zip(ends[apart].tolist(), next_starts[apart].tolist(), strict=True))
 
 
 def _read(
@@ -205,6 +213,7 @@ def _joined(
         n_times=fastest.n_times,
         units=tuple(units),
         annotations=annotations,
+        gaps=fastest.gaps,
         read_samples=lambda start, stop: read_from(parts, start, stop),
         rates=() if len(parts) == 1 else tuple(float(header.sfreq(s)) for s in header.signals),
         limits=fastest.limits if len(parts) == 1 else (),

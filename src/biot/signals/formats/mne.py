@@ -14,6 +14,7 @@ import numpy as np
 
 from biot.errors import BiotError, MissingDependencyError, RecordingError, require
 from biot.signals.channels import kind
+from biot.signals.formats.contained import contained
 from biot.signals.formats.headers import gdf_units, read_brainvision_header
 from biot.signals.preprocess import is_missing
 from biot.signals.recording import Annotation, Array, ReadSamples, Recording
@@ -55,7 +56,7 @@ def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
         try:
             yield
             failure = None
-        except BiotError:
+        except (BiotError, MemoryError):
             raise
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
@@ -333,13 +334,18 @@ def goes_on_in(first: Path, further: Path) -> bool:
     MissingDependencyError
         If MNE is not installed.
     """
-    mne = require("mne", extra="signals")
     try:
-        with in_the_name_of(first, FORMATS[".fif"][0]):
-            raw = mne.io.read_raw_fif(first, preload=False, verbose="ERROR")
+        parts = contained(_parts_of_fif, first, format_name=FORMATS[".fif"][0])
     except RecordingError:
         return True
-    return further.resolve() in {Path(file).resolve() for file in raw.filenames}
+    return further.resolve() in parts
+
+
+def _parts_of_fif(first: Path) -> set[Path]:
+    mne = require("mne", extra="signals")
+    with in_the_name_of(first, FORMATS[".fif"][0]):
+        raw = mne.io.read_raw_fif(first, preload=False, verbose="ERROR")
+    return {Path(file).resolve() for file in raw.filenames}
 
 
 def _open(path: Path, suffix: str) -> tuple[Any, bool]:
