@@ -115,7 +115,8 @@ def weights_of_classes(
     Raises
     ------
     ConfigError
-        If it is something else, names a class that ``y`` has not, or a weight is not above 0.
+        If it is something else, names a class that ``y`` has not while it lacks one that ``y``
+        has, or a weight is not above 0.
     """
     if class_weight is None:
         return None
@@ -128,7 +129,8 @@ def weights_of_classes(
         )
     known = classes.tolist()
     unknown = [repr(name) for name in class_weight if name not in known]
-    if unknown:
+    # A fold may lack a class that is named; a class that is not named may be misspelt there.
+    if unknown and not set(known) <= set(class_weight):
         raise ConfigError(
             f"class_weight names {listed(unknown)}, which y has not. Its classes are "
             f"{listed([repr(name) for name in known], 20)}."
