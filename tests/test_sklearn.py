@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from biot.errors import ConfigError, CorpusError
 from biot.sklearn import BIOTClassifier, BIOTTransformer
+from biot.sklearn.holdout import validation_windows
 
 TINY = {
     "sfreq": 10.0, "embed_dim": 8, "num_heads": 2, "num_layers": 1, "device": "cpu",
@@ -35,8 +36,8 @@ class FlatClassifier(BIOTClassifier):
         tags.input_tags.three_d_array = False
         return tags
 
-    def fit(self, X, y, groups=None):
-        return super().fit(as_windows(X), y, groups)
+    def fit(self, X, y, groups=None, sample_weight=None):
+        return super().fit(as_windows(X), y, groups, sample_weight)
 
     def decision_scores(self, X):
         return super().decision_scores(as_windows(X))
@@ -70,6 +71,7 @@ CANNOT_APPLY = {
     "check_n_features_in": "n_features_in_ counts channels, of which a row as a window has one",
     "check_n_features_in_after_fitting": "the same: the length of a window is told otherwise",
     "check_classifiers_train": "it tells points of a plane by their signs, which spectra leave out",
+    "check_sample_weight_equivalence_on_dense_data": "which windows validate is drawn",
     "check_estimators_pickle": "a gap in so short a row leaves no token; a test below does it",
 }
 """scikit-learn's checks that mean tables, and why they say nothing of windows."""
@@ -220,7 +222,7 @@ def test_it_works_in_pipelines_searches_and_cross_validation_by_group():
 
 
 def test_groups_train_or_validate(monkeypatch):
-    import biot.sklearn as module
+    import biot.sklearn.estimators as module
 
     X, y = data()
     groups, seen = np.arange(60) // 6, {}
@@ -233,7 +235,7 @@ def test_groups_train_or_validate(monkeypatch):
     monkeypatch.setattr(module, "learn", spy)
     BIOTClassifier(**(FAST | {"epochs": 1})).fit(X, y, groups=groups)
     assert seen == {"train": 48, "valid": 12}
-    valid = module._validation_windows(np.arange(60) % 2, groups, 0.2, 0)
+    valid = validation_windows(np.arange(60) % 2, groups, 0.2, 0)
     assert len(np.unique(groups[valid])) * 6 == len(valid) == 12
 
 

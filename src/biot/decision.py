@@ -84,6 +84,13 @@ class Decision:
         powers = np.exp(corrected - corrected.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
+    def log_probabilities(self, outputs_WK: Floats) -> Floats:
+        """Logarithms of the probabilities of classes, (W, K), finite also where these are 0."""
+        corrected = np.asarray(outputs_WK, dtype=np.float64) / (self.temperature or 1.0)
+        corrected = corrected - np.log(self.class_weights or 1.0)
+        corrected = corrected - corrected.max(axis=1, keepdims=True)
+        return np.asarray(corrected - np.log(np.exp(corrected).sum(axis=1, keepdims=True)))
+
     @property
     def formula(self) -> str:
         """:meth:`probabilities` as a formula of the outputs, by the names of the contract."""

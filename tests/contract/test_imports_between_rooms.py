@@ -85,13 +85,15 @@ RULES = {
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices decision io device plots preprocessing evaluation signals model",
+        "errors choices decision io device plots preprocessing evaluation signals signals.formats "
+        "signals.readers model",
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device preprocessing evaluation signals model training training.finetuning",
+        "errors device preprocessing evaluation signals signals.formats model training "
+        "training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(

@@ -92,23 +92,25 @@ def reliability(holds_W: Bools, probabilities_W: Floats) -> Reliability:
     return Reliability(mean_probability=means[0], frequency=means[1], n_windows=n_windows)
 
 
-def expected_calibration_error(truth: npt.NDArray[Any], probabilities_WK: Floats) -> float:
+def expected_calibration_error(
+    truth: npt.NDArray[Any], probabilities_WK: Floats, weight: Floats | None = None
+) -> float:
     """Distance of probability and frequency, averaged over the windows of the bins.
 
     Of several classes and of tags, the mean over each of them against the rest (the class-wise
     error of Kull et al. 2019).
     """
     holds, p = ranked(truth, probabilities_WK)
-    errors = []
-    for held, probability in zip(holds.T, p.T, strict=True):
-        found = reliability(held, probability)
-        apart = np.abs(found.mean_probability - found.frequency)
-        errors.append(float(np.nansum(apart * found.n_windows) / len(held)))
-    return float(np.mean(errors))
+    weight = np.ones(len(truth)) if weight is None else weight
+    errors = [
+        np.abs(np.bincount(bin_of(probability), (probability - held) * weight)).sum()
+        for held, probability in zip(holds.T, p.T, strict=True)
+    ]
+    return float(np.mean(errors) / weight.sum())
 
 
 def fitted_temperature(
-    truth: npt.NDArray[Any], outputs_WK: Floats, decision: Decision
+    truth: npt.NDArray[Any], outputs_WK: Floats, decision: Decision, weight: Floats | None = None
 ) -> float | None:
     """The temperature that makes the probabilities of validation windows most likely.
 
@@ -123,6 +125,8 @@ def fitted_temperature(
         Outputs, finite.
     decision
         With the class weights; its temperature is not looked at.
+    weight
+        (W,) how much each window counts, of classes only; None: all alike.
 
     Returns
     -------
@@ -141,7 +145,8 @@ def fitted_temperature(
     else:
         if len(np.unique(truth)) < 2:
             return None
-        target, outputs, shift = _drawn_classes(truth, outputs_WK.shape[1]), outputs_WK, weights
+        target = _drawn_classes(truth, outputs_WK.shape[1], weight)
+        outputs, shift = outputs_WK, weights
 
     def loss(log_temperature: float) -> float:
         z = outputs / np.exp(log_temperature) - shift
@@ -149,7 +154,7 @@ def fitted_temperature(
             return float((np.logaddexp(0.0, z) - target * z).sum())
         highest = z.max(axis=1)
         total = highest + np.log(np.exp(z - highest[:, None]).sum(axis=1))
-        return float((total - (target * z).sum(axis=1)).sum())
+        return float(np.average(total - (target * z).sum(axis=1), weights=weight))
 
     low, high = map(math.log, _TEMPERATURES)
     found = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded")
@@ -162,9 +167,9 @@ def _drawn(holds_WK: Bools) -> Floats:
     return np.asarray(np.where(holds_WK, (n_held + 1) / (n_held + 2), 1 / (n_not + 2)))
 
 
-def _drawn_classes(truth: npt.NDArray[Any], n_classes: int) -> Floats:
+def _drawn_classes(truth: npt.NDArray[Any], n_classes: int, weight: Floats | None) -> Floats:
     """Targets of classes, (W, K), whose rows add up to 1."""
-    counts = np.bincount(truth, minlength=n_classes)
+    counts = np.bincount(truth, weight, minlength=n_classes)
     share = 1 / (counts[truth] + n_classes)
     target = np.repeat(share[:, None], n_classes, axis=1)
     target[np.arange(len(truth)), truth] += 1 - n_classes * share

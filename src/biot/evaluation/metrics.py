@@ -104,10 +104,17 @@ class TargetScores:
     """Correlation of truth and prediction."""
 
 
+def weighted_confusion(
+    labels: Ints, predicted: Ints, n_classes: int, weight: Floats | None
+) -> npt.NDArray[Any]:
+    """As :func:`confusion_counts`, of windows that count by their weight, (W,); None: 1."""
+    flat = np.bincount(labels * n_classes + predicted, weight, minlength=n_classes**2)
+    return flat.reshape(n_classes, n_classes)
+
+
 def confusion_counts(labels: Ints, predicted: Ints, n_classes: int) -> Ints:
     """Windows of each true class (row) that were given each class (column): (K, K)."""
-    flat = np.bincount(labels * n_classes + predicted, minlength=n_classes**2)
-    return flat.reshape(n_classes, n_classes).astype(np.int64)
+    return weighted_confusion(labels, predicted, n_classes, None).astype(np.int64)
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
@@ -166,7 +173,12 @@ def count_scores(counts: npt.NDArray[np.number]) -> dict[str, Floats]:
     }
 
 
-def scores(labels: Ints, probabilities: Floats, decided: Ints | None = None) -> dict[str, float]:
+def scores(
+    labels: Ints,
+    probabilities: Floats,
+    decided: Ints | None = None,
+    weight: Floats | None = None,
+) -> dict[str, float]:
     """Every score in :data:`SCORES`; NaN where one is undefined.
 
     Parameters
@@ -177,6 +189,8 @@ def scores(labels: Ints, probabilities: Floats, decided: Ints | None = None) -> 
         (W, K), finite.
     decided
         (W,) the predicted classes; None: the most probable ones.
+    weight
+        (W,) how much each window counts; None: all alike.
 
     Notes
     -----
@@ -187,25 +201,28 @@ def scores(labels: Ints, probabilities: Floats, decided: Ints | None = None) -> 
     n_classes = probabilities.shape[1]
     metrics = require("sklearn.metrics", extra="training")
     predicted = probabilities.argmax(axis=1) if decided is None else decided
-    counts = confusion_counts(labels, predicted, n_classes)
+    counts = weighted_confusion(labels, predicted, n_classes, weight)
     auroc, auprc = [], []
     for index in ranked_classes(n_classes):
         positive = labels == index
         if positive.any() and not positive.all():
-            auroc.append(metrics.roc_auc_score(positive, probabilities[:, index]))
-            auprc.append(metrics.average_precision_score(positive, probabilities[:, index]))
+            given = {"y_score": probabilities[:, index], "sample_weight": weight}
+            auroc.append(metrics.roc_auc_score(positive, **given))
+            auprc.append(metrics.average_precision_score(positive, **given))
     return {
         **{name: float(value) for name, value in count_scores(counts).items()},
         "auroc": float(np.mean(auroc)) if auroc else float("nan"),
         "auprc": float(np.mean(auprc)) if auprc else float("nan"),
-        **calibration_scores(labels, probabilities),
+        **calibration_scores(labels, probabilities, weight),
     }
 
 
-def calibration_scores(truth: npt.NDArray[Any], probabilities_WK: Floats) -> dict[str, float]:
+def calibration_scores(
+    truth: npt.NDArray[Any], probabilities_WK: Floats, weight: Floats | None = None
+) -> dict[str, float]:
     """Brier score and expected calibration error, of classes (W,) or tags (W, K)."""
-    brier = float(brier_of_each(truth, probabilities_WK).mean())
-    return {"brier": brier, "ece": ece(truth, probabilities_WK)}
+    brier = float(np.average(brier_of_each(truth, probabilities_WK), weights=weight))
+    return {"brier": brier, "ece": ece(truth, probabilities_WK, weight)}
 
 
 def ranked_classes(n_classes: int) -> range:

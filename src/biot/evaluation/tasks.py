@@ -58,6 +58,7 @@ def best_threshold(
     aim: Literal["balanced_accuracy", "f1"],
     *,
     plain: float = 0.5,
+    weight: Floats | None = None,
 ) -> float:
     """The threshold that serves the given windows best.
 
@@ -74,14 +75,17 @@ def best_threshold(
         What shall be highest.
     plain
         The threshold that would stand without these windows.
+    weight
+        (W,) how much each window counts; None: all alike.
     """
-    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    weight = np.ones(len(positive)) if weight is None else weight
+    n_positive, n_negative = weight[positive].sum(), weight[~positive].sum()
     if n_positive == 0 or n_negative == 0:
         return plain
     values, place = np.unique(score, return_inverse=True)
     # Windows at or above each distinct score, of either kind; above the highest there are none.
-    true = np.append(np.bincount(place, positive)[::-1].cumsum()[::-1], 0.0)
-    false = np.append(np.bincount(place, ~positive)[::-1].cumsum()[::-1], 0.0)
+    true = np.append(np.bincount(place, positive * weight)[::-1].cumsum()[::-1], 0.0)
+    false = np.append(np.bincount(place, ~positive * weight)[::-1].cumsum()[::-1], 0.0)
     if aim == "f1":
         quality = 2 * true / (true + false + n_positive)
     else:
@@ -133,7 +137,10 @@ class Task(ABC):
         """What training counted a window of each class or tag, see :class:`Decision`."""
         return None
 
-    def fitted(self, outputs_WK: Floats, truth: Truth, *, calibrated: bool = True) -> Decision:
+    def fitted(
+        self, outputs_WK: Floats, truth: Truth, *, calibrated: bool = True,
+        weight: Floats | None = None,
+    ) -> Decision:  # fmt: skip
         """How to read outputs, from those for the validation windows.
 
         First the probabilities, then the thresholds that serve these windows best.
@@ -146,28 +153,33 @@ class Task(ABC):
             Of these windows.
         calibrated
             Correct the probabilities for the weights of the loss, and fit a temperature.
+        weight
+            (W,) how much each window counts, of classes only; None: all alike.
         """
         decision = self.plain_decision
         if calibrated and decision.task != "regression":
             decision = replace(decision, class_weights=self.learned_weights())
-            temperature = fitted_temperature(truth, outputs_WK, decision)
+            temperature = fitted_temperature(truth, outputs_WK, decision, weight)
             decision = replace(decision, temperature=temperature)
-        chosen = self.thresholds(truth, decision.probabilities(outputs_WK), decision)
+        chosen = self.thresholds(truth, decision.probabilities(outputs_WK), decision, weight)
         return replace(decision, thresholds=chosen)
 
     def validation_score(
-        self, metric: str, outputs_WK: Floats, truth: Truth, *, calibrated: bool = True
-    ) -> float:
+        self, metric: str, outputs_WK: Floats, truth: Truth, *, calibrated: bool = True,
+        weight: Floats | None = None,
+    ) -> float:  # fmt: skip
         """A score of validation windows under what :meth:`fitted` makes of them.
 
         The score of an epoch is this one, and so is that of the model which is kept.
         """
-        decision = self.fitted(outputs_WK, truth, calibrated=calibrated)
+        decision = self.fitted(outputs_WK, truth, calibrated=calibrated, weight=weight)
         predicted = self.predicted(outputs_WK, decision)
-        return self.scores(truth, predicted, self.decided(predicted, decision))[metric]
+        return self.scores(truth, predicted, self.decided(predicted, decision), weight)[metric]
 
     @abstractmethod
-    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+    def scores(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, weight: Floats | None = None
+    ) -> dict[str, float]:
         """Every score in `score_names`; NaN where one is undefined."""
 
     @abstractmethod
@@ -184,8 +196,9 @@ class Task(ABC):
         """95 % bootstrap interval over subjects of each score."""
 
     def thresholds(
-        self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None
-    ) -> tuple[float, ...] | None:
+        self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None,
+        weight: Floats | None = None,
+    ) -> tuple[float, ...] | None:  # fmt: skip
         """Those that serve the given windows best; None where the task has none.
 
         Of equally good ones that nearest to the threshold of `decision` is taken.
@@ -233,6 +246,8 @@ class Classes(Task):
     """Of each class in the loss; None: 1."""
     shown: tuple[float, ...] | None = None
     """How much more often than in the data each class is shown to the loss; None: as often."""
+    by_weights: bool = False
+    """Whether the weights alone decide between two classes, not a threshold that serves best."""
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes."""
 
@@ -260,9 +275,11 @@ class Classes(Task):
         ones = (1.0,) * len(self.names)
         return tuple(w * s for w, s in zip(self.weights or ones, self.shown or ones, strict=True))
 
-    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+    def scores(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, weight: Floats | None = None
+    ) -> dict[str, float]:
         """Scores of the whole."""
-        return scores(truth, predicted_WK, decided)
+        return scores(truth, predicted_WK, decided, weight)
 
     def details(
         self, truth: Truth, predicted_WK: Floats, decided: Truth
@@ -280,14 +297,16 @@ class Classes(Task):
         )
 
     def thresholds(
-        self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None
-    ) -> tuple[float, ...] | None:
+        self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None,
+        weight: Floats | None = None,
+    ) -> tuple[float, ...] | None:  # fmt: skip
         """Of two classes: the probability of the second that gives the best balanced accuracy."""
         plain = (decision or self.plain_decision).limits(len(self.names))
-        if plain is None:
+        if plain is None or self.by_weights:
             return None
         score = predicted_WK[:, 1]
-        return (best_threshold(truth == 1, score, "balanced_accuracy", plain=plain[0]),)
+        best = best_threshold(truth == 1, score, "balanced_accuracy", plain=plain[0], weight=weight)
+        return (best,)
 
     def confusion(self, truth: Truth, decided: Truth) -> tuple[tuple[int, ...], ...]:
         """Windows by true and decided class."""
@@ -333,8 +352,11 @@ class MultiLabel(Task):
         """Whether each tag holds, (W, K) bool."""
         return super().decided(predicted_WK, decision) > 0
 
-    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+    def scores(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, weight: Floats | None = None
+    ) -> dict[str, float]:
         """Means over the tags for which a score is defined."""
+        assert weight is None  # of classes only
         tags = [asdict(tag) for tag in self.details(truth, predicted_WK, decided)]
         means = ("auroc", "auprc", "f1")
         return {
@@ -358,8 +380,9 @@ class MultiLabel(Task):
         )
 
     def thresholds(
-        self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None
-    ) -> tuple[float, ...]:
+        self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None,
+        weight: Floats | None = None,
+    ) -> tuple[float, ...]:  # fmt: skip
         """Of each tag: the probability that gives the best F1."""
         plain = (decision or self.plain_decision).limits(len(self.names)) or ()
         columns = zip((truth > 0.5).T, predicted_WK.T, plain, strict=True)
@@ -405,8 +428,11 @@ class Regression(Task):
         """The numbers themselves."""
         return predicted_WK
 
-    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+    def scores(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, weight: Floats | None = None
+    ) -> dict[str, float]:
         """Means over the targets for which a score is defined."""
+        assert weight is None  # of classes only
         targets = [asdict(target) for target in per_target(truth, predicted_WK)]
         return {name: mean_of_defined([t[name] for t in targets]) for name in TARGET_SCORES}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -131,7 +132,9 @@ def _deal(classes: Ints, subjects: np.ndarray, n: int, seed: int) -> list[tuple[
     if counts.max() < n:  # every class is rarer than the parts are many: nothing to spread
         classes = np.zeros_like(classes)
     splitter = selection.StratifiedGroupKFold(n, shuffle=True, random_state=seed)
-    return list(splitter.split(np.zeros(len(classes)), classes, subjects))
+    with warnings.catch_warnings():  # what a fold lacks stands with its scores
+        warnings.filterwarnings("ignore", "The least populated class|The number of unique classes")
+        return list(splitter.split(np.zeros(len(classes)), classes, subjects))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from biot.evaluation.results import Evaluation
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
-from biot.training.datasets import LabelledWindows, Subset, batches_of, usable
+from biot.training.datasets import LabelledWindows, Subset, batches_of, usable, weights_of
 from biot.training.distributed import placed
 from biot.training.finetuning.augment import Augmentation, require_fitting
 from biot.training.finetuning.build import build_model
@@ -78,8 +78,18 @@ def require_means(config: FinetuneConfig, from_model: object) -> None:
         require("peft", extra="lora")
 
 
-def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth) -> Task:
+def training_task(
+    contract: Preprocessing,
+    config: FinetuneConfig,
+    truth: Truth,
+    *,
+    weight: Floats | None = None,
+    class_weight: tuple[float, ...] | None = None,
+) -> Task:
     """The task of a contract with weights, smoothing and units for these training windows.
+
+    `weight` says how much each window counts, (W,); `class_weight` that of each class, instead of
+    what the config asks for, and then decides. Both are for classes only.
 
     Raises
     ------
@@ -90,13 +100,19 @@ def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth)
     _require_loss(contract, config)
     if contract.task == "classes":
         kind, weights = config.class_weights, None
-        if kind != "none":
-            weights = tuple(class_weights(truth, len(names)).tolist())
+        if class_weight is not None:
+            kind = "balanced"
+            mean = np.average(np.asarray(class_weight)[truth], weights=weight)
+            weights = tuple((np.asarray(class_weight) / mean).tolist())
+        elif kind != "none":
+            weights = tuple(class_weights(truth, len(names), weight).tolist())
         return Classes(
             names=names, label_smoothing=config.label_smoothing,
             weights=weights if kind == "balanced" else None,
-            shown=weights if kind == "sampled" else None,
+            shown=weights if kind == "sampled" else None, by_weights=class_weight is not None,
         )  # fmt: skip
+    if weight is not None:
+        raise ConfigError(f"sample_weight is for classes; the task is {contract.task}.")
     if config.class_weights == "sampled":
         raise ConfigError(
             f"class_weights='sampled' draws windows by their class; the task is {contract.task}. "
@@ -129,9 +145,13 @@ def _require_loss(contract: Preprocessing, config: FinetuneConfig) -> None:
         raise ConfigError("mode 'logistic' predicts classes or tags, not numbers. Use ridge.")
 
 
-def class_weights(labels: Ints, n_classes: int) -> Floats:
-    """Weight of each class, (K,): each class weighs the same in sum, a window 1 on average."""
-    return len(labels) / (n_classes * np.bincount(labels, minlength=n_classes))
+def class_weights(labels: Ints, n_classes: int, weight: Floats | None = None) -> Floats:
+    """Weight of each class, (K,): each class weighs the same in sum, a window 1 on average.
+
+    `weight` says how much each window counts, (W,); None: all alike.
+    """
+    counts = np.bincount(labels, weight, minlength=n_classes)
+    return np.asarray(counts.sum() / (n_classes * counts))
 
 
 def _tag_weights(truth_WK: Truth) -> tuple[tuple[float, float], ...]:
@@ -207,6 +227,7 @@ def _fit(
         valid=lambda: batches_of(valid, config.batch_size),
         n_steps=-(-len(train.truth) // config.batch_size),
         describe=train.describe,
+        valid_weight=weights_of(valid),
     )
     return fit(
         fabric,
@@ -271,6 +292,7 @@ def _on_features(
     probe = fit_probe(
         config.mode, task, task.require_metric(config.metric), (inputs, known.truth),
         (valid_inputs, checked.truth), calibrated=config.calibration,
+        weights=(known.weight, checked.weight),
     )  # fmt: skip
     probe.put_into(model)
     return Trained(history=[], penalty=probe.penalty)
@@ -319,11 +341,13 @@ def learn(
     where: str = "The corpus",
     files: Callable[[BIOT], RunFiles] | None = None,
     progress: bool = False,
+    class_weight: tuple[float, ...] | None = None,
 ) -> Learned:
     """Build and train a model on windows that a contract describes, and fit its decision.
 
     The caller's random state is left as it was; `where` names the windows in errors; `files`, given
-    the model as it is before training, says where the run keeps what it needs to go on.
+    the model as it is before training, says where the run keeps what it needs to go on;
+    `class_weight` is as in :func:`training_task`.
 
     Raises
     ------
@@ -345,7 +369,10 @@ def learn(
             )
         learned_from = train.chosen(keep)
         _require_every_class(contract, learned_from, where)
-        task = training_task(contract, config, learned_from.truth)
+        task = training_task(
+            contract, config, learned_from.truth, weight=weights_of(learned_from),
+            class_weight=class_weight,
+        )  # fmt: skip
         metric = task.require_metric(config.metric)
         model, trained = train_model(
             fabric,
@@ -357,8 +384,8 @@ def learn(
             progress=progress,
             files=None if files is None else files(model),
         )
-    outputs, truth = _validation_outputs(fabric, model, valid, config.batch_size)
-    decision = task.fitted(outputs, truth, calibrated=config.calibration)
+    outputs, truth, weight = _validation_outputs(fabric, model, valid, config.batch_size)
+    decision = task.fitted(outputs, truth, calibrated=config.calibration, weight=weight)
     return Learned(
         model=model,
         contract=contract.deciding(decision),
@@ -373,12 +400,13 @@ def learn(
 
 def _validation_outputs(
     fabric: Any, model: BIOT, valid: LabelledWindows, batch_size: int
-) -> tuple[Floats, Truth]:
-    """Outputs for the validation windows that have any, and their truth."""
+) -> tuple[Floats, Truth, Floats | None]:
+    """Outputs for the validation windows that have any, their truth, and how much they count."""
     network = placed(fabric, model)
     outputs, _, _ = predict_logits(network, batches_of(valid, batch_size), fabric.device)
     kept = np.isfinite(outputs).all(axis=1)
-    return outputs[kept], valid.truth[kept]
+    weight = weights_of(valid)
+    return outputs[kept], valid.truth[kept], None if weight is None else weight[kept]
 
 
 def _require_every_class(contract: Preprocessing, train: LabelledWindows, where: str) -> None:

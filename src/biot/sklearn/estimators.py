@@ -1,4 +1,4 @@
-"""BIOT as scikit-learn estimators: windows in arrays in, classes or features out."""
+"""The estimators: windows in arrays or MNE's epochs in, classes or features out."""
 
 # n windows, C channels, T samples, K classes, E width of the features
 
@@ -15,12 +15,30 @@ import numpy.typing as npt
 import torch
 
 from biot.device import Device
-from biot.errors import ConfigError, CorpusError, require
+from biot.errors import ConfigError, CorpusError, listed, require
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
 from biot.signals.flat import varying_windows
 from biot.signals.reference import rereferencing
 from biot.signals.scale import scaled_window
+from biot.sklearn.holdout import tell_of_overlap, validation_windows
+from biot.sklearn.inputs import (
+    Units,
+    WindowFormat,
+    array_in_units,
+    format_of_array,
+    format_of_sources,
+    require_known_to,
+    require_named,
+    sources_of,
+    windows_of,
+)
+from biot.sklearn.weighting import (
+    classes_of,
+    quiet_about_classes,
+    weights_of_classes,
+    weights_of_samples,
+)
 from biot.training.datasets import TensorWindows, batches_of
 from biot.training.distributed import launch
 from biot.training.finetuning.build import build_model
@@ -45,8 +63,9 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
 
     sfreq: float | None
     ch_names: Sequence[str] | None
-    units: str
+    units: Units
     scale: Scale
+    from_model: str | Path | None
     keep_flat: bool
     reference: str
 
@@ -57,68 +76,111 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         tags.input_tags.allow_nan = True
         return tags
 
-    def contract_of(self, X: Array, label_names: tuple[str, ...] | None) -> Preprocessing:
-        """The contract of windows like X."""
-        if self.sfreq is None:
-            raise ConfigError("sfreq is missing: give the samples a second of X, in Hz.")
-        n_chans, n_times = X.shape[1:]
-        names = self.ch_names or tuple(f"channel {index + 1}" for index in range(n_chans))
-        if len(names) != n_chans:
-            raise ConfigError(f"ch_names names {len(names)} channels, X has {n_chans}.")
+    def contract_of(self, label_names: tuple[str, ...] | None) -> Preprocessing:
+        """The contract of the windows that the estimator is fitted to."""
+        windows = self._format
         return Preprocessing(
-            sfreq=float(self.sfreq), window=n_times / float(self.sfreq), ch_names=tuple(names),
-            units=(self.units,) * n_chans, scale=self.scale, label_names=label_names,
-            keep_flat=self.keep_flat, reference=self.reference,
+            sfreq=windows.sfreq, window=windows.n_times / windows.sfreq,
+            ch_names=windows.ch_names, units=windows.units, scale=self.scale,
+            label_names=label_names, keep_flat=self.keep_flat, reference=self.reference,
         )  # fmt: skip
 
-    def signal_of(self, X: Array) -> torch.Tensor:
-        """Windows as a model sees them, (n, C, T); a warning tells what of them is flat."""
-        contract = self.contract_of(X, None)
+    def signal_of(self, windows: Array) -> torch.Tensor:
+        """Windows as a model sees them, (n, C, T)."""
+        return torch.from_numpy(scaled_window(windows, self.scale))
+
+    def _prepared(self, windows: Array) -> Array:
+        """Windows of an array without what is flat, which is told, against the reference."""
+        contract = self.contract_of(None)
         if not self.keep_flat:
-            X, found = varying_windows(X, contract.sfreq, contract.ch_names)
+            windows, found = varying_windows(windows, contract.sfreq, contract.ch_names)
             if found:
-                warnings.warn(f"X: flat, so missing data: {found}; {found.way_out}.", stacklevel=3)
+                _say(f"X: flat, so missing data: {found}; {found.way_out}.")
         how = rereferencing(contract.ch_names, contract.units, contract.reference, where="X")
-        return torch.from_numpy(scaled_window(how.apply(X), self.scale))
+        return np.asarray(how.apply(windows))
 
-    def checked(self, X: Any, *, fitting: bool, **given: Any) -> Any:
-        """X as float32, and y if it is given."""
-        checked = _validation.validate_data(
-            self, X, reset=fitting, allow_nd=True, ensure_2d=False, dtype=np.float32,
-            ensure_all_finite="allow-nan", **given,
-        )  # fmt: skip
-        windows = checked[0] if isinstance(checked, tuple) else checked
+    def fitting_windows(self, X: Any, **given: Any) -> tuple[Array, Any]:
+        """Windows to be fitted to, (n, C, T) float32 in the contract's units; and y, if given."""
+        sources = sources_of(X)
+        said: dict[str, Any] = {"sfreq": self.sfreq, "ch_names": self.ch_names, "units": self.units}
+        if sources is None:
+            windows, y = self._validated(X, reset=True, **given)
+            self._format: WindowFormat = format_of_array(windows.shape, **said)
+            windows = self._prepared(array_in_units(windows, self._format, self.units))
+        else:
+            self._format = format_of_sources(sources, **said)
+            windows = windows_of(sources, self.contract_of(None), _say)
+            _require_as_many(windows, given.get("y"))
+            windows, y = self._validated(windows, reset=True, **given)
+            self.feature_names_in_ = np.array(self._format.ch_names, dtype=object)
+        if self.from_model is not None:
+            require_known_to(Path(self.from_model), self.contract_of(None))
+        self.n_features_in_, self.n_times_in_ = windows.shape[1:]
+        return windows, y
+
+    def fitted_windows(self, X: Any) -> Array:
+        """Windows to be predicted, (n, C, T), as the estimator was fitted to them."""
+        _validation.check_is_fitted(self)
+        sources = sources_of(X)
+        if sources is not None:
+            require_named(self._format)
+            return windows_of(sources, self.contract_of(None), _say)
+        windows, _ = self._validated(X, reset=False)
+        if windows.shape[1] != self.n_features_in_:
+            raise ConfigError(
+                f"X has {windows.shape[1]} channels, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} channels as input."
+            )
+        if windows.shape[2] != self.n_times_in_:
+            raise ConfigError(
+                f"X has windows of {windows.shape[2]} samples, {type(self).__name__} was fitted "
+                f"to {self.n_times_in_}."
+            )
+        if hasattr(self, "feature_names_in_"):
+            _say(
+                "X is an array, which names no channels: they are taken to be "
+                f"{listed(self._format.ch_names, 20)}, in this order, at {self._format.sfreq:g} Hz."
+            )
+        return self._prepared(array_in_units(windows, self._format, self.units))
+
+    def _validated(self, X: Any, *, reset: bool, **given: Any) -> tuple[Array, Any]:
+        """X as float32, (n, C, T), and y if it is given."""
+        with warnings.catch_warnings():  # what it says of names is said in our words
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            checked = _validation.validate_data(
+                self, X, reset=reset, allow_nd=True, ensure_2d=False, dtype=np.float32,
+                ensure_all_finite="allow-nan", **given,
+            )  # fmt: skip
+        windows, y = checked if isinstance(checked, tuple) else (checked, None)
         if windows.ndim != 3:
             raise ConfigError(
                 f"X must be (windows, channels, samples), got shape {windows.shape}. "
                 "Reshape your data: one window is X[None], one channel X[:, None]."
             )
-        if fitting:
-            self.n_features_in_, self.n_times_in_ = windows.shape[1:]
-        elif windows.shape[1] != self.n_features_in_:
-            raise ConfigError(
-                f"X has {windows.shape[1]} channels, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} channels as input."
-            )
-        elif windows.shape[2] != self.n_times_in_:
-            raise ConfigError(
-                f"X has windows of {windows.shape[2]} samples, {type(self).__name__} was fitted "
-                f"to {self.n_times_in_}."
-            )
-        return checked
+        return windows, y
 
 
 class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  # sklearn: no types
-    """Fine-tunes BIOT on windows in memory.
+    """Fine-tunes BIOT on windows in memory: arrays, or MNE's epochs.
+
+    ``mne.Epochs`` bring their channel names, their rate, and volts, which become µV (of ECG mV).
+    Channels meet those of the fit by name: their order does not matter, those that are absent or
+    marked as bad are missing data, others are not used, and a warning tells of each. Epochs of
+    another rate are resampled as :class:`biot.Predictor` does, and told. Channels of triggers are
+    left out. Lists of epochs are taken as one after the other; so scikit-learn cuts them up.
 
     Parameters
     ----------
     sfreq
-        Samples a second of X, in Hz. Required.
+        Samples a second of X, in Hz. Required of arrays; of epochs, if given, it must be theirs.
     ch_names
-        Names of the channels; None numbers them.
+        Names of the channels. Of arrays None numbers them; of epochs, if given, they must be
+        theirs, in any order, which becomes that of the model.
     units
-        Unit of X, such as ``"µV"``; compared with that of a pretrained model.
+        Unit of X: one for all channels, one each, or a mapping from names to units, of
+        :data:`biot.signals.units.KNOWN_UNITS`. Voltages become µV (of ECG mV), which is compared
+        with the unit of a pretrained model; amplitudes that are implausible then are told of. None:
+        µV of arrays, and what epochs say.
     scale
         ``"q95"`` divides each channel of a window by the 95th percentile of its magnitude.
     keep_flat
@@ -131,6 +193,11 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         Folder of a pretrained model; None starts from scratch.
     mode, epochs, patience, metric, batch_size, learning_rate, valid_share, calibration, device
         As in :class:`biot.training.FinetuneConfig`.
+    class_weight
+        None: every window counts alike. ``"balanced"``: every class the same in sum. A mapping from
+        classes to weights: so much, 1 where none is given. Weights decide, too: the class of the
+        largest probability times weight is predicted. The probabilities are corrected for them,
+        unless ``calibration`` is False, which leaves them as scikit-learn's own estimators do.
     embed_dim, num_heads, num_layers, n_fft, hop_length
         Size of a model from scratch; None for the defaults there.
     settings
@@ -153,6 +220,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         Epochs that were run.
     n_features_in_, n_times_in_ : int
         Channels, and samples of a window.
+    feature_names_in_ : numpy.ndarray
+        Names of the channels, if X was epochs.
 
     Notes
     -----
@@ -170,7 +239,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         *,
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
-        units: str = "µV",
+        units: Units = None,
         scale: Scale = "q95",
         keep_flat: bool = False,
         reference: str = "none",
@@ -182,6 +251,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         valid_share: float = 0.2,
+        class_weight: str | Mapping[Any, float] | None = None,
         calibration: bool = True,
         device: Device = "auto",
         embed_dim: int | None = None,
@@ -206,6 +276,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.valid_share = valid_share
+        self.class_weight = class_weight
         self.calibration = calibration
         self.device = device
         self.embed_dim = embed_dim
@@ -216,47 +287,63 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.settings = settings
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> BIOTClassifier:
+    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> BIOTClassifier:
         """Train on windows.
 
         Parameters
         ----------
         X
-            (n, C, T) windows; NaN is a missing sample.
+            (n, C, T) windows, where NaN is a missing sample; or ``mne.Epochs``, or a list of them.
         y
-            (n,) classes.
+            (n,) classes; of epochs ``epochs.events[:, 2]``, say.
         groups
-            (n,) group of each window; a group trains or validates, never both.
+            (n,) group of each window, such as its subject; a group trains or validates, never both.
+            Without groups, a warning tells of windows that share samples.
+        sample_weight
+            (n,) how much each window counts in the loss, in the score that decides and in the
+            calibration. A window of weight 2 counts as two, one of weight 0 is left out. None: all
+            alike.
 
         Raises
         ------
         BiotError
             If X, y or a parameter does not suit (each is a ``ValueError``).
         """
-        X, y = self.checked(X, fitting=True, y=y)
-        require("sklearn.utils.multiclass", extra="training").check_classification_targets(y)
-        self.classes_, truth = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ConfigError(
-                f"{type(self).__name__} needs two classes or more; y holds one class only: "
-                f"{self.classes_[0]}."
-            )
-        config = self._config()
+        windows, y = self.fitting_windows(X, y=y)
+        weight = weights_of_samples(sample_weight, len(windows))
+        kept = np.flatnonzero(np.ones(len(windows)) if weight is None else weight)
+        if groups is not None:
+            groups = _validation.column_or_1d(groups)
+            _validation.check_consistent_length(windows, groups)
+            groups = groups[kept]
+        else:
+            tell_of_overlap(X, windows)
+        self.classes_, truth = classes_of(y[kept], type(self).__name__)
+        labelled = TensorWindows(
+            signal=self.signal_of(windows[kept]), truth=truth, index=kept,
+            weight=None if weight is None else weight[kept],
+        )  # fmt: skip
+        self._learn(labelled, groups)
+        return self
+
+    def _learn(self, labelled: TensorWindows, groups: Array | None) -> None:
+        config, truth = self._config(), labelled.truth
         require_means(config, self.from_model)
-        contract = self.contract_of(X, tuple(str(name) for name in self.classes_))
-        valid = _validation_windows(truth, groups, self.valid_share, config.seed)
-        signal, everything = self.signal_of(X), np.arange(len(truth))
-        windows = TensorWindows(signal=signal, truth=truth, index=everything)
+        contract = self.contract_of(tuple(str(name) for name in self.classes_))
+        valid = validation_windows(truth, groups, self.valid_share, config.seed)
+        train = np.setdiff1d(np.arange(len(truth)), valid)
         learned = learn(
-            launch(config.device, config.precision), contract,
-            windows.chosen(np.setdiff1d(everything, valid)), windows.chosen(valid), config,
-            from_model=None if self.from_model is None else Path(self.from_model), where="X",
+            launch(config.device, config.precision), contract, labelled.chosen(train),
+            labelled.chosen(valid), config, where="X",
+            from_model=None if self.from_model is None else Path(self.from_model),
+            class_weight=weights_of_classes(
+                self.class_weight, self.classes_, truth, labelled.weight
+            ),
         )  # fmt: skip
         self.model_: BIOT = learned.model.cpu()
         self.preprocessing_ = learned.contract
         self.history_: list[EpochRecord] = learned.trained.history
         self.n_iter_ = max(1, len(self.history_))
-        return self
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, (n, K), in the order of ``classes_``.
@@ -269,10 +356,32 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         scores = self.decision_scores(X)
         return self.preprocessing_.decision.probabilities(scores)
 
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of :meth:`predict_proba`, (n, K); finite also where a probability is 0."""
+        scores = self.decision_scores(X)
+        return self.preprocessing_.decision.log_probabilities(scores)
+
+    def decision_function(self, X: Any) -> Array:
+        """How clearly :meth:`predict` decides.
+
+        Returns
+        -------
+        numpy.ndarray
+            Of two classes (n,): the log odds of the second, counted from the threshold; it is
+            predicted where they are above 0. Of more (n, K): the largest is predicted.
+        """
+        scores = self.decision_scores(X)
+        decision = self.preprocessing_.decision
+        logs = decision.log_probabilities(scores)
+        limits = decision.limits(len(self.classes_))
+        if limits is None:
+            return np.asarray(logs + np.log(decision.class_weights or 1.0))
+        limit = np.clip(limits[0], 1e-12, 1 - 1e-12)
+        return np.asarray(logs[:, 1] - logs[:, 0] - np.log(limit / (1 - limit)))
+
     def decision_scores(self, X: Any) -> Array:
         """Outputs of the last layer, (n, K), before any correction for weights or temperature."""
-        _validation.check_is_fitted(self)
-        windows = _unlabelled(self.signal_of(self.checked(X, fitting=False)))
+        windows = _unlabelled(self.signal_of(self.fitted_windows(X)))
         fabric = launch(self.device, "32")
         network = fabric.setup_module(self.model_)
         outputs, _, _ = predict_logits(network, batches_of(windows, self.batch_size), fabric.device)
@@ -282,8 +391,21 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
 
     def predict(self, X: Any) -> Array:
         """Class of each window, (n,), by the rule of the contract, as `biot predict` has it."""
-        p = self.predict_proba(X)
-        return np.asarray(self.classes_[self.preprocessing_.decide(p)])
+        probabilities = self.predict_proba(X)
+        return np.asarray(self.classes_[self.preprocessing_.decide(probabilities)])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of :meth:`predict`: the share of the windows, or of their weight, it has right.
+
+        Parameters
+        ----------
+        X, y
+            As in :meth:`fit`.
+        sample_weight
+            (n,) how much each window counts; None: all alike.
+        """
+        with quiet_about_classes():
+            return float(super().score(X, y, sample_weight))
 
     def _config(self) -> FinetuneConfig:
         named = ("mode", "epochs", "patience", "metric", "batch_size", "learning_rate",
@@ -291,35 +413,19 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
                  "n_fft", "hop_length")  # fmt: skip
         given = {name: getattr(self, name) for name in named}
         # The test is the caller's: all windows train or validate.
-        config = FinetuneConfig(**given, test_share=1e-9, seed=_seed_of(self.random_state))
+        config = FinetuneConfig(
+            **given, test_share=1e-9, seed=_seed_of(self.random_state), class_weights="none"
+        )
+        settings = dict(self.settings or {})
+        if self.class_weight is not None and "class_weights" in settings:
+            raise ConfigError(
+                f"class_weight={self.class_weight!r} and settings['class_weights'] are given. "
+                "Give one of them."
+            )
         try:
-            return replace(config, **(self.settings or {}))
+            return replace(config, **settings)
         except TypeError as error:
             raise ConfigError(f"settings: {error}. They are fields of FinetuneConfig.") from error
-
-
-def _validation_windows(truth: Array, groups: Any, share: float, seed: int) -> Array:
-    """Positions of the windows that validate: whole groups, or some of each class."""
-    if groups is not None:
-        groups = _validation.column_or_1d(groups)
-        _validation.check_consistent_length(truth, groups)
-        n_groups = len(np.unique(groups))
-        if n_groups < 2:
-            raise ConfigError("groups must hold two groups or more: one of them validates.")
-        selection = require("sklearn.model_selection", extra="training")
-        n_parts = min(max(2, round(1 / share)), n_groups)
-        splitter = selection.StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
-        return np.asarray(next(splitter.split(truth[:, None], truth, groups))[1])
-    generator, chosen = np.random.default_rng(seed), []
-    for label in np.unique(truth):
-        rows = generator.permutation(np.flatnonzero(truth == label))
-        chosen.append(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
-    valid = np.sort(np.concatenate(chosen))
-    if not len(valid):
-        raise ConfigError(
-            f"y has n_samples = {len(truth)}, one of each class: none is left for validation."
-        )
-    return valid
 
 
 class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]  # sklearn: no types
@@ -352,7 +458,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         *,
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
-        units: str = "µV",
+        units: Units = None,
         scale: Scale = "q95",
         keep_flat: bool = False,
         reference: str = "none",
@@ -389,11 +495,11 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> BIOTTransformer:
         """Open or make the encoder for windows like X, (n, C, T); nothing is learned from them."""
-        X = self.checked(X, fitting=True)
+        self.fitting_windows(X)
         named = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "batch_size")
         given = {name: getattr(self, name) for name in named}
         config = FinetuneConfig(**given, seed=_seed_of(self.random_state))
-        contract = self.contract_of(X, ("features",))  # a head is made, and not used
+        contract = self.contract_of(("features",))  # a head is made, and not used
         source = None if self.from_model is None else Path(self.from_model)
         with torch.random.fork_rng([]):
             torch.manual_seed(config.seed)
@@ -408,8 +514,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         CorpusError
             If a window holds no whole token of recorded samples.
         """
-        _validation.check_is_fitted(self)
-        windows = _unlabelled(self.signal_of(self.checked(X, fitting=False)))
+        windows = _unlabelled(self.signal_of(self.fitted_windows(X)))
         found = encoded(launch(self.device, "32"), self.model_, windows, self.batch_size).numpy()
         self.model_.cpu()
         _require_usable(found)
@@ -433,6 +538,20 @@ def _seed_of(random_state: Any) -> Any:
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
     return 0 if random_state is None else random_state
+
+
+def _say(message: str) -> None:
+    """Warn in the name of the caller's line."""
+    warnings.warn(message, stacklevel=5)
+
+
+def _require_as_many(windows: Array, y: Any) -> None:
+    """Raise :class:`ConfigError` unless every window that is left has a label."""
+    if y is not None and hasattr(y, "__len__") and len(y) != len(windows):
+        raise ConfigError(
+            f"X has {len(windows)} epochs that were not dropped, y has {len(y)} labels. Call "
+            "epochs.drop_bad() first, and take y = epochs.events[:, 2] then."
+        )
 
 
 def _unlabelled(signal: torch.Tensor) -> TensorWindows:
