@@ -30,6 +30,7 @@ __all__ = [
     "read_json",
     "remove_leftovers",
     "replace_folder",
+    "require_text_name",
     "safe_cell",
     "sha256_of",
     "true_cell",
@@ -47,6 +48,29 @@ _HALF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 # Calls that swap two names in one step, and how each writes "relative to the current folder".
 _SWAPS = {"renameat2": -100, "renameatx_np": -2}  # of Linux and of macOS
 _SWAP_FLAG = 2
+
+
+def require_text_name(path: str | Path, error: type[BiotError]) -> None:
+    """Refuse a name that is no text: some libraries open only what UTF-8 can hold.
+
+    Parameters
+    ----------
+    path
+        A folder or file that is written, or that these libraries are to read.
+    error
+        Kind of the error to raise.
+
+    Raises
+    ------
+    BiotError
+        Of the kind `error`, if the path holds bytes that are not UTF-8.
+    """
+    shown = str(path).encode("utf-8", "backslashreplace").decode()
+    if shown != str(path):
+        raise error(
+            f"{shown}: the name holds bytes that are no UTF-8 text, which not every library can "
+            "open. Rename it, or give a link to it with another name."
+        )
 
 
 @contextlib.contextmanager
@@ -109,6 +133,7 @@ def atomic_folder(
         Without `error`, if it cannot be written.
     """
     final = path.resolve()
+    require_text_name(path, error or ConfigError)
     if final.exists() and not (final.is_dir() and (ours is not None or not any(final.iterdir()))):
         raise (error or ConfigError)(
             f"{path} exists already. Choose another folder, or delete it first."

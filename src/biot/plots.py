@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -101,6 +102,7 @@ def save_png(figure: Figure, path: Path) -> Path:
     text = require("matplotlib.text", extra="plots").Text
     for label in figure.findobj(text):  # names are names, also with a $ in them
         label.set_parse_math(False)
+        label.set_text(_drawable(label.get_text()))
     rc_context = require("matplotlib", extra="plots").rc_context
     with warnings.catch_warnings(), rc_context({"text.parse_math": False}):
         # A label in a script that the font lacks shows as boxes: no reason to fail.
@@ -113,6 +115,15 @@ def save_png(figure: Figure, path: Path) -> Path:
             except Exception as error:  # whatever its backends, fonts and numbers raise
                 raise ConfigError(f"{path}: cannot be drawn ({_reason(error)}).") from error
     return path
+
+
+def _drawable(text: str) -> str:
+    """The text with what no font can draw escaped: control characters and halves of pairs."""
+    return "".join(
+        character if character == "\n" or unicodedata.category(character) not in ("Cc", "Cs")
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )  # fmt: skip
 
 
 def _reason(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from argparse import Namespace
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from biot.cli.options import (
     add_device,
     add_table_options,
     as_table,
+    in_options,
     new_command,
     positive,
     require_apart,
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from biot.inference.predictions import Predictions
 
 __all__ = ["parser"]
+
+_PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+"""Options of `biot prepare` that the notes on a recording name."""
 
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
@@ -73,7 +78,7 @@ def parser() -> Parser:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.inference.predictions import TABLE_SUFFIXES
+    from biot.inference.predictions import TABLE_SUFFIXES, PredictionWarning
 
     require_writable(args.out, suffixes=TABLE_SUFFIXES)
     if args.png is not None:
@@ -87,7 +92,9 @@ def _execute(args: Namespace) -> None:
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
     recording = read_recording(args.recording, sfreq=args.table_sfreq, units=args.table_units)
     say(predictor.montage(recording))
-    predictions = predictor.predict(recording, stride=args.stride)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PredictionWarning)  # its notes stand on stdout
+        predictions = predictor.predict(recording, stride=args.stride)
     predictions.save(args.out)
     _tell(predictions)
     say(f"{len(predictions)} windows -> {args.out}")
@@ -106,6 +113,7 @@ def _tell(predictions: Predictions) -> None:
         means = values.mean(axis=0) if len(values) else [float("nan")] * values.shape[1]
         headers = ("number", "mean")
         rows = list(zip(predictions.label_names, map(float, means), strict=True))
+        rows += [("windows without usable data", n_unusable)] if n_unusable else []
     else:
         said = predictions.labels
         if predictions.task == "multilabel":
@@ -115,3 +123,5 @@ def _tell(predictions: Predictions) -> None:
         rows = [(name, found[name]) for name in predictions.label_names]
         rows += [("no usable data", n_unusable)] if n_unusable else []
     say(f"\n{as_table(rows, headers)}\n")
+    for note in predictions.notes:
+        say(f"{in_options(note, _PREPARE)}\n")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from biot.corpus.schema import MISSING
 from biot.corpus.shards import Signals
-from biot.errors import ConfigError, CorpusError, require
+from biot.errors import ConfigError, CorpusError, listed, require
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical
 
@@ -186,6 +186,7 @@ class Corpus(Contracted):
         self.lengths = np.asarray(table.column("n_times").to_numpy(), dtype=np.int64)
         """(n_windows,) samples of each window."""
         places = {canonical(name): i for i, name in enumerate(preprocessing.ch_names)}
+        self._require_known_channels(set(places))
         self._channels = [
             np.array([places.get(canonical(name), -1) for name in names], dtype=np.int64)
             for names in self.layouts
@@ -307,8 +308,14 @@ class Corpus(Contracted):
         values = np.full((len(self), len(names)), np.nan)
         if self.task == "regression":
             for row, numbers in enumerate(self._table.column("targets").to_pylist()):
-                if numbers is not None:
-                    values[row] = numbers
+                if numbers is None:
+                    continue
+                if len(numbers) != len(names):
+                    raise CorpusError(
+                        f"{self.path}: window {row} has {len(numbers)} target numbers, where "
+                        f"preprocessing.json names {len(names)}. Prepare the corpus again."
+                    )
+                values[row] = numbers
         elif names:
             place = {name: i for i, name in enumerate(names)}
             for row, tags in enumerate(self._table.column("labels").to_pylist()):
@@ -335,10 +342,20 @@ class Corpus(Contracted):
         columns = {"subject": self.subjects, "recording": self.recordings, "label": self.labels}
         return select_rows(columns, len(self), wanted, where=str(self.path))
 
+    def _require_known_channels(self, known: set[str]) -> None:
+        found = {name for names in self.layouts for name in names}
+        unknown = sorted(name for name in found if canonical(name) not in known)
+        if unknown:
+            raise CorpusError(
+                f"{self.path}: windows have the channels {listed(unknown)}, which "
+                "preprocessing.json does not name. The folder was changed by hand; prepare it "
+                "again."
+            )
+
     def _require_named(self, unknown: set[str]) -> None:
         if unknown:
             raise CorpusError(
-                f"{self.path}: windows are labelled {', '.join(sorted(unknown))}, which "
+                f"{self.path}: windows are labelled {listed(sorted(unknown))}, which "
                 "preprocessing.json does not name. The folder was changed by hand; prepare it "
                 "again."
             )

@@ -11,7 +11,7 @@ from biot.corpus.integrity import ListedShard, listed_shards, require_as_written
 from biot.corpus.schema import INFO_FILE, REPAIR, STATE_FILE, shard_path, staging_folder
 from biot.corpus.shards import OpenedShard, Signals, open_shard
 from biot.errors import ContractError, CorpusError, require
-from biot.io import read_json
+from biot.io import read_json, require_text_name
 from biot.preprocessing import Preprocessing
 
 __all__ = ["Corpora", "Corpus", "WindowRows", "load_corpus"]
@@ -70,6 +70,7 @@ def _open(path: str | Path) -> Corpus:
         If the folder is not a corpus or is damaged; the message names what is missing.
     """
     folder = Path(path)
+    require_text_name(folder, CorpusError)
     if not folder.is_dir():
         if staging_folder(folder).is_dir():
             raise CorpusError(

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.corpus.schema import COLUMNS, REPAIR
+from biot.corpus.schema import REPAIR
+from biot.corpus.validity import require_sound_columns
 from biot.errors import CorpusError, require
 
 __all__ = ["OpenedShard", "Signals", "open_shard"]
@@ -50,7 +51,7 @@ def open_shard(path: Path) -> OpenedShard:
     OSError, pyarrow.ArrowException
         If it cannot be read, or is no Arrow stream.
     CorpusError
-        If it has other columns, or its samples do not lie in it as they are.
+        If its columns are not those of a corpus, or its samples do not lie in it as they are.
     """
     pa = require("pyarrow", extra="corpus")
     with pa.memory_map(str(path)) as source:
@@ -58,11 +59,7 @@ def open_shard(path: Path) -> OpenedShard:
         whole = source.read_buffer(source.size())
         with pa.ipc.open_stream(whole) as stream:
             table = stream.read_all()
-        if table.schema.names != list(COLUMNS):
-            raise CorpusError(
-                f"{path} has the columns {', '.join(table.schema.names)}; "
-                f"a corpus has {', '.join(COLUMNS)}. Prepare it again."
-            )
+        require_sound_columns(path, table)
         starts, sizes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for chunk in table.column("signal").chunks:
             _, ends, samples = chunk.buffers()

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from biot.errors import ConfigError, RecordingError
 from biot.signals.formats.bids import with_bids_tables
+from biot.signals.formats.contained import contained_recording
 from biot.signals.formats.edf import read_edf
-from biot.signals.formats.files import SUFFIXES
+from biot.signals.formats.files import SUFFIXES, files_of
+from biot.signals.formats.headers import require_plausible
 from biot.signals.formats.mne import FORMATS, read_with_mne
 from biot.signals.formats.tables import read_npz, read_table
 from biot.signals.formats.wfdb import read_wfdb
@@ -22,6 +24,10 @@ _READERS = {
     **dict.fromkeys(FORMATS, read_with_mne),
     **dict.fromkeys((".hea", ".dat", ".mat"), read_wfdb),
 }
+_FORMAT_NAMES = {suffix: name for suffix, (name, _) in FORMATS.items()} | dict.fromkeys(
+    (".hea", ".dat", ".mat"), "WFDB record"
+)
+"""What other packages parse, which happens in a child process."""
 _TABLES = {**dict.fromkeys((".csv", ".tsv", ".parquet"), read_table), ".npz": read_npz}
 
 
@@ -90,8 +96,16 @@ def read_recording(
     try:
         if suffix in _TABLES:
             recording = _TABLES[suffix](path, sfreq, units)
+        elif suffix in _FORMAT_NAMES:
+            recording = contained_recording(
+                _READERS[suffix],
+                path,
+                format_name=_FORMAT_NAMES[suffix],
+                size=sum(file.stat().st_size for file in files_of(path)),
+            )
         else:
             recording = _READERS[suffix](path)
+        require_plausible(recording.name, recording.sfreq, recording.n_times)
         return tell_of_amplitudes(with_bids_tables(recording))
     except OSError as error:
         raise RecordingError(f"{path.name}: cannot be read: {error.strerror or error}.") from error

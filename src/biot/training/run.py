@@ -16,7 +16,13 @@ from typing import Any
 from biot.corpus.corpus import Corpus
 from biot.corpus.schema import STATE_FILE
 from biot.errors import ConfigError, CorpusError
-from biot.io import read_json, remove_leftovers, sha256_of, write_json
+from biot.io import (
+    read_json,
+    remove_leftovers,
+    require_text_name,
+    sha256_of,
+    write_json,
+)
 from biot.locks import alone_on
 from biot.training.distributed import once
 
@@ -95,6 +101,7 @@ def alone_in(fabric: Any, out: Path) -> Iterator[None]:
     ConfigError
         If another run is at work in the folder.
     """
+    require_text_name(out, ConfigError)
     with contextlib.ExitStack() as stack:
         lock = alone_on(out, "this folder", ConfigError)
         once(fabric, out, lambda: stack.enter_context(lock))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,16 +12,23 @@ from typing import Any, TypedDict
 
 from biot.corpus.builder.assemble import finish, quarantined, report_of
 from biot.corpus.builder.config import WorkerConfig
-from biot.corpus.builder.executor import run
+from biot.corpus.builder.executor import WorkerDiedError, run
 from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.staging import Staging
-from biot.corpus.builder.worker import Job, PreparedRecording, checksum, prepare_recording, stamp
+from biot.corpus.builder.worker import (
+    DIED,
+    Job,
+    PreparedRecording,
+    checksum,
+    prepare_recording,
+    stamp,
+)
 from biot.corpus.integrity import fault_of_content, listed_shards
 from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record, versions
 from biot.corpus.schema import INFO_FILE, STATE_FILE, shard_path
 from biot.errors import BiotError, CorpusError
 from biot.io import read_json
-from biot.preprocessing import Preprocessing
+from biot.preprocessing import OF_EARLIER_RELEASES, Preprocessing
 
 __all__ = [
     "Engine",
@@ -43,6 +50,8 @@ class _Plan:
     todo: list[Job]
     removed: list[str]
     """Recordings that are in the corpus but no longer given."""
+    died: list[str]
+    """Recordings to do that have ended a process before."""
     changes: tuple[str, ...]
     """The same in words."""
 
@@ -169,6 +178,7 @@ def _listed(packages: Mapping[str, str]) -> str:
 def _require_same(
     there: Mapping[str, Any], asked: Mapping[str, Any], folder: Path, what: str
 ) -> None:
+    there = {**OF_EARLIER_RELEASES, **there}
     names = dict.fromkeys([*there, *asked])
     differing = [
         f"{name} {there.get(name)!r}, not {asked.get(name)!r}"
@@ -210,7 +220,9 @@ def _plan(
     for job in there:
         name = job.source.recording
         record = known[name][0]
-        if name in sums and (record.sha256 is None or sums[name] != (record.size, record.sha256)):
+        if record.sha256 is None:
+            changed[name] = f"{name} was tried again"
+        elif name in sums and sums[name] != (record.size, record.sha256):
             changed[name] = f"{name} has changed and was prepared anew"
         elif job.rows != record.rows or job.subject != record.subject:
             changed[name] = f"{name} has another subject or labels and was prepared anew"
@@ -230,7 +242,8 @@ def _plan(
     if begun and there:
         said.append(f"{len(there) - len(changed)} recordings were prepared by an earlier run")
     todo = [t for t in jobs if t.source.recording in changed or t.source.recording not in known]
-    return _Plan(todo=todo, removed=removed, changes=tuple(said))
+    died = [name for name in changed if DIED in (known[name][0].quarantine or "")]
+    return _Plan(todo=todo, removed=removed, died=died, changes=tuple(said))
 
 
 def _untouched(job: Job, known: Any) -> bool:
@@ -248,15 +261,43 @@ def _prepared(
     """The records of all recordings, after those that were left to do are done."""
     for name in plan.removed:
         place.forget(name)
+    for name in plan.died:
+        place.suspect(name)
     work = partial(prepare_recording, recipe=recipe, folder=place.folder)
-    outcomes = run(work, plan.todo, **engine, progress="prepare" if progress else None)
-    outcome: PreparedRecording
+    left = {job.source.recording: job for job in plan.todo}
+    while left:
+        begun = place.begun(left)  # when a process died: these first, one at a time
+        jobs = [left[name] for name in sorted(begun)] or list(left.values())
+        one_at_a_time: Engine = {"workers": 1, "dask": engine["dask"]}
+        outcomes = run(
+            work,
+            jobs,
+            **(one_at_a_time if begun else engine),
+            progress="prepare" if progress else None,
+        )
+        try:
+            for outcome in _kept(place, outcomes):
+                del left[outcome.name]
+        except WorkerDiedError:
+            if begun or not place.begun(left):
+                raise
+            warnings.warn(
+                "A worker process has died, perhaps for want of memory. What the processes were "
+                "preparing is done again, one recording at a time.",
+                stacklevel=5,
+            )
+    return {name: record for name, (record, _) in place.records().items()}
+
+
+def _kept(
+    place: Staging, outcomes: Generator[PreparedRecording, None, None]
+) -> Iterator[PreparedRecording]:
     with closing(outcomes):  # an error here ends the workers before temporary files are removed
         for outcome in outcomes:
             place.keep(outcome.name, outcome.record, outcome.stamp)
             for text in outcome.warnings:
-                warnings.warn(text, stacklevel=5)
-    return {name: record for name, (record, _) in place.records().items()}
+                warnings.warn(text, stacklevel=6)
+            yield outcome
 
 
 def _require_readable(records: Mapping[str, Record], strict: bool, place: Staging) -> None:

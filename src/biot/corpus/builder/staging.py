@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from biot.corpus.builder.worker import BEGUN
 from biot.corpus.builder.writer import shard_name
 from biot.corpus.manifest import Manifest, Record
 from biot.corpus.schema import SHARDS, STATE_FILE, staging_folder
 from biot.errors import CorpusError
-from biot.io import PARTIAL, flush_to_disk, read_json, write_json
+from biot.io import PARTIAL, flush_to_disk, read_json, require_text_name, write_json
 from biot.locks import alone_on
 
 __all__ = [
@@ -101,12 +102,23 @@ class Staging:
         """Note that a recording is no longer to be there; its shard goes at the end."""
         self._record(name).unlink(missing_ok=True)
 
+    def begun(self, names: Iterable[str]) -> set[str]:
+        """Those of the recordings that a process had begun when it died."""
+        notes = {path.name for path in (self.folder / BEGUN).glob("*")}
+        return {name for name in names if notes and shard_name(name) in notes}
+
+    def suspect(self, name: str) -> None:
+        """Note that a recording has ended a process, so that it gets one of its own."""
+        (self.folder / BEGUN).mkdir(exist_ok=True)
+        (self.folder / BEGUN / shard_name(name)).touch()
+
     def _record(self, name: str) -> Path:
         return self.folder / _RECORDS / f"{Path(shard_name(name)).stem}.json"
 
     def publish(self) -> None:
         """Give the whole corpus its name."""
-        shutil.rmtree(self.folder / _RECORDS, ignore_errors=True)
+        for folder in (_RECORDS, BEGUN):
+            shutil.rmtree(self.folder / folder, ignore_errors=True)
         (self.folder / _PARAMETERS).unlink(missing_ok=True)
         self.tidy()
         if self._final.is_dir() and not any(self._final.iterdir()):
@@ -146,6 +158,7 @@ def locked(out: Path) -> Iterator[None]:
         where a disk is mounted, which no folder can be renamed to.
     """
     final = out.resolve()
+    require_text_name(final, CorpusError)
     if os.path.ismount(final):
         raise CorpusError(
             f"{out}: is where a disk is mounted, and a corpus is made beside its name and renamed. "

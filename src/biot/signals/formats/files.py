@@ -131,8 +131,9 @@ def _of_brainvision(path: Path) -> set[Path]:
     if not path.is_file():
         return set()
     text = header_text(path)
-    names = re.findall(r"^(?:DataFile|MarkerFile)\s*=\s*(.+?)\s*$", text, flags=re.MULTILINE)
-    named = {path.parent / name.replace("$b", path.stem) for name in names}
+    pairs = [line.partition("=") for line in text.splitlines()]
+    names = {n.strip() for key, _, n in pairs if key.strip() in ("DataFile", "MarkerFile")}
+    named = {path.parent / name.replace("$b", path.stem) for name in names if name}
     # of a set that was renamed, MNE takes the file that is named as the header is
     return {file if file.is_file() else path.with_suffix(file.suffix) for file in named}
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from biot.errors import BiotError, MissingDependencyError, RecordingError, require
 from biot.signals.channels import kind
+from biot.signals.formats.contained import contained
 from biot.signals.formats.headers import gdf_units, read_brainvision_header
 from biot.signals.preprocess import is_missing
 from biot.signals.recording import Annotation, Array, ReadSamples, Recording
@@ -53,7 +54,7 @@ def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
         try:
             yield
             failure = None
-        except BiotError:
+        except (BiotError, MemoryError):
             raise
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
@@ -168,6 +169,7 @@ def recording_of_raw(
         units=tuple(unit for _, unit in units),
         annotations=annotations,
         starts=_starts(annotations, float(raw.info["sfreq"]), int(raw.n_times)),
+        reference=_reference(raw.info),
         read_samples=_reader(raw, read, units, path, format_name),
     )
 
@@ -196,8 +198,16 @@ def recording_of_epochs(
         units=tuple(unit for _, unit in units),
         annotations=tuple(_epoch_annotations(epochs, length)),
         starts=tuple(range(0, len(epochs) * length, length)),
+        reference=_reference(epochs.info),
         read_samples=_reader(epochs, read, units, path, format_name),
     )
+
+
+def _reference(info: Any) -> str | None:
+    """What EEG was re-referenced to in MNE; None where it is as it was recorded."""
+    if any(p["active"] and "Average EEG reference" in p["desc"] for p in info["projs"]):
+        return "average"
+    return "custom" if info["custom_ref_applied"] else None
 
 
 def _starts(annotations: tuple[Annotation, ...], sfreq: float, n_times: int) -> tuple[int, ...]:
@@ -306,13 +316,18 @@ def goes_on_in(first: Path, further: Path) -> bool:
     MissingDependencyError
         If MNE is not installed.
     """
-    mne = require("mne", extra="signals")
     try:
-        with in_the_name_of(first, FORMATS[".fif"][0]):
-            raw = mne.io.read_raw_fif(first, preload=False, verbose="ERROR")
+        parts = contained(_parts_of_fif, first, format_name=FORMATS[".fif"][0])
     except RecordingError:
         return True
-    return further.resolve() in {Path(file).resolve() for file in raw.filenames}
+    return further.resolve() in parts
+
+
+def _parts_of_fif(first: Path) -> set[Path]:
+    mne = require("mne", extra="signals")
+    with in_the_name_of(first, FORMATS[".fif"][0]):
+        raw = mne.io.read_raw_fif(first, preload=False, verbose="ERROR")
+    return {Path(file).resolve() for file in raw.filenames}
 
 
 def _open(path: Path, suffix: str) -> tuple[Any, bool]:

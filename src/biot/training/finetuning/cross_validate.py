@@ -25,7 +25,7 @@ from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, re
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess, tabulated
 from biot.evaluation.tasks import Task, Truth, plain_task
-from biot.io import atomic_file, remove_leftovers, safe_cell, write_json
+from biot.io import atomic_file, remove_leftovers, require_text_name, safe_cell, write_json
 from biot.locks import alone_on
 from biot.training.datasets import batches_of, usable
 from biot.training.distributed import launch, placed
@@ -406,6 +406,7 @@ def cross_validate(
 def _run_folder(out: Path, identity: Mapping[str, Any], command: str | None) -> Iterator[KeptFolds]:
     """The folder of a run that nobody else is at work in; gone again if nothing came of it."""
     kept = KeptFolds(out / "folds")
+    require_text_name(out, CorpusError)
     with alone_on(out, "this folder", CorpusError):
         remove_leftovers(out.resolve())
         require_unfinished(out)
