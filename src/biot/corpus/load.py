@@ -105,6 +105,8 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         return read_json(folder / name, CorpusError)
     except CorpusError as error:
+        if isinstance(error.__cause__, PermissionError):  # it may be whole
+            raise
         raise CorpusError(f"{error} Prepare the corpus again.") from error
 
 
@@ -118,6 +120,8 @@ def _read_shard(folder: Path, name: str, n_windows: int) -> Any:
         raise CorpusError(
             f"{folder}: the shard {name} is missing. Prepare the corpus again."
         ) from None
+    except PermissionError as error:
+        raise CorpusError(f"{path}: may not be read by this user (permission denied).") from error
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path}: damaged ({reason}). Prepare the corpus again.") from error

@@ -9,7 +9,7 @@ from biot.errors import ConfigError, RecordingError
 from biot.signals.formats.bids import with_bids_tables
 from biot.signals.formats.contained import contained_recording
 from biot.signals.formats.edf import read_edf
-from biot.signals.formats.files import SUFFIXES, files_of
+from biot.signals.formats.files import SPREADSHEETS, SUFFIXES, files_of, is_spreadsheet
 from biot.signals.formats.headers import require_plausible
 from biot.signals.formats.mne import FORMATS, read_with_mne
 from biot.signals.formats.tables import read_npz, read_table
@@ -30,6 +30,12 @@ _FORMAT_NAMES = {suffix: name for suffix, (name, _) in FORMATS.items()} | dict.f
 )
 """What other packages parse, which happens in a child process."""
 _TABLES = {**dict.fromkeys((".csv", ".tsv", ".parquet"), read_table), ".npz": read_npz}
+
+
+_NO_SPREADSHEET = (
+    "{}: is a spreadsheet, which is not read. Save the sheet as .csv from the program that made "
+    "it, and name that file."
+)
 
 
 def is_table(path: Path) -> bool:
@@ -74,6 +80,10 @@ def read_recording(
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if suffix in SPREADSHEETS:
+        raise RecordingError(_NO_SPREADSHEET.format(path.name))
+    if not suffix and path.is_dir():
+        raise RecordingError(f"{path.name}: is a folder. Name one recording.")
     if suffix not in _READERS and suffix not in _TABLES:
         raise RecordingError(
             f"{path.name}: files that end in {path.suffix or 'no suffix'!r} are not supported. "
@@ -97,6 +107,8 @@ def read_recording(
     try:
         files = files_of(path)
         _require_permission(files)
+        if is_spreadsheet(path):
+            raise RecordingError(_NO_SPREADSHEET.format(path.name))
         require_binary(files)
         try:
             recording = _opened(path, files, sfreq, units)
