@@ -30,6 +30,7 @@ from biot.settings import (
 )
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.pretraining.config import PretrainConfig
+from biot.training.settings import TrainingSettings
 
 REQUIRED: dict[type[Settings], dict[str, Any]] = {
     FinetuneConfig: {},
@@ -63,8 +64,15 @@ def refusal(kind: type[Settings], one: Setting, value: Any) -> str:
 
 def test_every_field_is_a_setting_with_a_help_that_is_a_sentence():
     for kind in REQUIRED:
-        assert [one.name for one in settings_of(kind)] == [field.name for field in fields(kind)]
+        names = [one.name for one in settings_of(kind)]
+        assert sorted(names) == sorted(field.name for field in fields(kind))
         assert all(one.help.endswith(".") for one in settings_of(kind))
+
+
+def test_what_a_class_of_settings_inherits_comes_after_its_own():
+    for kind in (FinetuneConfig, PretrainConfig):
+        shared = [one.name for one in settings_of(TrainingSettings)]
+        assert [one.name for one in settings_of(kind)][-len(shared) :] == shared
 
 
 @pytest.mark.parametrize(("kind", "one"), FIELDS)

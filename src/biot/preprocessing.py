@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ __all__ = [
     "HIGHEST_SFREQ",
     "LONGEST_WINDOW",
     "LOWEST_FREQ",
+    "OF_EARLIER_RELEASES",
     "Preprocessing",
     "Resample",
     "Scale",
@@ -45,6 +46,22 @@ LONGEST_WINDOW = 86_400
 
 LOWEST_FREQ = 0.001
 """Of a high-pass filter, in Hz; a lower one would be longer than an hour."""
+
+
+OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True, "reference": "none"}
+"""What holds where a file does not say it, because it was written before there was a choice."""
+
+
+_CHOICES: Mapping[str, Any] = {
+    "scale": Scale, "resample": Resample, "keep_flat": Literal[True, False], "task": Task,
+}  # fmt: skip
+"""What a field may hold, where that is a choice."""
+
+
+_LISTS = (
+    "ch_names", "units", "label_names", "label_columns", "thresholds", "recorded_references",
+)  # fmt: skip
+"""Fields that are lists in JSON, and tuples here."""
 
 
 _FEW = 5
@@ -80,6 +97,14 @@ class Preprocessing:
     """Highest frequency that was kept before resampling, in Hz; None: no low-pass filter."""
     notch: float | None = None
     """Frequency that was removed before resampling, in Hz; None: no notch filter."""
+    keep_flat: bool = False
+    """Whether channels and stretches that are flat (see :mod:`biot.signals.flat`) stay as they are
+    instead of becoming missing. A file without this entry is of an earlier release: they stayed."""
+    reference: str = "none"
+    """What EEG was re-referenced to before it was filtered: ``"none"``, ``"average"``, or channels
+    with commas between them, whose mean it is; see :mod:`biot.signals.reference`."""
+    recorded_references: tuple[str, ...] = ()
+    """What the EEG of the recordings was measured against before that, as far as they say it."""
     task: Task = "classes"
     """``"classes"``: a window has one of the labels; ``"multilabel"``: any number of them;
     ``"regression"``: a number for each."""
@@ -103,7 +128,7 @@ class Preprocessing:
                 f"units must name one unit a channel: {len(self.units)} units "
                 f"for {len(self.ch_names)} channels."
             )
-        for name, allowed in (("scale", Scale), ("resample", Resample), ("task", Task)):
+        for name, allowed in _CHOICES.items():
             value, choices = getattr(self, name), [repr(choice) for choice in get_args(allowed)]
             if repr(value) not in choices:
                 listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
@@ -116,6 +141,7 @@ class Preprocessing:
             raise ConfigError(
                 f"l_freq must be below h_freq, got {self.l_freq:g} and {self.h_freq:g} Hz."
             )
+        object.__setattr__(self, "reference", _plain_reference(self.reference))
         _require_columns(self.label_columns)
         if self.thresholds is not None:
             _require_thresholds(self.thresholds, self.task, len(self.label_names or ()))
@@ -145,6 +171,13 @@ class Preprocessing:
             words.append(f"without {self.notch:g} Hz")
         return ", ".join(words)
 
+    @property
+    def reference_in_words(self) -> str:
+        """What EEG is measured against, such as ``"average"``, ``"as recorded (linked ears)"``."""
+        if self.reference != "none":
+            return self.reference
+        return f"as recorded ({', '.join(self.recorded_references) or 'not said'})"
+
     def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
         """The same contract with other class names, and without thresholds for the earlier ones."""
         return replace(self, label_names=label_names, thresholds=None)
@@ -163,7 +196,8 @@ class Preprocessing:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
         Label names are not compared: a corpus may hold some of the classes only. Nor are the
-        columns that labels came from, a model's thresholds, nor the task of data without labels.
+        columns that labels came from, a model's thresholds, the references of the recordings, nor
+        the task of data without labels.
 
         Parameters
         ----------
@@ -172,7 +206,7 @@ class Preprocessing:
         where
             Name of the data for the message, such as the corpus folder.
         """
-        apart = {"label_names", "label_columns", "thresholds"} | (
+        apart = {"label_names", "label_columns", "thresholds", "recorded_references"} | (
             {"task"} if data.label_names is None else set()
         )
         differing = [
@@ -197,13 +231,14 @@ class Preprocessing:
             raise ContractError(
                 f"{where}: version is {values.get('version')!r}, this release reads {VERSION}."
             )
-        given = {key: value for key, value in values.items() if key != "version"}
+        given = {**OF_EARLIER_RELEASES, **values}
+        del given["version"]
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(given) - known)
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
-        for key in ("ch_names", "units", "label_names", "label_columns", "thresholds"):
+        for key in _LISTS:
             if given.get(key) is None:
                 continue
             kind = float | int if key == "thresholds" else str
@@ -288,6 +323,18 @@ def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int)
         )
     if not all(0 <= threshold <= 1 for threshold in thresholds):
         raise ConfigError(f"thresholds must lie in 0 to 1, got {thresholds}.")
+
+
+def _plain_reference(reference: str) -> str:
+    """A reference as it is compared: without spaces, and its two words in small letters."""
+    names = [name.strip() for name in reference.split(",")] if isinstance(reference, str) else []
+    if not names or not all(names) or len({name.upper() for name in names}) < len(names):
+        raise ConfigError(
+            "reference must be none, average, or names of channels with commas between them, each "
+            f"once; got {reference!r}."
+        )
+    text = ",".join(names)
+    return text.lower() if text.lower() in ("none", "average") else text
 
 
 def _require_columns(names: tuple[str, ...]) -> None:

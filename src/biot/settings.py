@@ -224,7 +224,7 @@ class Settings:
 
 
 def settings_of(kind: type[Settings]) -> tuple[Setting, ...]:
-    """The settings of a class, in the order of its fields."""
+    """The settings of a class: its own in the order of its fields, then those it inherits."""
     known: Any = kind  # mypy takes no class with fields for hashable
     return _settings_of(known)
 
@@ -232,7 +232,8 @@ def settings_of(kind: type[Settings]) -> tuple[Setting, ...]:
 @cache
 def _settings_of(kind: Any) -> tuple[Setting, ...]:
     hints, of_kind = get_type_hints(kind), []
-    for one in fields(kind):
+    own = vars(kind).get("__annotations__", {})
+    for one in sorted(fields(kind), key=lambda one: one.name not in own):
         about = one.metadata[_KEY]
         what, choices, optional = _kind_of(hints[one.name], about["choices"])
         letter = {"whole": "N", "number": "X", "choice": f"{{{','.join(choices)}}}"}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from biot.errors import ConfigError, CorpusError, require
 from biot.evaluation.tasks import probabilities
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
+from biot.signals.flat import varying_windows
+from biot.signals.reference import rereferencing
 from biot.signals.scale import scaled_window
 from biot.training.datasets import TensorWindows, batches_of
 from biot.training.distributed import launch
@@ -45,6 +48,8 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
     ch_names: Sequence[str] | None
     units: str
     scale: Scale
+    keep_flat: bool
+    reference: str
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -64,11 +69,18 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         return Preprocessing(
             sfreq=float(self.sfreq), window=n_times / float(self.sfreq), ch_names=tuple(names),
             units=(self.units,) * n_chans, scale=self.scale, label_names=label_names,
+            keep_flat=self.keep_flat, reference=self.reference,
         )  # fmt: skip
 
     def signal_of(self, X: Array) -> torch.Tensor:
-        """Windows as a model sees them, (n, C, T)."""
-        return torch.from_numpy(scaled_window(X, self.scale))
+        """Windows as a model sees them, (n, C, T); a warning tells what of them is flat."""
+        contract = self.contract_of(X, None)
+        if not self.keep_flat:
+            X, found = varying_windows(X, contract.sfreq, contract.ch_names)
+            if found:
+                warnings.warn(f"X: flat, so missing data: {found}; {found.way_out}.", stacklevel=3)
+        how = rereferencing(contract.ch_names, contract.units, contract.reference, where="X")
+        return torch.from_numpy(scaled_window(how.apply(X), self.scale))
 
     def checked(self, X: Any, *, fitting: bool, **given: Any) -> Any:
         """X as float32, and y if it is given."""
@@ -110,6 +122,12 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         Unit of X, such as ``"µV"``; compared with that of a pretrained model.
     scale
         ``"q95"`` divides each channel of a window by the 95th percentile of its magnitude.
+    keep_flat
+        Keep channels that are flat in a window, or for a second of it; otherwise they are missing
+        data, and a warning tells of them (:mod:`biot.signals.flat`).
+    reference
+        What EEG channels are re-referenced to: ``"none"``, ``"average"``, or names of channels
+        with commas between them, whose mean it is (:mod:`biot.signals.reference`).
     from_model
         Folder of a pretrained model; None starts from scratch.
     mode, epochs, patience, metric, batch_size, learning_rate, valid_share, device
@@ -152,6 +170,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         ch_names: Sequence[str] | None = None,
         units: str = "µV",
         scale: Scale = "q95",
+        keep_flat: bool = False,
+        reference: str = "none",
         from_model: str | Path | None = None,
         mode: Mode = "full",
         epochs: int = 30,
@@ -173,6 +193,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.ch_names = ch_names
         self.units = units
         self.scale = scale
+        self.keep_flat = keep_flat
+        self.reference = reference
         self.from_model = from_model
         self.mode = mode
         self.epochs = epochs
@@ -300,7 +322,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    sfreq, ch_names, units, scale
+    sfreq, ch_names, units, scale, keep_flat, reference
         As for :class:`BIOTClassifier`.
     from_model
         Folder of a pretrained model. None: an encoder of random weights, which is the baseline
@@ -327,6 +349,8 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         ch_names: Sequence[str] | None = None,
         units: str = "µV",
         scale: Scale = "q95",
+        keep_flat: bool = False,
+        reference: str = "none",
         from_model: str | Path | None = None,
         embed_dim: int | None = None,
         num_heads: int | None = None,
@@ -341,6 +365,8 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         self.ch_names = ch_names
         self.units = units
         self.scale = scale
+        self.keep_flat = keep_flat
+        self.reference = reference
         self.from_model = from_model
         self.embed_dim = embed_dim
         self.num_heads = num_heads
@@ -415,6 +441,6 @@ def _require_usable(outputs: Array) -> None:
     unusable = ~np.isfinite(outputs).all(axis=1)
     if unusable.any():
         raise CorpusError(
-            f"X[{unusable.argmax()}] holds no whole token of recorded samples "
+            f"X[{unusable.argmax()}] holds no whole token of recorded samples that vary "
             f"({unusable.sum()} such windows). Leave these windows out."
         )

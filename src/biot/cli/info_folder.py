@@ -10,6 +10,7 @@ from typing import Any
 from biot.cli.options import as_table
 from biot.errors import CheckpointError, ConfigError
 from biot.io import read_json
+from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.settings import Settings, settings_of
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.pretraining.config import PretrainConfig
@@ -63,8 +64,6 @@ def describe_model(folder: Path) -> str:
 
 
 def _preprocessing(folder: Path) -> list[tuple[str, str]]:
-    from biot.preprocessing import FILE_NAME, Preprocessing
-
     if not (folder / FILE_NAME).is_file():
         return [("preprocessing", f"not said: there is no {FILE_NAME}")]
     found = Preprocessing.load(folder)
@@ -76,6 +75,8 @@ def _preprocessing(folder: Path) -> list[tuple[str, str]]:
         ("unit", ", ".join(dict.fromkeys(found.units)) or "not said"),
         ("scale", found.scale),
         ("filter", found.filter or "none"),
+        ("reference", found.reference_in_words),
+        ("flat channels", "kept as they are" if found.keep_flat else "missing data"),
         ("resampling", found.resample),
         ("labels", f"{len(names)} {kinds[found.task]}: {', '.join(names)}" if names else "none"),
         *(
@@ -111,7 +112,11 @@ def describe_run(folder: Path) -> str:
     asked = _inner(about, "what")
     pretraining = asked if "corpora" in asked else {}  # what is fine-tuned has one corpus
     kind = (
-        "pretraining" if pretraining else "cross-validation" if "tested" in about else "fine-tuning"
+        "pretraining"
+        if pretraining
+        else "cross-validation"
+        if "tested" in about or "folds" in asked
+        else "fine-tuning"
     )
     rows = [("run", f"{folder}: {kind}"), *_history_of(about)]
     if pretraining:

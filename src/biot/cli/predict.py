@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from argparse import Namespace
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from biot.cli.options import (
     add_device,
     add_table_options,
     as_table,
+    in_options,
     new_command,
     positive,
     require_apart,
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["parser"]
 
+_PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+"""Options of `biot prepare` that the notes on a recording name."""
+
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
   biot predict run/model night.edf --out night.parquet --stride 1
@@ -37,7 +42,8 @@ def parser() -> Parser:
         "predict",
         description="Predict every window of a whole recording, prepared as the model's corpus "
         "was. The table holds start and stop in seconds, the label, and the probability p_CLASS "
-        "of each class; label and probabilities are empty where nothing usable was recorded.",
+        "of each class; label and probabilities are empty where nothing usable was recorded. In a "
+        "CSV, a text that a spreadsheet would run has an apostrophe before it.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -72,7 +78,7 @@ def parser() -> Parser:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.inference.predictions import TABLE_SUFFIXES
+    from biot.inference.predictions import TABLE_SUFFIXES, PredictionWarning
 
     require_writable(args.out, suffixes=TABLE_SUFFIXES)
     if args.png is not None:
@@ -86,15 +92,16 @@ def _execute(args: Namespace) -> None:
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
     recording = read_recording(args.recording, sfreq=args.table_sfreq, units=args.table_units)
     say(predictor.montage(recording))
-    predictions = predictor.predict(recording, stride=args.stride)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PredictionWarning)  # its notes stand on stdout
+        predictions = predictor.predict(recording, stride=args.stride)
     predictions.save(args.out)
-    if args.png is not None:
+    _tell(predictions)
+    say(f"{len(predictions)} windows -> {args.out}")
+    if args.png is not None:  # last: if it fails, the table is there
         classes = predictions.label_names
         truth = [event for event in recording.annotations if event.label in classes]
         predictions.to_png(args.png, truth=truth)
-    _tell(predictions)
-    say(f"{len(predictions)} windows -> {args.out}")
-    if args.png is not None:
         say(f"timeline -> {args.png}")
 
 
@@ -106,6 +113,7 @@ def _tell(predictions: Predictions) -> None:
         means = values.mean(axis=0) if len(values) else [float("nan")] * values.shape[1]
         headers = ("number", "mean")
         rows = list(zip(predictions.label_names, map(float, means), strict=True))
+        rows += [("windows without usable data", n_unusable)] if n_unusable else []
     else:
         said = predictions.labels
         if predictions.task == "multilabel":
@@ -115,3 +123,5 @@ def _tell(predictions: Predictions) -> None:
         rows = [(name, found[name]) for name in predictions.label_names]
         rows += [("no usable data", n_unusable)] if n_unusable else []
     say(f"\n{as_table(rows, headers)}\n")
+    for note in predictions.notes:
+        say(f"{in_options(note, _PREPARE)}\n")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,22 @@ import numpy.typing as npt
 
 from biot import plots
 from biot.errors import ConfigError, require
-from biot.io import atomic_file
+from biot.io import atomic_file, safe_cell
 from biot.preprocessing import Task, decide
 
 if TYPE_CHECKING:
     from biot.signals.recording import Annotation
 
-__all__ = ["TABLE_SUFFIXES", "Predictions"]
+__all__ = ["TABLE_SUFFIXES", "PredictionWarning", "Predictions"]
 
 Floats = npt.NDArray[np.float64]
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 """Endings of the tables that :meth:`Predictions.save` writes."""
+
+
+class PredictionWarning(UserWarning):
+    """What is to be known of a recording that was predicted; also in `Predictions.notes`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,9 @@ class Predictions:
     thresholds: tuple[float, ...] | None = None
     """Of the model's contract: from which probability on the second of two classes, or each tag,
     is said to hold."""
+    notes: tuple[str, ...] = ()
+    """What is to be known of the recording: flat channels, a rate below the model's, and the like;
+    the metadata of a Parquet table hold them under ``notes``, as JSON."""
 
     def __len__(self) -> int:
         return len(self.start)
@@ -105,14 +113,17 @@ class Predictions:
         raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
 
     def to_csv(self, path: Path) -> Path:
-        """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell."""
+        """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell.
+
+        A text that a spreadsheet would run is marked, see :func:`biot.io.safe_cell`.
+        """
         columns = self.columns()
         with (
             atomic_file(path) as partial,
             partial.open("w", encoding="utf-8", newline="") as file,
         ):
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
+            writer.writerow(map(safe_cell, columns))
             for row in zip(*columns.values(), strict=True):
                 writer.writerow([_cell(value) for value in row])
         return path
@@ -126,8 +137,11 @@ class Predictions:
             name: pyarrow.array(values, type=kinds.get(name, pyarrow.float64()))
             for name, values in self.columns().items()
         }
+        table = pyarrow.table(arrays)
+        notes = json.dumps(self.notes, ensure_ascii=False)
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), "notes": notes})
         with atomic_file(path) as partial:
-            parquet.write_table(pyarrow.table(arrays), partial)
+            parquet.write_table(table, partial)
         return path
 
     def to_png(self, path: Path, *, truth: Sequence[Annotation] = ()) -> Path:
@@ -158,5 +172,5 @@ class Predictions:
 
 
 def _cell(value: Any) -> Any:
-    """Numbers to the microsecond and the millionth; the rest as it is."""
-    return round(value, 6) if isinstance(value, float) else value
+    """Numbers to the microsecond and the millionth; texts as a spreadsheet may have them."""
+    return round(value, 6) if isinstance(value, float) else safe_cell(value)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
@@ -17,12 +18,19 @@ from biot.choices import Device, Precision
 from biot.device import find_device
 from biot.errors import ChannelError, ConfigError, ContractError
 from biot.evaluation.tasks import probabilities
-from biot.inference.predictions import Predictions
+from biot.inference.predictions import Predictions, PredictionWarning
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
+from biot.signals.flat import find_flat
 from biot.signals.grid import grid_starts
 from biot.signals.montage import MontagePlan, plan
+from biot.signals.notes import (
+    note_of_flat,
+    note_of_other_reference,
+    note_of_rate,
+    note_of_reference,
+)
 from biot.signals.preprocess import preprocessed
 from biot.signals.recording import Recording
 from biot.signals.scale import scaled_window
@@ -140,7 +148,8 @@ class Predictor:
             raise ConfigError(
                 f"stride must be at least one sample ({1 / contract.sfreq:g} s), got {stride} s."
             )
-        source = _Windows(recording, self.montage(recording), contract)
+        montage = self.montage(recording)
+        source = _Windows(recording, montage, contract)
         places = [
             (first + start, min(first + start + contract.n_times, stop))
             for first, stop in source.segments
@@ -148,6 +157,9 @@ class Predictor:
         ]
         values = self._of_places(source, places)
         start, stop = np.array(places).T / contract.sfreq
+        notes = _notes(recording, contract, montage, bool(np.isfinite(values).any()))
+        for note in notes:
+            warnings.warn(note, PredictionWarning, stacklevel=2)
         return Predictions(
             name=recording.name,
             start=start,
@@ -156,6 +168,7 @@ class Predictor:
             label_names=contract.label_names or (),
             task=contract.task,
             thresholds=contract.thresholds,
+            notes=notes,
         )
 
     def _of_places(
@@ -187,14 +200,7 @@ class _Windows:
 
     def __init__(self, recording: Recording, montage: MontagePlan, contract: Preprocessing) -> None:
         self._factors_C1 = _unit_factors(recording, montage, contract)[:, None]
-        self._recording = preprocessed(
-            recording,
-            contract.sfreq,
-            resample=contract.resample,
-            l_freq=contract.l_freq,
-            h_freq=contract.h_freq,
-            notch=contract.notch,
-        )
+        self._recording = preprocessed(recording, contract)
         self._montage = montage
         self._contract = contract
 
@@ -220,6 +226,26 @@ class _Windows:
         window = np.full((self._contract.n_chans, self._contract.n_times), np.nan, np.float32)
         window[:, : stop - start] = self._montage.apply(self._recording.read(start, stop))
         return window * self._factors_C1
+
+
+def _notes(
+    recording: Recording, contract: Preprocessing, montage: MontagePlan, usable: bool
+) -> tuple[str, ...]:
+    """What is to be known of a recording besides the predictions."""
+    found = find_flat(recording)
+    of_model = found.among([recording.ch_names[i] for i in montage.used])
+    notes = [
+        note_of_rate(recording, contract, montage),
+        note_of_other_reference(recording, contract, montage),
+        note_of_reference(recording, found, contract),
+        note_of_flat(recording, of_model, contract),
+    ]
+    if not usable:
+        notes.append(
+            f"{recording.name}: nothing was recorded that the model could use: in no window does "
+            "any of its channels hold a whole token, so no window has a prediction."
+        )
+    return tuple(note for note in notes if note is not None)
 
 
 def _unit_factors(

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from biot.errors import CheckpointError, ConfigError
-from biot.io import read_json
+from biot.errors import CheckpointError
+from biot.io import once_each, read_json
 from biot.model.state_dict import is_known_unused, standard_name
 
 __all__ = ["read_config", "read_tensors", "wrapper_of"]
@@ -105,17 +105,6 @@ def read_config(path: Path) -> dict[str, Any]:
     return read_json(path, CheckpointError, allow_nan=True, most_bytes=LARGEST_JSON)
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise ConfigError(f"key {name[:60]!r} is there twice")
-            seen.add(name)
-    return values
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or repr(error)).splitlines()[0][:200]
 
@@ -127,7 +116,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         size = int.from_bytes(file.read(8), "little")
         if size > LARGEST_JSON:
             raise CheckpointError(f"{path}: damaged: says that its header has {size} bytes.")
-        json.loads(file.read(size), object_pairs_hook=_without_twins)
+        json.loads(file.read(size), object_pairs_hook=once_each)
     return load_file(path)  # which checks every size and offset of the header
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from biot.errors import listed
 from biot.signals.channels import kind
+from biot.signals.flat import without_flat
 from biot.signals.recording import Recording
 
 __all__ = [
@@ -127,11 +128,12 @@ def tell_of_amplitudes(recording: Recording) -> Recording:
 
 def _spread(recording: Recording) -> npt.NDArray[np.float64]:
     """(n_chans,) typical standard deviation over a short time; 0 where nothing is recorded."""
+    varying = without_flat(recording)
     length = max(2, min(recording.n_times, round(_SECONDS * recording.sfreq)))
     last = max(0, recording.n_times - length)
     spreads = []
     for start in sorted({last * (i + 1) // (_STRETCHES + 1) for i in range(_STRETCHES)}):
-        data = recording.read(start, min(start + length, recording.n_times)).astype(np.float64)
+        data = varying.read(start, min(start + length, recording.n_times)).astype(np.float64)
         present = np.isfinite(data)
         count = np.maximum(present.sum(axis=1), 1)
         mean = np.where(present, data, 0).sum(axis=1) / count

@@ -120,6 +120,19 @@ class PrepareConfig(Settings):
         "at once.",
         group=_SIGNAL,
     )
+    reference: str = setting(
+        "none",
+        help="What EEG channels are re-referenced to: average, the mean of them all; or channels "
+        "with commas between them, whose mean it is, such as M1,M2. Missing data are left out.",
+        group=_SIGNAL, metavar="none|average|CHANNEL[,CHANNEL]",
+    )  # fmt: skip
+    keep_flat: bool = setting(
+        False,
+        help="Keep channels and stretches that are flat: constant, or at the ends of the "
+        "converter's range, for a second and 10 samples or more. Otherwise they are missing data. "
+        "For slow signals that are stored with repeated values, and for sensors at rest.",
+        group=_SIGNAL,
+    )
 
     table_sfreq: float | None = setting(
         None,

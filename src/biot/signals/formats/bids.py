@@ -6,6 +6,7 @@ https://bids-specification.readthedocs.io
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import warnings
@@ -96,7 +97,23 @@ def with_bids_tables(recording: Recording) -> Recording:
         recording = _with_channels(recording, channels)
     if events is not None:
         recording = replace(recording, annotations=_events(recording, events))
-    return recording
+    return replace(recording, reference=_reference(recording))
+
+
+def _reference(recording: Recording) -> str | None:
+    """``EEGReference`` of the nearest ``eeg.json`` that has it, else what the recording says."""
+    path = None if recording.path is None else _table_of(recording.path, "eeg.json")
+    if recording.reference is not None or path is None:
+        return recording.reference
+    try:
+        values = json.loads(path.read_bytes())
+    except (ValueError, OSError, RecursionError):
+        warnings.warn(f"{recording.name}: {path.name} is no JSON; it was not read.", stacklevel=4)
+        return None
+    text = values.get("EEGReference") if isinstance(values, dict) else None
+    if not isinstance(text, str):
+        return None
+    return text[:80].encode("ascii", "backslashreplace").decode()
 
 
 def tables_of(path: Path) -> list[Path]:
@@ -159,7 +176,10 @@ def _with_channels(recording: Recording, table: Path) -> Recording:
         data[bad] = np.nan
         return data
 
-    return replace(recording, units=tuple(units), read_samples=read_samples)
+    limits = tuple(
+        (low * f, high * f) for (low, high), f in zip(recording.limits, factors, strict=False)
+    )
+    return replace(recording, units=tuple(units), limits=limits, read_samples=read_samples)
 
 
 _STATES = ("good", "bad", *_NOTHING)

@@ -60,6 +60,8 @@ class EdfSignal:
     """Samples in each data record."""
     first_byte: int
     """Where they start in a data record."""
+    digital: tuple[int, int] = (0, 0)
+    """Least and greatest digital number that the header announces."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,8 @@ def _signal(path: Path, index: int, row: dict[str, bytes], first_byte: int) -> E
         )
     gain = (physical[1] - physical[0]) / (digital[1] - digital[0])
     offset = physical[0] - gain * digital[0]
-    return EdfSignal(label, _text(row["unit"]), gain, offset, n_samples, first_byte)
+    low, high = min(digital), max(digital)
+    return EdfSignal(label, _text(row["unit"]), gain, offset, n_samples, first_byte, (low, high))
 
 
 def _n_records(path: Path, main: bytes, n_data_bytes: int, record_bytes: int) -> int:

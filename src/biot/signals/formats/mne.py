@@ -171,6 +171,7 @@ def recording_of_raw(
         units=tuple(unit for _, unit in units),
         annotations=annotations,
         starts=_starts(annotations, float(raw.info["sfreq"]), int(raw.n_times)),
+        reference=_reference(raw.info),
         read_samples=_reader(raw, read, units, path, format_name),
     )
 
@@ -199,8 +200,16 @@ def recording_of_epochs(
         units=tuple(unit for _, unit in units),
         annotations=tuple(_epoch_annotations(epochs, length)),
         starts=tuple(range(0, len(epochs) * length, length)),
+        reference=_reference(epochs.info),
         read_samples=_reader(epochs, read, units, path, format_name),
     )
+
+
+def _reference(info: Any) -> str | None:
+    """What EEG was re-referenced to in MNE; None where it is as it was recorded."""
+    if any(p["active"] and "Average EEG reference" in p["desc"] for p in info["projs"]):
+        return "average"
+    return "custom" if info["custom_ref_applied"] else None
 
 
 def _starts(annotations: tuple[Annotation, ...], sfreq: float, n_times: int) -> tuple[int, ...]:

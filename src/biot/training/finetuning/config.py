@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from biot.choices import (
     ClassWeights,
-    Device,
     LoraLayers,
     Mode,
     Precision,
     RegressionLoss,
     SplitBy,
-    Strategy,
 )
 from biot.errors import ConfigError
-from biot.settings import Settings, documented, setting
+from biot.settings import documented, setting
+from biot.training.settings import MACHINE, TRAINING, TrainingSettings
 
 __all__ = [
     "NEEDS_MODEL",
@@ -33,24 +31,16 @@ NEEDS_MODEL = ("head", "ridge", "logistic", "lora")
 FIXED_FEATURES = ("head", "ridge", "logistic")
 """Modes that compute the features of every window once."""
 
-
-_MAY_CHANGE = {
-    "device", "devices", "nodes", "strategy", "compile", "micro_batch_size", "checkpoint_every",
-    "tensorboard",
-}  # fmt: skip
-"""What a resumed run may be told otherwise: how it computes, not what."""
-
-
 AUGMENTATIONS = ("mixup", "time_shift", "channel_drop", "band_stop", "amplitude")
 
 # Headings of the command's help.
-_SPLIT, _MODEL, _TRAINING, _MACHINE = "split", "model", "training", "machine"
+_SPLIT, _MODEL = "split", "model"
 _AUGMENTATION = "augmentation, of training windows only"
 
 
 @documented
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(Settings):
+class FinetuneConfig(TrainingSettings):
     """How to split, what to build and how to train.
 
     Settings that are None take the value of the pretrained model, or the one named there when
@@ -122,71 +112,57 @@ class FinetuneConfig(Settings):
         30,
         help="Passes over the training windows, at most; also the length of the learning rate's "
         "cycle.",
-        least=1, group=_TRAINING,
+        least=1, group=TRAINING,
     )  # fmt: skip
     patience: int = setting(
         10,
         help="Epochs without a better validation score after which training stops.",
-        least=1, group=_TRAINING,
+        least=1, group=TRAINING,
     )  # fmt: skip
     metric: str | None = setting(
         None,
         help="Validation score that decides, such as auroc, or loss; without it balanced_accuracy "
         "for classes, auroc for tags, r2 for numbers.",
-        group=_TRAINING,
+        group=TRAINING,
     )
-    batch_size: int = setting(64, help="Windows of a step.", least=1, group=_TRAINING)
-    micro_batch_size: int | None = setting(
-        None,
-        help="Windows that go through the model at once; gradients add up over a step. Without "
-        "it, as many as fit the cache on a CPU, and the whole batch on a GPU.",
-        least=1, group=_TRAINING,
-    )  # fmt: skip
-    learning_rate: float = setting(
-        1e-3, help="Peak of the one-cycle schedule.", above=0, group=_TRAINING
-    )
+    batch_size: int = setting(64, help="Windows of a step.", least=1, group=TRAINING)
     warmup: float = setting(
         0.2,
         help="Share of the steps in which the learning rate climbs to its peak.",
-        least=0, below=1, group=_TRAINING,
+        least=0, below=1, group=TRAINING,
     )  # fmt: skip
     layer_decay: float = setting(
         1.0,
         help="Each layer's learning rate is that of the layer above times this; the head learns "
         "at full rate.",
-        above=0, most=1, group=_TRAINING,
+        above=0, most=1, group=TRAINING,
     )  # fmt: skip
-    weight_decay: float = setting(0.01, help="Weight decay of AdamW.", least=0, group=_TRAINING)
-    clip_norm: float = setting(
-        1.0,
-        help="Largest norm of the gradient; longer ones are shortened.",
-        above=0, group=_TRAINING,
-    )  # fmt: skip
+    weight_decay: float = setting(0.01, help="Weight decay of AdamW.", least=0, group=TRAINING)
     class_weights: ClassWeights = setting(
         "balanced",
         help="balanced: every class counts as much as the others, however rare it is; sampled: "
         "windows of rare classes are shown more often instead.",
-        group=_TRAINING,
+        group=TRAINING,
     )
     label_smoothing: float = setting(
         0.0,
         help="Share of each target that is spread over all classes.",
-        least=0, below=1, group=_TRAINING,
+        least=0, below=1, group=TRAINING,
     )  # fmt: skip
     regression_loss: RegressionLoss = setting(
-        "mse", help="Loss of regression; huber heeds outliers less.", group=_TRAINING
+        "mse", help="Loss of regression; huber heeds outliers less.", group=TRAINING
     )
     ema: float = setting(
         0.0,
         help="Decay per step of a running mean of the weights, such as 0.99; the mean is "
         "validated and kept instead of the weights themselves; its first steps decay faster. 0 "
         "for none.",
-        least=0, below=1, group=_TRAINING,
+        least=0, below=1, group=TRAINING,
     )  # fmt: skip
     seed: int = setting(
         0,
         help="Seed of the split, the weights, the order of windows and dropout.",
-        least=0, group=_TRAINING,
+        least=0, group=TRAINING,
     )  # fmt: skip
 
     mixup: float = setting(
@@ -215,33 +191,11 @@ class FinetuneConfig(Settings):
         least=0, group=_AUGMENTATION,
     )  # fmt: skip
 
-    checkpoint_every: int = setting(500, help="Steps between checkpoints.", least=1, group=_MACHINE)
-    device: Device = setting(
-        "auto", help="Where to compute; auto takes the GPU if there is one.", group=_MACHINE
-    )
-    strategy: Strategy = setting(
-        "auto",
-        help="How processes work together. ddp: each has the whole model; auto: ddp where there "
-        "are several.",
-        group=_MACHINE,
-    )
-    devices: int | None = setting(
-        None,
-        help="Processes of a node; without it what torchrun or SLURM started, else 1.",
-        least=1, group=_MACHINE,
-    )  # fmt: skip
-    nodes: int | None = setting(
-        None, help="Nodes; without it as torchrun or SLURM says, else 1.", least=1, group=_MACHINE
-    )
-    compile: bool = setting(False, help="Compile the model.", group=_MACHINE)
-    tensorboard: bool = setting(
-        False, help="Write the history for TensorBoard too.", group=_MACHINE
-    )
     precision: Precision = setting(
         "32",
         help="bf16 computes in bfloat16 where that is safe: faster, a little less exact; weights "
         "stay float32.",
-        group=_MACHINE,
+        group=MACHINE,
     )
 
     def __post_init__(self) -> None:
@@ -252,10 +206,6 @@ class FinetuneConfig(Settings):
                 f"{self.valid_share} and {self.test_share}."
             )
         self._require_moving_features()
-
-    def identity(self) -> dict[str, Any]:
-        """The settings that decide what is learned; a resumed run must have the same."""
-        return {name: value for name, value in asdict(self).items() if name not in _MAY_CHANGE}
 
     def _require_moving_features(self) -> None:
         """What changes windows or layers has no place where features are computed once."""

@@ -8,6 +8,7 @@ import csv
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,18 +21,21 @@ from biot import plots
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
-from biot.errors import BiotError, ConfigError, CorpusError, require
+from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess, tabulated
 from biot.evaluation.tasks import Task, Truth, plain_task
-from biot.io import atomic_folder, write_json
+from biot.io import atomic_file, remove_leftovers, require_text_name, safe_cell, write_json
+from biot.locks import alone_on
 from biot.training.datasets import batches_of, usable
 from biot.training.distributed import launch, placed
 from biot.training.finetuning.build import build_model
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.finetune import part_of, require_labels
+from biot.training.finetuning.fold_files import KeptFolds
+from biot.training.finetuning.run_folder import require_unfinished, run_identity
 from biot.training.finetuning.tuner import learn, require_means
-from biot.training.run import describe_corpus, provenance, relative
+from biot.training.run import RUN_FILE, describe_corpus, open_run, provenance, relative
 from biot.training.scoring import predict_logits
 
 __all__ = [
@@ -218,7 +222,6 @@ def write_folds(
         "pooled": {key: _spread([e.scores[key] for e in of_seeds.values()]) for key in names},
         "each_seed": {str(seed): e.to_dict() for seed, e in of_seeds.items()},
     }
-    write_json(folder / "metrics.json", metrics)
     tested = [
         {
             "seed": fold.seed, "fold": fold.fold.number,
@@ -231,11 +234,13 @@ def write_folds(
         for fold in result.tested
     ]  # fmt: skip
     write_json(folder / "run.json", {**record, "tested": tested})
-    (folder / "table.txt").write_text(summary_table(metrics, names) + "\n", encoding="utf-8")
+    with atomic_file(folder / "table.txt") as partial:
+        partial.write_text(summary_table(metrics, names) + "\n", encoding="utf-8")
     _write_csv(folder / "folds.csv", of_folds)
     _write_csv(folder / "subjects.csv", subjects)
+    write_json(folder / "metrics.json", metrics)  # with it the run is finished
     shown = metric if metric is not None and metric in names else result.task.default_metric
-    _draw(folder / "subjects.png", subjects, shown, names[shown])
+    plots.draw(folder / "subjects.png", lambda: _figure(subjects, shown, names[shown]))
     return metrics
 
 
@@ -268,19 +273,21 @@ def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: "" if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
-            for row in rows
-        )
+    with (
+        atomic_file(path) as partial,
+        partial.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(map(safe_cell, rows[0]))
+        for row in rows:
+            values = ["" if isinstance(v, float) and np.isnan(v) else v for v in row.values()]
+            writer.writerow(map(safe_cell, values))
 
 
-def _draw(path: Path, rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> None:
+def _figure(rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> Any:
     subjects = list(dict.fromkeys(row["subject"] for row in rows))
     values = [[row[metric] for row in rows if row["subject"] == subject] for subject in subjects]
-    plots.save_png(plots.groups(subjects, values, score_name=name), path)
+    return plots.groups(subjects, values, score_name=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,6 +298,11 @@ class _Job:
     from_model: Path | None
     config: FinetuneConfig
     fold: Fold
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Seed and number of the fold."""
+        return self.config.seed, self.fold.number
 
 
 def cross_validate(
@@ -318,7 +330,8 @@ def cross_validate(
     corpus
         Folder of a labelled corpus.
     out
-        Folder to write; it appears when all folds are done.
+        Folder of the run; absent, empty, or that of the same run, which then goes on with the
+        folds that are left. What a fold gave is kept in it as soon as it is done.
     folds
         Number of folds, or ``"loso"``: leave one subject out.
     n_seeds
@@ -353,35 +366,107 @@ def cross_validate(
     plots.require_figures()
     _require_numbers(config, n_seeds, workers)
     source = None if from_model is None else Path(from_model)
-    with atomic_folder(Path(out), error=CorpusError) as folder:
-        data = load_corpus(Path(corpus))
-        require_labels(data)
-        rows, n_unusable = _usable_rows(data, config, source)
-        leakage = None
-        if source is not None:
-            before = SeenData.load(source)
-            leakage = require_disjoint(
-                before and before.by_checksum(), SeenData.of(data, rows),
-                where=f"the training of {source} and the test on {data.path}",
-                allow_leakage=allow_leakage,
-            )  # fmt: skip
-        jobs = [
-            _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)
-            for seeded in (replace(config, seed=config.seed + index) for index in range(n_seeds))
-            for fold in folds_by_subject(
-                data, rows, folds, valid_share=config.valid_share, seed=seeded.seed
-            )
-        ]
-        tested = list(_run_all(jobs, workers, progress))
+    out = Path(out)
+    require_unfinished(out)
+    data = load_corpus(Path(corpus))
+    require_labels(data)
+    rows, n_unusable = _usable_rows(data, config, source)
+    leakage = None
+    if source is not None:
+        before = SeenData.load(source)
+        leakage = require_disjoint(
+            before and before.by_checksum(), SeenData.of(data, rows),
+            where=f"the training of {source} and the test on {data.path}",
+            allow_leakage=allow_leakage,
+        )  # fmt: skip
+    jobs = [
+        _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)
+        for seeded in (replace(config, seed=config.seed + index) for index in range(n_seeds))
+        for fold in folds_by_subject(
+            data, rows, folds, valid_share=config.valid_share, seed=seeded.seed
+        )
+    ]
+    identity = {**run_identity(config, data, None, source), "folds": folds, "n_seeds": n_seeds}
+    record = {
+        "what": identity, "command": command, "folds": folds, "n_seeds": n_seeds,
+        "workers": workers, "config": asdict(config), "corpus": describe_corpus(data, out),
+        "from_model": None if source is None else relative(source, out),
+        "left_out": {"windows without usable data": n_unusable},
+        "leakage": leakage, **provenance(),
+    }  # fmt: skip
+    with _run_folder(out, identity, command) as kept:
+        tested = _all_tested(jobs, kept, workers, progress)
         result = Result(corpus=data, task=plain_task(data.preprocessing), tested=tested)
-        record = {
-            "command": command, "folds": folds, "n_seeds": n_seeds, "workers": workers,
-            "config": asdict(config), "corpus": describe_corpus(data, Path(out)),
-            "from_model": None if source is None else relative(source, Path(out)),
-            "left_out": {"windows without usable data": n_unusable},
-            "leakage": leakage, **provenance(),
-        }  # fmt: skip
-        return write_folds(folder, result, config.metric, record)
+        metrics = write_folds(out, result, config.metric, record)
+        kept.remove()
+    return metrics
+
+
+@contextmanager
+def _run_folder(out: Path, identity: Mapping[str, Any], command: str | None) -> Iterator[KeptFolds]:
+    """The folder of a run that nobody else is at work in; gone again if nothing came of it."""
+    kept = KeptFolds(out / "folds")
+    require_text_name(out, CorpusError)
+    with alone_on(out, "this folder", CorpusError):
+        remove_leftovers(out.resolve())
+        require_unfinished(out)
+        was_there = out.is_dir()
+        try:
+            open_run(out, "cross-validation", identity, {"command": command, **provenance()})
+            yield kept
+        except (BiotError, OSError) as error:
+            done = len(kept)
+            if not done:
+                (out / RUN_FILE).unlink(missing_ok=True)
+                with suppress(OSError):
+                    kept.folder.rmdir()
+                if not was_there:
+                    with suppress(OSError):
+                        out.rmdir()
+                raise
+            told = str(error)
+            if isinstance(error, OSError):
+                told = f"{error.filename or out}: cannot be written ({error.strerror or error})."
+            kind = type(error) if isinstance(error, BiotError) else CheckpointError
+            raise kind(
+                f"{told} {done} of the trainings are done and kept in {out}; the same command "
+                "goes on from there."
+            ) from error
+
+
+def _all_tested(
+    jobs: Sequence[_Job], kept: KeptFolds, workers: int, progress: bool
+) -> list[Tested]:
+    """The results of all trainings, in their order; those of an earlier run are not repeated."""
+    done = {}
+    for job in jobs:
+        found = kept.load(*job.key)
+        if found is not None:
+            done[job.key] = _of_file(job, *found)
+    if done:
+        _LOGGER.info("%d of %d trainings were done by an earlier run", len(done), len(jobs))
+    for tested in _run_all([job for job in jobs if job.key not in done], workers, progress):
+        key = (tested.seed, tested.fold.number)
+        kept.save(*key, *_for_file(tested))
+        done[key] = tested
+    return [done[job.key] for job in jobs]
+
+
+_ARRAYS = ("rows", "truth", "predicted", "decided")
+
+
+def _for_file(tested: Tested) -> tuple[dict[str, Any], dict[str, Any]]:
+    about = {"thresholds": tested.thresholds, "best_epoch": tested.best_epoch}
+    return {name: getattr(tested, name) for name in _ARRAYS}, about
+
+
+def _of_file(job: _Job, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> Tested:
+    thresholds = about["thresholds"]
+    return Tested(
+        seed=job.config.seed, fold=job.fold, **{name: arrays[name] for name in _ARRAYS},
+        thresholds=None if thresholds is None else tuple(thresholds),
+        best_epoch=about["best_epoch"],
+    )  # fmt: skip
 
 
 def _require_numbers(config: FinetuneConfig, n_seeds: int, workers: int) -> None:
@@ -416,7 +501,7 @@ def _usable_rows(corpus: Corpus, config: FinetuneConfig, source: Path | None) ->
 
 
 def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tested]:
-    """Results in the order of the jobs, whoever is done first."""
+    """Each result as soon as it is there."""
     from tqdm import tqdm
 
     with tqdm(total=len(jobs), unit="fold", disable=not progress, dynamic_ncols=True) as bar:
@@ -426,7 +511,7 @@ def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tes
             joblib = require("joblib", extra="training")
             threads = max(1, (os.cpu_count() or 1) // workers)
             with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
-                results = joblib.Parallel(return_as="generator")(
+                results = joblib.Parallel(return_as="generator_unordered")(
                     joblib.delayed(_run)(job) for job in jobs
                 )
         for number, result in enumerate(results, 1):

@@ -73,26 +73,39 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "thresholds": record.contract.thresholds,
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
-    told = {"what": dict(record.identity), **_description(record), "model": dict(model_config)}
+    told = {
+        "what": dict(record.identity), **_description(record), "model": dict(model_config),
+        "files": {f"model/{p.name}": sha256_of(p) for p in sorted((folder / "model").glob("*.*"))},
+    }  # fmt: skip
     write_json(folder / RUN_FILE, told)
-    test = record.evaluations["test"]
-    if trained.history and trained.best_epoch is not None:
-        figure = plots.curves(
-            train_loss=[line.train_loss for line in trained.history],
-            valid_loss=[line.valid_loss for line in trained.history],
-            valid_score=[line.valid_score for line in trained.history],
-            best_epoch=trained.best_epoch,
-            score_name=test.task.score_names.get(record.metric, record.metric),
-        )
-        plots.save_png(figure, folder / "curves.png")
-    if test.confusion is not None:
-        title = f"Test: balanced accuracy {test.scores['balanced_accuracy']:.3f}"
-        figure = plots.confusion(test.confusion, test.label_names, title=title)
-        plots.save_png(figure, folder / "confusion.png")
     write_json(folder / _LAST_FILE, metrics)
+    _draw(folder, record)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the best weights are in model/
     # What the caller gets is what a reader of the file gets.
     return cast("dict[str, Any]", json.loads(json.dumps(metrics)))
+
+
+def _draw(folder: Path, record: RunRecord) -> None:
+    test, history = record.evaluations["test"], record.trained.history
+    best_epoch = record.trained.best_epoch
+    if history and best_epoch is not None:
+        plots.draw(
+            folder / "curves.png",
+            lambda: plots.curves(
+                train_loss=[line.train_loss for line in history],
+                valid_loss=[line.valid_loss for line in history],
+                valid_score=[line.valid_score for line in history],
+                best_epoch=best_epoch,
+                score_name=test.task.score_names.get(record.metric, record.metric),
+            ),
+        )
+    counts = test.confusion
+    if counts is not None:
+        title = f"Test: balanced accuracy {test.scores['balanced_accuracy']:.3f}"
+        plots.draw(
+            folder / "confusion.png",
+            lambda: plots.confusion(counts, test.label_names, title=title),
+        )
 
 
 def _description(record: RunRecord) -> dict[str, Any]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from biot.choices import (
     ClassLoss,
-    Device,
     Objective,
     PerturbationKind,
     PretrainPrecision,
     Strategy,
 )
 from biot.errors import ConfigError
-from biot.settings import Settings, documented, setting
+from biot.settings import documented, setting
+from biot.training.settings import MACHINE, TRAINING, TrainingSettings
 
 __all__ = [
     "ClassLoss",
@@ -24,20 +24,16 @@ __all__ = [
     "Strategy",
 ]
 
-_MAY_CHANGE = {
-    "device", "devices", "nodes", "strategy", "compile", "workers", "micro_batch_size",
-    "cache_gradients", "checkpoint_every", "tensorboard",
-}  # fmt: skip
-"""What a resumed run may be told otherwise: how it computes, not what."""
-
 # Headings of the command's help.
-_TRAINING, _OBJECTIVE, _MODEL, _MACHINE = "training", "objective", "model", "machine"
+_OBJECTIVE, _MODEL = "objective", "model"
 
 
 @documented
 @dataclass(frozen=True, kw_only=True)
-class PretrainConfig(Settings):
+class PretrainConfig(TrainingSettings):
     """What to learn, with what model, how long and on which machine."""
+
+    may_change = TrainingSettings.may_change | {"workers", "cache_gradients"}
 
     objective: Objective = setting(
         "contrastive",
@@ -47,62 +43,51 @@ class PretrainConfig(Settings):
     steps: int = setting(
         10_000,
         help="Steps of the whole run; the learning rate's cycle is as long.",
-        least=1, group=_TRAINING,
+        least=1, group=TRAINING,
     )  # fmt: skip
     batch_size: int = setting(
-        256, help="Windows of a step, over all processes.", least=1, group=_TRAINING
+        256, help="Windows of a step, over all processes.", least=1, group=TRAINING
     )
     seed: int = setting(
         0,
         help="Seed of the weights, the order of windows, perturbations and dropout.",
-        least=0, group=_TRAINING,
+        least=0, group=TRAINING,
     )  # fmt: skip
-    checkpoint_every: int = setting(
-        500, help="Steps between checkpoints.", least=1, group=_TRAINING
-    )
     log_every: int = setting(
-        10, help="Steps between lines of the history.", least=1, group=_TRAINING
-    )
-    learning_rate: float = setting(
-        1e-3, help="Peak of the one-cycle schedule.", above=0, group=_TRAINING
+        10, help="Steps between lines of the history.", least=1, group=TRAINING
     )
     warmup: float = setting(
         0.1,
         help="Share of the steps in which the learning rate climbs to its peak.",
-        least=0, below=1, group=_TRAINING,
+        least=0, below=1, group=TRAINING,
     )  # fmt: skip
     weight_decay: float = setting(
-        0.01, help="Weight decay of AdamW, on matrices only.", least=0, group=_TRAINING
+        0.01, help="Weight decay of AdamW, on matrices only.", least=0, group=TRAINING
     )
-    clip_norm: float = setting(
-        1.0,
-        help="Largest norm of the gradient; longer ones are shortened.",
-        above=0, group=_TRAINING,
-    )  # fmt: skip
     ema: float | None = setting(
         None,
         help="Decay per step of a running mean of the weights, which the model then gets; its "
         "first steps decay faster. None if not given.",
-        least=0, below=1, group=_TRAINING,
+        least=0, below=1, group=TRAINING,
     )  # fmt: skip
     mixing_temperature: float = setting(
         1.0,
         help="A corpus of n windows is drawn with a probability ∝ n^(1/temperature): 1 as they "
         "are, large values all alike.",
-        above=0, group=_TRAINING,
+        above=0, group=TRAINING,
     )  # fmt: skip
 
     valid_share: float = setting(
         0.0,
         help="Share of each corpus's subjects whose windows are kept out of training, to validate "
         "the supervised objective on; the best weights are kept. 0: do not validate.",
-        least=0, below=1, group=_TRAINING,
+        least=0, below=1, group=TRAINING,
     )  # fmt: skip
-    valid_every: int = setting(100, help="Steps between validations.", least=1, group=_TRAINING)
+    valid_every: int = setting(100, help="Steps between validations.", least=1, group=TRAINING)
     patience: int | None = setting(
         None,
         help="Validations without a lower loss after which training stops; without it never.",
-        least=1, group=_TRAINING,
+        least=1, group=TRAINING,
     )  # fmt: skip
 
     temperature: float = setting(
@@ -156,44 +141,17 @@ class PretrainConfig(Settings):
         0.2, help="Dropout on the output of attention.", least=0, below=1, group=_MODEL
     )
 
-    device: Device = setting(
-        "auto", help="Where to compute; auto takes the GPU if there is one.", group=_MACHINE
-    )
     precision: PretrainPrecision = setting(
         "32",
         help="bf16 and 16 compute narrower where that is safe; weights stay float32.",
-        group=_MACHINE,
+        group=MACHINE,
     )
-    strategy: Strategy = setting(
-        "auto",
-        help="How processes work together. ddp: each has the whole model; auto: ddp where there "
-        "are several.",
-        group=_MACHINE,
-    )
-    micro_batch_size: int | None = setting(
-        None,
-        help="Windows that go through the model at once. Without it, as many as fit the cache on "
-        "a CPU, and all of a process on a GPU.",
-        least=1, group=_MACHINE,
-    )  # fmt: skip
     cache_gradients: bool = setting(
         False,
         help="Go through the model twice, to hold the activations of one micro-batch only.",
-        group=_MACHINE,
+        group=MACHINE,
     )
-    workers: int = setting(1, help="Threads that load windows.", least=0, group=_MACHINE)
-    devices: int | None = setting(
-        None,
-        help="Processes of a node; without it what torchrun or SLURM started, else 1.",
-        least=1, group=_MACHINE,
-    )  # fmt: skip
-    nodes: int | None = setting(
-        None, help="Nodes; without it as torchrun or SLURM says, else 1.", least=1, group=_MACHINE
-    )
-    compile: bool = setting(False, help="Compile the model.", group=_MACHINE)
-    tensorboard: bool = setting(
-        False, help="Write the history for TensorBoard too.", group=_MACHINE
-    )
+    workers: int = setting(1, help="Threads that load windows.", least=0, group=MACHINE)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -214,14 +172,10 @@ class PretrainConfig(Settings):
 
         Without validation its settings are left out, as in runs of versions that had none.
         """
-        decide = {name: value for name, value in asdict(self).items() if name not in _MAY_CHANGE}
+        decide = super().identity()
         if not self.valid_share:
             for name in ("valid_share", "valid_every", "patience"):
                 del decide[name]
         if self.ema:
             decide["running_mean"] = "first steps decay faster"
         return decide
-
-    def runtime(self) -> dict[str, Any]:
-        """The other settings: how it is computed."""
-        return {name: value for name, value in asdict(self).items() if name in _MAY_CHANGE}

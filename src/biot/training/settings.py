@@ -1,0 +1,70 @@
+"""The settings that every kind of training has: its steps' size and the machine that takes them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from biot.choices import Device, Strategy
+from biot.settings import Settings, setting
+
+__all__ = ["MACHINE", "TRAINING", "TrainingSettings"]
+
+# Headings of the commands' help.
+TRAINING, MACHINE = "training", "machine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Settings):
+    """What fine-tuning and pretraining both can be told."""
+
+    may_change: ClassVar[frozenset[str]] = frozenset(
+        (
+            "checkpoint_every", "micro_batch_size", "device", "strategy", "devices", "nodes",
+            "compile", "tensorboard",
+        )
+    )  # fmt: skip
+    """What a resumed run may be told otherwise: how it computes, not what."""
+
+    learning_rate: float = setting(
+        1e-3, help="Peak of the one-cycle schedule.", above=0, group=TRAINING
+    )
+    clip_norm: float = setting(
+        1.0,
+        help="Largest norm of the gradient; longer ones are shortened.",
+        above=0, group=TRAINING,
+    )  # fmt: skip
+    micro_batch_size: int | None = setting(
+        None,
+        help="Windows that go through the model at once; gradients add up over a step. Without "
+        "it, as many as fit the cache on a CPU, and all of a process on a GPU.",
+        least=1, group=MACHINE,
+    )  # fmt: skip
+    checkpoint_every: int = setting(500, help="Steps between checkpoints.", least=1, group=MACHINE)
+    device: Device = setting(
+        "auto", help="Where to compute; auto takes the GPU if there is one.", group=MACHINE
+    )
+    strategy: Strategy = setting(
+        "auto",
+        help="How processes work together. ddp: each has the whole model; auto: ddp where there "
+        "are several.",
+        group=MACHINE,
+    )
+    devices: int | None = setting(
+        None,
+        help="Processes of a node; without it what torchrun or SLURM started, else 1.",
+        least=1, group=MACHINE,
+    )  # fmt: skip
+    nodes: int | None = setting(
+        None, help="Nodes; without it as torchrun or SLURM says, else 1.", least=1, group=MACHINE
+    )
+    compile: bool = setting(False, help="Compile the model.", group=MACHINE)
+    tensorboard: bool = setting(False, help="Write the history for TensorBoard too.", group=MACHINE)
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what is learned; a resumed run must have the same."""
+        return {name: value for name, value in asdict(self).items() if name not in self.may_change}
+
+    def runtime(self) -> dict[str, Any]:
+        """The other settings: how it is computed."""
+        return {name: value for name, value in asdict(self).items() if name in self.may_change}
