@@ -144,9 +144,7 @@ def _encoding(data: bytearray, draw: random.Random) -> bytes:
 def _long(data: bytearray, draw: random.Random) -> bytes:
     """Something very long in a text."""
     at = _place(data, draw)
-    return (
-        bytes(data[:at]) + draw.choice((b"9", b"a", b" ", b"\n", b",")) * 200_000 + bytes(data[at:])
-    )
+    return bytes(data[:at]) + draw.choice((b"9", b"a", b" ", b"\n", b",")) * 200_000 + bytes(data[at:])
 
 
 MUTATIONS: dict[str, Mutation] = {

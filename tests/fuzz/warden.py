@@ -94,7 +94,6 @@ def _see_recording(path: Path) -> Iterator[tuple[str, Any]]:
 
 def _kinds() -> Iterator[Kind]:
     for name, (make, file, opened) in RECORDINGS.items():
-
         def see(folder: Path, opened: str = opened) -> Iterator[tuple[str, Any]]:
             return _see_recording(folder / opened)
 
@@ -136,9 +135,7 @@ def observed(kind: Kind, folder: Path) -> tuple[dict[str, str], list[str]]:
     return parts, [str(warning.message) for warning in caught]
 
 
-def _judged(
-    kind: Kind, folder: Path, damaged: str, sound: tuple[dict[str, str], list[str]]
-) -> tuple[str, str]:
+def _judged(kind: Kind, folder: Path, damaged: str, sound: tuple[dict[str, str], list[str]]) -> tuple[str, str]:
     from biot.errors import BiotError
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -153,16 +150,12 @@ def _judged(
             detail = f"names no file: {detail}"
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        place_ours = [
-            f for f in traceback.extract_tb(error.__traceback__) if "/biot/" in f.filename
-        ]
+        place_ours = [f for f in traceback.extract_tb(error.__traceback__) if "/biot/" in f.filename]
         ours = f"{Path(place_ours[-1].filename).name}:{place_ours[-1].lineno}" if place_ours else ""
         outcome = "other"
         detail = f"{type(error).__name__}: {str(error)[:200]} ({ours}; {Path(place.filename).name}:{place.lineno})"
     else:
-        different = sorted(
-            name for name in {*parts, *sound[0]} if parts.get(name) != sound[0].get(name)
-        )
+        different = sorted(name for name in {*parts, *sound[0]} if parts.get(name) != sound[0].get(name))
         new = [message for message in told if message not in sound[1]]
         outcome = "read equal" if not different else "told" if new else "silent"
         detail = ", ".join(different) + (f" | {new[0][:200]}" if new else "")
@@ -221,9 +214,7 @@ def _forked(work: Callable[[int], None]) -> tuple[bytes, str]:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status >= 0:
         return text, f"ended with {status}" if status else ""
-    return text, {signal.SIGPROF: "hang", signal.SIGALRM: "hang"}.get(
-        -status, signal.Signals(-status).name
-    )
+    return text, {signal.SIGPROF: "hang", signal.SIGALRM: "hang"}.get(-status, signal.Signals(-status).name)
 
 
 def originals(kinds: Sequence[Kind], parent: Path) -> dict[str, Path]:
@@ -276,10 +267,7 @@ def table(results: dict[str, list[dict[str, str]]]) -> str:
         counts = Counter(case["outcome"] for case in cases)
         total.update(counts)
         parts = Counter(
-            part
-            for case in cases
-            if case["outcome"] == "silent"
-            for part in case["detail"].split(", ")
+            part for case in cases if case["outcome"] == "silent" for part in case["detail"].split(", ")
         )
         silent = ", ".join(f"{part} {n}" for part, n in parts.most_common())
         numbers = " | ".join(str(counts[outcome]) for outcome in OUTCOMES)
