@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from biot.corpus.schema import Label
 from biot.errors import CorpusError, near_word
 from biot.io import true_cell
 from biot.preprocessing import Task
+from biot.signals.formats.files import SPREADSHEETS, is_spreadsheet
 
 __all__ = [
     "LabelFormat",
@@ -226,6 +228,11 @@ class LabelTable:
 
 def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
     """Position of each column, and the cells of each line that is not blank."""
+    if path.suffix.lower() in SPREADSHEETS or (os.access(path, os.R_OK) and is_spreadsheet(path)):
+        raise CorpusError(
+            f"{path}: is a spreadsheet, which is not read. Save the sheet as .csv from the program "
+            "that made it, and give that file for labels."
+        )
     delimiters = _DELIMITERS.get(path.suffix.lower())
     if delimiters is None:
         raise CorpusError(
