@@ -105,6 +105,8 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         return read_json(folder / name, CorpusError)
     except CorpusError as error:
+        if isinstance(error.__cause__, OSError):  # closed to us, which is no damage
+            raise
         raise CorpusError(f"{error} {REPAIR}") from error
 
 
@@ -115,6 +117,10 @@ def _read_shard(folder: Path, listed: ListedShard) -> OpenedShard:
         shard = open_shard(path)
     except FileNotFoundError:
         raise CorpusError(f"{folder}: the shard {listed.name} is missing. {REPAIR}") from None
+    except PermissionError as error:
+        raise CorpusError(
+            f"{path}: cannot be read ({error.strerror or error}). Ask who owns it for permission."
+        ) from error
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path}: damaged ({reason}). {REPAIR}") from error
