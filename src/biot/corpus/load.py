@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any, overload
 
@@ -83,7 +85,8 @@ def _open(path: str | Path) -> Corpus:
     try:
         preprocessing = Preprocessing.load(folder)
     except ContractError as error:
-        raise CorpusError(f"Not a corpus. {error}") from error
+        closed = isinstance(error.__cause__, OSError)
+        raise CorpusError(str(error) if closed else f"Not a corpus. {error}") from error
     pa = require("pyarrow", extra="corpus")
     listed = listed_shards(folder, state)
     require_as_written(folder, listed)
@@ -119,7 +122,7 @@ def _read_shard(folder: Path, listed: ListedShard) -> OpenedShard:
         raise CorpusError(f"{folder}: the shard {listed.name} is missing. {REPAIR}") from None
     except PermissionError as error:
         raise CorpusError(
-            f"{path}: cannot be read ({error.strerror or error}). Ask who owns it for permission."
+            f"{path}: cannot be read ({os.strerror(errno.EACCES)}). Ask who owns it for permission."
         ) from error
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
