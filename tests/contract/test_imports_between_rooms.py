@@ -39,9 +39,11 @@ RULES = {
     "choices": rule(),
     "lazy": rule(),
     "settings": rule("errors"),
-    "io": rule("errors"),
+    "locks": rule("errors"),
+    "io": rule("errors locks"),
     "device": rule("errors choices", "torch"),
-    "preprocessing": rule("errors choices io", "numpy"),
+    "decision": rule("errors choices", "numpy"),
+    "preprocessing": rule("errors choices decision io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule("errors signals", "numpy", "mne pyarrow wfdb"),
@@ -52,7 +54,8 @@ RULES = {
     "corpus.batch": rule("errors signals corpus", "numpy torch"),
     "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
     "corpus.builder": rule(
-        "errors choices settings io preprocessing signals signals.formats signals.readers corpus",
+        "errors choices settings locks io preprocessing signals signals.formats signals.readers "
+        "corpus",
         "numpy",
         "distributed joblib pyarrow tqdm",
     ),
@@ -61,15 +64,18 @@ RULES = {
         "numpy torch",
         "huggingface_hub safetensors tabulate torchinfo",
     ),
-    "evaluation": rule("errors choices preprocessing", "numpy torch", "sklearn tabulate"),
+    "evaluation": rule(
+        "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
+    ),
     "training": rule(
-        "errors choices settings io device preprocessing evaluation corpus corpus.batch model",
+        "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
+        "model",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings io plots preprocessing evaluation signals.channels corpus model "
-        "training",
+        "errors choices settings decision locks io plots preprocessing evaluation "
+        "signals.channels corpus model training",
         "numpy torch",
         "joblib peft sklearn tqdm",
     ),
@@ -79,18 +85,20 @@ RULES = {
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices io device plots preprocessing evaluation signals model",
+        "errors choices decision io device plots preprocessing evaluation signals signals.formats "
+        "signals.readers model",
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device preprocessing evaluation signals model training training.finetuning",
+        "errors device preprocessing evaluation signals signals.formats model training "
+        "training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "__init__ errors settings io preprocessing plots signals signals.formats signals.readers "
-        "corpus corpus.builder model evaluation training training.finetuning "
+        "__init__ errors settings locks io preprocessing plots signals signals.formats "
+        "signals.readers corpus corpus.builder model evaluation training training.finetuning "
         "training.pretraining inference simulate",
         "",
         "numpy sklearn tabulate torch",

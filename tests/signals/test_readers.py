@@ -244,6 +244,7 @@ def test_wfdb_samples_packed_as_flac_are_read(flac_record):
 
 
 def test_a_package_that_flac_needs_is_named(flac_record, monkeypatch):
+    monkeypatch.setenv("BIOT_PARSER_SECONDS", "0")  # in this process, where it can be hidden
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(
         MissingDependencyError, match=r"^packed.hea: .* package soundfile is needed.*pip install"

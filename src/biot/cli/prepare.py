@@ -20,7 +20,7 @@ from biot.corpus.builder.settings import PrepareConfig
 from biot.settings import settings_of
 
 if TYPE_CHECKING:
-    from biot.corpus.builder.assemble import PrepareReport
+    from biot.corpus.builder.report import PrepareReport
 
 __all__ = ["parser"]
 
@@ -33,6 +33,7 @@ _EXAMPLES = """\
 """
 _TABLES = {"sfreq=": "--table-sfreq", "units=": "--table-units"}
 """Options of what readers of tables ask for by these names."""
+_NAMES = {**_TABLES, "keep_flat": "--keep-flat", "reference=": "--reference"}
 
 
 def parser() -> Parser:
@@ -75,12 +76,12 @@ def _execute(args: Namespace) -> None:
     from biot.corpus.builder.prepare import prepare
 
     report = prepare(args.paths, args.out, config=config, progress=show_progress())
-    say(in_options(str(_with_options(report)), _TABLES))
+    say(in_options(str(_with_options(report)), _NAMES))
 
 
 def _with_options(report: PrepareReport) -> PrepareReport:
     """The report with the names of options in its reasons, which begin with a file's name."""
-    names = {**{one.name: one.option for one in settings_of(PrepareConfig)}, **_TABLES}
+    names = {**{one.name: one.option for one in settings_of(PrepareConfig)}, **_NAMES}
     names["method"] = names["resample"]
     reasons = [
         (file, f"{file}: {in_options(reason.removeprefix(f'{file}: '), names)}")

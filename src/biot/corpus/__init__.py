@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from biot.lazy import attach
 
 if TYPE_CHECKING:
-    from biot.corpus.builder.assemble import PrepareReport
     from biot.corpus.builder.drop import drop
     from biot.corpus.builder.from_arrays import from_arrays
     from biot.corpus.builder.prepare import prepare
+    from biot.corpus.builder.report import PrepareReport
     from biot.corpus.corpora import Corpora
     from biot.corpus.corpus import Corpus
     from biot.corpus.load import load_corpus
@@ -22,7 +22,7 @@ __getattr__, __dir__ = attach(
     {
         "Corpora": "biot.corpus.corpora",
         "Corpus": "biot.corpus.corpus",
-        "PrepareReport": "biot.corpus.builder.assemble",
+        "PrepareReport": "biot.corpus.builder.report",
         "drop": "biot.corpus.builder.drop",
         "from_arrays": "biot.corpus.builder.from_arrays",
         "load_corpus": "biot.corpus.load",

@@ -11,10 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.schema import Label, shard_path
+from biot.corpus.schema import REPAIR, STATE_FILE, Label, shard_path
 from biot.errors import CorpusError
 from biot.io import read_json, write_json
 from biot.preprocessing import Task
+from biot.signals.flat import FlatChannels
 
 __all__ = [
     "MANIFEST_FILE",
@@ -117,6 +118,10 @@ class Record:
     rows: str | None = None
     """Checksum of its rows in the table of labels."""
     left_out: Mapping[str, int] = field(default_factory=dict)
+    reference: str | None = None
+    """What its EEG was measured against, where it says so."""
+    flat: FlatChannels = field(default_factory=FlatChannels)
+    """Its flat channels and stretches, where they became missing."""
     quarantine: str | None = None
     """Why it was not used; None if it was."""
     clash: bool = False
@@ -128,6 +133,8 @@ class Record:
         known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
         for name in ("ch_names", "units"):
             known[name] = tuple(known.get(name, ()))
+        if "flat" in known:
+            known["flat"] = FlatChannels.from_dict(known["flat"])
         known["spreads"] = tuple(Spread(**spread) for spread in known.get("spreads", ()))
         return cls(**known)
 
@@ -195,9 +202,58 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, CorpusError):
                 raise
-            raise CorpusError(
-                f"{path}: damaged ({error!r}). Delete the folder and prepare it again."
-            ) from error
+            raise CorpusError(f"{path}: damaged ({error!r}). {REPAIR}") from error
+
+    @classmethod
+    def recover(cls, folder: Path) -> tuple[Manifest | None, str | None]:
+        """The manifest; or, where it is lost or damaged, what ``state.json`` keeps of it.
+
+        Returns
+        -------
+        Manifest or None
+            Without recordings where it had to be recovered; None where nothing is known.
+        str or None
+            What was wrong with the file.
+
+        Raises
+        ------
+        CorpusError
+            If the file is of another release, or damaged and nothing else is known.
+        """
+        kept, found, wrong = cls._kept(folder), None, "was missing"
+        try:
+            found = cls.load(folder)
+        except CorpusError as error:
+            if kept is None or _is_of_another_release(folder):
+                raise
+            wrong = f"was damaged ({str(error).removesuffix(REPAIR).strip()})"
+        if kept is None:
+            return found, None
+        if found is not None:
+            dropped = tuple(sorted({*found.dropped, *kept.dropped}))
+            if found.parameters == kept.parameters:
+                return replace(found, dropped=dropped), None
+            kept, wrong = replace(kept, dropped=dropped), f"disagreed with {STATE_FILE}"
+        return kept, wrong
+
+    @classmethod
+    def _kept(cls, folder: Path) -> Manifest | None:
+        """What ``state.json`` keeps: all but the recordings."""
+        try:
+            kept = read_json(folder / STATE_FILE, CorpusError)["_biot"]
+            dropped = tuple(map(str, kept["dropped"]))
+            parameters = dict(kept["parameters"])
+        except (CorpusError, KeyError, TypeError, ValueError):
+            return None
+        return cls(parameters=parameters, versions=versions(), dropped=dropped, recordings={})
+
+
+def _is_of_another_release(folder: Path) -> bool:
+    try:
+        number = read_json(folder / MANIFEST_FILE, CorpusError).get("version")
+    except CorpusError:
+        return False
+    return type(number) is int and number > _VERSION
 
 
 def tally_of(records: Mapping[str, Record]) -> LabelCounts:

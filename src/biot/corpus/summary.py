@@ -19,6 +19,8 @@ from biot.corpus.load import load_corpus
 from biot.corpus.manifest import Manifest
 from biot.corpus.schema import MISSING, QUARANTINE_FILE
 from biot.corpus.subjects import origins
+from biot.errors import CorpusError
+from biot.io import true_cell
 
 __all__ = [
     "CorpusOverview",
@@ -48,6 +50,10 @@ class CorpusOverview:
     recorded_at: tuple[tuple[float, int], ...]
     """Rates of the recordings before they were resampled, in Hz, with how many have each, the most
     frequent first; empty where that is not known."""
+    reference: str
+    """What EEG was re-referenced to, or that it is as it was recorded."""
+    keep_flat: bool
+    """Whether flat channels are signals; else they are missing data."""
     ch_names: tuple[str, ...]
     units: tuple[str, ...]
     windows_of_channel: Counts
@@ -101,6 +107,8 @@ class CorpusOverview:
             ("hours", f"{self.hours:.2f}"),
             ("rate", f"{self.sfreq:g} Hz"),
             ("recorded at", ", ".join(f"{rate:g} Hz: {n}" for rate, n in self.recorded_at)),
+            ("reference", self.reference),
+            ("flat channels", "kept as they are" if self.keep_flat else "missing data"),
             ("missing", f"{self.missing:.2%} of the samples"),
             ("quarantined", f"{len(self.quarantine)} files"),
         ]
@@ -172,6 +180,8 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         hours=float(data.lengths.sum()) / contract.sfreq / 3600,
         sfreq=contract.sfreq,
         recorded_at=() if manifest is None else _rates(manifest),
+        reference=contract.reference_in_words,
+        keep_flat=contract.keep_flat,
         ch_names=contract.ch_names,
         units=contract.units,
         windows_of_channel=windows,
@@ -234,9 +244,18 @@ def _quarantine(folder: Path) -> tuple[tuple[str, str], ...]:
     path = folder / QUARANTINE_FILE
     if not path.is_file():
         return ()
-    with path.open(encoding="utf-8", newline="") as file:
-        _, *rows = csv.reader(file, delimiter="\t")
-    return tuple((row[0], row[1]) for row in rows if len(row) == 2)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file, delimiter="\t")
+        if header != ["file", "reason"] or any(len(row) != len(header) for row in rows):
+            raise CorpusError("it needs the columns file and reason")
+    except (OSError, ValueError, csv.Error) as error:  # not UTF-8 and no row are a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CorpusError(
+            f"{path}: damaged ({reason}). It tells which recordings could not be used; delete it, "
+            "or prepare the corpus again."
+        ) from error
+    return tuple((true_cell(row[0]), true_cell(row[1])) for row in rows)
 
 
 def _spread(values: npt.NDArray[np.float64]) -> tuple[int, str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -16,6 +17,8 @@ from biot.errors import RecordingError
 __all__ = [
     "Annotation",
     "Array",
+    "Mask",
+    "ReadFlat",
     "ReadSamples",
     "Recording",
     "by_segment",
@@ -24,12 +27,19 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 
 class ReadSamples(Protocol):
     """Reads samples ``start`` to ``stop`` of every channel: (n_chans, stop − start) float32."""
 
     def __call__(self, start: int, stop: int) -> Array: ...
+
+
+class ReadFlat(Protocol):
+    """Tells where samples ``start`` to ``stop`` are flat: (n_chans, stop − start) bool."""
+
+    def __call__(self, start: int, stop: int) -> Mask: ...
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,20 @@ class Recording:
     """
     read_samples: ReadSamples = field(repr=False)
     """How samples are fetched; use :meth:`read`."""
+    gaps: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    """Stretches in which nothing was recorded, where the reader knows of any: the first sample of
+    each, and the one after its last. They may last days, so who can passes over them."""
+    reference: str | None = None
+    """What its EEG was measured against, where the file says so elsewhere than in channel names."""
+    rates: tuple[float, ...] = field(default=(), repr=False)
+    """Samples a second of each channel as it is stored, where the reader brought them to one rate;
+    empty where that is :attr:`sfreq` for all."""
+    limits: tuple[tuple[float, float], ...] = field(default=(), repr=False)
+    """For each channel, the numbers at or below and at or above which a sample lies at an end of
+    the converter's range; empty where that is not known."""
+    read_flat: ReadFlat | None = field(default=None, repr=False)
+    """Where samples are flat, see :mod:`biot.signals.flat`, if what is stored says more about it
+    than what is read: of slow signals that the reader has resampled."""
 
     @property
     def name(self) -> str:
@@ -80,6 +104,11 @@ class Recording:
     def segments(self) -> tuple[tuple[int, int], ...]:
         """First sample of each segment, and the one after its last."""
         return tuple(pairwise((*self.starts, self.n_times)))
+
+    def is_gap(self, start: int, stop: int) -> bool:
+        """Whether all of a stretch lies in one of :attr:`gaps`."""
+        place = bisect.bisect_right(self.gaps, (start, self.n_times)) - 1
+        return place >= 0 and stop <= self.gaps[place][1]
 
     def read(self, start: int = 0, stop: int | None = None) -> Array:
         """Samples ``start`` to ``stop`` of every channel.
@@ -182,7 +211,13 @@ def joined(parts: Sequence[Recording]) -> Recording:
             for annotation in part.annotations
         ),
         starts=starts,
+        gaps=tuple(
+            (start + first, start + last)
+            for part, start in zip(parts, starts, strict=True)
+            for first, last in part.gaps
+        ),
         read_samples=read_samples,
+        read_flat=None,
     )
 
 
@@ -192,7 +227,13 @@ def _segment(recording: Recording, start: int, stop: int) -> Recording:
         n_times=stop - start,
         annotations=tuple(_within(recording, start / recording.sfreq, stop / recording.sfreq)),
         starts=(0,),
+        gaps=tuple(
+            (max(first, start) - start, min(last, stop) - start)
+            for first, last in recording.gaps
+            if first < stop and last > start
+        ),
         read_samples=lambda first, last: recording.read(start + first, start + last),
+        read_flat=None,
     )
 
 

@@ -114,6 +114,12 @@ _LARGEST_DRIFT = 0.1
 """How far a shortened ratio may shift the last output sample, in output samples."""
 
 
+_NOT_BY_FFT = (
+    "method='fft' needs every sample of a channel, but some are missing: lost, marked as bad, or "
+    "flat. Use method='polyphase', which leaves out what rests on a missing sample."
+)
+
+
 def resample(
     data: npt.ArrayLike, sfreq: float, new_sfreq: float, *, method: ResampleMethod = "polyphase"
 ) -> Floats:
@@ -201,12 +207,19 @@ def _resampled_lazily(recording: Recording, new_sfreq: float) -> Recording:
         recording,
         sfreq=float(new_sfreq),
         n_times=-(-recording.n_times * up // down),
+        gaps=tuple(
+            (first, last)
+            for first, last in ((-(-a * up // down), b * up // down) for a, b in recording.gaps)
+            if first < last
+        ),
         read_samples=read_samples,
     )
 
 
 def _resampled_at_once(recording: Recording, new_sfreq: float) -> Recording:
     up, down = _ratio(recording.sfreq, new_sfreq, recording.n_times)
+    if recording.gaps:  # found without reading what may be days
+        raise ConfigError(_NOT_BY_FFT)
 
     @cache
     def whole() -> Array:
@@ -236,10 +249,7 @@ def _fft(array: Floats, up: int, down: int) -> Floats:
     missing = np.isnan(array)
     absent = missing.all(axis=-1)
     if (missing.any(axis=-1) & ~absent).any():
-        raise ConfigError(
-            "method='fft' needs every sample of a channel, but some are missing. "
-            "Use method='polyphase', which leaves out what rests on a missing sample."
-        )
+        raise ConfigError(_NOT_BY_FFT)
     n_out = round(Fraction(array.shape[-1] * up, down))
     filled = np.where(missing, 0, array).astype(np.float64)
     result: Floats = fourier_resample(filled, n_out, axis=-1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,20 @@ from typing import Any
 from biot.corpus.corpus import Corpus
 from biot.corpus.schema import STATE_FILE
 from biot.errors import ConfigError, CorpusError
-from biot.io import read_json, write_json
+from biot.io import (
+    read_json,
+    remove_leftovers,
+    require_text_name,
+    sha256_of,
+    write_json,
+)
+from biot.locks import alone_on
+from biot.training.distributed import once
 
 __all__ = [
     "RUN_FILE",
+    "alone_in",
+    "checksums_of",
     "describe_corpus",
     "identity_of",
     "open_run",
@@ -81,6 +92,23 @@ def relative(path: Path, start: Path) -> str:
 RUN_FILE = "run.json"
 
 
+@contextlib.contextmanager
+def alone_in(fabric: Any, out: Path) -> Iterator[None]:
+    """Keep other runs away from the folder of this one; all its processes share the lock.
+
+    Raises
+    ------
+    ConfigError
+        If another run is at work in the folder.
+    """
+    require_text_name(out, ConfigError)
+    with contextlib.ExitStack() as stack:
+        lock = alone_on(out, "this folder", ConfigError)
+        once(fabric, out, lambda: stack.enter_context(lock))
+        once(fabric, out, lambda: remove_leftovers(out.resolve()))
+        yield
+
+
 def open_run(out: Path, kind: str, identity: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
     """Begin a run, or find the one that is there; returns whether it is finished.
 
@@ -122,6 +150,12 @@ def open_run(out: Path, kind: str, identity: Mapping[str, Any], about: Mapping[s
             f"command that began it ({RUN_FILE} holds it), or choose another folder."
         )
     return (out / "model").is_dir()
+
+
+def checksums_of(out: Path, *folders: str) -> dict[str, str]:
+    """The SHA-256 of the files in folders of a run, by their place in it, for ``run.json``."""
+    files = [path for name in folders for path in sorted((out / name).rglob("*"))]
+    return {p.relative_to(out).as_posix(): sha256_of(p) for p in files if p.is_file()}
 
 
 def identity_of(identity: Mapping[str, Any]) -> str:

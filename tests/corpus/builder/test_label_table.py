@@ -115,7 +115,9 @@ def test_an_event_beyond_the_recording_is_named(read: Callable[..., LabelTable])
 
 
 def test_other_files_are_refused(read: Callable[..., LabelTable], tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"labels must be none, .*, folder, or a table.*\.xlsx"):
+    with pytest.raises(CorpusError, match=r"labels must be none, .*, folder, or a table.*\.txt"):
+        LabelTable.read(tmp_path / "labels.txt", RECORDINGS)
+    with pytest.raises(CorpusError, match=r"labels\.xlsx: is a spreadsheet, which is not read"):
         LabelTable.read(tmp_path / "labels.xlsx", RECORDINGS)
     with pytest.raises(CorpusError, match=r"gone\.tsv: cannot be read.*No such file"):
         LabelTable.read(tmp_path / "gone.tsv", RECORDINGS)
@@ -209,3 +211,11 @@ def test_a_column_whose_cells_name_recordings_is_suggested(read: Callable[..., L
     message = "no column names the recording.*The cells of 'what' do: .* give file_column=what"
     with pytest.raises(CorpusError, match=message):
         read("age|what|label\n3|one|x\n")
+
+
+def test_cells_that_were_marked_for_spreadsheets_are_read_as_they_were(
+    read: Callable[..., LabelTable],
+) -> None:
+    table = read("file|label|onset|duration\none|'=1+1|0|1\none|'quiet'|2|1\n")
+    stretches = table.stretches("a/one.edf", 9.0)
+    assert [stretch.label for stretch in stretches] == ["=1+1", "'quiet'"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,24 @@ import numpy.typing as npt
 from biot.corpus.builder.channels import layout_of
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.label_table import LabelFormat
+from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging
 from biot.corpus.builder.writer import write_description
-from biot.corpus.manifest import Manifest, Record, Spread, tally_of, versions
-from biot.corpus.schema import QUARANTINE_FILE, SHARDS
+from biot.corpus.manifest import Manifest, Record, tally_of, versions
+from biot.corpus.schema import SHARDS
 from biot.corpus.subjects import doubts, of_one_class, origins
 from biot.errors import CorpusError, listed, require
 from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
+from biot.signals.notes import is_slower
 
 __all__ = [
-    "PrepareReport",
     "channels_of",
     "finish",
     "quarantined",
     "reorder_channels",
     "report_of",
-    "write_quarantine",
 ]
 
 _PER_CHANNEL = ("scale", "offset", "q95", "ch_names", "units")
@@ -137,7 +136,12 @@ def finish(
         if f"{SHARDS}/{path.name}" not in wanted:
             path.unlink()
     layout = layout_of({n: record for n, record in final.items() if record.shard is not None})
-    contract = replace(recipe.contract, ch_names=layout.ch_names, units=layout.units)
+    contract = replace(
+        recipe.contract,
+        ch_names=layout.ch_names,
+        units=layout.units,
+        recorded_references=tuple(sorted(_references(final))),
+    )
     if recipe.how.labelled:
         names = _label_names(final, recipe.labels, old, place.out)
         contract = replace(contract, label_names=names)
@@ -205,10 +209,26 @@ def report_of(
         labels={name: tally.counts[name] for name in names if not tally.spreads},
         targets=dict(zip(names, tally.spreads, strict=False)),
         dropped=dict(_left_out(manifest.recordings) + Counter(skipped)),
+        references=_references(manifest.recordings),
+        slower={
+            name: each.sfreq
+            for name, each in manifest.recordings.items()
+            if each.shard and each.sfreq and is_slower(each.sfreq, contract)
+        },
+        flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,
         notes=(*notes, *([one_class] if one_class is not None else [])),
     )
+
+
+def _references(records: Mapping[str, Record]) -> dict[str, tuple[str, ...]]:
+    """Recordings that are used, by what their EEG was measured against, as far as they say it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, record in sorted(records.items()):
+        if record.shard is not None and record.reference is not None:
+            found[record.reference] = (*found.get(record.reference, ()), name)
+    return found
 
 
 def quarantined(records: Mapping[str, Record]) -> tuple[tuple[str, str], ...]:
@@ -281,71 +301,3 @@ def _tell_of_equal(records: Mapping[str, Record]) -> None:
                 "Leave one out unless it is meant.",
                 stacklevel=4,
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareReport:
-    """What became of the recordings; ``str()`` gives an aligned text."""
-
-    out: Path
-    """The corpus folder."""
-    preprocessing: Preprocessing
-    n_recordings: int
-    """Recordings that gave at least one window."""
-    n_subjects: int
-    subjects_from: tuple[str, ...] = ()
-    """What named the subjects, each with their number."""
-    n_windows: int
-    labels: Mapping[str, int]
-    """Windows of each class, or of each tag, sorted by name; empty without labels."""
-    targets: Mapping[str, Spread] = field(default_factory=dict)
-    """Mean and range of each target of a regression."""
-    dropped: Mapping[str, int]
-    """What was left out, such as ``"windows without a label"``: how many."""
-    quarantined: tuple[tuple[str, str], ...]
-    """Recordings that could not be read, each with the reason; also in ``quarantine.tsv``."""
-    changes: tuple[str, ...] = ()
-    """What this run found other than it was, where the folder was begun or made before."""
-    notes: tuple[str, ...] = ()
-    """What else is worth knowing of tables, subjects and labels."""
-
-    def __str__(self) -> str:
-        contract = self.preprocessing
-        lines = [
-            ("corpus", str(self.out)),
-            ("recordings", f"{self.n_recordings}"),
-            ("subjects", f"{self.n_subjects}"),
-            *(("", text) for text in self.subjects_from),
-            (
-                "windows",
-                f"{self.n_windows} of {contract.window:g} s, "
-                f"{contract.n_chans} channels at {contract.sfreq:g} Hz",
-            ),
-            *_block("filter", [contract.filter] if contract.filter else []),
-            *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
-            *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
-            *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
-            *_block("told", list(self.notes)),
-            *_block("changes", list(self.changes)),
-            *_block("quarantined", [_named(*entry) for entry in self.quarantined]),
-        ]
-        width = max(len(name) for name, _ in lines) + 2
-        return "\n".join(f"{name:<{width}}{text}" for name, text in lines)
-
-
-def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> None:
-    """Write the unreadable recordings of a corpus into its folder, if there are any."""
-    (folder / QUARANTINE_FILE).unlink(missing_ok=True)
-    if quarantined:
-        with (folder / QUARANTINE_FILE).open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, delimiter="\t", lineterminator="\n")  # quotes tabs in names
-            table.writerows([("file", "reason"), *quarantined])
-
-
-def _named(file: str, reason: str) -> str:
-    """Most reasons open with the file's name."""
-    return reason if reason.startswith(f"{file}: ") else f"{file}: {reason}"
-
-
-def _block(name: str, texts: list[str]) -> list[tuple[str, str]]:
-    return [(name if place == 0 else "", text) for place, text in enumerate(texts)]

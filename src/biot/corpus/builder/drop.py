@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from biot.corpus.builder.assemble import quarantined, write_quarantine
+from biot.corpus.builder.assemble import quarantined
+from biot.corpus.builder.report import write_quarantine
 from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.writer import write_state
 from biot.corpus.manifest import Manifest
@@ -54,7 +55,9 @@ def drop(corpus: str | Path, subject: str) -> int:
         with locked(folder):
             return _drop(folder, subject)
     except OSError as error:
-        raise CorpusError(f"{folder}: cannot be written ({error.strerror or error}).") from error
+        raise CorpusError(
+            f"{error.filename or folder}: cannot be written ({error.strerror or error})."
+        ) from error
 
 
 def _drop(folder: Path, subject: str) -> int:

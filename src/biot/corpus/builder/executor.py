@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from biot.errors import ConfigError, CorpusError, require
 
 __all__ = [
+    "WorkerDiedError",
     "run",
 ]
 
@@ -17,6 +18,10 @@ A = TypeVar("A")
 
 
 R = TypeVar("R")
+
+
+class WorkerDiedError(CorpusError):
+    """A worker process was killed."""
 
 
 def run(
@@ -43,8 +48,10 @@ def run(
     ------
     ConfigError
         If nothing answers at the address.
+    WorkerDiedError
+        If a worker process has died.
     CorpusError
-        If a worker process has died, or the scheduler. On a cluster a dead worker's task goes to
+        If the scheduler has died. On a cluster a dead worker's task goes to
         another one; while there is none, the run waits.
     """
     with contextlib.ExitStack() as stack:
@@ -77,7 +84,7 @@ def _dead_workers_told(dask: str | None) -> Iterator[None]:
     try:
         yield
     except died as error:
-        raise CorpusError(
+        raise WorkerDiedError(
             "A worker process has died: it was killed, perhaps for want of memory. What is "
             "finished is kept: start the same command again, with fewer workers."
         ) from error

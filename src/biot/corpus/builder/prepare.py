@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.assemble import PrepareReport
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.label_table import TableColumns
 from biot.corpus.builder.labels import LabelSource
+from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, find_sources, subject_pattern
@@ -78,7 +78,8 @@ def prepare(
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
-        task=how.task, label_columns=how.label_columns,
+        task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
+        reference=how.reference,
     )  # fmt: skip
     cutting = replace(
         windowing(contract, how.stride, how.align, how.labels, how.background),
@@ -113,7 +114,7 @@ def _parameters(
     of_contract = {
         name: value
         for name, value in contract.to_dict().items()
-        if name not in ("version", "ch_names", "units", "label_names")
+        if name not in ("version", "ch_names", "units", "label_names", "recorded_references")
     }
     of_windows = {
         name: getattr(how, name) for name in ("align", "rule", "min_overlap", "keep_short")

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
-from biot.corpus.builder.assemble import PrepareReport, finish, quarantined, report_of
+from biot.corpus.builder.assemble import finish, quarantined, report_of
 from biot.corpus.builder.config import WorkerConfig
-from biot.corpus.builder.executor import run
+from biot.corpus.builder.executor import WorkerDiedError, run
+from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.staging import Staging
-from biot.corpus.builder.worker import Job, PreparedRecording, checksum, prepare_recording, stamp
-from biot.corpus.manifest import Manifest, Record, versions
+from biot.corpus.builder.worker import (
+    DIED,
+    Job,
+    PreparedRecording,
+    checksum,
+    prepare_recording,
+    stamp,
+)
+from biot.corpus.integrity import fault_of_content, listed_shards
+from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record, versions
 from biot.corpus.schema import INFO_FILE, STATE_FILE, shard_path
 from biot.errors import BiotError, CorpusError
-from biot.io import read_json, sha256_of
-from biot.preprocessing import Preprocessing
+from biot.io import read_json
+from biot.preprocessing import OF_EARLIER_RELEASES, Preprocessing
 
 __all__ = [
     "Engine",
@@ -43,6 +52,8 @@ class _Plan:
     """Recordings that are in the corpus but no longer given."""
     renamed: dict[str, str]
     """What names the subjects of recordings now, where something else did, though alike."""
+    died: list[str]
+    """Recordings to do that have ended a process before."""
     changes: tuple[str, ...]
     """All of it in words."""
 
@@ -66,16 +77,16 @@ def make(
     """
     try:
         place.recover()
-        old = _old(place, recipe)
+        old, lost = _old(place, recipe)
         jobs, skipped = _without_dropped(jobs, skipped, old)
         damage: list[str] = []
         if old is not None:
-            old, damage = _sound(old, place.out)
+            old, damage = _sound(old, place.out, lost)
         known: dict[str, tuple[Record, Any]] = {}
         if old is not None:
             known = {name: (record, None) for name, record in old.recordings.items()}
         known |= place.records()
-        plan = _plan(jobs, known, engine, begun=old is None)
+        plan = _plan(jobs, known, engine, begun=old is None or lost is not None)
         unfinished = place.parameters() is not None
         idle = not (unfinished or plan.todo or plan.removed or plan.renamed or damage)
         if old is not None and idle:
@@ -89,7 +100,9 @@ def make(
         contract, manifest = finish(place, recipe, records, old, skipped)
         place.publish()
     except OSError as error:
-        raise CorpusError(f"{place.out}: cannot be written ({error.strerror or error}).") from error
+        raise CorpusError(
+            f"{error.filename or place.out}: cannot be written ({error.strerror or error})."
+        ) from error
     finally:
         place.tidy()
         if not place.is_whole and not any(r.shard for r, _ in place.records().values()):
@@ -98,11 +111,12 @@ def make(
     return report_of(place.out, contract, manifest, skipped, changes, notes)
 
 
-def _old(place: Staging, recipe: WorkerConfig) -> Manifest | None:
-    """Manifest of the corpus that is there, which must be of the same kind."""
-    old = None
+def _old(place: Staging, recipe: WorkerConfig) -> tuple[Manifest | None, str | None]:
+    """Manifest of the corpus that is there, which must be of the same kind, and what was wrong."""
+    old, lost = None, None
     if place.out.exists() and not (place.out.is_dir() and not any(place.out.iterdir())):
-        old = Manifest.load(place.out) if place.out.is_dir() else None
+        if place.out.is_dir():
+            old, lost = Manifest.recover(place.out)
         if old is None or "sfreq" not in old.parameters:
             raise CorpusError(
                 f"{place.out} exists already, and is no corpus of recordings. "
@@ -118,43 +132,47 @@ def _old(place: Staging, recipe: WorkerConfig) -> Manifest | None:
     begun = place.parameters()
     if begun is not None:
         _require_same(begun, recipe.parameters, place.folder, "is unfinished, and was begun")
-    return old
+    return old, lost
 
 
-def _sound(old: Manifest, folder: Path) -> tuple[Manifest, list[str]]:
+def _sound(old: Manifest, folder: Path, lost: str | None) -> tuple[Manifest, list[str]]:
     """The manifest without recordings whose shards are damaged, and in words what is damaged."""
+    if lost is not None:
+        return old, [f"{MANIFEST_FILE} {lost}; all recordings were prepared anew"]
     damage = []
     sound = {}
+    listed = _listed_counts(folder)
     for name, record in old.recordings.items():
-        reason = None if record.shard is None else _fault_of_shard(folder, record)
-        if reason is None:
+        shard, fault = record.shard, None
+        if shard is not None:
+            fault = fault_of_content(folder, shard, record.shard_sha256)
+            if fault is None and listed and listed.get(shard) != record.n_windows:
+                fault = f"its number of windows differs between {STATE_FILE} and {MANIFEST_FILE}"
+        if fault is None:
             sound[name] = record
         else:
-            damage.append(f"{record.shard} {reason} and is made anew")
+            how = f"was damaged and is made anew ({fault})"
+            is_there = shard_path(folder, str(shard)).exists()
+            damage.append(f"{shard} {how if is_there else 'was missing and is made anew'}")
     try:
-        state = read_json(folder / STATE_FILE, CorpusError)
-        listed = {entry["filename"] for entry in state["_data_files"]}
+        listed_shards(folder, read_json(folder / STATE_FILE, CorpusError))
         read_json(folder / INFO_FILE, CorpusError)
         Preprocessing.load(folder)
-    except (BiotError, KeyError, TypeError) as error:
+    except BiotError as error:
         damage.append(f"the description of the corpus was damaged and is made anew ({error})")
     else:
-        if listed != {r.shard for r in old.recordings.values() if r.shard is not None}:
+        if set(listed) != {r.shard for r in old.recordings.values() if r.shard is not None}:
             damage.append(f"{STATE_FILE} did not list the shards of the corpus and is made anew")
     return replace(old, recordings=sound), damage
 
 
-def _fault_of_shard(folder: Path, record: Record) -> str | None:
-    """What is wrong with a shard; None if its bytes are those that were written."""
-    path = shard_path(folder, str(record.shard))
+def _listed_counts(folder: Path) -> dict[str, int]:
+    """Windows of each shard that ``state.json`` lists; none where it cannot be read."""
     try:
-        if record.shard_sha256 in (None, sha256_of(path)):
-            return None
-    except FileNotFoundError:
-        return "was missing"
-    except OSError as error:
-        return f"could not be read ({error.strerror or error})"
-    return "was damaged"
+        shards = listed_shards(folder, read_json(folder / STATE_FILE, CorpusError))
+        return {shard.name: shard.n_windows for shard in shards}
+    except (CorpusError, TypeError):
+        return {}
 
 
 def _listed(packages: Mapping[str, str]) -> str:
@@ -164,6 +182,7 @@ def _listed(packages: Mapping[str, str]) -> str:
 def _require_same(
     there: Mapping[str, Any], asked: Mapping[str, Any], folder: Path, what: str
 ) -> None:
+    there = {**OF_EARLIER_RELEASES, **there}
     names = dict.fromkeys([*there, *asked])
     differing = [
         f"{name} {there.get(name)!r}, not {asked.get(name)!r}"
@@ -205,7 +224,9 @@ def _plan(
     for job in there:
         name = job.source.recording
         record = known[name][0]
-        if name in sums and (record.sha256 is None or sums[name] != (record.size, record.sha256)):
+        if record.sha256 is None:
+            changed[name] = f"{name} was tried again"
+        elif name in sums and sums[name] != (record.size, record.sha256):
             changed[name] = f"{name} has changed and was prepared anew"
         elif job.rows != record.rows or job.subject != record.subject:
             changed[name] = f"{name} has another subject or labels and was prepared anew"
@@ -233,7 +254,8 @@ def _plan(
     if begun and there:
         said.append(f"{len(there) - len(changed)} recordings were prepared by an earlier run")
     todo = [t for t in jobs if t.source.recording in changed or t.source.recording not in known]
-    return _Plan(todo=todo, removed=removed, renamed=renamed, changes=tuple(said))
+    died = [name for name in changed if DIED in (known[name][0].quarantine or "")]
+    return _Plan(todo=todo, removed=removed, renamed=renamed, died=died, changes=tuple(said))
 
 
 def _untouched(job: Job, known: Any) -> bool:
@@ -254,15 +276,43 @@ def _prepared(
     for name, (record, seen) in place.records().items():
         if name in plan.renamed:
             place.keep(name, replace(record, subject_from=plan.renamed[name]), seen)
+    for name in plan.died:
+        place.suspect(name)
     work = partial(prepare_recording, recipe=recipe, folder=place.folder)
-    outcomes = run(work, plan.todo, **engine, progress="prepare" if progress else None)
-    outcome: PreparedRecording
+    left = {job.source.recording: job for job in plan.todo}
+    while left:
+        begun = place.begun(left)  # when a process died: these first, one at a time
+        jobs = [left[name] for name in sorted(begun)] or list(left.values())
+        one_at_a_time: Engine = {"workers": 1, "dask": engine["dask"]}
+        outcomes = run(
+            work,
+            jobs,
+            **(one_at_a_time if begun else engine),
+            progress="prepare" if progress else None,
+        )
+        try:
+            for outcome in _kept(place, outcomes):
+                del left[outcome.name]
+        except WorkerDiedError:
+            if begun or not place.begun(left):
+                raise
+            warnings.warn(
+                "A worker process has died, perhaps for want of memory. What the processes were "
+                "preparing is done again, one recording at a time.",
+                stacklevel=5,
+            )
+    return {name: record for name, (record, _) in place.records().items()}
+
+
+def _kept(
+    place: Staging, outcomes: Generator[PreparedRecording, None, None]
+) -> Iterator[PreparedRecording]:
     with closing(outcomes):  # an error here ends the workers before temporary files are removed
         for outcome in outcomes:
             place.keep(outcome.name, outcome.record, outcome.stamp)
             for text in outcome.warnings:
-                warnings.warn(text, stacklevel=5)
-    return {name: record for name, (record, _) in place.records().items()}
+                warnings.warn(text, stacklevel=6)
+            yield outcome
 
 
 def _require_readable(records: Mapping[str, Record], strict: bool, place: Staging) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from biot.errors import CorpusError, near_word
+from biot.io import true_cell
+from biot.signals.formats.files import SPREADSHEETS, is_spreadsheet
 
 __all__ = [
     "Recordings",
@@ -81,6 +83,11 @@ def read_sheet(path: Path) -> Sheet:
         If it is no table in UTF-8 with unequal headers, at least one row, and as many cells in each
         as there are columns.
     """
+    if path.suffix.lower() in SPREADSHEETS or (os.access(path, os.R_OK) and is_spreadsheet(path)):
+        raise CorpusError(
+            f"{path}: is a spreadsheet, which is not read. Save the sheet as .csv from the program "
+            "that made it, and give that file for labels."
+        )
     delimiters = _DELIMITERS.get(path.suffix.lower())
     if delimiters is None:
         raise CorpusError(
@@ -92,8 +99,12 @@ def read_sheet(path: Path) -> Sheet:
             first = file.readline()
             file.seek(0)
             reader = csv.reader(file, delimiter=max(delimiters, key=first.count))
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            lines = [
+                (reader.line_num, [true_cell(cell.strip()) for cell in cells]) for cells in reader
+            ]
+        if any("\0" in cell for _, cells in lines for cell in cells):
+            raise CorpusError("it holds zero bytes, which are no text")
+    except (OSError, UnicodeDecodeError, csv.Error, CorpusError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise CorpusError(f"{path}: cannot be read as a UTF-8 table ({reason}).") from error
     lines = [(number, cells) for number, cells in lines if any(cells)]

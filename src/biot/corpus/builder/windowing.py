@@ -257,7 +257,8 @@ def cut(
         Counts by reason what is left out.
     """
     find = _on_grid if how.align == "grid" else _on_events
-    for group in _groups(find(recording, events, how, left_out), how, len(recording.ch_names)):
+    places = _recorded(recording, find(recording, events, how, left_out), left_out)
+    for group in _groups(places, how, len(recording.ch_names)):
         first = group[0][0][0]
         try:
             block = recording.read(first, group[-1][0][1])
@@ -272,6 +273,19 @@ def cut(
             starts = [start / recording.sfreq for (start, _), _ in kept]
             signal = windows if usable.all() else windows[usable]
             yield WindowBlock(signal, starts, [label for _, label in kept])
+
+
+def _recorded(
+    recording: Recording, places: Iterable[_Place], left_out: Counter[str]
+) -> Iterable[_Place]:
+    """Those that do not lie in a gap: it may last days, and need not be read."""
+    if not recording.gaps:
+        return places
+    every = list(places)
+    kept = [place for place in every if not recording.is_gap(*place[0])]
+    if len(kept) < len(every):
+        left_out["windows without any sample"] += len(every) - len(kept)
+    return kept
 
 
 def _on_grid(

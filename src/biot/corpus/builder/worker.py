@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import warnings
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,21 +17,35 @@ from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels import LabelSource
 from biot.corpus.builder.sources import Source, readable
 from biot.corpus.builder.windowing import cut, to_events
-from biot.corpus.builder.writer import Shard, write_shard
+from biot.corpus.builder.writer import Shard, shard_name, write_shard
 from biot.corpus.manifest import Record
 from biot.errors import ConfigError, CorpusError, RecordingError
 from biot.io import sha256_of
+from biot.signals.flat import FlatChannels, find_flat
+from biot.signals.formats.child import Child, ChildError
+from biot.signals.formats.contained import ParserLimitError
 from biot.signals.formats.files import files_of
+from biot.signals.notes import note_of_reference
 from biot.signals.preprocess import preprocessed
 from biot.signals.readers import read_recording
+from biot.signals.reference import recorded_reference
 
 __all__ = [
+    "BEGUN",
+    "DIED",
     "Job",
     "PreparedRecording",
     "checksum",
     "prepare_recording",
     "stamp",
 ]
+
+BEGUN = "begun"
+"""Folder of the unfinished corpus with a file for each recording that is being prepared."""
+
+
+DIED = "the process that prepared it has died"
+"""In the reason for a quarantine: such a recording is tried in a process of its own next time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +84,8 @@ class PreparedRecording:
 def prepare_recording(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording:
     """Read one recording and write its shard, or find out why that cannot be.
 
-    A function of its arguments and the file alone, so that it may run in any process.
+    A function of its arguments and the file alone, so that it may run in any process. What has
+    ended a process before is done in one of its own; if that dies too, it is quarantined.
 
     Parameters
     ----------
@@ -80,39 +97,98 @@ def prepare_recording(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedR
     CorpusError
         If the folder is not there or the shard cannot be written.
     """
-    name, path = job.source.recording, job.source.path
     if not folder.is_dir():
         raise CorpusError(
             f"{folder}: is not there for this worker. All workers need the file system that holds "
             "the recordings and the corpus, under the same paths."
         )
-    before = stamp(path)
-    size, sha256 = checksum(path)
+    with _begun(folder, job.source.recording) as another_died:
+        work = _prepared_apart if another_died else _prepared
+        return work(job, recipe, folder)
+
+
+@contextlib.contextmanager
+def _begun(folder: Path, name: str) -> Iterator[bool]:
+    """Note that a recording is begun until it is finished; whether it was begun and never finished.
+
+    A process that dies leaves the note.
+    """
+    note = folder / BEGUN / shard_name(name)
+    try:
+        note.parent.mkdir(exist_ok=True)
+        there = note.exists()
+        note.touch()
+    except OSError as error:
+        raise CorpusError(f"{folder}: cannot be written ({error.strerror or error}).") from error
+    try:
+        yield there
+    finally:
+        with contextlib.suppress(OSError):
+            note.unlink()
+
+
+def _prepared_apart(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording:
+    """The same in a process of its own, whose death is the recording's fault."""
+    child = Child()
+    try:
+        outcome: PreparedRecording = child.call(_prepared, job, recipe, folder)[0]
+    except ChildError as error:
+        name = job.source.recording
+        if error.kind == "fault":
+            raise CorpusError(f"{name}: cannot be prepared ({error.text}).") from error
+        why = f"{name}: {DIED}, and so has one of its own: {error.text}."
+        return _outcome(job, stamp(job.source.path), (checksum(job.source.path)[0], None), why)
+    finally:
+        child.close()
+    return outcome
+
+
+def _prepared(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording:
+    name, path = job.source.recording, job.source.path
+    before, content = stamp(path), checksum(path)
     left_out: Counter[str] = Counter()
-    known: dict[str, Any] = {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             known, written = _written(job, recipe, folder, left_out)
         except (RecordingError, ConfigError) as error:  # of this recording: its rate, say
-            written = Shard()
-            why = _without_places(_named(error, name), job.source)
-            known, left_out = {"quarantine": why}, Counter()
+            if isinstance(error, ParserLimitError):  # which may be raised: to be tried again
+                content = (content[0], None)
+            return _outcome(job, before, content, _named(error, name), caught)
+        except MemoryError:
+            why = f"{name}: to prepare it, there is not enough memory."
+            return _outcome(job, before, (content[0], None), why, caught)
         except OSError as error:
             reason = error.strerror or error
-            raise CorpusError(f"{name}: its windows cannot be written ({reason}).") from error
+            raise CorpusError(
+                f"{name}: its windows cannot be written ({reason}: {error.filename or folder})."
+            ) from error
+    known |= {**asdict(written), "left_out": dict(sorted(left_out.items()))}
+    return _outcome(job, before, content, None, caught, **known)
+
+
+def _outcome(
+    job: Job,
+    before: Any,
+    content: tuple[int, str | None],
+    quarantine: str | None,
+    caught: Sequence[warnings.WarningMessage] = (),
+    **known: Any,
+) -> PreparedRecording:
+    if quarantine is not None:
+        quarantine = _without_places(quarantine, job.source)
+    size, sha256 = content
     record = Record(
         size=size,
         sha256=sha256,
         subject=job.subject,
         subject_from=job.subject_from,
         rows=job.rows,
-        left_out=dict(sorted(left_out.items())),
+        quarantine=quarantine,
         **known,
-        **asdict(written),
     )
     said = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    return PreparedRecording(name=name, record=record, stamp=before, warnings=said)
+    return PreparedRecording(name=job.source.recording, record=record, stamp=before, warnings=said)
 
 
 def _written(
@@ -124,11 +200,12 @@ def _written(
     left_out.update(f"trigger channels {channel!r}" for channel in triggers)
     stretches = job.labels.stretches(recording, name)
     events = to_events(stretches, contract.sfreq)
-    at_rate = preprocessed(
-        recording, contract.sfreq, resample=contract.resample,
-        l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch,
-    )  # fmt: skip
+    at_rate = preprocessed(recording, contract)
     ch_names, units = recording.ch_names, recording.units
+    flat = FlatChannels() if contract.keep_flat else find_flat(recording)
+    lost = note_of_reference(recording, flat, contract)
+    if lost is not None:
+        warnings.warn(lost, stacklevel=2)
     written = write_shard(
         folder,
         cut(at_rate, events, recipe.how, left_out),
@@ -141,6 +218,8 @@ def _written(
         "units": units,
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
+        "flat": flat,
+        "reference": recorded_reference(recording),
     }
     return known, written
 

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from biot.errors import ConfigError, RecordingError
 from biot.signals.channels import kind
+from biot.signals.flat import without_flat
 from biot.signals.formats.edf_annotations import read_timeline
 from biot.signals.formats.edf_header import EdfHeader, EdfSignal, read_edf_header
-from biot.signals.recording import Annotation, Array, Recording
+from biot.signals.recording import Annotation, Array, Mask, Recording
 from biot.signals.resampling import resampled
 from biot.signals.units import conversion
 
@@ -22,6 +23,10 @@ __all__ = [
 ]
 
 _BYTES_AT_ONCE = 2 * 2**20  # what a processor's cache holds
+
+
+_FEWEST_STEPS = 255
+"""Of a converter's range. A signal of a few values lies at its ends where nothing is wrong."""
 
 
 _LAST_SAMPLE = 2**53  # beyond, seconds in float64 no longer tell samples apart
@@ -73,8 +78,19 @@ def _of_one_rate(
         sfreq=float(rate),
         n_times=int(starts[-1]) + signals[0].n_samples,
         units=tuple(unit for _, unit in conversions),
+        gaps=_gaps(starts, signals[0].n_samples),
         read_samples=read_samples,
+        limits=tuple(_limits(s, f) for s, (f, _) in zip(signals, conversions, strict=True)),
     )
+
+
+def _limits(signal: EdfSignal, factor: float) -> tuple[float, float]:
+    """Half a digital step inside the ends of the converter's range, as numbers that are read."""
+    low, high = signal.digital
+    if high - low < _FEWEST_STEPS:
+        return -np.inf, np.inf
+    ends = [(end * signal.gain + signal.offset) * factor for end in (low + 0.5, high - 0.5)]
+    return min(ends), max(ends)
 
 
 def _first_samples(
@@ -97,6 +113,13 @@ def _first_samples(
             )
         starts.append(start)
     return np.array(starts, dtype=np.int64)
+
+
+def _gaps(starts: npt.NDArray[np.int64], n_samples: int) -> tuple[tuple[int, int], ...]:
+    """What lies between data records that do not follow each other at once."""
+    ends, next_starts = starts[:-1] + n_samples, starts[1:]
+    apart = next_starts > ends
+    return tuple(zip(ends[apart].tolist(), next_starts[apart].tolist(), strict=True))
 
 
 def _read(
@@ -167,7 +190,7 @@ def _joined(
         units.append(groups[group].units[len(rows[group])])
         rows[group].append(i)
 
-    def read_samples(start: int, stop: int) -> Array:
+    def read_from(parts: list[Recording], start: int, stop: int) -> Array:
         if len(parts) == 1:
             return parts[0].read(start, stop)
         out = np.full((len(units), stop - start), np.nan, dtype=np.float32)
@@ -176,6 +199,13 @@ def _joined(
             out[places, : piece.shape[1]] = piece
         return out
 
+    # a slow signal that was resampled is constant no more: its own samples decide what is flat
+    varying = [resampled(without_flat(group), fastest.sfreq) for group in groups]
+
+    def read_flat(start: int, stop: int) -> Mask:
+        missing = np.isnan(read_from(varying, start, stop))
+        return np.asarray(missing & ~np.isnan(read_from(parts, start, stop)))
+
     return Recording(
         path=path,
         ch_names=tuple(signal.label for signal in header.signals),
@@ -183,5 +213,9 @@ def _joined(
         n_times=fastest.n_times,
         units=tuple(units),
         annotations=annotations,
-        read_samples=read_samples,
+        gaps=fastest.gaps,
+        read_samples=lambda start, stop: read_from(parts, start, stop),
+        rates=() if len(parts) == 1 else tuple(float(header.sfreq(s)) for s in header.signals),
+        limits=fastest.limits if len(parts) == 1 else (),
+        read_flat=None if len(parts) == 1 else read_flat,
     )

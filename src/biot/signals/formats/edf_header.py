@@ -16,6 +16,8 @@ from typing import TypeVar
 import numpy as np
 
 from biot.errors import RecordingError
+from biot.signals.formats.headers import require_plausible
+from biot.signals.formats.transfer import went_through_text_mode
 
 __all__ = [
     "EdfHeader",
@@ -37,6 +39,10 @@ _SIGNAL_FIELDS = (
 )
 
 
+_LARGEST = 1e30
+"""Physical value: its square, and its sum over channels, can still be held."""
+
+
 _Number = TypeVar("_Number", int, float, Fraction)
 
 
@@ -54,6 +60,8 @@ class EdfSignal:
     """Samples in each data record."""
     first_byte: int
     """Where they start in a data record."""
+    digital: tuple[int, int] = (0, 0)
+    """Least and greatest digital number that the header announces."""
 
 
 @dataclass(frozen=True)
@@ -114,15 +122,19 @@ def read_edf_header(path: Path) -> EdfHeader:
     duration = _number(path, "duration of a data record", main[244:252], Fraction)
     if data and duration <= 0:
         raise RecordingError(
-            f"{path.name}: the duration of a data record is {duration} s, so the sampling rate "
-            "is unknown. Correct the header with an EDF editor."
+            f"{path.name}: the duration of a data record is {_text(main[244:252])} s, so the "
+            "sampling rate is unknown. Correct the header with an EDF editor."
         )
     record_bytes = sum(s.n_samples for s in signals) * sample_bytes
+    n_records = _n_records(path, main, size - n_bytes, record_bytes)
+    for signal in data:
+        rate = float(signal.n_samples / duration)
+        require_plausible(path.name, rate, n_records * signal.n_samples)
     return EdfHeader(
         sample_bytes=sample_bytes,
         n_bytes=n_bytes,
         record_bytes=record_bytes,
-        n_records=_n_records(path, main, size - n_bytes, record_bytes),
+        n_records=n_records,
         record_duration=duration,
         discontinuous=main[195:197] == b"+D",
         signals=data,
@@ -182,9 +194,15 @@ def _signal(path: Path, index: int, row: dict[str, bytes], first_byte: int) -> E
                 f"{path.name}: the {name} minimum and maximum of {where} are both {low:g}, so its "
                 "scale is unknown. Correct the header with an EDF editor, or remove the signal."
             )
+    if max(map(abs, physical)) > _LARGEST:
+        raise RecordingError(
+            f"{path.name}: the physical minimum and maximum of {where} are {physical[0]:g} and "
+            f"{physical[1]:g}, which no sensor measures. Correct the header with an EDF editor."
+        )
     gain = (physical[1] - physical[0]) / (digital[1] - digital[0])
     offset = physical[0] - gain * digital[0]
-    return EdfSignal(label, _text(row["unit"]), gain, offset, n_samples, first_byte)
+    low, high = min(digital), max(digital)
+    return EdfSignal(label, _text(row["unit"]), gain, offset, n_samples, first_byte, (low, high))
 
 
 def _n_records(path: Path, main: bytes, n_data_bytes: int, record_bytes: int) -> int:
@@ -207,6 +225,12 @@ def _n_records(path: Path, main: bytes, n_data_bytes: int, record_bytes: int) ->
             f"to {whole} with an EDF editor."
         )
     surplus = n_data_bytes - announced * record_bytes
+    if surplus and went_through_text_mode(path, surplus):
+        raise RecordingError(
+            f"{path.name}: was changed by a transfer in text mode: it has {surplus} bytes too "
+            "many, and before every line feed stands a carriage return. Copy it again from its "
+            "source, in binary mode."
+        )
     if surplus:
         warnings.warn(
             f"{path.name}: {surplus} surplus bytes after the {announced} data records that the "
@@ -219,11 +243,14 @@ def _n_records(path: Path, main: bytes, n_data_bytes: int, record_bytes: int) ->
 def _number(path: Path, field: str, raw: bytes, kind: Callable[[str], _Number]) -> _Number:
     text = _text(raw)
     try:
-        value = kind(text)
-        float(value)
+        # first as what takes no time: a fraction of "1e-99999" has a hundred thousand digits
+        rough = float(text.partition("/")[0])
+        value = kind(text if rough else "0") if np.isfinite(rough) else None
+        if value is not None and not np.isfinite(float(value)):
+            value = None
     except (ValueError, OverflowError, ZeroDivisionError):
         value = None
-    if value is None or not np.isfinite(float(value)):
+    if value is None:
         raise RecordingError(
             f"{path.name}: the {field} should be a number, but the header has {text!r}. "
             "Correct the header with an EDF editor."

@@ -20,7 +20,31 @@ __all__ = [
     "gdf_units",
     "header_text",
     "read_brainvision_header",
+    "require_plausible",
 ]
+
+HIGHEST_RATE = 1e6
+"""Of a recording, in Hz; the fastest amplifiers take a tenth of it."""
+
+
+MOST_DAYS = 366
+"""Length of a recording without its gaps, in days."""
+
+
+def require_plausible(name: str, sfreq: float, n_times: int) -> None:
+    """Raise ``RecordingError`` for a rate or a length that no recording has, before it is used."""
+    if not 0 < sfreq <= HIGHEST_RATE:
+        raise RecordingError(
+            f"{name}: its rate would be {sfreq:g} Hz; above 0 and up to {HIGHEST_RATE:,.0f} Hz are "
+            "read. What the file says of its rate is damaged."
+        )
+    days = n_times / sfreq / 86_400
+    if days > MOST_DAYS:
+        raise RecordingError(
+            f"{name}: {n_times} samples at {sfreq:g} Hz would last {days:,.0f} days; up to "
+            f"{MOST_DAYS} are read. What the file says of its rate or length is damaged."
+        )
+
 
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 8, 8: 8, 16: 4, 17: 8, 279: 3, 535: 3}
 """Type of a channel's numbers: bytes of each."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 import warnings
+import zipfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy.typing as npt
 
 from biot.errors import RecordingError, require
 from biot.signals.channels import kind
+from biot.signals.formats.contained import MEGABYTES, contained, memory_for, size_in_words
 from biot.signals.formats.mne import in_the_name_of
 from biot.signals.recording import Recording
 from biot.signals.units import conversion
@@ -106,7 +109,10 @@ def read_table(path: Path, sfreq: float | None, units: str | Sequence[str] | Non
     RecordingError
         If the table has no line of names, a cell is no number, or nothing says the rate.
     """
-    columns = _parquet(path) if path.suffix.lower() == ".parquet" else _delimited(path)
+    if path.suffix.lower() == ".parquet":
+        columns = contained(_parquet, path, format_name="Parquet table")
+    else:
+        columns = _delimited(path)
     rate_column = next((name for name in columns if name.strip().lower() == "sfreq"), None)
     time_column = next((name for name in columns if _TIME.fullmatch(name.strip())), None)
     if rate_column is not None and sfreq is None:
@@ -144,14 +150,16 @@ def read_npz(path: Path, sfreq: float | None, units: str | Sequence[str] | None)
     RecordingError
         If an array is missing or has another shape.
     """
-    with in_the_name_of(path, "NumPy archive"), np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    given = {"sfreq": sfreq, "units": units}
     needed = ("data", "ch_names", "sfreq", "units")
+    with in_the_name_of(path, "NumPy archive"), np.load(path, allow_pickle=False) as archive:
+        there = archive.files
+        _require_sizes(path, [name for name in needed if name in there])
+        arrays = {name: archive[name] for name in needed if name in there}
+    given = {"sfreq": sfreq, "units": units}
     lacking = [name for name in needed if name not in arrays and given.get(name) is None]
     if lacking:
         raise RecordingError(
-            f"{path.name}: lacks {', '.join(lacking)}; it has {', '.join(arrays)}. A recording "
+            f"{path.name}: lacks {', '.join(lacking)}; it has {', '.join(there)}. A recording "
             f"needs {', '.join(needed)}; otherwise use Recording.from_array."
         )
     rate = _one_number(path, "sfreq", arrays["sfreq"]) if sfreq is None else sfreq
@@ -165,6 +173,35 @@ def read_npz(path: Path, sfreq: float | None, units: str | Sequence[str] | None)
     if not isinstance(declared, str) and len(declared) == 1:
         declared = declared[0]
     return _recording(path, data, names, rate, declared)
+
+
+def _require_sizes(path: Path, names: list[str]) -> None:
+    """Raise ``RecordingError`` where arrays take more memory than their archive's size allows.
+
+    Zeros take a thousandth of their size there, and a header may claim anything.
+    """
+    most = memory_for(path.stat().st_size) // 2  # the samples are held as float32 beside
+    left = most
+    with zipfile.ZipFile(path) as archive:
+        for name in names:
+            with archive.open(f"{name}.npy") as file:
+                version = np.lib.format.read_magic(file)
+                header = (
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = header(file)
+                claimed = math.prod(max(0, n) for n in shape) * dtype.itemsize
+            left -= claimed
+            if left < 0:
+                raise RecordingError(
+                    f"{path.name}: {name} of shape {shape} and type {dtype} would take "
+                    f"{size_in_words(claimed)}; the arrays of an archive of "
+                    f"{size_in_words(path.stat().st_size)} may take {size_in_words(most)}. If "
+                    "it is sound, save it with np.savez, or set the environment variable "
+                    f"{MEGABYTES} to a larger number."
+                )
 
 
 def _one_number(path: Path, name: str, array: npt.NDArray[Any]) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ from biot.training.finetuning.run_folder import (
     write_run,
 )
 from biot.training.finetuning.tuner import Learned, learn, require_means
-from biot.training.run import identity_of
+from biot.training.run import alone_in, identity_of
 from biot.training.scoring import labelled_rows
 
 __all__ = [
@@ -69,9 +71,10 @@ def finetune(
     """Train a model on a labelled corpus; the same call again resumes a run that was stopped.
 
     The folder holds ``model/`` (weights, configuration, preprocessing), ``metrics.json`` and
-    ``run.json``; ``confusion.png`` where there are classes; ``history.csv`` and ``curves.png``
-    where there were epochs. On a CPU the same corpus, config and seed give the same metrics again,
-    and a run that was killed at any step ends with the same bits as one that was not.
+    ``run.json``; ``confusion.png`` where there are classes, ``reliability.png`` where there are
+    probabilities; ``history.csv`` and ``curves.png`` where there were epochs. On a CPU the same
+    corpus, config and seed give the same metrics again, and a run that was killed at any step ends
+    with the same bits as one that was not.
 
     Parameters
     ----------
@@ -133,13 +136,12 @@ def finetune(
     parts = _parts(data, test_data, config)
     seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
     identity = run_identity(config, data, test_data, source)
-    is_new = not out.exists() or not any(out.iterdir())
 
     def begin(_: Any) -> RunFiles:
         once(fabric, out, lambda: begin_run(out, identity, command))
         return RunFiles(folder=out, identity=identity_of(identity))
 
-    try:
+    with alone_in(fabric, out), _cleaned_up(fabric, out):
         learned = learn(
             fabric, data.preprocessing, parts.train, parts.valid, config, from_model=source,
             where=str(data.path), files=begin, progress=progress,
@@ -150,6 +152,15 @@ def finetune(
         )  # fmt: skip
         learned.model.cpu()
         return once(fabric, out, lambda: _finish(learned, record, seen, Path(corpus)))
+
+
+@contextlib.contextmanager
+def _cleaned_up(fabric: Any, out: Path) -> Iterator[None]:
+    """Remove the folder of a new run that fails before its first checkpoint."""
+    once(fabric, out, lambda: require_unfinished(out))
+    is_new = not out.exists() or not any(out.iterdir())
+    try:
+        yield
     except StoppedError:
         raise
     except BiotError:
@@ -186,7 +197,7 @@ def _record(
             "windows that overlap an earlier part": parts.n_overlapping,
         },
         leakage=leakage, metric=learned.metric, trained=learned.trained,
-        contract=learned.contract,
+        contract=learned.contract, notes=learned.notes,
         evaluations={
             name: learned.evaluate(fabric, part, config)
             for name, part in (("valid", parts.valid), ("test", parts.test))
@@ -197,7 +208,7 @@ def _record(
 def _figures(test: Evaluation) -> dict[str, float]:
     """Test scores by name, for the model's card."""
     return {
-        f"test {test.task.score_names[key]}": value
+        f"test {test.task.score_names[key]} ({test.counted})": value
         for key, value in test.scores.items()
         if math.isfinite(value)
     }

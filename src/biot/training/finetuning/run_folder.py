@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,7 +21,14 @@ from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.tuner import Trained
-from biot.training.run import RUN_FILE, describe_corpus, open_run, provenance, relative
+from biot.training.run import (
+    RUN_FILE,
+    checksums_of,
+    describe_corpus,
+    open_run,
+    provenance,
+    relative,
+)
 
 __all__ = [
     "RunRecord",
@@ -56,11 +64,13 @@ class RunRecord:
     """Windows of the corpus that are in no part, by reason."""
     trained: Trained
     contract: Preprocessing
-    """Of the model, with its thresholds."""
+    """Of the model, with its decision."""
     evaluations: Mapping[str, Evaluation]
     """``valid`` and ``test``."""
     leakage: list[dict[str, Any]]
     """What the test shares with what was learnt from, as far as that is known."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores must know of the training."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,29 +80,57 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "metric": record.metric,
         "best_epoch": trained.best_epoch,
         **({} if trained.penalty is None else {"penalty": trained.penalty}),
+        "epochs": len(trained.history) or None,
         "thresholds": record.contract.thresholds,
+        "class_weights": record.contract.class_weights,
+        "temperature": record.contract.temperature,
+        "notes": list(record.notes),
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
-    told = {"what": dict(record.identity), **_description(record), "model": dict(model_config)}
+    told = {
+        "what": dict(record.identity), **_description(record), "model": dict(model_config),
+        "files": checksums_of(folder, "model"),
+    }  # fmt: skip
     write_json(folder / RUN_FILE, told)
-    test = record.evaluations["test"]
-    if trained.history and trained.best_epoch is not None:
-        figure = plots.curves(
-            train_loss=[line.train_loss for line in trained.history],
-            valid_loss=[line.valid_loss for line in trained.history],
-            valid_score=[line.valid_score for line in trained.history],
-            best_epoch=trained.best_epoch,
-            score_name=test.task.score_names.get(record.metric, record.metric),
-        )
-        plots.save_png(figure, folder / "curves.png")
-    if test.confusion is not None:
-        title = f"Test: balanced accuracy {test.scores['balanced_accuracy']:.3f}"
-        figure = plots.confusion(test.confusion, test.label_names, title=title)
-        plots.save_png(figure, folder / "confusion.png")
     write_json(folder / _LAST_FILE, metrics)
+    _draw(folder, record)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the best weights are in model/
     # What the caller gets is what a reader of the file gets.
     return cast("dict[str, Any]", json.loads(json.dumps(metrics)))
+
+
+def _draw(folder: Path, record: RunRecord) -> None:
+    """The figures of a run."""
+    test, history = record.evaluations["test"], record.trained.history
+    best_epoch = record.trained.best_epoch
+    if history and best_epoch is not None:
+        plots.draw(
+            folder / "curves.png",
+            lambda: plots.curves(
+                train_loss=[line.train_loss for line in history],
+                valid_loss=[line.valid_loss for line in history],
+                valid_score=[line.valid_score for line in history],
+                best_epoch=best_epoch,
+                score_name=test.task.score_names.get(record.metric, record.metric),
+            ),
+        )
+    counts = test.confusion
+    if counts is not None:
+        value = test.scores["balanced_accuracy"]
+        said = f"{value:.3f}" if math.isfinite(value) else "undefined"
+        title = f"Test, {test.counted}: balanced accuracy {said}"
+        rule = record.contract.decision.described(test.label_names)
+        plots.draw(
+            folder / "confusion.png",
+            lambda: plots.confusion(counts, test.label_names, title=title, note=rule),
+        )
+    if test.reliability:
+        headed = f"Test, {test.counted}: calibration error {test.scores['ece']:.3f}"
+        shown = {
+            name: (one.mean_probability, one.frequency, one.n_windows)
+            for name, one in test.reliability.items()
+        }
+        plots.draw(folder / "reliability.png", lambda: plots.reliability(shown, title=headed))
 
 
 def _description(record: RunRecord) -> dict[str, Any]:
