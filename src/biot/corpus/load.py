@@ -83,7 +83,8 @@ def _open(path: str | Path) -> Corpus:
     try:
         preprocessing = Preprocessing.load(folder)
     except ContractError as error:
-        raise CorpusError(f"Not a corpus. {error}") from error
+        closed = isinstance(error.__cause__, OSError)
+        raise CorpusError(str(error) if closed else f"Not a corpus. {error}") from error
     pa = require("pyarrow", extra="corpus")
     listed = listed_shards(folder, state)
     require_as_written(folder, listed)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from biot.errors import ConfigError, RecordingError
+from biot.errors import ConfigError, InputTypeError, RecordingError
 from biot.signals.formats.bids import with_bids_tables
 from biot.signals.formats.contained import contained_recording
 from biot.signals.formats.edf import read_edf
 from biot.signals.formats.files import SPREADSHEETS, SUFFIXES, files_of, is_spreadsheet
 from biot.signals.formats.headers import require_plausible
-from biot.signals.formats.mne import FORMATS, read_with_mne
+from biot.signals.formats.mne import FORMATS, from_mne, is_epochs, is_raw, read_with_mne
 from biot.signals.formats.tables import read_npz, read_table
 from biot.signals.formats.transfer import require_binary
 from biot.signals.formats.wfdb import read_wfdb
 from biot.signals.recording import Recording
 from biot.signals.units import tell_of_amplitudes
 
-__all__ = ["SUFFIXES", "is_table", "read_recording"]
+__all__ = ["SUFFIXES", "is_table", "read_recording", "recording_of"]
 
 _READERS = {
     **dict.fromkeys((".edf", ".bdf"), read_edf),
@@ -41,6 +42,33 @@ _NO_SPREADSHEET = (
 def is_table(path: Path) -> bool:
     """Whether a recording of this name may need its rate and units said; by its suffix."""
     return path.suffix.lower() in _TABLES
+
+
+def recording_of(source: Any) -> Recording:
+    """A recording from any of its forms: itself, its file, an MNE ``Raw`` or ``Epochs``.
+
+    Raises
+    ------
+    InputTypeError
+        If it is something else.
+    RecordingError
+        As :func:`read_recording` and :func:`biot.from_mne` do.
+    """
+    if isinstance(source, Recording):
+        return source
+    if isinstance(source, str | Path):
+        return read_recording(source)
+    if is_raw(source) or is_epochs(source):
+        return from_mne(source)
+    hint = (
+        " An array is one with Recording.from_array(data, ch_names=…, sfreq=…, units=…)."
+        if hasattr(source, "shape") or isinstance(source, list | tuple)
+        else ""
+    )
+    raise InputTypeError(
+        "A recording is the path of a file (str or Path), an mne.io.Raw, an mne.Epochs or a "
+        f"biot.Recording; got {type(source).__name__}.{hint}"
+    )
 
 
 def read_recording(

@@ -14,6 +14,7 @@ from biot.corpus.builder.windowing import Stretch
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
 from biot.errors import CorpusError, near_word
+from biot.io import true_cell
 from biot.preprocessing import Task
 from biot.signals.formats.files import SPREADSHEETS, is_spreadsheet
 
@@ -243,7 +244,9 @@ def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tupl
             first = file.readline()
             file.seek(0)
             reader = csv.reader(file, delimiter=max(delimiters, key=first.count))
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+            lines = [
+                (reader.line_num, [true_cell(cell.strip()) for cell in cells]) for cells in reader
+            ]
         if any("\0" in cell for _, cells in lines for cell in cells):
             raise CorpusError("it holds zero bytes, which are no text")
     except (OSError, UnicodeDecodeError, csv.Error, CorpusError) as error:
