@@ -121,13 +121,13 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
         "time_shift": 0.5, "channel_drop": 0.1, "band_stop": 3.0, "amplitude": 0.3,
         "checkpoint_every": 7, "devices": 2, "nodes": 3, "strategy": "ddp",
     }  # fmt: skip
-    switches = {"compile": True, "tensorboard": True}
+    switches = {"compile": True, "tensorboard": True, "calibration": False}
     assert {*given, *switches} == {field.name for field in fields(FinetuneConfig)}
     words = [
         word
         for name, value in given.items()
         for word in (f"--{name.replace('_', '-')}", str(value))
-    ] + [f"--{name}" for name in switches]
+    ] + [f"--{'' if value else 'no-'}{name}" for name, value in switches.items()]
     for extra in ([], words):
         with pytest.raises(TypeError):  # the stand-in returns no metrics
             main(["finetune", "corpus", "--out", "run", *extra])
@@ -157,13 +157,17 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "task": "multilabel", "label_rule": "any", "min_overlap": 0.25, "background": "x",
         "subject": "(a)", "scale": "none", "l_freq": 1.0, "h_freq": 40.0, "notch": 50.0,
         "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
+        "reference": "M1,M2",
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]
+    words += ["--keep-flat"]
     short = ["--sfreq", "100", "--window", "2"]
     for extra in (short, [*short, "--dask", "tcp://host:1"], words):
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
-    others = {"label_columns": ("a", "b"), "keep_short": True, "strict": True}
+    others = {
+        "label_columns": ("a", "b"), "keep_short": True, "strict": True, "keep_flat": True,
+    }  # fmt: skip
     assert {*given, *others, "dask"} == {one.name for one in settings_of(PrepareConfig)}
     plain = {"sfreq": 100, "window": 2}
     assert seen == [

@@ -7,8 +7,10 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 
 import biot
@@ -68,7 +70,8 @@ def test_prepare_tells_what_it_made(recordings: Path, tmp_path: Path, capsys: Ca
 def test_finetune_leaves_a_run_that_can_be_repeated(run: Path) -> None:
     names = {path.name for path in run.iterdir()}
     assert names == {
-        *("model", "metrics.json", "history.csv", "confusion.png", "curves.png", "run.json")
+        *("model", "metrics.json", "history.csv", "run.json"),
+        *("confusion.png", "reliability.png", "curves.png"),
     }
     command = json.loads((run / "run.json").read_text(encoding="utf-8"))["command"]
     assert command.startswith("biot finetune ")
@@ -104,11 +107,44 @@ def test_predict_writes_the_table_and_the_timeline(
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 59
-    assert rows[0].keys() == {"start", "stop", "label", "p_rest", "p_spike-wave", "p_spindles"}
+    names = ("rest", "spike-wave", "spindles")
+    assert list(rows[0]) == [
+        *("start", "stop", "label"), *(f"p_{name}" for name in names),
+        *(f"weight_{name}" for name in names), "in_training",
+    ]  # fmt: skip
+    for row in rows:
+        products = {n: float(row[f"p_{n}"]) * float(row[f"weight_{n}"]) for n in names}
+        assert row["label"] == max(products, key=products.__getitem__)
+    told = "Decision: the class with the largest p × weight (rest "
+    assert told in shown.out
     assert [rows[-1]["start"], rows[-1]["stop"]] == ["58.0", "60.0"]
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert main([*words[:-1], str(tmp_path / "a.parquet"), "--precision", "bf16"]) == 0
     assert (tmp_path / "a.parquet").is_file()
+
+
+def test_predict_says_where_the_model_learnt_from_the_recording_and_where_windows_leave_gaps(
+    run: Path, recordings: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    split = json.loads((run / "run.json").read_text(encoding="utf-8"))["split"]
+    told = {}
+    for part in ("train", "test"):
+        copy = tmp_path / f"{part}.edf"  # under another name: the content tells
+        name = split[part]["subjects"][0]
+        shutil.copyfile(next(recordings.glob(f"*{name}*.edf")), copy)
+        table = tmp_path / f"{part}.parquet"
+        words = ["predict", str(run / "model"), str(copy), "--out", str(table), "--stride", "5"]
+        assert main([*words, "--png", str(tmp_path / "a.png")]) == 0
+        told[part] = capsys.readouterr().out
+        found = parquet.read_table(table)
+        expected = "yes" if part == "train" else "no"
+        assert set(found["in_training"].to_pylist()) == {expected}
+        assert found.schema.metadata[b"in_training"].decode() == expected
+        assert found.schema.metadata[b"decision"].decode() in told[part]
+    assert "The model learnt from this recording (train.edf)" in told["train"]
+    assert "learnt from this recording" not in told["test"]
+    gap = "--stride 5 is above the window of 2 s: after each window 3 s are not predicted."
+    assert gap in told["test"]
 
 
 def test_predict_on_a_run_says_where_its_model_is(
@@ -253,6 +289,37 @@ def test_numbers_are_told_by_their_mean(outputs: Path, tmp_path: Path, capsys: C
     assert float(line.split()[1]) == pytest.approx(mean, abs=1e-3)
 
 
+def test_tags_have_their_thresholds_in_the_table_and_metrics_say_the_rule(
+    outputs: Path, tmp_path: Path, capsys: Capture
+):
+    table = tmp_path / "tags.csv"
+    words = [str(outputs / "multilabel" / "model"), str(outputs / "recording.npz")]
+    assert main(["predict", *words, "--out", str(table)]) == 0
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    for row in rows:
+        held = [
+            n for n in ("spike", "slow") if float(row[f"p_{n}"]) >= float(row[f"threshold_{n}"])
+        ]
+        assert row["label"] == ";".join(held)
+    metrics = json.loads((outputs / "multilabel" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test"]["decision"] in capsys.readouterr().out
+    assert metrics["test"]["thresholds"] == metrics["thresholds"]
+
+
+def test_training_on_noise_is_told_in_words_and_in_the_metrics(
+    outputs: Path, tmp_path: Path, capsys: Capture
+):
+    words = ["finetune", str(outputs / "regression-corpus"), "--out", str(tmp_path / "run"), *TINY]
+    assert main([*words, "--device", "cpu"]) == 0
+    (note,) = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["notes"]
+    assert note.startswith("Training learnt nothing: the validation R² is -")
+    shown = capsys.readouterr().out
+    assert note in shown
+    assert "Test, with the weights of epoch " in shown
+    assert " of 2, the best by validation r2 (" in shown
+    assert " mean\n" in shown  # what guessing reaches stands beside
+
+
 def test_a_timeline_of_tags_is_refused_before_anything_is_written(
     outputs: Path, tmp_path: Path, capsys: Capture
 ):
@@ -385,3 +452,73 @@ def test_info_of_scores_that_are_none_is_no_traceback(run: Path, tmp_path: Path,
 def test_a_picture_is_of_corpora_only(run: Path, tmp_path: Path, capsys: Capture):
     assert main(["info", str(run), "--plot", str(tmp_path / "a.png")]) == 1
     assert "--plot draws a corpus" in only_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "words", "file"),
+    [
+        (200, "predict {run}/model {recording} --out {out}/a.csv", "a.csv"),
+        (5000, "predict {run}/model {recording} --out {out}/a.csv --png {out}/a.png", "a.png"),
+        (5000, "info {corpus} --plot {out}/a.png", "a.png"),
+        (5000, "convert {run}/model --out {out}/model", "model"),
+        (200, "evaluate {run}/model {corpus} --allow-leakage --json {out}/a.json", "a.json"),
+        (5000, "export {run}/model --out {out}/a.onnx", "a.onnx"),
+        (2000, "finetune {corpus} --out {out}/run --epochs 1", "run/checkpoints/step-000000001"),
+        (8000, "pretrain {corpus} --out {out}/run --steps 1", "run/checkpoints/step-000000001"),
+        (100, "finetune {corpus} --out {out}/run --folds 3 --epochs 1", "run/run.json"),
+        (9000, "prepare {folder} --out {out}/c --sfreq 100 --window 2", ".c.partial/shards/sub-0"),
+    ],
+)
+def test_a_full_disk_is_one_line_that_names_the_file(
+    run: Path, corpus: Path, recordings: Path, tmp_path: Path, capsys: Capture,
+    file_size_limit: Any, n_bytes: int, words: str, file: str,
+) -> None:  # fmt: skip
+    if words.startswith("export"):
+        pytest.importorskip("onnxscript")
+    recording = recordings / "sub-02_eeg.edf"
+    told = words.format(
+        run=run, corpus=corpus, folder=recordings, recording=recording, out=tmp_path
+    ).split()
+    if told[0] in ("finetune", "pretrain"):
+        told += [*TINY[:6], "--device", "cpu", "--batch-size", "1000"]
+    with file_size_limit(n_bytes):
+        assert main(told) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("biot: error: ")
+    assert str(tmp_path / file) in line
+    assert "File too large" in line
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left <= {"a.csv", "run.json", "history.csv", "parameters.json"}
+    assert ("a.csv" in left) == (file == "a.png" and told[0] == "predict")  # the table is kept
+    assert not [path for path in tmp_path.rglob(".*") if path.name != ".c.partial"]
+
+
+def test_a_drop_that_finds_a_full_disk_changes_nothing(
+    corpus: Path, tmp_path: Path, capsys: Capture, file_size_limit: Any
+) -> None:
+    shutil.copytree(corpus, tmp_path / "corpus")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with file_size_limit(300):
+        assert main(["corpus", "drop", str(tmp_path / "corpus"), "--subject", "01"]) == 1
+    state = tmp_path / "corpus" / "state.json"
+    assert f"{state}: cannot be written (File too large)" in only_line(capsys.readouterr().err)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_check_finds_what_changed_in_a_model(run: Path, tmp_path: Path, capsys: Capture) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    for folder in (copy, copy / "model"):
+        assert main(["info", str(folder), "--check"]) == 0
+        shown = capsys.readouterr().out
+        assert f"Nothing is wrong with {folder}" in shown
+        assert "model/model.safetensors" in shown
+    weights = copy / "model" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    (copy / "model" / "config.json").unlink()
+    assert main(["info", str(copy), "--check"]) == 1
+    shown = capsys.readouterr()
+    assert "model/config.json         it is missing" in shown.out
+    assert "2 files are wrong (model/config.json, model/model.safetensors)" in shown.err

@@ -37,7 +37,7 @@ def test_every_field_survives_the_file(tmp_path: Path) -> None:
 def test_a_file_from_before_filters_and_tasks_means_none_and_classes() -> None:
     values = {"version": 1, **PLAIN, "scale": "q95", "label_names": ["a", "b"]}
     contract = Preprocessing.from_dict(values)
-    assert contract == Preprocessing(**PLAIN, label_names=("a", "b"))
+    assert contract == Preprocessing(**PLAIN, label_names=("a", "b"), keep_flat=True)
     assert (contract.resample, contract.filter, contract.task) == ("polyphase", "", "classes")
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "flush_to_disk",
+    "naming",
     "once_each",
     "read_json",
     "remove_leftovers",
@@ -87,12 +88,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     final = path.resolve()
     if path.exists() and not path.is_file() and not path.is_dir():
-        with _named(path):
+        with naming(path):
             yield path
         return
     _sweep(final, _found_at_first(final.parent))
     partial = _partial(final)
-    with _named(path, partial):
+    with naming(path, partial):
         try:
             with _marked_alive(partial):
                 yield partial
@@ -145,7 +146,7 @@ def atomic_folder(
         if final.is_dir() and not _can_move(final):
             partial = _partial(final / final.name)
             remove_leftovers(final / final.name)
-        with _named(path, partial):
+        with naming(path, partial):
             partial.mkdir(parents=True)
             with _marked_alive(partial):
                 yield partial
@@ -271,7 +272,7 @@ def _partial(path: Path, suffix: str = PARTIAL) -> Path:
 
 
 @contextlib.contextmanager
-def _named(path: Path, partial: Path | None = None) -> Iterator[None]:
+def naming(path: Path, partial: Path | None = None) -> Iterator[None]:
     """Let an error of the system name the file that was asked for; one of a full disk names none.
 
     A file within an unfinished folder is named by its place in the finished one.
@@ -425,6 +426,8 @@ def read_json(
             content = file.read() if most_bytes is None else file.read(most_bytes + 1)
     except FileNotFoundError as problem:
         raise error(f"{path}: no such file.") from problem
+    except PermissionError as problem:
+        raise error(f"{path}: may not be read by this user (permission denied).") from problem
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror or problem}).") from problem
     if most_bytes is not None and len(content) > most_bytes:

@@ -7,22 +7,26 @@ from dataclasses import asdict, dataclass, fields, replace
 from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from biot.choices import Resample, Scale, Task
+from biot.decision import Decision
 from biot.errors import ConfigError, ContractError
 from biot.io import read_json, write_json
 
 __all__ = [
     "FILE_NAME",
+    "HIGHEST_SFREQ",
+    "LONGEST_WINDOW",
+    "LOWEST_FREQ",
+    "OF_EARLIER_RELEASES",
     "Preprocessing",
     "Resample",
     "Scale",
     "Task",
-    "decide",
     "difference",
 ]
 
@@ -30,6 +34,38 @@ FILE_NAME = "preprocessing.json"
 
 
 VERSION = 1
+
+
+HIGHEST_SFREQ = 1_000_000
+"""Hz."""
+
+
+LONGEST_WINDOW = 86_400
+"""Seconds."""
+
+
+LOWEST_FREQ = 0.001
+"""Of a high-pass filter, in Hz; a lower one would be longer than an hour."""
+
+
+OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True, "reference": "none"}
+"""What holds where a file does not say it, because it was written before there was a choice."""
+
+
+_CHOICES: Mapping[str, Any] = {
+    "scale": Scale, "resample": Resample, "keep_flat": Literal[True, False], "task": Task,
+}  # fmt: skip
+"""What a field may hold, where that is a choice."""
+
+
+_LISTS = (
+    "ch_names", "units", "label_names", "label_columns", "thresholds", "class_weights",
+    "recorded_references",
+)  # fmt: skip
+"""Fields that are lists in JSON, and tuples here."""
+
+
+_LISTS_OF_NUMBERS = ("thresholds", "class_weights")
 
 
 _FEW = 5
@@ -65,6 +101,14 @@ class Preprocessing:
     """Highest frequency that was kept before resampling, in Hz; None: no low-pass filter."""
     notch: float | None = None
     """Frequency that was removed before resampling, in Hz; None: no notch filter."""
+    keep_flat: bool = False
+    """Whether channels and stretches that are flat (see :mod:`biot.signals.flat`) stay as they are
+    instead of becoming missing. A file without this entry is of an earlier release: they stayed."""
+    reference: str = "none"
+    """What EEG was re-referenced to before it was filtered: ``"none"``, ``"average"``, or channels
+    with commas between them, whose mean it is; see :mod:`biot.signals.reference`."""
+    recorded_references: tuple[str, ...] = ()
+    """What the EEG of the recordings was measured against before that, as far as they say it."""
     task: Task = "classes"
     """``"classes"``: a window has one of the labels; ``"multilabel"``: any number of them;
     ``"regression"``: a number for each."""
@@ -72,14 +116,19 @@ class Preprocessing:
     """Columns of the table that the labels came from; ``label`` without a table."""
     thresholds: tuple[float, ...] | None = None
     """Probabilities from which on the second of two classes, or each tag, is said to hold, chosen
-    on a model's validation windows; None: the more probable class, and 0.5 for tags."""
+    on a model's validation windows; None: see :class:`biot.decision.Decision`."""
+    class_weights: tuple[float, ...] | None = None
+    """What training counted a window of each class (of tags: one with the tag over one without);
+    probabilities are corrected for it. None: no correction."""
+    temperature: float | None = None
+    """By which the outputs are divided before they become probabilities, fitted on a model's
+    validation windows; None: 1."""
 
     def __post_init__(self) -> None:
         for name in ("sfreq", "window", "l_freq", "h_freq", "notch"):
             if getattr(self, name) is not None:  # 200 and 200.0 are written alike
                 object.__setattr__(self, name, float(getattr(self, name)))
-        if not (self.sfreq > 0 and isfinite(self.sfreq)):
-            raise ConfigError(f"sfreq must be above 0 Hz, got {self.sfreq}.")
+        _require_bounds(self)
         if not (self.window > 0 and isfinite(self.window * self.sfreq)) or self.n_times < 1:
             raise ConfigError(
                 f"window must hold at least one sample, got {self.window} s at {self.sfreq:g} Hz."
@@ -89,7 +138,7 @@ class Preprocessing:
                 f"units must name one unit a channel: {len(self.units)} units "
                 f"for {len(self.ch_names)} channels."
             )
-        for name, allowed in (("scale", Scale), ("resample", Resample), ("task", Task)):
+        for name, allowed in _CHOICES.items():
             value, choices = getattr(self, name), [repr(choice) for choice in get_args(allowed)]
             if repr(value) not in choices:
                 listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
@@ -102,9 +151,25 @@ class Preprocessing:
             raise ConfigError(
                 f"l_freq must be below h_freq, got {self.l_freq:g} and {self.h_freq:g} Hz."
             )
+        object.__setattr__(self, "reference", _plain_reference(self.reference))
         _require_columns(self.label_columns)
-        if self.thresholds is not None:
-            _require_thresholds(self.thresholds, self.task, len(self.label_names or ()))
+        self.decision.require_fit(len(self.label_names or ()))
+
+    @property
+    def decision(self) -> Decision:
+        """How outputs become probabilities, and these what is said to hold."""
+        return Decision(
+            task=self.task, class_weights=self.class_weights, temperature=self.temperature,
+            thresholds=self.thresholds,
+        )  # fmt: skip
+
+    def deciding(self, decision: Decision | None) -> Preprocessing:
+        """The same contract with another :attr:`decision`; None: with none of its own."""
+        chosen = decision or Decision(task=self.task)
+        return replace(
+            self, class_weights=chosen.class_weights, temperature=chosen.temperature,
+            thresholds=chosen.thresholds,
+        )  # fmt: skip
 
     @property
     def n_times(self) -> int:
@@ -131,9 +196,16 @@ class Preprocessing:
             words.append(f"without {self.notch:g} Hz")
         return ", ".join(words)
 
+    @property
+    def reference_in_words(self) -> str:
+        """What EEG is measured against, such as ``"average"``, ``"as recorded (linked ears)"``."""
+        if self.reference != "none":
+            return self.reference
+        return f"as recorded ({', '.join(self.recorded_references) or 'not said'})"
+
     def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
-        """The same contract with other class names, and without thresholds for the earlier ones."""
-        return replace(self, label_names=label_names, thresholds=None)
+        """The same contract with other class names, and without a decision on the earlier ones."""
+        return replace(self.deciding(None), label_names=label_names)
 
     def decide(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """What is said to hold, from (W, K) probabilities.
@@ -143,13 +215,14 @@ class Preprocessing:
         numpy.ndarray
             (W,) class of each window; of tags (W, K), 1 where one holds.
         """
-        return decide(probabilities, self.task, self.thresholds)
+        return self.decision.decide(probabilities)
 
     def require_same(self, data: Preprocessing, *, where: str) -> None:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
         Label names are not compared: a corpus may hold some of the classes only. Nor are the
-        columns that labels came from, a model's thresholds, nor the task of data without labels.
+        columns that labels came from, a model's decision, the references of the recordings, nor
+        the task of data without labels.
 
         Parameters
         ----------
@@ -158,9 +231,10 @@ class Preprocessing:
         where
             Name of the data for the message, such as the corpus folder.
         """
-        apart = {"label_names", "label_columns", "thresholds"} | (
-            {"task"} if data.label_names is None else set()
-        )
+        apart = {
+            "label_names", "label_columns", "thresholds", "class_weights", "temperature",
+            "recorded_references", *(["task"] if data.label_names is None else []),
+        }  # fmt: skip
         differing = [
             difference(field.name, getattr(data, field.name), getattr(self, field.name))
             for field in fields(self)
@@ -183,16 +257,17 @@ class Preprocessing:
             raise ContractError(
                 f"{where}: version is {values.get('version')!r}, this release reads {VERSION}."
             )
-        given = {key: value for key, value in values.items() if key != "version"}
+        given = {**OF_EARLIER_RELEASES, **values}
+        del given["version"]
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(given) - known)
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
-        for key in ("ch_names", "units", "label_names", "label_columns", "thresholds"):
+        for key in _LISTS:
             if given.get(key) is None:
                 continue
-            kind = float | int if key == "thresholds" else str
+            kind = float | int if key in _LISTS_OF_NUMBERS else str
             if not isinstance(given[key], list | tuple) or not all(
                 isinstance(entry, kind) for entry in given[key]
             ):
@@ -220,18 +295,6 @@ class Preprocessing:
         return cls.from_dict(read_json(path, ContractError), where=str(path))
 
 
-def decide(
-    probabilities: npt.NDArray[np.float64], task: Task, thresholds: tuple[float, ...] | None
-) -> npt.NDArray[np.int64]:
-    """What is said to hold, as :meth:`Preprocessing.decide`."""
-    if task == "multilabel":
-        return (probabilities >= (0.5 if thresholds is None else thresholds)).astype(np.int64)
-    if thresholds is not None:
-        return (probabilities[:, 1] >= thresholds[0]).astype(np.int64)
-    most: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
-    return most
-
-
 def difference(name: str, found: Any, expected: Any) -> str:
     """How two values of a field differ; of long lists where the first difference is."""
     if not isinstance(found, tuple) or not isinstance(expected, tuple):
@@ -247,15 +310,34 @@ def difference(name: str, found: Any, expected: Any) -> str:
     )
 
 
-def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int) -> None:
-    wanted = {"classes": 1 if n_names == 2 else 0, "multilabel": n_names, "regression": 0}[task]
-    if len(thresholds) != wanted or not thresholds:
+def _require_bounds(contract: Preprocessing) -> None:
+    """Before anything is made of these sizes."""
+    if not 0 < contract.sfreq <= HIGHEST_SFREQ:
         raise ConfigError(
-            "thresholds belong to two classes (one) or to tags (one each); got "
-            f"{len(thresholds)} for {n_names} label names and the task {task!r}."
+            f"sfreq must be above 0 Hz and at most {HIGHEST_SFREQ:,.0f} Hz, got {contract.sfreq}."
         )
-    if not all(0 <= threshold <= 1 for threshold in thresholds):
-        raise ConfigError(f"thresholds must lie in 0 to 1, got {thresholds}.")
+    if isfinite(contract.window) and contract.window > LONGEST_WINDOW:
+        raise ConfigError(
+            f"window must be at most {LONGEST_WINDOW:,.0f} s, which is a day, got "
+            f"{contract.window:g} s."
+        )
+    if contract.l_freq is not None and 0 < contract.l_freq < LOWEST_FREQ:
+        raise ConfigError(
+            f"l_freq must be at least {LOWEST_FREQ:g} Hz, got {contract.l_freq:g} Hz: the filter "
+            "would be longer than an hour."
+        )
+
+
+def _plain_reference(reference: str) -> str:
+    """A reference as it is compared: without spaces, and its two words in small letters."""
+    names = [name.strip() for name in reference.split(",")] if isinstance(reference, str) else []
+    if not names or not all(names) or len({name.upper() for name in names}) < len(names):
+        raise ConfigError(
+            "reference must be none, average, or names of channels with commas between them, each "
+            f"once; got {reference!r}."
+        )
+    text = ",".join(names)
+    return text.lower() if text.lower() in ("none", "average") else text
 
 
 def _require_columns(names: tuple[str, ...]) -> None:

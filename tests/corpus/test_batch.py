@@ -36,6 +36,7 @@ def make(windows: np.ndarray, tmp_path: Path) -> Callable[..., Corpus]:
             units="µV",
             scale=scale,
             out=tmp_path / scale,
+            keep_flat=True,
         )
 
     return build

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from biot.corpus import load_corpus, prepare
 from biot.corpus.batch import batches
 from biot.errors import ChannelError, ConfigError, ContractError, RecordingError
-from biot.inference import Predictor
+from biot.inference import PredictionWarning, Predictor
 from biot.model import BIOT
 from biot.signals import Annotation, Recording, read_recording, resample
 from biot.signals.grid import grid_starts
@@ -70,7 +70,8 @@ def test_a_recording_shorter_than_a_window_gives_one_row(
     predictions = make_predictor().predict(make_recording(1.5))
     assert (predictions.start.tolist(), predictions.stop.tolist()) == ([0], [1.5])
     assert predictions.usable.all()
-    shorter_than_a_token = make_predictor().predict(make_recording(0.5))
+    with pytest.warns(PredictionWarning, match="nothing was recorded that the model could use"):
+        shorter_than_a_token = make_predictor().predict(make_recording(0.5))
     assert shorter_than_a_token.labels == ("",)
 
 

@@ -10,6 +10,7 @@ from biot.cli.options import (
     Parser,
     add_table_options,
     channel_names,
+    in_options,
     new_command,
     require_apart,
     require_writable,
@@ -36,7 +37,8 @@ def parser() -> Parser:
         "info",
         description="Of a corpus: recordings, subjects, hours, channels, labels by subject, "
         "the share of missing samples, and what was quarantined. Of a recording: its header, its "
-        "channels, its annotations, and how its channels would meet a model's. Of a model: what it "
+        "channels, its annotations, how its channels would meet a model's, what of it is flat (for "
+        "which all samples are read), and its reference. Of a model: what it "
         "is, its channels and labels, how its data were prepared, and what it learned from. Of a "
         "run: what was asked for, and how well it did.",
         examples=_EXAMPLES,
@@ -116,20 +118,29 @@ def _show_corpus(args: Namespace) -> None:
 
 
 def _show_recording(args: Namespace) -> None:
+    from biot.preprocessing import Preprocessing
+    from biot.signals.flat import find_flat
+    from biot.signals.notes import note_of_other_reference, note_of_rate
     from biot.signals.readers import read_recording
+    from biot.signals.reference import recorded_reference
     from biot.signals.summary import overview
 
     if args.plot is not None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
-    vocabulary = None if args.vocabulary is None else _vocabulary(args.vocabulary)
+    contract, vocabulary = None, None
+    if args.vocabulary is not None and Path(args.vocabulary).is_dir():
+        contract = Preprocessing.load(Path(args.vocabulary))
+        vocabulary = list(contract.ch_names)
+    elif args.vocabulary is not None:
+        vocabulary = channel_names(args.vocabulary)
     recording = read_recording(args.path, sfreq=args.table_sfreq, units=args.table_units)
-    say(overview(recording, vocabulary))
-
-
-def _vocabulary(text: str) -> list[str]:
-    folder = Path(text)
-    if not folder.is_dir():
-        return channel_names(text)
-    from biot.preprocessing import Preprocessing
-
-    return list(Preprocessing.load(folder).ch_names)
+    found = overview(recording, vocabulary)
+    say(found)
+    say(f"\nFlat: {find_flat(recording) or 'nothing'}.")
+    say(f"Reference: {recorded_reference(recording) or 'not said'}.")
+    if contract is not None:
+        other = (
+            None if found.plan is None else note_of_other_reference(recording, contract, found.plan)
+        )
+        for note in filter(None, (note_of_rate(recording, contract, found.plan), other)):
+            say(in_options(note, {"reference=": "--reference"}))

@@ -51,7 +51,7 @@ def check_corpus_folder(folder: Path) -> None:
         if command
         else "How it was made is not known any more; delete the folder and make it again."
     )
-    raise CorpusError(f"{folder}: {len(wrong)} files are wrong ({listed(wrong)}). {repair}")
+    raise CorpusError(f"{folder}: {_counted(wrong)}. {repair}")
 
 
 def _command(parameters: Mapping[str, Any], folder: Path) -> str:
@@ -117,10 +117,15 @@ def check_run_or_model(folder: Path) -> None:
     wrong = [name for name, fault in rows if fault]
     if wrong:
         raise CheckpointError(
-            f"{folder}: {len(wrong)} files are wrong ({listed(wrong)}). Restore them from a copy, "
+            f"{folder}: {_counted(wrong)}. Restore them from a copy, "
             "or train again in another folder."
         )
     say(f"\nNothing is wrong with {folder}.")
+
+
+def _counted(wrong: list[str]) -> str:
+    one = len(wrong) == 1
+    return f"{len(wrong)} {'file is' if one else 'files are'} wrong ({listed(wrong)})"
 
 
 def _fault(path: Path, sha256: object) -> str | None:

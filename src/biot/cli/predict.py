@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from argparse import Namespace
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from biot.cli.options import (
     add_device,
     add_table_options,
     as_table,
+    in_options,
     new_command,
     positive,
     require_apart,
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["parser"]
 
+_PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+"""Options of `biot prepare` that the notes on a recording name."""
+
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
   biot predict run/model night.edf --out night.parquet --stride 1
@@ -36,8 +42,11 @@ def parser() -> Parser:
     made = new_command(
         "predict",
         description="Predict every window of a whole recording, prepared as the model's corpus "
-        "was. The table holds start and stop in seconds, the label, and the probability p_CLASS "
-        "of each class; label and probabilities are empty where nothing usable was recorded.",
+        "was. The table holds start and stop in seconds, the label, the probability p_CLASS of "
+        "each class, the threshold or weights that the label follows from, and whether the model "
+        "learnt from this recording (in_training, where known); label and probabilities are empty "
+        "where nothing usable was recorded. In a CSV, a text that a spreadsheet would run has an "
+        "apostrophe before it.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -72,7 +81,7 @@ def parser() -> Parser:
 
 
 def _execute(args: Namespace) -> None:
-    from biot.inference.predictions import TABLE_SUFFIXES
+    from biot.inference.predictions import TABLE_SUFFIXES, PredictionWarning
 
     require_writable(args.out, suffixes=TABLE_SUFFIXES)
     if args.png is not None:
@@ -86,7 +95,17 @@ def _execute(args: Namespace) -> None:
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
     recording = read_recording(args.recording, sfreq=args.table_sfreq, units=args.table_units)
     say(predictor.montage(recording))
-    predictions = predictor.predict(recording, stride=args.stride)
+    window = predictor.preprocessing.window
+    if args.stride is not None and args.stride > window:
+        say(
+            f"--stride {args.stride:g} is above the window of {window:g} s: after each window "
+            f"{args.stride - window:g} s are not predicted."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PredictionWarning)  # its notes stand on stdout
+        predictions = predictor.predict(recording, stride=args.stride)
+    seen = _is_in_training(args.model, args.recording)
+    predictions = replace(predictions, in_training=seen)
     predictions.save(args.out)
     _tell(predictions)
     say(f"{len(predictions)} windows -> {args.out}")
@@ -105,6 +124,7 @@ def _tell(predictions: Predictions) -> None:
         means = values.mean(axis=0) if len(values) else [float("nan")] * values.shape[1]
         headers = ("number", "mean")
         rows = list(zip(predictions.label_names, map(float, means), strict=True))
+        rows += [("windows without usable data", n_unusable)] if n_unusable else []
     else:
         said = predictions.labels
         if predictions.task == "multilabel":
@@ -114,3 +134,26 @@ def _tell(predictions: Predictions) -> None:
         rows = [(name, found[name]) for name in predictions.label_names]
         rows += [("no usable data", n_unusable)] if n_unusable else []
     say(f"\n{as_table(rows, headers)}\n")
+    if predictions.task != "regression":
+        say(f"Decision: {predictions.decision.described(predictions.label_names)}.")
+    if predictions.in_training:
+        say(
+            f"The model learnt from this recording ({predictions.name}): these predictions do not "
+            "show how it does on others."
+        )
+    for note in predictions.notes:
+        say(f"{in_options(note, _PREPARE)}\n")
+
+
+def _is_in_training(model: Path, recording: Path) -> bool | None:
+    """Whether the training of a model read these very files; None where nobody wrote it down."""
+    from biot.corpus.builder.worker import checksum
+    from biot.corpus.leakage import SeenData
+
+    seen = SeenData.load(model)
+    _, sha256 = checksum(recording)
+    if seen is None or sha256 is None:
+        return None
+    if sha256 in seen.recordings:
+        return True
+    return None if seen.unknown else False

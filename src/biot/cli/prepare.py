@@ -27,6 +27,7 @@ _EXAMPLES = """\
 """
 _TABLES = {"sfreq=": "--table-sfreq", "units=": "--table-units"}
 """Options of what readers of tables ask for by these names."""
+_NAMES = {**_TABLES, "keep_flat": "--keep-flat", "reference=": "--reference"}
 
 
 def parser() -> Parser:
@@ -69,4 +70,4 @@ def _execute(args: Namespace) -> None:
     from biot.corpus.builder.prepare import prepare
 
     report = prepare(args.paths, args.out, config=config, progress=show_progress())
-    say(in_options(str(report), _TABLES))
+    say(in_options(str(report), _NAMES))

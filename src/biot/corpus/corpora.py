@@ -195,7 +195,7 @@ class Corpora(Contracted):
 
 def _merged(parts: Sequence[Corpus], *, resample: bool, sfreq: float | None) -> Preprocessing:
     first = parts[0].preprocessing
-    same = ["scale", "resample", "l_freq", "h_freq", "notch"]
+    same = ["scale", "resample", "l_freq", "h_freq", "notch", "reference", "keep_flat"]
     if not resample:
         same.append("sfreq")
     for part in parts[1:]:
@@ -218,6 +218,7 @@ def _merged(parts: Sequence[Corpus], *, resample: bool, sfreq: float | None) -> 
                 )
     tasks = {part.preprocessing.task for part in parts}
     labels = tuple(dict.fromkeys(name for part in parts for name in part.label_names))
+    references = {name for part in parts for name in part.preprocessing.recorded_references}
     return replace(
         first,
         sfreq=float(sfreq if sfreq is not None else first.sfreq),
@@ -225,6 +226,7 @@ def _merged(parts: Sequence[Corpus], *, resample: bool, sfreq: float | None) -> 
         ch_names=tuple(sorted(units)),
         units=tuple(units[name][0] for name in sorted(units)),
         label_names=labels or None,
+        recorded_references=tuple(sorted(references)),
         task=first.task if len(tasks) == 1 else "multilabel",
     )
 

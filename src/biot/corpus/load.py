@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 from typing import Any, overload
 
@@ -108,7 +106,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         return read_json(folder / name, CorpusError)
     except CorpusError as error:
-        if isinstance(error.__cause__, OSError):  # closed to us, which is no damage
+        if isinstance(error.__cause__, PermissionError):  # it may be whole
             raise
         raise CorpusError(f"{error} {REPAIR}") from error
 
@@ -121,9 +119,7 @@ def _read_shard(folder: Path, listed: ListedShard) -> OpenedShard:
     except FileNotFoundError:
         raise CorpusError(f"{folder}: the shard {listed.name} is missing. {REPAIR}") from None
     except PermissionError as error:
-        raise CorpusError(
-            f"{path}: cannot be read ({os.strerror(errno.EACCES)}). Ask who owns it for permission."
-        ) from error
+        raise CorpusError(f"{path}: may not be read by this user (permission denied).") from error
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path}: damaged ({reason}). {REPAIR}") from error

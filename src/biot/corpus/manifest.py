@@ -15,6 +15,7 @@ from biot.corpus.schema import REPAIR, STATE_FILE, Label, shard_path
 from biot.errors import CorpusError
 from biot.io import read_json, write_json
 from biot.preprocessing import Task
+from biot.signals.flat import FlatChannels
 
 __all__ = [
     "MANIFEST_FILE",
@@ -114,6 +115,10 @@ class Record:
     rows: str | None = None
     """Checksum of its rows in the table of labels."""
     left_out: Mapping[str, int] = field(default_factory=dict)
+    reference: str | None = None
+    """What its EEG was measured against, where it says so."""
+    flat: FlatChannels = field(default_factory=FlatChannels)
+    """Its flat channels and stretches, where they became missing."""
     quarantine: str | None = None
     """Why it was not used; None if it was."""
     clash: bool = False
@@ -125,6 +130,8 @@ class Record:
         known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
         for name in ("ch_names", "units"):
             known[name] = tuple(known.get(name, ()))
+        if "flat" in known:
+            known["flat"] = FlatChannels.from_dict(known["flat"])
         known["spreads"] = tuple(Spread(**spread) for spread in known.get("spreads", ()))
         return cls(**known)
 

@@ -69,7 +69,7 @@ Label = str | tuple[Any, ...]
 QUARANTINE_FILE = "quarantine.tsv"
 
 
-REPAIR = "The same `biot prepare` command repairs it."
+REPAIR = "The same `biot prepare` repairs it; `biot info CORPUS --check` shows the command."
 """What messages about damage end with."""
 
 

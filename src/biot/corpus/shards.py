@@ -100,6 +100,7 @@ class Signals:
 
     def __init__(self, shards: Sequence[OpenedShard]) -> None:
         self._paths = [shard.path for shard in shards]
+        self._places = [shard.path.absolute() for shard in shards]  # wherever the process goes
         self._stamps = [shard.stamp for shard in shards]
         counts = [len(shard.starts) for shard in shards]
         self._shard_of = np.repeat(np.arange(len(shards), dtype=np.int32), counts)
@@ -158,7 +159,7 @@ class Signals:
 
     def _opened(self, shard: int) -> _File:
         try:
-            file = _File(self._paths[shard])
+            file = _File(self._places[shard])
             if file.stamp() == self._stamps[shard]:
                 return file
         except OSError as error:

@@ -49,6 +49,10 @@ class CorpusOverview:
     recorded_at: tuple[tuple[float, int], ...]
     """Rates of the recordings before they were resampled, in Hz, with how many have each, the most
     frequent first; empty where that is not known."""
+    reference: str
+    """What EEG was re-referenced to, or that it is as it was recorded."""
+    keep_flat: bool
+    """Whether flat channels are signals; else they are missing data."""
     ch_names: tuple[str, ...]
     units: tuple[str, ...]
     windows_of_channel: Counts
@@ -99,6 +103,8 @@ class CorpusOverview:
             ("hours", f"{self.hours:.2f}"),
             ("rate", f"{self.sfreq:g} Hz"),
             ("recorded at", ", ".join(f"{rate:g} Hz: {n}" for rate, n in self.recorded_at)),
+            ("reference", self.reference),
+            ("flat channels", "kept as they are" if self.keep_flat else "missing data"),
             ("missing", f"{self.missing:.2%} of the samples"),
             ("quarantined", f"{len(self.quarantine)} files"),
         ]
@@ -170,6 +176,8 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         hours=float(data.lengths.sum()) / contract.sfreq / 3600,
         sfreq=contract.sfreq,
         recorded_at=_rates(data.path),
+        reference=contract.reference_in_words,
+        keep_flat=contract.keep_flat,
         ch_names=contract.ch_names,
         units=contract.units,
         windows_of_channel=windows,

@@ -8,14 +8,15 @@ from biot.lazy import attach
 
 if TYPE_CHECKING:
     from biot.inference.export import export_onnx
-    from biot.inference.predictions import TABLE_SUFFIXES, Predictions
+    from biot.inference.predictions import TABLE_SUFFIXES, Predictions, PredictionWarning
     from biot.inference.predictor import Predictor
 
-__all__ = ["TABLE_SUFFIXES", "Predictions", "Predictor", "export_onnx"]
+__all__ = ["TABLE_SUFFIXES", "PredictionWarning", "Predictions", "Predictor", "export_onnx"]
 
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "PredictionWarning": "biot.inference.predictions",
         "Predictions": "biot.inference.predictions",
         "Predictor": "biot.inference.predictor",
         "TABLE_SUFFIXES": "biot.inference.predictions",

@@ -102,10 +102,14 @@ def _facts(
             if preprocessing.scale == "q95"
             else "none: physical units"
         )
+        facts["Reference"] = preprocessing.reference_in_words
+        facts["Flat channels"] = "kept" if preprocessing.keep_flat else "missing data"
         if preprocessing.filter:
             facts["Filter"] = preprocessing.filter
         if preprocessing.label_names:
             facts["Classes"] = ", ".join(preprocessing.label_names)
+            facts["Probabilities"] = preprocessing.decision.formula
+            facts["Decision"] = preprocessing.decision.described(preprocessing.label_names)
     return facts
 
 

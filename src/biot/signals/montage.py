@@ -81,10 +81,15 @@ class MontagePlan:
         return self._with_status("absent")
 
     @property
+    def used(self) -> tuple[int, ...]:
+        """Rows of the recording's channels that an entry uses."""
+        pairs = ((entry.plus, entry.minus) for entry in self.entries)
+        return tuple(sorted({i for pair in pairs for i in pair if i is not None}))
+
+    @property
     def unused(self) -> tuple[str, ...]:
         """Channels of the recording that no entry uses."""
-        used = {i for entry in self.entries for i in (entry.plus, entry.minus)}
-        return tuple(name for i, name in enumerate(self.ch_names) if i not in used)
+        return tuple(name for i, name in enumerate(self.ch_names) if i not in self.used)
 
     def apply(self, data: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
         """Arrange, and subtract, the channels of a recording.

@@ -9,9 +9,12 @@ from math import ceil, floor
 import numpy as np
 
 from biot.errors import RecordingError
+from biot.preprocessing import Preprocessing
 from biot.signals.filters import filtered
+from biot.signals.flat import without_flat
 from biot.signals.recording import Annotation, Array, Recording
-from biot.signals.resampling import ResampleMethod, resampled
+from biot.signals.reference import rereferenced
+from biot.signals.resampling import resampled
 
 __all__ = [
     "is_missing",
@@ -54,16 +57,8 @@ def without_bad_spans(recording: Recording) -> Recording:
     return replace(recording, read_samples=read_samples)
 
 
-def preprocessed(
-    recording: Recording,
-    sfreq: float,
-    *,
-    resample: ResampleMethod = "polyphase",
-    l_freq: float | None = None,
-    h_freq: float | None = None,
-    notch: float | None = None,
-) -> Recording:
-    """Bad stretches made missing, then filtered, then resampled; still read lazily.
+def preprocessed(recording: Recording, contract: Preprocessing) -> Recording:
+    """Flat and bad stretches made missing, then re-referenced, filtered and resampled, lazily.
 
     Preparation and prediction both come through here, so they cannot differ.
 
@@ -71,18 +66,19 @@ def preprocessed(
     ----------
     recording
         As it was read.
-    sfreq
-        Rate wanted, in Hz.
-    resample
-        See :func:`biot.signals.resampling`.
-    l_freq, h_freq, notch
-        See :func:`biot.signals.filtered`.
+    contract
+        Says the rate and how to come to it, the filters, the reference, and whether flat channels
+        stay; see :func:`biot.signals.filtered`, :mod:`biot.signals.resampling`,
+        :mod:`biot.signals.reference`, :mod:`biot.signals.flat`.
 
     Raises
     ------
+    RecordingError
+        If the reference is a channel that the recording does not have.
     ConfigError
         If a frequency does not lie below half the recording's rate, or the rate cannot be reached.
     """
-    clean = without_bad_spans(recording)
-    smooth = filtered(clean, l_freq=l_freq, h_freq=h_freq, notch=notch)
-    return resampled(smooth, sfreq, method=resample)
+    clean = without_bad_spans(recording if contract.keep_flat else without_flat(recording))
+    against = rereferenced(clean, contract.reference)
+    smooth = filtered(against, l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch)
+    return resampled(smooth, contract.sfreq, method=contract.resample)

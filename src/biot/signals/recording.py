@@ -17,6 +17,8 @@ from biot.errors import RecordingError
 __all__ = [
     "Annotation",
     "Array",
+    "Mask",
+    "ReadFlat",
     "ReadSamples",
     "Recording",
     "by_segment",
@@ -25,12 +27,19 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 
 class ReadSamples(Protocol):
     """Reads samples ``start`` to ``stop`` of every channel: (n_chans, stop − start) float32."""
 
     def __call__(self, start: int, stop: int) -> Array: ...
+
+
+class ReadFlat(Protocol):
+    """Tells where samples ``start`` to ``stop`` are flat: (n_chans, stop − start) bool."""
+
+    def __call__(self, start: int, stop: int) -> Mask: ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,17 @@ class Recording:
     gaps: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     """Stretches in which nothing was recorded, where the reader knows of any: the first sample of
     each, and the one after its last. They may last days, so who can passes over them."""
+    reference: str | None = None
+    """What its EEG was measured against, where the file says so elsewhere than in channel names."""
+    rates: tuple[float, ...] = field(default=(), repr=False)
+    """Samples a second of each channel as it is stored, where the reader brought them to one rate;
+    empty where that is :attr:`sfreq` for all."""
+    limits: tuple[tuple[float, float], ...] = field(default=(), repr=False)
+    """For each channel, the numbers at or below and at or above which a sample lies at an end of
+    the converter's range; empty where that is not known."""
+    read_flat: ReadFlat | None = field(default=None, repr=False)
+    """Where samples are flat, see :mod:`biot.signals.flat`, if what is stored says more about it
+    than what is read: of slow signals that the reader has resampled."""
 
     @property
     def name(self) -> str:
@@ -197,6 +217,7 @@ def joined(parts: Sequence[Recording]) -> Recording:
             for first, last in part.gaps
         ),
         read_samples=read_samples,
+        read_flat=None,
     )
 
 
@@ -212,6 +233,7 @@ def _segment(recording: Recording, start: int, stop: int) -> Recording:
             if first < stop and last > start
         ),
         read_samples=lambda first, last: recording.read(start + first, start + last),
+        read_flat=None,
     )
 
 

@@ -24,6 +24,7 @@ from biot.errors import CorpusError, require
 from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
+from biot.signals.notes import is_slower
 
 __all__ = [
     "channels_of",
@@ -133,7 +134,12 @@ def finish(
         if f"{SHARDS}/{path.name}" not in wanted:
             path.unlink()
     layout = layout_of({n: record for n, record in final.items() if record.shard is not None})
-    contract = replace(recipe.contract, ch_names=layout.ch_names, units=layout.units)
+    contract = replace(
+        recipe.contract,
+        ch_names=layout.ch_names,
+        units=layout.units,
+        recorded_references=tuple(sorted(_references(final))),
+    )
     if recipe.how.labelled:
         names = _label_names(final, recipe.labels, old, place.out)
         contract = replace(contract, label_names=names)
@@ -195,9 +201,25 @@ def report_of(
         labels={name: tally.counts[name] for name in names if not tally.spreads},
         targets=dict(zip(names, tally.spreads, strict=False)),
         dropped=dict(_left_out(manifest.recordings) + Counter(skipped)),
+        references=_references(manifest.recordings),
+        slower={
+            name: each.sfreq
+            for name, each in manifest.recordings.items()
+            if each.shard and each.sfreq and is_slower(each.sfreq, contract)
+        },
+        flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,
     )
+
+
+def _references(records: Mapping[str, Record]) -> dict[str, tuple[str, ...]]:
+    """Recordings that are used, by what their EEG was measured against, as far as they say it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, record in sorted(records.items()):
+        if record.shard is not None and record.reference is not None:
+            found[record.reference] = (*found.get(record.reference, ()), name)
+    return found
 
 
 def quarantined(records: Mapping[str, Record]) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from biot.corpus.manifest import Record
 from biot.errors import RecordingError
 from biot.signals.channels import canonical, kind
-from biot.signals.recording import Array, Recording
+from biot.signals.recording import Array, Mask, Recording
 
 __all__ = [
     "Layout",
@@ -112,4 +112,16 @@ def _with_rows(
     def read_samples(start: int, stop: int) -> Array:
         return recording.read(start, stop)[rows]
 
-    return replace(recording, ch_names=ch_names, units=units, read_samples=read_samples)
+    def read_flat(start: int, stop: int) -> Mask:
+        assert recording.read_flat is not None
+        return recording.read_flat(start, stop)[rows]
+
+    return replace(
+        recording,
+        ch_names=ch_names,
+        units=units,
+        read_samples=read_samples,
+        rates=tuple(recording.rates[row] for row in rows) if recording.rates else (),
+        limits=tuple(recording.limits[row] for row in rows) if recording.limits else (),
+        read_flat=None if recording.read_flat is None else read_flat,
+    )

@@ -4,6 +4,7 @@
 # n windows, C channels, T samples
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from biot.corpus.schema import CHUNK_VALUES, Label, WindowBlock
 from biot.errors import CorpusError
 from biot.io import atomic_folder
 from biot.preprocessing import Preprocessing, Scale, Task
+from biot.signals.flat import varying_windows
+from biot.signals.reference import rereferencing
 
 __all__ = [
     "LabelNames",
@@ -151,6 +154,8 @@ def from_arrays(
     label_names: LabelNames = None,
     scale: Scale = "q95",
     task: Task = "classes",
+    keep_flat: bool = False,
+    reference: str = "none",
 ) -> Corpus:
     """Write windows in memory as a corpus.
 
@@ -185,14 +190,22 @@ def from_arrays(
     scale, task
         How a model is to see the windows, and what it is to say of them, see
         :class:`biot.preprocessing.Preprocessing`.
+    reference
+        What EEG channels are re-referenced to: ``"none"``, ``"average"`` or names of channels with
+        commas between them (:mod:`biot.signals.reference`).
+    keep_flat
+        Keep channels and stretches that are flat (:mod:`biot.signals.flat`; each window is a
+        segment of its own). Otherwise they are missing data, and a warning tells of them.
 
     Raises
     ------
     CorpusError
         If shapes, names or labels do not fit each other, a value is infinite, or a window holds
-        no sample at all; or if `out` is taken.
+        no sample at all, or flat channels only; or if `out` is taken.
     ConfigError
-        If ``sfreq``, ``scale`` or ``task`` is out of range.
+        If ``sfreq``, ``scale``, ``task`` or ``reference`` is out of range.
+    RecordingError
+        If a channel of `reference` is not among `ch_names`.
     """
     windows = _windows(X, ch_names)
     n_windows, n_chans, n_times = windows.shape
@@ -204,7 +217,17 @@ def from_arrays(
         units=(units,) * n_chans if isinstance(units, str) else tuple(units),
         scale=scale,
         task=task,
+        keep_flat=keep_flat,
+        reference=reference,
     )
+    if not keep_flat:
+        windows, found = varying_windows(windows, preprocessing.sfreq, ch_names)
+        _require_samples(windows, "flat channels only", "keep them with keep_flat=True, or ")
+        if found:
+            warnings.warn(f"X: flat, so missing data: {found}; {found.way_out}.", stacklevel=2)
+    how = rereferencing(ch_names, preprocessing.units, preprocessing.reference, where="X")
+    windows = how.apply(windows)
+    _require_samples(windows, f"no sample against the reference {reference}")
     labels, names = labels_of(y, label_names, task, n_windows)
     columns = names if task == "regression" and names else preprocessing.label_columns
     preprocessing = replace(preprocessing, label_names=names, label_columns=columns)
@@ -249,13 +272,18 @@ def _windows(X: npt.ArrayLike, ch_names: Sequence[str]) -> npt.NDArray[np.floati
             f"X[{too_large.argmax()}] holds an infinite value. "
             "Write NaN where nothing was recorded."
         )
+    _require_samples(windows, "no sample at all")
+    return windows
+
+
+def _require_samples(windows: npt.NDArray[Any], what: str, way: str = "") -> None:
+    """Raise `CorpusError` if a window holds nothing, in words `what`; `way` is another way out."""
     empty = np.isnan(windows).all(axis=(1, 2))
     if empty.any():
         raise CorpusError(
-            f"X[{empty.argmax()}] holds no sample at all ({empty.sum()} such windows). "
-            "Leave these windows out."
+            f"X[{empty.argmax()}] holds {what} ({empty.sum()} such windows). "
+            f"{(way + 'leave').capitalize()} these windows out."
         )
-    return windows
 
 
 def _subjects(subject: npt.ArrayLike, n_windows: int) -> npt.NDArray[np.str_]:

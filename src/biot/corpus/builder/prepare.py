@@ -77,7 +77,8 @@ def prepare(
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
-        task=how.task, label_columns=how.label_columns,
+        task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
+        reference=how.reference,
     )  # fmt: skip
     cutting = replace(
         windowing(contract, how.stride, how.align, how.labels, how.background),
@@ -110,7 +111,7 @@ def _parameters(
     of_contract = {
         name: value
         for name, value in contract.to_dict().items()
-        if name not in ("version", "ch_names", "units", "label_names")
+        if name not in ("version", "ch_names", "units", "label_names", "recorded_references")
     }
     of_windows = {
         name: getattr(how, name) for name in ("align", "rule", "min_overlap", "keep_short")

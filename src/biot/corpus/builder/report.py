@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from biot.corpus.manifest import Spread
 from biot.corpus.schema import QUARANTINE_FILE
+from biot.errors import listed
 from biot.io import atomic_file, safe_cell
 from biot.preprocessing import Preprocessing
+from biot.signals.flat import FlatChannels, way_out
 
 __all__ = [
     "PrepareReport",
+    "flat_lines",
+    "reference_lines",
+    "slower_lines",
     "write_quarantine",
 ]
 
@@ -35,6 +41,13 @@ class PrepareReport:
     """Mean and range of each target of a regression."""
     dropped: Mapping[str, int]
     """What was left out, such as ``"windows without a label"``: how many."""
+    references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Recordings by what their EEG was measured against, as far as they say it."""
+    slower: Mapping[str, float] = field(default_factory=dict)
+    """Rate in Hz of each recording that lacks frequencies which the windows may hold."""
+    flat: Mapping[str, FlatChannels] = field(default_factory=dict)
+    """Flat channels and stretches that became missing, by recording; only of those that have any
+    (see :mod:`biot.signals.flat`)."""
     quarantined: tuple[tuple[str, str], ...]
     """Recordings that could not be read, each with the reason; also in ``quarantine.tsv``."""
     changes: tuple[str, ...] = ()
@@ -55,11 +68,69 @@ class PrepareReport:
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block("reference", reference_lines(contract, self.references)),
+            *_block("slower", slower_lines(self.slower, self.n_recordings)),
+            *_block("flat", flat_lines(self.flat)),
             *_block("changes", list(self.changes)),
             *_block("quarantined", [_named(*entry) for entry in self.quarantined]),
         ]
         width = max(len(name) for name, _ in lines) + 2
         return "\n".join(f"{name:<{width}}{text}" for name, text in lines)
+
+
+def reference_lines(
+    contract: Preprocessing, references: Mapping[str, tuple[str, ...]]
+) -> list[str]:
+    """What EEG is measured against in a corpus; nothing where all is as it was recorded."""
+    if contract.reference == "none":
+        if len(references) < 2:
+            return []
+        lines = [f"{name}: {len(files)}: {listed(files)}" for name, files in references.items()]
+        return ["recordings have different ones, which reference=average makes alike", *lines]
+    if contract.reference == "average" or "," in contract.reference:
+        return [contract.reference]
+    return [f"{contract.reference}, which is 0 against itself, so missing in every window"]
+
+
+def slower_lines(slower: Mapping[str, float], n_recordings: int) -> list[str]:
+    """Which recordings are slower than the corpus, and what they lack."""
+    lines = []
+    for rate in sorted(set(slower.values())):
+        names = [name for name, own in sorted(slower.items()) if own == rate]
+        lines.append(
+            f"{len(names)} of {_recordings(n_recordings)} at {rate:g} Hz, with nothing above "
+            f"{rate / 2:g} Hz: {listed(names)}"
+        )
+    return lines
+
+
+def flat_lines(flat: Mapping[str, FlatChannels]) -> list[str]:
+    """What was flat in recordings, given by name; the most frequent channels are named."""
+    lines = []
+    whole = Counter(name for each in flat.values() for name in each.whole)
+    if whole:
+        n = sum(bool(each.whole) for each in flat.values())
+        names = [f"{name} in {count}" for name, count in whole.most_common()]
+        lines.append(f"channels that are flat throughout, in {_recordings(n)}: {listed(names, 10)}")
+    seconds: Counter[str] = Counter()  # of any numbers
+    for each in flat.values():
+        seconds.update(each.seconds)
+    if seconds:
+        n = sum(bool(each.seconds) for each in flat.values())
+        names = [f"{name} {total:.1f} s" for name, total in seconds.most_common()]
+        total = sum(seconds.values())
+        lines.append(f"{total:.1f} s of stretches, in {_recordings(n)}: {listed(names, 10)}")
+    mostly = Counter(name for each in flat.values() for name in each.mostly)
+    if mostly:
+        names = [name for name, _ in mostly.most_common()]
+        lines.append(f"more than half of the time: {listed(names, 10)}")
+    if lines:
+        lines.append(f"these are missing data; {way_out([*whole, *seconds], mostly)}")
+    return lines
+
+
+def _recordings(n: int) -> str:
+    return f"{n} recording{'s' * (n != 1)}"
 
 
 def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> None:

@@ -28,7 +28,7 @@ from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record, versions
 from biot.corpus.schema import INFO_FILE, STATE_FILE, shard_path
 from biot.errors import BiotError, CorpusError
 from biot.io import read_json
-from biot.preprocessing import Preprocessing
+from biot.preprocessing import OF_EARLIER_RELEASES, Preprocessing
 
 __all__ = [
     "Engine",
@@ -178,6 +178,7 @@ def _listed(packages: Mapping[str, str]) -> str:
 def _require_same(
     there: Mapping[str, Any], asked: Mapping[str, Any], folder: Path, what: str
 ) -> None:
+    there = {**OF_EARLIER_RELEASES, **there}
     names = dict.fromkeys([*there, *asked])
     differing = [
         f"{name} {there.get(name)!r}, not {asked.get(name)!r}"

@@ -21,11 +21,14 @@ from biot.corpus.builder.writer import Shard, shard_name, write_shard
 from biot.corpus.manifest import Record
 from biot.errors import ConfigError, CorpusError, RecordingError
 from biot.io import sha256_of
+from biot.signals.flat import FlatChannels, find_flat
 from biot.signals.formats.child import Child, ChildError
 from biot.signals.formats.contained import ParserLimitError
 from biot.signals.formats.files import files_of
+from biot.signals.notes import note_of_reference
 from biot.signals.preprocess import preprocessed
 from biot.signals.readers import read_recording
+from biot.signals.reference import recorded_reference
 
 __all__ = [
     "BEGUN",
@@ -156,7 +159,9 @@ def _prepared(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording
             return _outcome(job, before, (content[0], None), why, caught)
         except OSError as error:
             reason = error.strerror or error
-            raise CorpusError(f"{name}: its windows cannot be written ({reason}).") from error
+            raise CorpusError(
+                f"{name}: its windows cannot be written ({reason}: {error.filename or folder})."
+            ) from error
     known |= {**asdict(written), "left_out": dict(sorted(left_out.items()))}
     return _outcome(job, before, content, None, caught, **known)
 
@@ -188,11 +193,12 @@ def _written(
     left_out.update(f"trigger channels {channel!r}" for channel in triggers)
     stretches = job.labels.stretches(recording, name)
     events = to_events(stretches, contract.sfreq)
-    at_rate = preprocessed(
-        recording, contract.sfreq, resample=contract.resample,
-        l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch,
-    )  # fmt: skip
+    at_rate = preprocessed(recording, contract)
     ch_names, units = recording.ch_names, recording.units
+    flat = FlatChannels() if contract.keep_flat else find_flat(recording)
+    lost = note_of_reference(recording, flat, contract)
+    if lost is not None:
+        warnings.warn(lost, stacklevel=2)
     written = write_shard(
         folder,
         cut(at_rate, events, recipe.how, left_out),
@@ -205,6 +211,8 @@ def _written(
         "units": units,
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
+        "flat": flat,
+        "reference": recorded_reference(recording),
     }
     return known, written
 

@@ -27,7 +27,7 @@ from biot.corpus.schema import (
     record_batch,
 )
 from biot.errors import require
-from biot.io import flush_to_disk, sha256_of, write_json
+from biot.io import flush_to_disk, naming, sha256_of, write_json
 from biot.preprocessing import Preprocessing
 from biot.signals.scale import q95_scale
 
@@ -123,15 +123,19 @@ def write_shard(
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
     labels: list[Label | None] = []
     try:
-        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, arrow_schema()) as to:
-            for part in parts:
-                to.write_batch(_encoded(part, contract, subject, recording))
-                labels += part.labels
-        if not labels:
-            return Shard()
-        digest = sha256_of(temporary)
-        flush_to_disk(temporary)
-        os.replace(temporary, path)
+        with naming(path, temporary):
+            with (
+                pa.OSFile(str(temporary), "wb") as sink,
+                pa.ipc.new_stream(sink, arrow_schema()) as to,
+            ):
+                for part in parts:
+                    to.write_batch(_encoded(part, contract, subject, recording))
+                    labels += part.labels
+            if not labels:
+                return Shard()
+            digest = sha256_of(temporary)
+            flush_to_disk(temporary)
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     tally = LabelCounts()

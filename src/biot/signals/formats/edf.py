@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from biot.errors import ConfigError, RecordingError
 from biot.signals.channels import kind
+from biot.signals.flat import without_flat
 from biot.signals.formats.edf_annotations import read_timeline
 from biot.signals.formats.edf_header import EdfHeader, EdfSignal, read_edf_header
-from biot.signals.recording import Annotation, Array, Recording
+from biot.signals.recording import Annotation, Array, Mask, Recording
 from biot.signals.resampling import resampled
 from biot.signals.units import conversion
 
@@ -22,6 +23,10 @@ __all__ = [
 ]
 
 _BYTES_AT_ONCE = 2 * 2**20  # what a processor's cache holds
+
+
+_FEWEST_STEPS = 255
+"""Of a converter's range. A signal of a few values lies at its ends where nothing is wrong."""
 
 
 _LAST_SAMPLE = 2**53  # beyond, seconds in float64 no longer tell samples apart
@@ -75,7 +80,17 @@ def _of_one_rate(
         units=tuple(unit for _, unit in conversions),
         gaps=_gaps(starts, signals[0].n_samples),
         read_samples=read_samples,
+        limits=tuple(_limits(s, f) for s, (f, _) in zip(signals, conversions, strict=True)),
     )
+
+
+def _limits(signal: EdfSignal, factor: float) -> tuple[float, float]:
+    """Half a digital step inside the ends of the converter's range, as numbers that are read."""
+    low, high = signal.digital
+    if high - low < _FEWEST_STEPS:
+        return -np.inf, np.inf
+    ends = [(end * signal.gain + signal.offset) * factor for end in (low + 0.5, high - 0.5)]
+    return min(ends), max(ends)
 
 
 def _first_samples(
@@ -175,7 +190,7 @@ def _joined(
         units.append(groups[group].units[len(rows[group])])
         rows[group].append(i)
 
-    def read_samples(start: int, stop: int) -> Array:
+    def read_from(parts: list[Recording], start: int, stop: int) -> Array:
         if len(parts) == 1:
             return parts[0].read(start, stop)
         out = np.full((len(units), stop - start), np.nan, dtype=np.float32)
@@ -183,6 +198,13 @@ def _joined(
             piece = part.read(min(start, part.n_times), min(stop, part.n_times))
             out[places, : piece.shape[1]] = piece
         return out
+
+    # a slow signal that was resampled is constant no more: its own samples decide what is flat
+    varying = [resampled(without_flat(group), fastest.sfreq) for group in groups]
+
+    def read_flat(start: int, stop: int) -> Mask:
+        missing = np.isnan(read_from(varying, start, stop))
+        return np.asarray(missing & ~np.isnan(read_from(parts, start, stop)))
 
     return Recording(
         path=path,
@@ -192,5 +214,8 @@ def _joined(
         units=tuple(units),
         annotations=annotations,
         gaps=fastest.gaps,
-        read_samples=read_samples,
+        read_samples=lambda start, stop: read_from(parts, start, stop),
+        rates=() if len(parts) == 1 else tuple(float(header.sfreq(s)) for s in header.signals),
+        limits=fastest.limits if len(parts) == 1 else (),
+        read_flat=None if len(parts) == 1 else read_flat,
     )

@@ -17,6 +17,7 @@ import numpy as np
 
 from biot.errors import RecordingError
 from biot.signals.formats.headers import require_plausible
+from biot.signals.formats.transfer import went_through_text_mode
 
 __all__ = [
     "EdfHeader",
@@ -59,6 +60,8 @@ class EdfSignal:
     """Samples in each data record."""
     first_byte: int
     """Where they start in a data record."""
+    digital: tuple[int, int] = (0, 0)
+    """Least and greatest digital number that the header announces."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,8 @@ def _signal(path: Path, index: int, row: dict[str, bytes], first_byte: int) -> E
         )
     gain = (physical[1] - physical[0]) / (digital[1] - digital[0])
     offset = physical[0] - gain * digital[0]
-    return EdfSignal(label, _text(row["unit"]), gain, offset, n_samples, first_byte)
+    low, high = min(digital), max(digital)
+    return EdfSignal(label, _text(row["unit"]), gain, offset, n_samples, first_byte, (low, high))
 
 
 def _n_records(path: Path, main: bytes, n_data_bytes: int, record_bytes: int) -> int:
@@ -221,6 +225,12 @@ def _n_records(path: Path, main: bytes, n_data_bytes: int, record_bytes: int) ->
             f"to {whole} with an EDF editor."
         )
     surplus = n_data_bytes - announced * record_bytes
+    if surplus and went_through_text_mode(path, surplus):
+        raise RecordingError(
+            f"{path.name}: was changed by a transfer in text mode: it has {surplus} bytes too "
+            "many, and before every line feed stands a carriage return. Copy it again from its "
+            "source, in binary mode."
+        )
     if surplus:
         warnings.warn(
             f"{path.name}: {surplus} surplus bytes after the {announced} data records that the "
