@@ -56,11 +56,17 @@ class FlatChannels:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FlatChannels:
-        """The inverse of ``dataclasses.asdict``, by way of JSON."""
+        """The inverse of ``dataclasses.asdict``, by way of JSON.
+
+        Raises
+        ------
+        TypeError, ValueError, KeyError
+            If they are not such values.
+        """
         return cls(
-            whole=tuple(values["whole"]),
-            seconds=dict(values["seconds"]),
-            mostly=tuple(values["mostly"]),
+            whole=tuple(map(str, values["whole"])),
+            seconds={str(name): float(time) for name, time in dict(values["seconds"]).items()},
+            mostly=tuple(map(str, values["mostly"])),
         )
 
     def among(self, ch_names: Collection[str]) -> FlatChannels:
