@@ -121,13 +121,13 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
         "time_shift": 0.5, "channel_drop": 0.1, "band_stop": 3.0, "amplitude": 0.3,
         "checkpoint_every": 7, "devices": 2, "nodes": 3, "strategy": "ddp",
     }  # fmt: skip
-    switches = {"compile": True, "tensorboard": True}
+    switches = {"compile": True, "tensorboard": True, "calibration": False}
     assert {*given, *switches} == {field.name for field in fields(FinetuneConfig)}
     words = [
         word
         for name, value in given.items()
         for word in (f"--{name.replace('_', '-')}", str(value))
-    ] + [f"--{name}" for name in switches]
+    ] + [f"--{'' if value else 'no-'}{name}" for name, value in switches.items()]
     for extra in ([], words):
         with pytest.raises(TypeError):  # the stand-in returns no metrics
             main(["finetune", "corpus", "--out", "run", *extra])

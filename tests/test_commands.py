@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 
 import biot
@@ -69,7 +70,8 @@ def test_prepare_tells_what_it_made(recordings: Path, tmp_path: Path, capsys: Ca
 def test_finetune_leaves_a_run_that_can_be_repeated(run: Path) -> None:
     names = {path.name for path in run.iterdir()}
     assert names == {
-        *("model", "metrics.json", "history.csv", "confusion.png", "curves.png", "run.json")
+        *("model", "metrics.json", "history.csv", "run.json"),
+        *("confusion.png", "reliability.png", "curves.png"),
     }
     command = json.loads((run / "run.json").read_text(encoding="utf-8"))["command"]
     assert command.startswith("biot finetune ")
@@ -105,11 +107,44 @@ def test_predict_writes_the_table_and_the_timeline(
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 59
-    assert rows[0].keys() == {"start", "stop", "label", "p_rest", "p_spike-wave", "p_spindles"}
+    names = ("rest", "spike-wave", "spindles")
+    assert list(rows[0]) == [
+        *("start", "stop", "label"), *(f"p_{name}" for name in names),
+        *(f"weight_{name}" for name in names), "in_training",
+    ]  # fmt: skip
+    for row in rows:
+        products = {n: float(row[f"p_{n}"]) * float(row[f"weight_{n}"]) for n in names}
+        assert row["label"] == max(products, key=products.__getitem__)
+    told = "Decision: the class with the largest p × weight (rest "
+    assert told in shown.out
     assert [rows[-1]["start"], rows[-1]["stop"]] == ["58.0", "60.0"]
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert main([*words[:-1], str(tmp_path / "a.parquet"), "--precision", "bf16"]) == 0
     assert (tmp_path / "a.parquet").is_file()
+
+
+def test_predict_says_where_the_model_learnt_from_the_recording_and_where_windows_leave_gaps(
+    run: Path, recordings: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    split = json.loads((run / "run.json").read_text(encoding="utf-8"))["split"]
+    told = {}
+    for part in ("train", "test"):
+        copy = tmp_path / f"{part}.edf"  # under another name: the content tells
+        name = split[part]["subjects"][0]
+        shutil.copyfile(next(recordings.glob(f"*{name}*.edf")), copy)
+        table = tmp_path / f"{part}.parquet"
+        words = ["predict", str(run / "model"), str(copy), "--out", str(table), "--stride", "5"]
+        assert main([*words, "--png", str(tmp_path / "a.png")]) == 0
+        told[part] = capsys.readouterr().out
+        found = parquet.read_table(table)
+        expected = "yes" if part == "train" else "no"
+        assert set(found["in_training"].to_pylist()) == {expected}
+        assert found.schema.metadata[b"in_training"].decode() == expected
+        assert found.schema.metadata[b"decision"].decode() in told[part]
+    assert "The model learnt from this recording (train.edf)" in told["train"]
+    assert "learnt from this recording" not in told["test"]
+    gap = "--stride 5 is above the window of 2 s: after each window 3 s are not predicted."
+    assert gap in told["test"]
 
 
 def test_predict_on_a_run_says_where_its_model_is(
@@ -252,6 +287,37 @@ def test_numbers_are_told_by_their_mean(outputs: Path, tmp_path: Path, capsys: C
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("age")]
     mean = np.mean([float(r["age"]) for r in csv.DictReader(table.read_text().splitlines())])
     assert float(line.split()[1]) == pytest.approx(mean, abs=1e-3)
+
+
+def test_tags_have_their_thresholds_in_the_table_and_metrics_say_the_rule(
+    outputs: Path, tmp_path: Path, capsys: Capture
+):
+    table = tmp_path / "tags.csv"
+    words = [str(outputs / "multilabel" / "model"), str(outputs / "recording.npz")]
+    assert main(["predict", *words, "--out", str(table)]) == 0
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    for row in rows:
+        held = [
+            n for n in ("spike", "slow") if float(row[f"p_{n}"]) >= float(row[f"threshold_{n}"])
+        ]
+        assert row["label"] == ";".join(held)
+    metrics = json.loads((outputs / "multilabel" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test"]["decision"] in capsys.readouterr().out
+    assert metrics["test"]["thresholds"] == metrics["thresholds"]
+
+
+def test_training_on_noise_is_told_in_words_and_in_the_metrics(
+    outputs: Path, tmp_path: Path, capsys: Capture
+):
+    words = ["finetune", str(outputs / "regression-corpus"), "--out", str(tmp_path / "run"), *TINY]
+    assert main([*words, "--device", "cpu"]) == 0
+    (note,) = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["notes"]
+    assert note.startswith("Training learnt nothing: the validation R² is -")
+    shown = capsys.readouterr().out
+    assert note in shown
+    assert "Test, with the weights of epoch " in shown
+    assert " of 2, the best by validation r2 (" in shown
+    assert " mean\n" in shown  # what guessing reaches stands beside
 
 
 def test_a_timeline_of_tags_is_refused_before_anything_is_written(

@@ -81,7 +81,7 @@ def test_the_curves_mark_the_epoch_that_was_kept():
 
 def test_the_timeline_breaks_at_gaps_and_cuts_overlaps():
     start, stop = [0.0, 2.0, 10.0], [4.0, 6.0, 14.0]
-    figure = plots.timeline(start, stop, np.eye(3), LABELS)
+    figure = plots.timeline(start, stop, np.eye(3), LABELS, LABELS)
     line = figure.axes[0].lines[0]
     np.testing.assert_array_equal(line.get_xdata(), [0, 2, 2, 6, np.nan, 10, 14])
     np.testing.assert_array_equal(line.get_ydata(), [1, 1, 0, 0, np.nan, 0, 0])
@@ -92,8 +92,9 @@ def test_the_timeline_shows_windows_without_data_and_the_truth():
     probabilities = [[0.9, 0.1, 0.0], [np.nan] * 3, [0.2, 0.7, 0.1]]
     truth = [(0.0, 10.0, "rest"), (20.0, 25.0, "something else")]
     figure = plots.timeline(
-        [0, 10, 20], [10, 20, 30], probabilities, LABELS, truth=truth, title="night.edf"
-    )
+        [0, 10, 20], [10, 20, 30], probabilities, LABELS, ("rest", "", "task"), truth=truth,
+        title="night.edf",
+    )  # fmt: skip
     assert {"no usable data", "predicted", "true", "night.edf", "time (s)"} <= texts(figure)
     predicted = figure.axes[1].collections
     boxes = [[tuple(path.vertices[0]) for path in strip.get_paths()] for strip in predicted]
@@ -105,13 +106,15 @@ def test_the_timeline_shows_windows_without_data_and_the_truth():
 )
 def test_the_time_axis_uses_the_unit_that_fits(seconds, label, tmp_path):
     start = np.linspace(0, seconds, 20, endpoint=False)
-    figure = plots.timeline(start, start + seconds / 20, np.full((20, 3), 1 / 3), LABELS)
+    figure = plots.timeline(
+        start, start + seconds / 20, np.full((20, 3), 1 / 3), LABELS, LABELS[:1] * 20
+    )
     assert label in texts(figure)
     plots.save_png(figure, tmp_path / "a.png")
 
 
 def test_a_recording_without_windows_gives_an_empty_timeline(tmp_path):
-    figure = plots.timeline([], [], np.empty((0, 3)), LABELS)
+    figure = plots.timeline([], [], np.empty((0, 3)), LABELS, [])
     plots.save_png(figure, tmp_path / "a.png")
 
 

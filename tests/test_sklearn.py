@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -17,6 +18,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from biot.errors import ConfigError, CorpusError
 from biot.sklearn import BIOTClassifier, BIOTTransformer
+from biot.sklearn.holdout import validation_windows
 
 TINY = {
     "sfreq": 10.0, "embed_dim": 8, "num_heads": 2, "num_layers": 1, "device": "cpu",
@@ -34,8 +36,8 @@ class FlatClassifier(BIOTClassifier):
         tags.input_tags.three_d_array = False
         return tags
 
-    def fit(self, X, y, groups=None):
-        return super().fit(as_windows(X), y, groups)
+    def fit(self, X, y, groups=None, sample_weight=None):
+        return super().fit(as_windows(X), y, groups, sample_weight)
 
     def decision_scores(self, X):
         return super().decision_scores(as_windows(X))
@@ -69,6 +71,7 @@ CANNOT_APPLY = {
     "check_n_features_in": "n_features_in_ counts channels, of which a row as a window has one",
     "check_n_features_in_after_fitting": "the same: the length of a window is told otherwise",
     "check_classifiers_train": "it tells points of a plane by their signs, which spectra leave out",
+    "check_sample_weight_equivalence_on_dense_data": "which windows validate is drawn",
     "check_estimators_pickle": "a gap in so short a row leaves no token; a test below does it",
 }
 """scikit-learn's checks that mean tables, and why they say nothing of windows."""
@@ -131,7 +134,8 @@ def test_it_learns_predicts_and_says_how_sure_it_is():
     assert model.score(X[40:], y[40:]) > 0.8
     p = model.predict_proba(X[40:])
     np.testing.assert_allclose(p.sum(axis=1), 1)
-    np.testing.assert_array_equal(model.classes_[p.argmax(axis=1)], model.predict(X[40:]))
+    decided = model.preprocessing_.decide(p)
+    np.testing.assert_array_equal(model.classes_[decided], model.predict(X[40:]))
     assert model.classes_.tolist() == ["rest", "wave"]
     assert (model.n_features_in_, model.n_times_in_) == (2, 20)
 
@@ -147,9 +151,25 @@ def test_training_as_scikit_learn_checks_it_on_windows_that_spectra_tell_apart()
     assert predicted.shape == (60,)
     assert p.shape == (60, 2)
     assert np.mean(predicted == y) > 0.83
-    np.testing.assert_array_equal(p.argmax(axis=1), model.classes_.searchsorted(predicted))
+    decided = model.preprocessing_.decide(p)
+    np.testing.assert_array_equal(decided, model.classes_.searchsorted(predicted))
     with pytest.raises(ValueError, match=r"X has 20 channels"):
         model.predict(X.transpose(0, 2, 1))
+
+
+def test_probabilities_of_a_rare_class_are_near_its_prevalence_unless_that_is_switched_off():
+    generator = np.random.default_rng(0)
+    y = (generator.random(400) < 0.1).astype(int)
+    X = generator.normal(size=(400, 1, 20)) * (1 + 0.4 * y[:, None, None])
+    given = {**FAST, "scale": "none", "epochs": 4}
+    calibrated = BIOTClassifier(**given).fit(X, y)
+    plain = BIOTClassifier(**given, calibration=False).fit(X, y)
+    p, q = calibrated.predict_proba(X)[:, 1], plain.predict_proba(X)[:, 1]
+    assert p.mean() == pytest.approx(y.mean(), abs=0.06)
+    assert q.mean() > y.mean() + 0.1
+    assert brier_score_loss(y, p) < brier_score_loss(y, q)
+    assert roc_auc_score(y, p) == pytest.approx(roc_auc_score(y, q))
+    assert np.mean(calibrated.predict(X) == plain.predict(X)) > 0.9
 
 
 def test_it_stops_early():
@@ -202,7 +222,7 @@ def test_it_works_in_pipelines_searches_and_cross_validation_by_group():
 
 
 def test_groups_train_or_validate(monkeypatch):
-    import biot.sklearn as module
+    import biot.sklearn.estimators as module
 
     X, y = data()
     groups, seen = np.arange(60) // 6, {}
@@ -215,7 +235,7 @@ def test_groups_train_or_validate(monkeypatch):
     monkeypatch.setattr(module, "learn", spy)
     BIOTClassifier(**(FAST | {"epochs": 1})).fit(X, y, groups=groups)
     assert seen == {"train": 48, "valid": 12}
-    valid = module._validation_windows(np.arange(60) % 2, groups, 0.2, 0)
+    valid = validation_windows(np.arange(60) % 2, groups, 0.2, 0)
     assert len(np.unique(groups[valid])) * 6 == len(valid) == 12
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "ConfigError",
     "ContractError",
     "CorpusError",
+    "InputTypeError",
     "MissingDependencyError",
     "RecordingError",
     "StoppedError",
@@ -53,6 +54,10 @@ class ContractError(BiotError):
 
 class StoppedError(BiotError):
     """A run that a signal ended after a checkpoint; the same call goes on from there."""
+
+
+class InputTypeError(BiotError, TypeError):
+    """An argument of a kind that is not taken; the message says what is."""
 
 
 class MissingDependencyError(BiotError, ImportError):

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ __all__ = [
     "new_figure",
     "plain_frame",
     "pretraining",
+    "reliability",
     "require_figures",
     "save_png",
     "timeline",
@@ -151,7 +153,9 @@ def draw(path: Path, figure: Callable[[], Figure]) -> None:
 _MANY_CELLS = 12  # classes above which the cells of a confusion table hold no numbers
 
 
-def confusion(counts: npt.ArrayLike, label_names: Sequence[str], *, title: str = "") -> Figure:
+def confusion(
+    counts: npt.ArrayLike, label_names: Sequence[str], *, title: str = "", note: str = ""
+) -> Figure:
     """Table of true against predicted classes.
 
     Parameters
@@ -162,6 +166,8 @@ def confusion(counts: npt.ArrayLike, label_names: Sequence[str], *, title: str =
         Names of the K classes.
     title
         Heading; empty for none.
+    note
+        How it was decided, to stand below; empty for none.
 
     Notes
     -----
@@ -180,7 +186,8 @@ def confusion(counts: npt.ArrayLike, label_names: Sequence[str], *, title: str =
     axes.set_xticks(range(n_classes), label_names, rotation=0 if upright else 45,
                     ha="center" if upright else "right", rotation_mode="anchor")  # fmt: skip
     axes.set_yticks(range(n_classes), label_names)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel="predicted", ylabel="true")
+    _headed(figure, axes, title, note)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     if n_classes <= _MANY_CELLS:
@@ -188,6 +195,46 @@ def confusion(counts: npt.ArrayLike, label_names: Sequence[str], *, title: str =
             axes.text(column, row, f"{table[row, column]}\n{share[row, column]:.0%}",
                       ha="center", va="center", fontsize=9 if n_classes <= 6 else 7,
                       color="white" if share[row, column] > 0.55 else "#1F2933")  # fmt: skip
+    return figure
+
+
+def _headed(figure: Figure, axes: Axes, title: str, note: str = "") -> None:
+    """Title above the axes and a small note below all, in lines that fit the figure."""
+    width = figure.get_size_inches()[0]
+    axes.set_title(textwrap.fill(title, round(8 * width)))
+    if note:
+        figure.supxlabel(textwrap.fill(note, round(14 * width)), fontsize=8, color=GREY)
+
+
+def reliability(
+    curves: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]], *, title: str = ""
+) -> Figure:
+    """How often classes hold where they are said to hold with some probability.
+
+    Parameters
+    ----------
+    curves
+        Of each class or tag (N,) mean probability, frequency and number of windows in each bin;
+        NaN where a bin is empty.
+    title
+        Heading; empty for none.
+    """
+    figure = new_figure(5.2, 5.6)
+    upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [4, 1]})
+    upper.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="truthful")
+    for index, (name, columns) in enumerate(curves.items()):
+        probability, frequency, n_windows = (np.asarray(column, float) for column in columns)
+        known = n_windows > 0
+        upper.plot(probability[known], frequency[known], color=colour(index), marker="o",
+                   markersize=4, label=name)  # fmt: skip
+        edges = np.linspace(0, 1, len(n_windows) + 1)
+        lower.stairs(n_windows, edges, color=colour(index))
+    upper.set(ylabel="share of windows of which it holds", xlim=(0, 1), ylim=(-0.02, 1.02))
+    lower.set(xlabel="probability", ylabel="windows")
+    for axes in (upper, lower):
+        plain_frame(axes)
+    upper.legend(edgecolor="none", framealpha=1, fontsize=8, loc="upper left")
+    _headed(figure, upper, title)
     return figure
 
 
@@ -393,11 +440,14 @@ def timeline(
     stop: npt.ArrayLike,
     probabilities: npt.ArrayLike,
     label_names: Sequence[str],
+    labels: Sequence[str],
     *,
     truth: Sequence[tuple[float, float, str]] = (),
+    threshold: float | None = None,
     title: str = "",
+    note: str = "",
 ) -> Figure:
-    """Class probabilities of a recording's windows over time, and the winning label below.
+    """Class probabilities of a recording's windows over time, and what is said of each below.
 
     Parameters
     ----------
@@ -408,10 +458,16 @@ def timeline(
         (R, K); a row of NaN (a window without usable data) is drawn grey, without a line.
     label_names
         Names of the K classes.
+    labels
+        (R,) what is said of each window; ``""`` of one without usable data.
     truth
         Known events as (start, stop, label) in seconds, drawn as a second strip when given.
+    threshold
+        Probability from which on the second class is said to hold, drawn as a line when given.
     title
         Heading; empty for none.
+    note
+        How it was decided, to stand below; empty for none.
     """
     values = np.asarray(probabilities, float).reshape(-1, len(label_names))
     begin, end = np.asarray(start, float), np.asarray(stop, float)
@@ -420,12 +476,7 @@ def timeline(
     if len(end):
         end = np.append(np.minimum(end[:-1], begin[1:]), end[-1])
     usable = np.isfinite(values).all(axis=1)
-    winners = np.where(usable, np.where(usable[:, None], values, 0.0).argmax(axis=1), -1)
-    found = [
-        (a, b, label_names[k] if k >= 0 else "")
-        for a, b, k in zip(begin, end, winners, strict=True)
-    ]
-    strips = {"predicted": found}
+    strips = {"predicted": list(zip(begin, end, labels, strict=True))}
     if truth:
         strips["true"] = [(a / unit, b / unit, label) for a, b, label in truth]
 
@@ -439,9 +490,13 @@ def timeline(
         style = ("-", "--", ":")[index // len(COLOURS) % 3]
         panels[0].plot(time, level, style, color=colour(index), linewidth=1.4, label=name)
     plain_frame(panels[0])
+    if threshold is not None:
+        panels[0].axhline(threshold, color=GREY, linestyle="--", linewidth=1,
+                          label=f"threshold of {label_names[1]}: {threshold:.3g}")  # fmt: skip
     if not usable.all():
         panels[0].fill_between([], [], color=LIGHT, label="no usable data")
-    panels[0].set(ylim=(-0.02, 1.02), ylabel="probability", title=title)
+    panels[0].set(ylim=(-0.02, 1.02), ylabel="probability")
+    _headed(figure, panels[0], title, note)
     panels[0].legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     for axes, (name, spans) in zip(panels[1:], strips.items(), strict=True):
         _strip(axes, spans, label_names)

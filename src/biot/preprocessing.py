@@ -13,17 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.choices import Resample, Scale, Task
+from biot.decision import Decision
 from biot.errors import ConfigError, ContractError
 from biot.io import read_json, write_json
 
 __all__ = [
     "FILE_NAME",
+    "HIGHEST_SFREQ",
+    "LONGEST_WINDOW",
+    "LOWEST_FREQ",
     "OF_EARLIER_RELEASES",
     "Preprocessing",
     "Resample",
     "Scale",
     "Task",
-    "decide",
     "difference",
 ]
 
@@ -31,6 +34,18 @@ FILE_NAME = "preprocessing.json"
 
 
 VERSION = 1
+
+
+HIGHEST_SFREQ = 1_000_000
+"""Hz."""
+
+
+LONGEST_WINDOW = 86_400
+"""Seconds."""
+
+
+LOWEST_FREQ = 0.001
+"""Of a high-pass filter, in Hz; a lower one would be longer than an hour."""
 
 
 OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True, "reference": "none"}
@@ -44,9 +59,13 @@ _CHOICES: Mapping[str, Any] = {
 
 
 _LISTS = (
-    "ch_names", "units", "label_names", "label_columns", "thresholds", "recorded_references",
+    "ch_names", "units", "label_names", "label_columns", "thresholds", "class_weights",
+    "recorded_references",
 )  # fmt: skip
 """Fields that are lists in JSON, and tuples here."""
+
+
+_LISTS_OF_NUMBERS = ("thresholds", "class_weights")
 
 
 _FEW = 5
@@ -97,14 +116,19 @@ class Preprocessing:
     """Columns of the table that the labels came from; ``label`` without a table."""
     thresholds: tuple[float, ...] | None = None
     """Probabilities from which on the second of two classes, or each tag, is said to hold, chosen
-    on a model's validation windows; None: the more probable class, and 0.5 for tags."""
+    on a model's validation windows; None: see :class:`biot.decision.Decision`."""
+    class_weights: tuple[float, ...] | None = None
+    """What training counted a window of each class (of tags: one with the tag over one without);
+    probabilities are corrected for it. None: no correction."""
+    temperature: float | None = None
+    """By which the outputs are divided before they become probabilities, fitted on a model's
+    validation windows; None: 1."""
 
     def __post_init__(self) -> None:
         for name in ("sfreq", "window", "l_freq", "h_freq", "notch"):
             if getattr(self, name) is not None:  # 200 and 200.0 are written alike
                 object.__setattr__(self, name, float(getattr(self, name)))
-        if not (self.sfreq > 0 and isfinite(self.sfreq)):
-            raise ConfigError(f"sfreq must be above 0 Hz, got {self.sfreq}.")
+        _require_bounds(self)
         if not (self.window > 0 and isfinite(self.window * self.sfreq)) or self.n_times < 1:
             raise ConfigError(
                 f"window must hold at least one sample, got {self.window} s at {self.sfreq:g} Hz."
@@ -129,8 +153,23 @@ class Preprocessing:
             )
         object.__setattr__(self, "reference", _plain_reference(self.reference))
         _require_columns(self.label_columns)
-        if self.thresholds is not None:
-            _require_thresholds(self.thresholds, self.task, len(self.label_names or ()))
+        self.decision.require_fit(len(self.label_names or ()))
+
+    @property
+    def decision(self) -> Decision:
+        """How outputs become probabilities, and these what is said to hold."""
+        return Decision(
+            task=self.task, class_weights=self.class_weights, temperature=self.temperature,
+            thresholds=self.thresholds,
+        )  # fmt: skip
+
+    def deciding(self, decision: Decision | None) -> Preprocessing:
+        """The same contract with another :attr:`decision`; None: with none of its own."""
+        chosen = decision or Decision(task=self.task)
+        return replace(
+            self, class_weights=chosen.class_weights, temperature=chosen.temperature,
+            thresholds=chosen.thresholds,
+        )  # fmt: skip
 
     @property
     def n_times(self) -> int:
@@ -165,8 +204,8 @@ class Preprocessing:
         return f"as recorded ({', '.join(self.recorded_references) or 'not said'})"
 
     def with_labels(self, label_names: tuple[str, ...] | None) -> Preprocessing:
-        """The same contract with other class names, and without thresholds for the earlier ones."""
-        return replace(self, label_names=label_names, thresholds=None)
+        """The same contract with other class names, and without a decision on the earlier ones."""
+        return replace(self.deciding(None), label_names=label_names)
 
     def decide(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """What is said to hold, from (W, K) probabilities.
@@ -176,13 +215,13 @@ class Preprocessing:
         numpy.ndarray
             (W,) class of each window; of tags (W, K), 1 where one holds.
         """
-        return decide(probabilities, self.task, self.thresholds)
+        return self.decision.decide(probabilities)
 
     def require_same(self, data: Preprocessing, *, where: str) -> None:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
         Label names are not compared: a corpus may hold some of the classes only. Nor are the
-        columns that labels came from, a model's thresholds, the references of the recordings, nor
+        columns that labels came from, a model's decision, the references of the recordings, nor
         the task of data without labels.
 
         Parameters
@@ -192,9 +231,10 @@ class Preprocessing:
         where
             Name of the data for the message, such as the corpus folder.
         """
-        apart = {"label_names", "label_columns", "thresholds", "recorded_references"} | (
-            {"task"} if data.label_names is None else set()
-        )
+        apart = {
+            "label_names", "label_columns", "thresholds", "class_weights", "temperature",
+            "recorded_references", *(["task"] if data.label_names is None else []),
+        }  # fmt: skip
         differing = [
             difference(field.name, getattr(data, field.name), getattr(self, field.name))
             for field in fields(self)
@@ -227,7 +267,7 @@ class Preprocessing:
         for key in _LISTS:
             if given.get(key) is None:
                 continue
-            kind = float | int if key == "thresholds" else str
+            kind = float | int if key in _LISTS_OF_NUMBERS else str
             if not isinstance(given[key], list | tuple) or not all(
                 isinstance(entry, kind) for entry in given[key]
             ):
@@ -255,18 +295,6 @@ class Preprocessing:
         return cls.from_dict(read_json(path, ContractError), where=str(path))
 
 
-def decide(
-    probabilities: npt.NDArray[np.float64], task: Task, thresholds: tuple[float, ...] | None
-) -> npt.NDArray[np.int64]:
-    """What is said to hold, as :meth:`Preprocessing.decide`."""
-    if task == "multilabel":
-        return (probabilities >= (0.5 if thresholds is None else thresholds)).astype(np.int64)
-    if thresholds is not None:
-        return (probabilities[:, 1] >= thresholds[0]).astype(np.int64)
-    most: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
-    return most
-
-
 def difference(name: str, found: Any, expected: Any) -> str:
     """How two values of a field differ; of long lists where the first difference is."""
     if not isinstance(found, tuple) or not isinstance(expected, tuple):
@@ -282,15 +310,22 @@ def difference(name: str, found: Any, expected: Any) -> str:
     )
 
 
-def _require_thresholds(thresholds: tuple[float, ...], task: Task, n_names: int) -> None:
-    wanted = {"classes": 1 if n_names == 2 else 0, "multilabel": n_names, "regression": 0}[task]
-    if len(thresholds) != wanted or not thresholds:
+def _require_bounds(contract: Preprocessing) -> None:
+    """Before anything is made of these sizes."""
+    if not 0 < contract.sfreq <= HIGHEST_SFREQ:
         raise ConfigError(
-            "thresholds belong to two classes (one) or to tags (one each); got "
-            f"{len(thresholds)} for {n_names} label names and the task {task!r}."
+            f"sfreq must be above 0 Hz and at most {HIGHEST_SFREQ:,.0f} Hz, got {contract.sfreq}."
         )
-    if not all(0 <= threshold <= 1 for threshold in thresholds):
-        raise ConfigError(f"thresholds must lie in 0 to 1, got {thresholds}.")
+    if isfinite(contract.window) and contract.window > LONGEST_WINDOW:
+        raise ConfigError(
+            f"window must be at most {LONGEST_WINDOW:,.0f} s, which is a day, got "
+            f"{contract.window:g} s."
+        )
+    if contract.l_freq is not None and 0 < contract.l_freq < LOWEST_FREQ:
+        raise ConfigError(
+            f"l_freq must be at least {LOWEST_FREQ:g} Hz, got {contract.l_freq:g} Hz: the filter "
+            "would be longer than an hour."
+        )
 
 
 def _plain_reference(reference: str) -> str:

@@ -42,7 +42,8 @@ RULES = {
     "locks": rule("errors"),
     "io": rule("errors locks"),
     "device": rule("errors choices", "torch"),
-    "preprocessing": rule("errors choices io", "numpy"),
+    "decision": rule("errors choices", "numpy"),
+    "preprocessing": rule("errors choices decision io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule("errors signals", "numpy", "mne pyarrow wfdb"),
@@ -63,7 +64,9 @@ RULES = {
         "numpy torch",
         "huggingface_hub safetensors tabulate torchinfo",
     ),
-    "evaluation": rule("errors choices preprocessing", "numpy torch", "sklearn tabulate"),
+    "evaluation": rule(
+        "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
+    ),
     "training": rule(
         "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
         "model",
@@ -71,8 +74,8 @@ RULES = {
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings locks io plots preprocessing evaluation signals.channels corpus "
-        "model training",
+        "errors choices settings decision locks io plots preprocessing evaluation "
+        "signals.channels corpus model training",
         "numpy torch",
         "joblib peft sklearn tqdm",
     ),
@@ -82,13 +85,15 @@ RULES = {
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices io device plots preprocessing evaluation signals model",
+        "errors choices decision io device plots preprocessing evaluation signals signals.formats "
+        "signals.readers model",
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device preprocessing evaluation signals model training training.finetuning",
+        "errors device preprocessing evaluation signals signals.formats model training "
+        "training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(

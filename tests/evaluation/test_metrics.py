@@ -88,9 +88,10 @@ def test_ranking_of_several_classes_is_the_mean_of_those_that_occur():
     assert scores(labels, probabilities)["auroc"] == pytest.approx(expected)
 
 
-def test_one_class_alone_leaves_the_ranking_and_kappa_undefined():
+def test_one_class_alone_leaves_undefined_what_weighs_classes_against_each_other():
     values = scores(np.zeros(3, dtype=int), np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]))
-    assert values["balanced_accuracy"] == 1.0
+    assert values["accuracy"] == 1.0
+    assert math.isnan(values["balanced_accuracy"])
     assert math.isnan(values["auroc"])
     assert math.isnan(values["auprc"])
     assert math.isnan(values["cohen_kappa"])

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ for package in ("onnx", "onnxscript", "onnxruntime"):
 
 N_FFT, HOP = 20, 8
 CONTRACT = Preprocessing(
-    sfreq=20.0, window=4.0, ch_names=("C3", "C4"), units=("µV", "µV"), label_names=("a", "b", "c")
-)
+    sfreq=20.0, window=4.0, ch_names=("C3", "C4"), units=("µV", "µV"), label_names=("a", "b", "c"),
+    class_weights=(0.5, 1.0, 4.0), temperature=1.7,
+)  # fmt: skip
 
 
 def small(**arguments: Any) -> BIOT:
@@ -138,7 +140,26 @@ def test_the_file_says_which_channels_and_data_it_expects(session: Any) -> None:
         "n_fft": N_FFT,
         "channels": ["Fp1", "Fp2", "C3", "C4"],
         "preprocessing": json.loads(json.dumps(CONTRACT.to_dict())),
+        "probabilities": "softmax(scores / temperature - log(class_weights))",
     }
+
+
+def test_the_formula_in_the_file_gives_the_predictors_probabilities(
+    model: BIOT, session: Any
+) -> None:
+    from biot.inference import Predictor
+    from biot.signals import Recording
+
+    contract = replace(CONTRACT, ch_names=("Fp1", "Fp2", "C3", "C4"), units=("µV",) * 4)
+    x = np.random.default_rng(0).normal(size=(4, 80))
+    recording = Recording.from_array(
+        x, ch_names=contract.ch_names, sfreq=20.0, units=contract.units
+    )
+    expected = Predictor(model, replace(contract, scale="none"), device="cpu").predict(recording)
+    given = {"x": x[None].astype(np.float32), "channel_ids": np.arange(4)[None]}
+    (scores,) = session.run(None, given | {"valid": np.ones((1, 4, 80), dtype=bool)})
+    powers = np.exp(scores / contract.temperature - np.log(contract.class_weights))
+    np.testing.assert_allclose(powers / powers.sum(), expected.probabilities, atol=1e-5)
 
 
 def test_other_models_export_in_float32_and_stay_as_they_are(tmp_path: Path) -> None:

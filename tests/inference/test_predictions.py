@@ -37,10 +37,10 @@ def test_the_label_is_the_most_probable_class_and_empty_without_usable_data(
 def test_csv_bytes(predictions: Predictions, tmp_path: Path) -> None:
     path = predictions.save(tmp_path / "a.csv")
     assert path.read_bytes() == (
-        b'start,stop,label,p_rest,"p_spike, wave"\n'
-        b"0.0,2.0,rest,0.75,0.25\n"
-        b"2.0,4.0,,,\n"
-        b'4.0,5.5,"spike, wave",0.333333,0.666667\n'
+        b'start,stop,label,p_rest,"p_spike, wave",threshold\n'
+        b"0.0,2.0,rest,0.75,0.25,0.5\n"
+        b"2.0,4.0,,,,0.5\n"
+        b'4.0,5.5,"spike, wave",0.333333,0.666667,0.5\n'
     )
 
 
@@ -67,10 +67,11 @@ def test_parquet_holds_the_same_with_nulls(predictions: Predictions, tmp_path: P
         "label": ["rest", None, "spike, wave"],
         "p_rest": [0.75, None, 1 / 3],
         "p_spike, wave": [0.25, None, 2 / 3],
+        "threshold": [0.5, 0.5, 0.5],
     }
     assert [str(field.type) for field in table.schema] == ["double", "double", "string"] + [
         "double"
-    ] * 2
+    ] * 3
 
 
 def test_the_table_keeps_its_types_when_no_window_is_usable(tmp_path: Path) -> None:
@@ -96,7 +97,14 @@ def test_a_class_may_be_named_like_a_column(tmp_path: Path) -> None:
         probabilities=np.array([[0.25, 0.75]]),
         label_names=("start", "label"),
     )
-    assert list(table.columns()) == ["start", "stop", "label", "p_start", "p_label"]
+    assert list(table.columns()) == [
+        "start",
+        "stop",
+        "label",
+        "p_start",
+        "p_label",
+        "threshold",
+    ]
 
 
 def test_another_ending_is_refused(predictions: Predictions, tmp_path: Path) -> None:

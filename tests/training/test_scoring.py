@@ -66,7 +66,8 @@ def test_an_interval_that_is_undefined_is_null():
     labels, probabilities = np.zeros(4, dtype=int), np.tile([0.9, 0.1], (4, 1))
     result = assess(labels, probabilities, np.array(["a", "a", "b", "b"]), TASK)
     intervals = result.to_dict()["intervals"]
-    assert intervals["balanced_accuracy"] == [1.0, 1.0]
+    assert intervals["accuracy"] == [1.0, 1.0]
+    assert intervals["balanced_accuracy"] is None
     assert intervals["auroc"] is None
 
 

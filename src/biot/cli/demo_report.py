@@ -153,8 +153,8 @@ def write_demo_report(
             ),
             Section(
                 title="One unseen recording, window by window",
-                text="The probability of each class; below, the most probable class and what was "
-                "simulated.",
+                text="The probability of each class; below, what is said of each window, and what "
+                "was simulated.",
                 figures=[out / "timeline.png"],
             ),
             Section(title="How the model learned", figures=[out / "run" / "curves.png"]),
@@ -183,11 +183,16 @@ def _simulation(simulated: str) -> Section:
 
 
 def _scores(scores: dict[str, Any]) -> Table:
-    intervals = scores["intervals"]
+    intervals, guesses = scores["intervals"], scores["baselines"]
     return Table(
-        headers=("score", "value", "95 % interval over subjects"),
+        headers=("score", "value", "95 % interval over subjects", *guesses),
         rows=[
-            (name, _number(scores[key]), " to ".join(_number(end) for end in intervals[key]))
+            (
+                name,
+                _number(scores[key]),
+                " to ".join(_number(end) for end in intervals[key]),
+                *(_number(guess[key]) for guess in guesses.values()),
+            )
             for key, name in SCORES.items()
         ],
     )

@@ -30,9 +30,11 @@ def parser() -> Parser:
         "evaluate",
         description="Scores of a model on the labelled windows of a corpus, with 95 % bootstrap "
         "intervals over subjects, and a table of the outputs: of classes balanced accuracy, "
-        "Cohen's kappa, weighted F1, AUROC and AUPRC; of tags AUROC, AUPRC and F1; of numbers R², "
-        "mean absolute error and Pearson's correlation. The corpus must be prepared as the model's "
-        "was. For an honest figure, none of its subjects may have been in training.",
+        "accuracy, Cohen's kappa, weighted F1, AUROC and AUPRC; of tags AUROC, AUPRC and F1; of "
+        "both Brier score and expected calibration error; of numbers R², mean absolute error and "
+        "Pearson's correlation. Beside them stands what guessing reaches. The corpus must be "
+        "prepared as the model's was. For an honest figure, none of its subjects may have been in "
+        "training.",
         examples=_EXAMPLES,
         execute=_execute,
     )

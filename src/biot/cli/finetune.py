@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from biot.cli.info_folder import score_table
 from biot.cli.options import (
     Parser,
     add_settings,
@@ -34,6 +35,7 @@ what RUN holds afterwards:
   model/           the best model: for `biot evaluate` and `biot predict`
   metrics.json     scores on the test windows     confusion.png  the same as a picture
   history.csv      one line an epoch              curves.png     the same as a picture
+  reliability.png  probability against frequency, on the test windows
   run.json         all that is needed to repeat the run
 with --folds: metrics.json, table.txt, folds.csv, subjects.csv, subjects.png, run.json
 """
@@ -116,12 +118,25 @@ def _execute_once(args: Namespace, config: FinetuneConfig) -> None:
         raise SystemExit(143) from None  # as a SIGTERM that nobody caught
     if not is_first_process():
         return
-    if metrics["best_epoch"] is None:
-        say(f"Test, with the penalty {metrics['penalty']:g}:\n")
-    else:
-        say(f"Test, with the weights of epoch {metrics['best_epoch']}:\n")
-    say(score_table(metrics["test"]))
+    _tell(metrics)
     say(f"\nmodel -> {args.out / 'model'}\nall scores -> {args.out / 'metrics.json'}")
+
+
+def _tell(metrics: Mapping[str, Any]) -> None:
+    """Which model was kept and why, its scores, and what is to be known of its training."""
+    from biot.evaluation.tables import scores_text
+
+    metric = metrics["metric"]
+    if metrics["best_epoch"] is None:
+        kept = f"the penalty {metrics['penalty']:g}"
+    else:
+        kept = f"the weights of epoch {metrics['best_epoch']} of {metrics['epochs']}"
+    best, n_windows = metrics["valid"].get(metric), metrics["valid"]["n_windows"]
+    value = f"{best:.3f} over" if isinstance(best, float) else "over"
+    say(f"Test, with {kept}, the best by validation {metric} ({value} {n_windows} windows):\n")
+    for note in metrics["notes"]:
+        say(f"{note}\n")
+    say(scores_text(metrics["test"]))
 
 
 def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:

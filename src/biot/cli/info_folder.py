@@ -5,9 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from biot.cli.options import as_table
 from biot.errors import CheckpointError, ConfigError
 from biot.io import read_json
 from biot.preprocessing import FILE_NAME, Preprocessing
@@ -15,7 +14,10 @@ from biot.settings import Settings, settings_of
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.pretraining.config import PretrainConfig
 
-__all__ = ["describe_model", "describe_run", "is_model", "is_run", "score_table"]
+if TYPE_CHECKING:
+    from biot.preprocessing import Preprocessing
+
+__all__ = ["describe_model", "describe_run", "is_model", "is_run"]
 
 _MOST_BYTES = 2**26
 """Of a JSON file; a run of many windows lists their numbers."""
@@ -79,12 +81,20 @@ def _preprocessing(folder: Path) -> list[tuple[str, str]]:
         ("flat channels", "kept as they are" if found.keep_flat else "missing data"),
         ("resampling", found.resample),
         ("labels", f"{len(names)} {kinds[found.task]}: {', '.join(names)}" if names else "none"),
-        *(
-            [("thresholds", ", ".join(f"{t:g}" for t in found.thresholds))]
-            if found.thresholds
-            else []
-        ),
+        *([("decision", found.decision.described(names))] if names else []),
+        *([("probabilities", _calibration(found))] if names else []),
     ]
+
+
+def _calibration(found: Preprocessing) -> str:
+    if found.task == "regression":
+        return "none: numbers"
+    parts = []
+    if found.class_weights is not None:
+        parts.append("corrected for class weights")
+    if found.temperature is not None:
+        parts.append(f"temperature {found.temperature:.3g}")
+    return ", ".join(parts) or "as the outputs give them"
 
 
 def _training_data(folder: Path) -> list[tuple[str, str]]:
@@ -173,26 +183,15 @@ def _of_corpus(about: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _scores(folder: Path) -> str:
     metrics = read_json(folder / "metrics.json", ConfigError, most_bytes=_MOST_BYTES)
+    from biot.evaluation.tables import scores_text
+
     table = folder / "table.txt"
     if table.is_file():  # of folds
         return table.read_text(encoding="utf-8", errors="replace").rstrip()
     test = _inner(metrics, "test")
-    counted = f"{test.get('n_windows')} windows of {test.get('n_subjects')} subjects"
-    return f"Test, {counted}:\n\n{score_table(test)}"
-
-
-def score_table(metrics: Mapping[str, Any]) -> str:
-    """Scores of a part of ``metrics.json``, with their intervals."""
-    from biot.evaluation.metrics import SCORES, TAG_SCORES, TARGET_SCORES
-
-    intervals = _inner(metrics, "intervals")
-    known = (SCORES, TAG_SCORES, TARGET_SCORES)
-    names: Mapping[str, str] = next((n for n in known if set(n) <= set(metrics)), {})
-    rows = [
-        (name, metrics[key], " to ".join(f"{end:.3f}" for end in _ends(intervals.get(key))))
-        for key, name in names.items()
-    ]
-    return as_table(rows, ("score", "value", "95 % interval"))
+    kept = f", with the weights of epoch {epoch}" if (epoch := metrics.get("best_epoch")) else ""
+    notes = "".join(f"{note}\n\n" for note in map(str, _sized(metrics.get("notes"))))
+    return f"{notes}Test{kept}: {scores_text(test)}"
 
 
 def _changed(config: Mapping[str, Any], kind: type[Settings]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from argparse import Namespace
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,11 @@ def parser() -> Parser:
     made = new_command(
         "predict",
         description="Predict every window of a whole recording, prepared as the model's corpus "
-        "was. The table holds start and stop in seconds, the label, and the probability p_CLASS "
-        "of each class; label and probabilities are empty where nothing usable was recorded. In a "
-        "CSV, a text that a spreadsheet would run has an apostrophe before it.",
+        "was. The table holds start and stop in seconds, the label, the probability p_CLASS of "
+        "each class, the threshold or weights that the label follows from, and whether the model "
+        "learnt from this recording (in_training, where known); label and probabilities are empty "
+        "where nothing usable was recorded. In a CSV, a text that a spreadsheet would run has an "
+        "apostrophe before it.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -92,9 +95,17 @@ def _execute(args: Namespace) -> None:
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
     recording = read_recording(args.recording, sfreq=args.table_sfreq, units=args.table_units)
     say(predictor.montage(recording))
+    window = predictor.preprocessing.window
+    if args.stride is not None and args.stride > window:
+        say(
+            f"--stride {args.stride:g} is above the window of {window:g} s: after each window "
+            f"{args.stride - window:g} s are not predicted."
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PredictionWarning)  # its notes stand on stdout
         predictions = predictor.predict(recording, stride=args.stride)
+    seen = _is_in_training(args.model, args.recording)
+    predictions = replace(predictions, in_training=seen)
     predictions.save(args.out)
     _tell(predictions)
     say(f"{len(predictions)} windows -> {args.out}")
@@ -123,5 +134,26 @@ def _tell(predictions: Predictions) -> None:
         rows = [(name, found[name]) for name in predictions.label_names]
         rows += [("no usable data", n_unusable)] if n_unusable else []
     say(f"\n{as_table(rows, headers)}\n")
+    if predictions.task != "regression":
+        say(f"Decision: {predictions.decision.described(predictions.label_names)}.")
+    if predictions.in_training:
+        say(
+            f"The model learnt from this recording ({predictions.name}): these predictions do not "
+            "show how it does on others."
+        )
     for note in predictions.notes:
         say(f"{in_options(note, _PREPARE)}\n")
+
+
+def _is_in_training(model: Path, recording: Path) -> bool | None:
+    """Whether the training of a model read these very files; None where nobody wrote it down."""
+    from biot.corpus.builder.worker import checksum
+    from biot.corpus.leakage import SeenData
+
+    seen = SeenData.load(model)
+    _, sha256 = checksum(recording)
+    if seen is None or sha256 is None:
+        return None
+    if sha256 in seen.recordings:
+        return True
+    return None if seen.unknown else False

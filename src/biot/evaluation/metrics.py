@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import require
+from biot.evaluation.calibration import N_BINS, bin_of, brier_of_each, ranked
+from biot.evaluation.calibration import expected_calibration_error as ece
 
 __all__ = [
     "SCORES",
@@ -22,12 +24,14 @@ __all__ = [
     "TagScores",
     "TargetScores",
     "bootstrap_intervals",
+    "calibration_scores",
     "confusion_counts",
     "count_scores",
     "mean_of_defined",
     "per_class",
     "per_tag",
     "per_target",
+    "ranked_classes",
     "scores",
     "tag_intervals",
     "target_intervals",
@@ -39,17 +43,24 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+_CALIBRATION = {"brier": "Brier score", "ece": "expected calibration error"}
+
+
 SCORES = {
     "balanced_accuracy": "balanced accuracy",
     "cohen_kappa": "Cohen's kappa",
     "weighted_f1": "weighted F1",
+    "accuracy": "accuracy",
     "auroc": "AUROC",
     "auprc": "AUPRC",
+    **_CALIBRATION,
 }
 """Key of each score of classes, and its name for readers."""
 
 
-TAG_SCORES = {"auroc": "macro AUROC", "auprc": "macro AUPRC", "f1": "macro F1"}
+TAG_SCORES = {
+    "auroc": "macro AUROC", "auprc": "macro AUPRC", "f1": "macro F1", **_CALIBRATION,
+}  # fmt: skip
 """The same of tags, of which a window may hold several: means over the tags."""
 
 
@@ -93,10 +104,17 @@ class TargetScores:
     """Correlation of truth and prediction."""
 
 
+def weighted_confusion(
+    labels: Ints, predicted: Ints, n_classes: int, weight: Floats | None
+) -> npt.NDArray[Any]:
+    """As :func:`confusion_counts`, of windows that count by their weight, (W,); None: 1."""
+    flat = np.bincount(labels * n_classes + predicted, weight, minlength=n_classes**2)
+    return flat.reshape(n_classes, n_classes)
+
+
 def confusion_counts(labels: Ints, predicted: Ints, n_classes: int) -> Ints:
     """Windows of each true class (row) that were given each class (column): (K, K)."""
-    flat = np.bincount(labels * n_classes + predicted, minlength=n_classes**2)
-    return flat.reshape(n_classes, n_classes).astype(np.int64)
+    return weighted_confusion(labels, predicted, n_classes, None).astype(np.int64)
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
@@ -133,9 +151,10 @@ def count_scores(counts: npt.NDArray[np.number]) -> dict[str, Floats]:
     Returns
     -------
     dict
-        ``balanced_accuracy`` (mean recall of the classes that occur), ``cohen_kappa`` and
-        ``weighted_f1``, (...) each; NaN where undefined: without windows, and kappa also where
-        one class is all that occurs and all that is predicted.
+        ``balanced_accuracy`` (mean recall of the classes that occur), ``accuracy``,
+        ``cohen_kappa`` and ``weighted_f1``, (...) each; NaN where undefined: without windows;
+        balanced accuracy and kappa, which weigh classes against each other, also where fewer than
+        two classes occur.
     """
     table = counts.astype(np.float64)
     hits = np.diagonal(table, axis1=-2, axis2=-1)
@@ -144,14 +163,22 @@ def count_scores(counts: npt.NDArray[np.number]) -> dict[str, Floats]:
     recall = np.where(true > 0, hits / np.where(true > 0, true, 1.0), 0.0)
     agreement = _share(hits.sum(axis=-1), total)
     chance = _share((true * given).sum(axis=-1), total**2)
+    several = present.sum(axis=-1) > 1
+    balanced = _share(recall.sum(axis=-1), present.sum(axis=-1))
     return {
-        "balanced_accuracy": _share(recall.sum(axis=-1), present.sum(axis=-1)),
-        "cohen_kappa": _share(agreement - chance, 1.0 - chance),
+        "balanced_accuracy": np.where(several, balanced, np.nan),
+        "cohen_kappa": np.where(several, _share(agreement - chance, 1.0 - chance), np.nan),
         "weighted_f1": _share((true * np.nan_to_num(_f1(table))).sum(axis=-1), total),
+        "accuracy": agreement,
     }
 
 
-def scores(labels: Ints, probabilities: Floats, decided: Ints | None = None) -> dict[str, float]:
+def scores(
+    labels: Ints,
+    probabilities: Floats,
+    decided: Ints | None = None,
+    weight: Floats | None = None,
+) -> dict[str, float]:
     """Every score in :data:`SCORES`; NaN where one is undefined.
 
     Parameters
@@ -162,27 +189,40 @@ def scores(labels: Ints, probabilities: Floats, decided: Ints | None = None) -> 
         (W, K), finite.
     decided
         (W,) the predicted classes; None: the most probable ones.
+    weight
+        (W,) how much each window counts; None: all alike.
 
     Notes
     -----
     AUROC and AUPRC are those of the second class when there are two, else the mean over one class
-    against the rest, of the classes that occur.
+    against the rest, of the classes that occur. Brier score and expected calibration error are as
+    in :mod:`biot.evaluation.calibration`.
     """
     n_classes = probabilities.shape[1]
     metrics = require("sklearn.metrics", extra="training")
     predicted = probabilities.argmax(axis=1) if decided is None else decided
-    counts = confusion_counts(labels, predicted, n_classes)
+    counts = weighted_confusion(labels, predicted, n_classes, weight)
     auroc, auprc = [], []
     for index in ranked_classes(n_classes):
         positive = labels == index
         if positive.any() and not positive.all():
-            auroc.append(metrics.roc_auc_score(positive, probabilities[:, index]))
-            auprc.append(metrics.average_precision_score(positive, probabilities[:, index]))
+            given = {"y_score": probabilities[:, index], "sample_weight": weight}
+            auroc.append(metrics.roc_auc_score(positive, **given))
+            auprc.append(metrics.average_precision_score(positive, **given))
     return {
         **{name: float(value) for name, value in count_scores(counts).items()},
         "auroc": float(np.mean(auroc)) if auroc else float("nan"),
         "auprc": float(np.mean(auprc)) if auprc else float("nan"),
+        **calibration_scores(labels, probabilities, weight),
     }
+
+
+def calibration_scores(
+    truth: npt.NDArray[Any], probabilities_WK: Floats, weight: Floats | None = None
+) -> dict[str, float]:
+    """Brier score and expected calibration error, of classes (W,) or tags (W, K)."""
+    brier = float(np.average(brier_of_each(truth, probabilities_WK), weights=weight))
+    return {"brier": brier, "ece": ece(truth, probabilities_WK, weight)}
 
 
 def ranked_classes(n_classes: int) -> range:
@@ -275,7 +315,7 @@ def bootstrap_intervals(
         values = _count_scores(labels, predicted, probabilities.shape[1], drawn)
         parts = [_ranking_scores(labels, probabilities, weights) for weights in drawn.weights()]
         values["auroc"], values["auprc"] = np.concatenate(parts, axis=1)
-        return values
+        return values | _calibration_scores(labels, probabilities, drawn)
 
     return _intervals(scores_of, subjects, n_bootstrap, seed)
 
@@ -289,7 +329,7 @@ def tag_intervals(
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Intervals | None:
-    """The same for tags: macro AUROC, AUPRC and F1."""
+    """The same for tags: every score in :data:`TAG_SCORES`."""
 
     def scores_of(drawn: _Resamples) -> dict[str, Floats]:
         hits_RK = drawn.sums(truth_WK & decided_WK)
@@ -302,7 +342,8 @@ def tag_intervals(
             for weights in drawn.weights()
         ]
         auroc_R, auprc_R = np.concatenate(parts, axis=1)
-        return {"auroc": auroc_R, "auprc": auprc_R, "f1": _mean_of_known(f1_RK.T)}
+        values = {"auroc": auroc_R, "auprc": auprc_R, "f1": _mean_of_known(f1_RK.T)}
+        return values | _calibration_scores(truth_WK, probabilities_WK, drawn)
 
     return _intervals(scores_of, subjects, n_bootstrap, seed)
 
@@ -401,6 +442,20 @@ def _ranking_scores(labels: Ints, probabilities: Floats, weights_RW: Ints) -> Fl
         for index in ranked_classes(n_classes)
     ]
     return _mean_of_known(np.stack(values))
+
+
+def _calibration_scores(
+    truth: npt.NDArray[Any], probabilities_WK: Floats, drawn: _Resamples
+) -> dict[str, Floats]:
+    """Brier score and expected calibration error of each resample, (R,)."""
+    holds_WJ, p_WJ = ranked(truth, probabilities_WK)
+    columns = [brier_of_each(truth, probabilities_WK)[:, None], np.ones((len(truth), 1))]
+    brier_R1, n_R1 = map(drawn.sums, columns)
+    apart = [
+        np.abs(drawn.sums((p_W - holds_W)[:, None] * np.eye(N_BINS)[bin_of(p_W)])).sum(axis=1)
+        for holds_W, p_W in zip(holds_WJ.T, p_WJ.T, strict=True)
+    ]
+    return {"brier": (brier_R1 / n_R1)[:, 0], "ece": np.mean(apart, axis=0) / n_R1[:, 0]}
 
 
 def _mean_of_known(stacked: Floats) -> Floats:

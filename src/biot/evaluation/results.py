@@ -4,21 +4,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from biot.decision import Decision
 from biot.errors import CorpusError
+from biot.evaluation.calibration import N_BINS, Reliability, ranked, reliability
+from biot.evaluation.chance import baselines
 from biot.evaluation.metrics import ClassScores, Floats, TargetScores
+from biot.evaluation.tables import class_table, scores_text
 from biot.evaluation.tasks import Task, Truth
 
 __all__ = [
     "Evaluation",
     "assess",
-    "tabulated",
+    "why_undefined",
 ]
 
 
@@ -42,10 +46,27 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...] | None
     """Windows; row: true class, column: predicted class; None unless there are classes."""
 
+    decision: Decision | None
+    """How the model's outputs were read; None where windows of several models are together."""
+    baselines: dict[str, dict[str, float]]
+    """Scores of guesses on the same windows, see :func:`biot.evaluation.chance.baselines`."""
+    undefined: dict[str, str]
+    """Why a score is undefined, by its key."""
+    no_intervals: str | None
+    """Why there are no intervals."""
+    reliability: dict[str, Reliability]
+    """Probability against frequency, of the second of two classes, else of each class or tag."""
+
     @property
     def label_names(self) -> tuple[str, ...]:
         """Names of the classes, tags or targets."""
         return self.task.names
+
+    @property
+    def counted(self) -> str:
+        """What the scores are of, such as ``"60 windows of 1 subject"``."""
+        windows, subjects = ("s" * (n != 1) for n in (self.n_windows, self.n_subjects))
+        return f"{self.n_windows} window{windows} of {self.n_subjects} subject{subjects}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them: what is undefined is None."""
@@ -54,69 +75,35 @@ class Evaluation:
         if self.intervals is not None:
             finite = {name: math.isfinite(low) for name, (low, _) in self.intervals.items()}
             intervals = {n: ends if finite[n] else None for n, ends in self.intervals.items()}
+        rule, names = self.decision, self.label_names
+        curves = {name: _listed(curve) for name, curve in self.reliability.items()}
         plain: dict[str, Any] = _without_nan(
             {
                 **self.scores,
                 "intervals": intervals,
+                "no_intervals": self.no_intervals,
+                "undefined": self.undefined,
+                "baselines": self.baselines,
                 "n_windows": self.n_windows,
                 "n_left_out": self.n_left_out,
                 "n_subjects": self.n_subjects,
                 "label_names": self.label_names,
+                "decision": "each fold by its own rule" if rule is None else rule.described(names),
+                "thresholds": None if rule is None else rule.limits(len(names)),
                 "classes": classes,
                 "confusion": self.confusion,
+                "reliability": {"bins": f"{N_BINS} of equal width, from 0 to 1", "of": curves},
             }
         )
         return plain
 
     def __str__(self) -> str:
-        return "\n\n".join((self._head(), self._score_table(), self._class_table()))
-
-    def _head(self) -> str:
-        head = f"{self.n_windows} windows of {_count(self.n_subjects, 'subject')}"
-        if self.n_left_out:
-            head += f"; {self.n_left_out} more without usable data are left out"
-        if self.n_subjects < 2:
-            head += "; no intervals: they need two subjects or more"
-        return head + "."
-
-    def _score_table(self) -> str:
-        rows = []
-        for key, name in self.task.score_names.items():
-            low, high = (self.intervals or {}).get(key, (math.nan, math.nan))
-            interval = f"{low:.3f} to {high:.3f}" if math.isfinite(low) else ""
-            rows.append((name, _number(self.scores[key]), interval))
-        return tabulated(rows, ("score", "value", "95 % interval"))
-
-    def _class_table(self) -> str:
-        columns = [field.name for field in fields(self.classes[0])]
-        rows = [
-            (name, *(_number(getattr(scored, column)) for column in columns))
-            for name, scored in zip(self.label_names, self.classes, strict=True)
-        ]
-        return tabulated(rows, ("class", *(_HEADERS.get(column, column) for column in columns)))
+        plain = self.to_dict()
+        return f"{scores_text(plain)}\n\n{class_table(plain)}"
 
 
-_HEADERS = {
-    "f1": "F1", "support": "windows", "auroc": "AUROC", "auprc": "AUPRC", "r2": "R²", "mae": "MAE",
-}  # fmt: skip
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return f"{value:.3f}" if math.isfinite(value) else "undefined"
-
-
-def tabulated(rows: Iterable[tuple[str, ...]], headers: tuple[str, ...]) -> str:
-    """Rows of text as an aligned table, numbers to the right."""
-    from tabulate import tabulate
-
-    align = ("left", *("right" for _ in headers[1:]))
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
+def _listed(curve: Reliability) -> dict[str, list[float]]:
+    return {one.name: getattr(curve, one.name).tolist() for one in fields(curve)}
 
 
 def _without_nan(value: Any) -> Any:
@@ -133,6 +120,7 @@ def assess(
     subjects: npt.NDArray[np.str_],
     task: Task,
     *,
+    decision: Decision | None = None,
     decided: Truth | None = None,
     n_bootstrap: int = 1000,
     seed: int = 0,
@@ -149,8 +137,10 @@ def assess(
         (W,) name of each window's subject.
     task
         What was predicted.
+    decision
+        How the model's outputs are read; None: as where nothing was fitted.
     decided
-        What is said to hold, as :meth:`Task.decided` gives it; None decides without thresholds.
+        What is said to hold, where not all windows were decided alike; None: by `decision`.
     n_bootstrap
         Resamples for the intervals; 0 for none.
     seed
@@ -165,15 +155,64 @@ def assess(
     if not usable.any():
         raise CorpusError(f"None of the {len(truth)} windows to evaluate has usable data.")
     if decided is None:
-        decided = task.decided(predicted_WK)
+        decision = decision or task.plain_decision
+        decided = task.decided(np.nan_to_num(predicted_WK), decision)
     given = truth[usable], predicted_WK[usable], decided[usable]
+    n_subjects = len(np.unique(subjects[usable]))
+    values = task.scores(*given)
     return Evaluation(
         task=task,
         n_windows=int(usable.sum()),
         n_left_out=int((~usable).sum()),
-        n_subjects=len(np.unique(subjects[usable])),
-        scores=task.scores(*given),
+        n_subjects=n_subjects,
+        scores=values,
         intervals=task.intervals(*given, subjects[usable], n_bootstrap=n_bootstrap, seed=seed),
         classes=task.details(*given),
         confusion=task.confusion(given[0], given[2]),
+        decision=decision,
+        baselines=baselines(task, given[0]),
+        undefined=why_undefined(task, given[0], values),
+        no_intervals=_why_no_intervals(n_subjects, n_bootstrap),
+        reliability=_reliability(task, *given[:2]),
     )
+
+
+def _why_no_intervals(n_subjects: int, n_bootstrap: int) -> str | None:
+    if n_subjects < 2:
+        return "one subject: no interval"
+    return "no resamples were asked for" if n_bootstrap < 1 else None
+
+
+def _reliability(task: Task, truth: Truth, predicted_WK: Floats) -> dict[str, Reliability]:
+    if task.plain_decision.task == "regression":
+        return {}
+    columns = [array.T for array in ranked(truth, predicted_WK)]
+    names = task.names[-len(columns[0]) :]
+    curves = (reliability(held, p) for held, p in zip(*columns, strict=True))
+    return dict(zip(names, curves, strict=True))
+
+
+def why_undefined(task: Task, truth: Truth, values: Mapping[str, float]) -> dict[str, str]:
+    """The reason for each score that is NaN, by its key.
+
+    Parameters
+    ----------
+    task
+        What was asked for.
+    truth
+        (W,) or (W, K), of the windows that the scores are of.
+    values
+        Scores by key.
+    """
+    undefined = [key for key, value in values.items() if not math.isfinite(value)]
+    kind = task.plain_decision.task
+    if not len(truth):
+        reason = "no window with usable data"
+    elif kind == "classes":
+        names = [task.names[index] for index in np.unique(truth)]
+        reason = f"one class in the test set: {', '.join(names)}"
+    elif kind == "multilabel":
+        reason = "every tag is in all windows or in none"
+    else:
+        reason = "the truth does not vary" if truth.std() == 0 else "truth or answer do not vary"
+    return dict.fromkeys(undefined, reason)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from biot.choices import RegressionLoss
+from biot.decision import Decision
 from biot.errors import ConfigError, near_word
+from biot.evaluation.calibration import fitted_temperature
 from biot.evaluation.metrics import (
     SCORES,
     TAG_SCORES,
@@ -24,9 +26,9 @@ from biot.evaluation.metrics import (
     ClassScores,
     Floats,
     Intervals,
-    Ints,
     TargetScores,
     bootstrap_intervals,
+    calibration_scores,
     confusion_counts,
     mean_of_defined,
     per_class,
@@ -47,17 +49,21 @@ __all__ = [
     "Truth",
     "best_threshold",
     "plain_task",
-    "probabilities",
 ]
 
 
 def best_threshold(
-    positive: npt.NDArray[np.bool_], score: Floats, aim: Literal["balanced_accuracy", "f1"]
+    positive: npt.NDArray[np.bool_],
+    score: Floats,
+    aim: Literal["balanced_accuracy", "f1"],
+    *,
+    plain: float = 0.5,
+    weight: Floats | None = None,
 ) -> float:
     """The threshold that serves the given windows best.
 
     Thresholds lie halfway between neighbouring scores; of equally good ones the one nearest to
-    0.5 is taken, and 0.5 itself where only yes or only no occurs.
+    `plain` is taken, and `plain` itself where only yes or only no occurs.
 
     Parameters
     ----------
@@ -67,42 +73,34 @@ def best_threshold(
         (W,) its probability; from the threshold on the answer is yes.
     aim
         What shall be highest.
+    plain
+        The threshold that would stand without these windows.
+    weight
+        (W,) how much each window counts; None: all alike.
     """
-    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    weight = np.ones(len(positive)) if weight is None else weight
+    n_positive, n_negative = weight[positive].sum(), weight[~positive].sum()
     if n_positive == 0 or n_negative == 0:
-        return 0.5
+        return plain
     values, place = np.unique(score, return_inverse=True)
     # Windows at or above each distinct score, of either kind; above the highest there are none.
-    true = np.append(np.bincount(place, positive)[::-1].cumsum()[::-1], 0.0)
-    false = np.append(np.bincount(place, ~positive)[::-1].cumsum()[::-1], 0.0)
+    true = np.append(np.bincount(place, positive * weight)[::-1].cumsum()[::-1], 0.0)
+    false = np.append(np.bincount(place, ~positive * weight)[::-1].cumsum()[::-1], 0.0)
     if aim == "f1":
         quality = 2 * true / (true + false + n_positive)
     else:
         quality = true / n_positive - false / n_negative
     low, high = np.append(0.0, values), np.append(values, 1.0)
     halfway = np.where((low + high) / 2 > low, (low + high) / 2, high)
-    # Any number between two neighbours decides alike; 0.5 is the plainest.
-    candidates = np.where((low < 0.5) & (high >= 0.5), 0.5, halfway)
+    # Any number between two neighbours decides alike.
+    candidates = np.where((low < plain) & (high >= plain), plain, halfway)
     if values[-1] >= 1:  # no threshold lies above it
         candidates, quality = candidates[:-1], quality[:-1]
     best = np.flatnonzero(np.isclose(quality, quality.max(), rtol=0, atol=1e-12))
-    return float(candidates[best[np.argmin(np.abs(candidates[best] - 0.5))]])
+    return float(candidates[best[np.argmin(np.abs(candidates[best] - plain))]])
 
 
 Truth = npt.NDArray[Any]
-
-
-def probabilities(outputs_WK: Floats, task: str) -> Floats:
-    """Probabilities from a model's outputs, (W, K) both.
-
-    Of ``"classes"`` they add up to 1, of ``"multilabel"`` each tag has its own; numbers of a
-    ``"regression"`` stay as they are. NaN stays NaN.
-    """
-    if task == "regression":
-        return outputs_WK
-    outputs = torch.from_numpy(outputs_WK)
-    found: Floats = (outputs.sigmoid() if task == "multilabel" else outputs.softmax(dim=1)).numpy()
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,16 +120,66 @@ class Task(ABC):
     def losses(self, outputs_BK: Tensor, target: Tensor) -> Tensor:
         """Loss of each window, (B,)."""
 
+    @property
     @abstractmethod
-    def predicted(self, outputs_WK: Floats) -> Floats:
+    def plain_decision(self) -> Decision:
+        """How outputs are read where nothing was fitted."""
+
+    def predicted(self, outputs_WK: Floats, decision: Decision | None = None) -> Floats:
         """Probabilities, or numbers in the unit of the truth: (W, K)."""
+        return (decision or self.plain_decision).probabilities(outputs_WK)
+
+    def decided(self, predicted_WK: Floats, decision: Decision | None = None) -> Truth:
+        """What is said to hold."""
+        return (decision or self.plain_decision).decide(predicted_WK)
+
+    def learned_weights(self) -> tuple[float, ...] | None:
+        """What training counted a window of each class or tag, see :class:`Decision`."""
+        return None
+
+    def fitted(
+        self, outputs_WK: Floats, truth: Truth, *, calibrated: bool = True,
+        weight: Floats | None = None,
+    ) -> Decision:  # fmt: skip
+        """How to read outputs, from those for the validation windows.
+
+        First the probabilities, then the thresholds that serve these windows best.
+
+        Parameters
+        ----------
+        outputs_WK
+            Outputs for windows with usable data.
+        truth
+            Of these windows.
+        calibrated
+            Correct the probabilities for the weights of the loss, and fit a temperature.
+        weight
+            (W,) how much each window counts, of classes only; None: all alike.
+        """
+        decision = self.plain_decision
+        if calibrated and decision.task != "regression":
+            decision = replace(decision, class_weights=self.learned_weights())
+            temperature = fitted_temperature(truth, outputs_WK, decision, weight)
+            decision = replace(decision, temperature=temperature)
+        chosen = self.thresholds(truth, decision.probabilities(outputs_WK), decision, weight)
+        return replace(decision, thresholds=chosen)
+
+    def validation_score(
+        self, metric: str, outputs_WK: Floats, truth: Truth, *, calibrated: bool = True,
+        weight: Floats | None = None,
+    ) -> float:  # fmt: skip
+        """A score of validation windows under what :meth:`fitted` makes of them.
+
+        The score of an epoch is this one, and so is that of the model which is kept.
+        """
+        decision = self.fitted(outputs_WK, truth, calibrated=calibrated, weight=weight)
+        predicted = self.predicted(outputs_WK, decision)
+        return self.scores(truth, predicted, self.decided(predicted, decision), weight)[metric]
 
     @abstractmethod
-    def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Truth:
-        """What is said to hold, under a contract's thresholds; without it the usual ones."""
-
-    @abstractmethod
-    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+    def scores(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, weight: Floats | None = None
+    ) -> dict[str, float]:
         """Every score in `score_names`; NaN where one is undefined."""
 
     @abstractmethod
@@ -147,8 +195,14 @@ class Task(ABC):
     ) -> Intervals | None:  # fmt: skip
         """95 % bootstrap interval over subjects of each score."""
 
-    def thresholds(self, truth: Truth, predicted_WK: Floats) -> tuple[float, ...] | None:
-        """Those that serve the given windows best; None where the task has none."""
+    def thresholds(
+        self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None,
+        weight: Floats | None = None,
+    ) -> tuple[float, ...] | None:  # fmt: skip
+        """Those that serve the given windows best; None where the task has none.
+
+        Of equally good ones that nearest to the threshold of `decision` is taken.
+        """
         return None
 
     def confusion(self, truth: Truth, decided: Truth) -> tuple[tuple[int, ...], ...] | None:
@@ -190,10 +244,15 @@ class Classes(Task):
 
     weights: tuple[float, ...] | None = None
     """Of each class in the loss; None: 1."""
+    shown: tuple[float, ...] | None = None
+    """How much more often than in the data each class is shown to the loss; None: as often."""
+    by_weights: bool = False
+    """Whether the weights alone decide between two classes, not a threshold that serves best."""
     label_smoothing: float = 0.0
     """Share of the target that is spread over all classes."""
 
     score_names = SCORES
+    lower_is_better = frozenset({"loss", "brier", "ece"})
     default_metric = "balanced_accuracy"
 
     def losses(self, outputs_BK: Tensor, target: Tensor) -> Tensor:
@@ -204,20 +263,23 @@ class Classes(Task):
             reduction="none",
         )  # fmt: skip
 
-    def predicted(self, outputs_WK: Floats) -> Floats:
-        """Probabilities."""
-        return probabilities(outputs_WK, "classes")
+    @property
+    def plain_decision(self) -> Decision:
+        """The most probable class."""
+        return Decision(task="classes")
 
-    def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Ints:
-        """Class of each window, (W,)."""
-        if contract is not None:
-            return contract.decide(predicted_WK)
-        most: Ints = predicted_WK.argmax(axis=1)
-        return most
+    def learned_weights(self) -> tuple[float, ...] | None:
+        """Weight in the loss times how often it is shown, of each class."""
+        if self.weights is None and self.shown is None:
+            return None
+        ones = (1.0,) * len(self.names)
+        return tuple(w * s for w, s in zip(self.weights or ones, self.shown or ones, strict=True))
 
-    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+    def scores(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, weight: Floats | None = None
+    ) -> dict[str, float]:
         """Scores of the whole."""
-        return scores(truth, predicted_WK, decided)
+        return scores(truth, predicted_WK, decided, weight)
 
     def details(
         self, truth: Truth, predicted_WK: Floats, decided: Truth
@@ -234,11 +296,17 @@ class Classes(Task):
             truth, predicted_WK, subjects, decided=decided, n_bootstrap=n_bootstrap, seed=seed
         )
 
-    def thresholds(self, truth: Truth, predicted_WK: Floats) -> tuple[float, ...] | None:
+    def thresholds(
+        self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None,
+        weight: Floats | None = None,
+    ) -> tuple[float, ...] | None:  # fmt: skip
         """Of two classes: the probability of the second that gives the best balanced accuracy."""
-        if len(self.names) != 2:
+        plain = (decision or self.plain_decision).limits(len(self.names))
+        if plain is None or self.by_weights:
             return None
-        return (best_threshold(truth == 1, predicted_WK[:, 1], "balanced_accuracy"),)
+        score = predicted_WK[:, 1]
+        best = best_threshold(truth == 1, score, "balanced_accuracy", plain=plain[0], weight=weight)
+        return (best,)
 
     def confusion(self, truth: Truth, decided: Truth) -> tuple[tuple[int, ...], ...]:
         """Windows by true and decided class."""
@@ -256,6 +324,7 @@ class MultiLabel(Task):
     """Share by which each target is drawn to one half."""
 
     score_names = TAG_SCORES
+    lower_is_better = frozenset({"loss", "brier", "ece"})
     default_metric = "auroc"
 
     def losses(self, outputs_BK: Tensor, target: Tensor) -> Tensor:
@@ -268,20 +337,32 @@ class MultiLabel(Task):
             losses = losses * torch.where(target > 0.5, present_K, absent_K)
         return losses.mean(dim=1)
 
-    def predicted(self, outputs_WK: Floats) -> Floats:
-        """Probability of each tag."""
-        return probabilities(outputs_WK, "multilabel")
+    @property
+    def plain_decision(self) -> Decision:
+        """Each tag from 0.5 on."""
+        return Decision(task="multilabel")
 
-    def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Truth:
+    def learned_weights(self) -> tuple[float, ...] | None:
+        """Weight of a window with each tag over that of one without."""
+        if self.weights is None:
+            return None
+        return tuple(present / absent for absent, present in self.weights)
+
+    def decided(self, predicted_WK: Floats, decision: Decision | None = None) -> Truth:
         """Whether each tag holds, (W, K) bool."""
-        if contract is None:
-            return predicted_WK >= 0.5
-        return contract.decide(predicted_WK) > 0
+        return super().decided(predicted_WK, decision) > 0
 
-    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+    def scores(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, weight: Floats | None = None
+    ) -> dict[str, float]:
         """Means over the tags for which a score is defined."""
+        assert weight is None  # of classes only
         tags = [asdict(tag) for tag in self.details(truth, predicted_WK, decided)]
-        return {name: mean_of_defined([tag[name] for tag in tags]) for name in TAG_SCORES}
+        means = ("auroc", "auprc", "f1")
+        return {
+            **{name: mean_of_defined([tag[name] for tag in tags]) for name in means},
+            **calibration_scores(truth, predicted_WK),
+        }
 
     def details(
         self, truth: Truth, predicted_WK: Floats, decided: Truth
@@ -298,10 +379,14 @@ class MultiLabel(Task):
             truth > 0.5, predicted_WK, decided, subjects, n_bootstrap=n_bootstrap, seed=seed
         )
 
-    def thresholds(self, truth: Truth, predicted_WK: Floats) -> tuple[float, ...]:
+    def thresholds(
+        self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None,
+        weight: Floats | None = None,
+    ) -> tuple[float, ...]:  # fmt: skip
         """Of each tag: the probability that gives the best F1."""
-        columns = zip((truth > 0.5).T, predicted_WK.T, strict=True)
-        return tuple(best_threshold(held, score, "f1") for held, score in columns)
+        plain = (decision or self.plain_decision).limits(len(self.names)) or ()
+        columns = zip((truth > 0.5).T, predicted_WK.T, plain, strict=True)
+        return tuple(best_threshold(held, p, "f1", plain=limit) for held, p, limit in columns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,19 +412,27 @@ class Regression(Task):
         loss = F.mse_loss if self.loss == "mse" else F.huber_loss
         return loss(outputs_BK, wanted, reduction="none").mean(dim=1)
 
-    def predicted(self, outputs_WK: Floats) -> Floats:
+    @property
+    def plain_decision(self) -> Decision:
+        """The numbers themselves."""
+        return Decision(task="regression")
+
+    def predicted(self, outputs_WK: Floats, decision: Decision | None = None) -> Floats:
         """Numbers in the targets' units."""
         if self.mean is None or self.spread is None:
             return outputs_WK
         values: Floats = outputs_WK * np.asarray(self.spread) + np.asarray(self.mean)
         return values
 
-    def decided(self, predicted_WK: Floats, contract: Preprocessing | None = None) -> Floats:
+    def decided(self, predicted_WK: Floats, decision: Decision | None = None) -> Floats:
         """The numbers themselves."""
         return predicted_WK
 
-    def scores(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> dict[str, float]:
+    def scores(
+        self, truth: Truth, predicted_WK: Floats, decided: Truth, weight: Floats | None = None
+    ) -> dict[str, float]:
         """Means over the targets for which a score is defined."""
+        assert weight is None  # of classes only
         targets = [asdict(target) for target in per_target(truth, predicted_WK)]
         return {name: mean_of_defined([t[name] for t in targets]) for name in TARGET_SCORES}
 

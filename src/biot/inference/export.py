@@ -49,7 +49,9 @@ def export_onnx(
 
     What is missing takes part in nothing, as in :meth:`biot.BIOT.forward`; a sample without one
     whole token gives NaN. The file's metadata hold ``channels`` (the vocabulary, when it has
-    names), ``n_fft`` and ``preprocessing`` (the contract, when given), each as JSON.
+    names), ``n_fft``, and, when the contract is given, ``preprocessing`` and ``probabilities``:
+    the formula that makes probabilities of the scores, as :class:`biot.decision.Decision` does.
+    Each is JSON.
 
     ONNX Runtime opens the file and repeats the model's scores before it gets its name.
 
@@ -125,6 +127,8 @@ def _describe(proto: Any, model: BIOT, preprocessing: Preprocessing | None) -> N
         facts["channels"] = model.channels
     if preprocessing is not None:
         facts["preprocessing"] = preprocessing.to_dict()
+        if preprocessing.label_names:
+            facts["probabilities"] = preprocessing.decision.formula
     onnx = require("onnx", extra="export")
     onnx.helper.set_model_props(
         proto, {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}

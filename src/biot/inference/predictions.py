@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from biot import plots
+from biot.decision import Decision
 from biot.errors import ConfigError, require
 from biot.io import atomic_file, safe_cell
-from biot.preprocessing import Task, decide
+from biot.preprocessing import Task
 
 if TYPE_CHECKING:
     from biot.signals.recording import Annotation
@@ -53,12 +54,23 @@ class Predictions:
     thresholds: tuple[float, ...] | None = None
     """Of the model's contract: from which probability on the second of two classes, or each tag,
     is said to hold."""
+    class_weights: tuple[float, ...] | None = None
+    """Of the model's contract: by which probabilities are weighted where the largest decides."""
+    in_training: bool | None = None
+    """Whether the model learnt from this recording; None: nobody knows."""
     notes: tuple[str, ...] = ()
     """What is to be known of the recording: flat channels, a rate below the model's, and the like;
     the metadata of a Parquet table hold them under ``notes``, as JSON."""
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def decision(self) -> Decision:
+        """How :attr:`labels` follow from the probabilities."""
+        return Decision(
+            task=self.task, thresholds=self.thresholds, class_weights=self.class_weights
+        )
 
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
@@ -74,7 +86,7 @@ class Predictions:
         if self.task == "regression":
             return ("",) * len(self)
         known = np.where(self.usable[:, None], self.probabilities, 0.0)
-        decided = decide(known, self.task, self.thresholds)
+        decided = self.decision.decide(known)
         if self.task == "classes":
             said = [self.label_names[index] for index in decided]
         else:
@@ -85,9 +97,13 @@ class Predictions:
     def columns(self) -> dict[str, list[Any]]:
         """The table: ``start``, ``stop``, ``label``, and ``p_<class>`` for each class or tag.
 
+        Then what the label follows from, the same in every row: ``threshold`` of the second of two
+        classes, ``threshold_<tag>``, or ``weight_<class>`` where the largest product of probability
+        and weight decides. ``in_training`` is ``yes`` or ``no`` where that is known.
+
         Of a regression there is no label, and a column ``<name>`` for each number; one that is
-        called ``start`` or ``stop`` stands under ``predicted_start`` or ``predicted_stop``, since
-        the times keep their columns. All is None in the rows without usable data.
+        called as another column of the table stands under ``predicted_<name>``, since the times
+        keep their columns. All is None in the rows without usable data.
         """
         table: dict[str, list[Any]] = {"start": self.start.tolist(), "stop": self.stop.tolist()}
         prefix = "" if self.task == "regression" else "p_"
@@ -97,12 +113,24 @@ class Predictions:
                 for label, usable in zip(self.labels, self.usable, strict=True)
             ]
         for name, values in zip(self.label_names, self.probabilities.T, strict=True):
-            column = f"predicted_{name}" if f"{prefix}{name}" in table else f"{prefix}{name}"
-            table[column] = [
+            column = f"{prefix}{name}"
+            table[f"predicted_{name}" if column in (*table, "in_training") else column] = [
                 value if usable else None
                 for value, usable in zip(values.tolist(), self.usable, strict=True)
             ]
+        for column, number in self._rule().items():
+            table[column] = [number] * len(self)
+        if self.in_training is not None:
+            table["in_training"] = ["yes" if self.in_training else "no"] * len(self)
         return table
+
+    def _rule(self) -> dict[str, float]:
+        """The numbers of the decision, by the names of their columns."""
+        limits = self.decision.limits(len(self.label_names))
+        if self.task == "classes" and limits is not None:
+            return {"threshold": limits[0]}
+        numbers, word = (self.class_weights, "weight") if limits is None else (limits, "threshold")
+        return {f"{word}_{n}": x for n, x in zip(self.label_names, numbers or (), strict=False)}
 
     def save(self, path: Path) -> Path:
         """Write the table as ``.csv`` or ``.parquet``, whichever the name ends in."""
@@ -124,22 +152,35 @@ class Predictions:
         ):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(map(safe_cell, columns))
+            cells = [_shortly if name in ("start", "stop") else self._cell for name in columns]
             for row in zip(*columns.values(), strict=True):
-                writer.writerow([_cell(value) for value in row])
+                writer.writerow([cell(value) for cell, value in zip(cells, row, strict=True)])
         return path
 
+    def _cell(self, value: Any) -> Any:
+        """Numbers of a regression to the millionth; probabilities, which may be small, to 6 digits.
+
+        Thresholds are shortened as probabilities are, so that both still compare alike.
+        """
+        if self.task == "regression" or not isinstance(value, float):
+            return _shortly(value)
+        return float(f"{value:.6g}")
+
     def to_parquet(self, path: Path) -> Path:
-        """Write :meth:`columns` as Parquet; None is a null."""
+        """Write :meth:`columns` as Parquet; None is a null. Its metadata say how it was decided."""
         pyarrow = require("pyarrow", extra="corpus")
         parquet = require("pyarrow.parquet", extra="corpus")
         kinds = {} if self.task == "regression" else {"label": pyarrow.string()}
+        kinds["in_training"] = pyarrow.string()
         arrays = {
             name: pyarrow.array(values, type=kinds.get(name, pyarrow.float64()))
             for name, values in self.columns().items()
         }
-        table = pyarrow.table(arrays)
         notes = json.dumps(self.notes, ensure_ascii=False)
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), "notes": notes})
+        facts = {"decision": self.decision.described(self.label_names), "notes": notes}
+        if self.in_training is not None:
+            facts["in_training"] = "yes" if self.in_training else "no"
+        table = pyarrow.table(arrays).replace_schema_metadata(facts)
         with atomic_file(path) as partial:
             parquet.write_table(table, partial)
         return path
@@ -159,18 +200,23 @@ class Predictions:
                 f"{path}: a timeline shows classes; this model predicts "
                 f"{'tags' if self.task == 'multilabel' else 'numbers'}. Write a table instead."
             )
+        learnt = " (the model learnt from this recording)" if self.in_training else ""
+        limits = self.decision.limits(len(self.label_names))
         halfway = (self.stop[:-1] + self.start[1:]) / 2
         figure = plots.timeline(
             np.maximum(self.start, np.append(self.start[:1], halfway)),
             np.minimum(self.stop, np.append(halfway, self.stop[-1:])),
             self.probabilities,
             self.label_names,
+            self.labels,
             truth=[(event.onset, event.onset + event.duration, event.label) for event in truth],
-            title=self.name,
+            threshold=None if limits is None else limits[0],
+            title=f"{self.name}{learnt}",
+            note=f"Decision: {self.decision.described(self.label_names)}",
         )
         return plots.save_png(figure, path)
 
 
-def _cell(value: Any) -> Any:
+def _shortly(value: Any) -> Any:
     """Numbers to the microsecond and the millionth; texts as a spreadsheet may have them."""
     return round(value, 6) if isinstance(value, float) else safe_cell(value)

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,13 @@ from torch import Tensor
 
 from biot.choices import Device, Precision
 from biot.device import find_device
-from biot.errors import ChannelError, ConfigError, ContractError
-from biot.evaluation.tasks import probabilities
+from biot.errors import ChannelError, ConfigError
 from biot.inference.predictions import Predictions, PredictionWarning
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 from biot.signals.flat import find_flat
+from biot.signals.formats.mne import is_epochs
 from biot.signals.grid import grid_starts
 from biot.signals.montage import MontagePlan, plan
 from biot.signals.notes import (
@@ -32,9 +32,10 @@ from biot.signals.notes import (
     note_of_reference,
 )
 from biot.signals.preprocess import preprocessed
+from biot.signals.readers import recording_of
 from biot.signals.recording import Recording
 from biot.signals.scale import scaled_window
-from biot.signals.units import conversion
+from biot.signals.units import unit_factors
 
 __all__ = [
     "Device",
@@ -104,26 +105,30 @@ class Predictor:
         require_fit(model, preprocessing, labelled=True, where=path)
         return cls(model, preprocessing, device=device, precision=precision)
 
-    def montage(self, recording: Recording) -> MontagePlan:
-        """How the recording's channels meet the model's; printable.
+    def montage(self, recording: Any) -> MontagePlan:
+        """How the channels of a recording, in any form, meet the model's; printable.
 
         Raises
         ------
         ChannelError
             If no channel matches, or two may; the message opens with the recording's name.
         """
+        recording = recording_of(recording)
         try:
             return plan(recording.ch_names, self.preprocessing.ch_names)
         except ChannelError as error:
             raise ChannelError(f"{recording.name}: {error}") from error
 
-    def predict(self, recording: Recording, *, stride: float | None = None) -> Predictions:
+    def predict(self, recording: Any, *, stride: float | None = None) -> Predictions:
         """Predict the whole recording, window by window.
 
         Parameters
         ----------
         recording
-            Any rate; channels are found by name, and those that are absent give no tokens.
+            A ``Recording``, the path of a file, an MNE ``Raw`` or ``Epochs``; of any rate. Channels
+            are found by name, and those that are absent give no tokens. Every epoch is cut into
+            windows by itself: one as long as the window gives one row. MNE's epochs include their
+            last instant, ``tmax``: this one sample more makes no window of its own.
         stride
             Seconds between the starts of windows; default: the window, so that none overlap. The
             last window reaches the recording's end; what it lacks beyond is missing data.
@@ -135,6 +140,10 @@ class Predictor:
 
         Raises
         ------
+        InputTypeError
+            If it is no recording, such as an array.
+        RecordingError
+            If a file cannot be read.
         ChannelError
             If no channel matches.
         ContractError
@@ -148,11 +157,13 @@ class Predictor:
             raise ConfigError(
                 f"stride must be at least one sample ({1 / contract.sfreq:g} s), got {stride} s."
             )
+        of_epochs = is_epochs(recording)
+        recording = recording_of(recording)
         montage = self.montage(recording)
         source = _Windows(recording, montage, contract)
         places = [
             (first + start, min(first + start + contract.n_times, stop))
-            for first, stop in source.segments
+            for first, stop in source.segments(without_last_instant=of_epochs)
             for start in grid_starts(stop - first, contract.n_times, step, covering=True)
         ]
         values = self._of_places(source, places)
@@ -168,6 +179,7 @@ class Predictor:
             label_names=contract.label_names or (),
             task=contract.task,
             thresholds=contract.thresholds,
+            class_weights=contract.class_weights,
             notes=notes,
         )
 
@@ -192,22 +204,30 @@ class Predictor:
         with torch.no_grad(), bfloat16:
             out = self._model(signal_BCT.to(self._device))
         logits_BK: Tensor = out[0] if self._model.return_feature else out
-        return probabilities(logits_BK.double().cpu().numpy(), self.preprocessing.task)
+        return self.preprocessing.decision.probabilities(logits_BK.double().cpu().numpy())
 
 
 class _Windows:
     """Reads a recording as the model's channels, rate, unit and scale want it."""
 
     def __init__(self, recording: Recording, montage: MontagePlan, contract: Preprocessing) -> None:
-        self._factors_C1 = _unit_factors(recording, montage, contract)[:, None]
+        self._factors_C1 = unit_factors(recording, montage, contract.units)[:, None]
         self._recording = preprocessed(recording, contract)
         self._montage = montage
         self._contract = contract
+        self._own_sfreq = recording.sfreq
 
-    @property
-    def segments(self) -> tuple[tuple[int, int], ...]:
-        """Where the recording's segments lie, in samples at the contract's rate."""
-        return self._recording.segments
+    def segments(self, *, without_last_instant: bool) -> list[tuple[int, int]]:
+        """Where the recording's segments lie, in samples at the contract's rate.
+
+        Those of MNE's epochs that are one sample longer than whole windows end with these.
+        """
+        surplus = math.ceil(self._contract.sfreq / self._own_sfreq) if without_last_instant else 0
+        return [
+            (first, stop - beyond if first + beyond < stop and beyond <= surplus else stop)
+            for first, stop in self._recording.segments
+            for beyond in [(stop - first) % self._contract.n_times]
+        ]
 
     def is_gap(self, start: int, stop: int) -> bool:
         """Whether nothing was recorded in this stretch, which then need not be read."""
@@ -246,35 +266,3 @@ def _notes(
             "any of its channels hold a whole token, so no window has a prediction."
         )
     return tuple(note for note in notes if note is not None)
-
-
-def _unit_factors(
-    recording: Recording, montage: MontagePlan, contract: Preprocessing
-) -> npt.NDArray[np.float32]:
-    """(C,) what each channel of the montage is multiplied by to be in the contract's unit."""
-    factors = np.ones(contract.n_chans, dtype=np.float32)
-    for row, (entry, wanted) in enumerate(zip(montage.entries, contract.units, strict=True)):
-        sources = [index for index in (entry.plus, entry.minus) if index is not None]
-        found = {recording.units[index] for index in sources}
-        if not found or found == {wanted}:
-            continue
-        ratios = {unit: _ratio(unit, wanted) for unit in found}
-        if len(ratios) > 1 or None in ratios.values():
-            names = ", ".join(
-                f"{recording.ch_names[index]!r} in {recording.units[index]!r}" for index in sources
-            )
-            raise ContractError(
-                f"{recording.name}: {entry.name} must be in {wanted!r}, the recording has {names}. "
-                "Correct the recording's units."
-            )
-        factors[row] = ratios.popitem()[1]
-    return factors
-
-
-def _ratio(unit: str, wanted: str) -> float | None:
-    """How many `wanted` a `unit` is; None unless both are voltages."""
-    (factor, common), (wanted_factor, wanted_common) = (
-        conversion(unit, "eeg"),
-        conversion(wanted, "eeg"),
-    )
-    return factor / wanted_factor if common == wanted_common else None

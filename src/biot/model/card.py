@@ -108,6 +108,8 @@ def _facts(
             facts["Filter"] = preprocessing.filter
         if preprocessing.label_names:
             facts["Classes"] = ", ".join(preprocessing.label_names)
+            facts["Probabilities"] = preprocessing.decision.formula
+            facts["Decision"] = preprocessing.decision.described(preprocessing.label_names)
     return facts
 
 

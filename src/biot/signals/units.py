@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
+from collections.abc import Sequence
 from math import pi
 
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import listed
+from biot.errors import ContractError, listed
 from biot.signals.channels import kind
 from biot.signals.flat import without_flat
+from biot.signals.montage import MontagePlan
 from biot.signals.recording import Recording
 
 __all__ = [
+    "KNOWN_UNITS",
     "conversion",
+    "is_known_unit",
     "tell_of_amplitudes",
+    "unit_factors",
 ]
 
 _MICRO = ("µ", "μ", "u", "micro")  # micro sign, Greek mu, what ASCII allows
@@ -74,6 +79,58 @@ def conversion(declared: str, kind: str) -> tuple[float, str]:
     spelled = "µV" if factor == 1.0 else unit
     wanted = _WANTED.get(kind, spelled)
     return factor / _IN_MICROVOLT[wanted], wanted
+
+
+KNOWN_UNITS = (
+    *("V", "mV", "µV", "nV", "g", "mg", "m/s²", "rad/s", "°/s"),
+    *("T", "T/m", "°C", "%", "bpm", "µS", "a.u."),
+)
+"""Units that may be said of arrays, one spelling each; after °/s they stay as they are."""
+
+
+def is_known_unit(declared: str) -> bool:
+    """Whether a unit is one of :data:`KNOWN_UNITS`, in any spelling that files use."""
+    unit = declared.strip()
+    spelled = {*KNOWN_UNITS, *_IN_MICROVOLT, *_OTHER, *(word for _, word in _OF_KIND)}
+    return unit in spelled
+
+
+def unit_factors(
+    recording: Recording, montage: MontagePlan, units: Sequence[str]
+) -> npt.NDArray[np.float32]:
+    """What each channel of a montage is multiplied by to be in the unit wanted, (n_chans,).
+
+    Raises
+    ------
+    ContractError
+        If a unit cannot be converted.
+    """
+    factors = np.ones(len(units), dtype=np.float32)
+    for row, (entry, wanted) in enumerate(zip(montage.entries, units, strict=True)):
+        sources = [index for index in (entry.plus, entry.minus) if index is not None]
+        found = {recording.units[index] for index in sources}
+        if not found or found == {wanted}:
+            continue
+        ratios = {unit: _voltage_ratio(unit, wanted) for unit in found}
+        if len(ratios) > 1 or None in ratios.values():
+            names = ", ".join(
+                f"{recording.ch_names[index]!r} in {recording.units[index]!r}" for index in sources
+            )
+            raise ContractError(
+                f"{recording.name}: {entry.name} must be in {wanted!r}, the recording has {names}. "
+                "Correct the recording's units."
+            )
+        factors[row] = ratios.popitem()[1]
+    return factors
+
+
+def _voltage_ratio(unit: str, wanted: str) -> float | None:
+    """How many `wanted` a `unit` is; None unless both are voltages."""
+    (factor, common), (wanted_factor, wanted_common) = (
+        conversion(unit, "eeg"),
+        conversion(wanted, "eeg"),
+    )
+    return factor / wanted_factor if common == wanted_common else None
 
 
 # Standard deviations within two seconds, far outside what is ever recorded from a person.

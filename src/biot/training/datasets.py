@@ -15,7 +15,7 @@ from torch import Tensor
 
 from biot.corpus.batch import Batch, batches
 from biot.corpus.corpus import Corpus
-from biot.evaluation.metrics import Ints
+from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.tasks import Truth
 from biot.model.tokenizer import token_mask
 
@@ -30,6 +30,7 @@ __all__ = [
     "is_labelled",
     "truth_of",
     "usable",
+    "weights_of",
 ]
 
 
@@ -65,6 +66,10 @@ class MixedBatch:
     """Labels of the windows that were mixed in; None: nothing was."""
     share: Tensor | None = None
     """(B,) share of the window itself; the rest is its partner's."""
+    weight: Tensor | None = None
+    """(B,) how much each window counts, where 1 is the mean of the whole set; None: 1."""
+    partner_weight: Tensor | None = None
+    """The same of the windows that were mixed in."""
 
 
 class LabelledWindows(Protocol):
@@ -139,6 +144,8 @@ class TensorWindows:
     truth: Truth
     index: Ints
     """(W,) number of each window where it came from: a row of a corpus, or of an array."""
+    weight: Floats | None = None
+    """(W,) how much each window counts; None: all alike."""
 
     def batches(self, order: Ints, batch_size: int) -> Iterator[WindowBatch]:
         """Slices of the tensors."""
@@ -148,16 +155,31 @@ class TensorWindows:
                 signal=self.signal[torch.from_numpy(rows)],
                 label=torch.as_tensor(self.truth[rows]),
                 index=torch.from_numpy(self.index[rows]),
+                weight=self._relative_weight(rows),
             )
 
     def chosen(self, keep: Ints) -> TensorWindows:
         """The windows at these positions only."""
         signal = self.signal[torch.from_numpy(keep)]
-        return TensorWindows(signal=signal, truth=self.truth[keep], index=self.index[keep])
+        return TensorWindows(
+            signal=signal, truth=self.truth[keep], index=self.index[keep],
+            weight=None if self.weight is None else self.weight[keep],
+        )  # fmt: skip
 
     def describe(self, index: int) -> str:
         """The number of a window."""
         return f"window {index}"
+
+    def _relative_weight(self, rows: Ints) -> Tensor | None:
+        if self.weight is None:
+            return None
+        return torch.from_numpy(self.weight[rows] / self.weight.mean())
+
+
+def weights_of(windows: LabelledWindows) -> Floats | None:
+    """(W,) how much each window counts; None: all alike."""
+    weight: Floats | None = getattr(windows, "weight", None)
+    return weight
 
 
 def truth_of(corpus: Corpus) -> Truth:

@@ -113,10 +113,9 @@ def evaluate_rows(
     part = Subset(corpus=corpus, rows=rows, labels=truth)
     outputs, _, _ = predict_logits(model, batches_of(part, batch_size), device)
     task = plain_task(contract)
-    predicted = task.predicted(outputs)
     return assess(
-        truth, predicted, corpus.subjects[rows], task,
-        decided=task.decided(predicted, contract), n_bootstrap=n_bootstrap, seed=seed,
+        truth, task.predicted(outputs, contract.decision), corpus.subjects[rows], task,
+        decision=contract.decision, n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from biot.corpus import load_corpus
+from biot.corpus import from_arrays, load_corpus
 from biot.errors import ConfigError, ContractError, CorpusError
 from biot.model import BIOT
 from biot.preprocessing import Preprocessing
@@ -46,6 +46,45 @@ def test_the_history_has_one_line_an_epoch(wave_run):
     best = read_json(wave_run / "metrics.json")["best_epoch"]
     kept = float(lines[best - 1]["valid_balanced_accuracy"])
     assert kept == max(float(line["valid_balanced_accuracy"]) for line in lines)
+
+
+def test_the_kept_epoch_scores_as_the_metrics_say(wave_run):
+    metrics = read_json(wave_run / "metrics.json")
+    lines = (wave_run / "history.csv").read_text(encoding="utf-8").splitlines()
+    history = [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+    kept = history[metrics["best_epoch"] - 1]
+    found = metrics["valid"]["balanced_accuracy"]
+    assert float(kept["valid_balanced_accuracy"]) == pytest.approx(found, abs=1e-12)
+    assert metrics["epochs"] == len(history)
+
+
+@pytest.mark.parametrize("kind", ["balanced", "sampled"])
+def test_probabilities_of_a_rare_class_are_truthful_and_decisions_serve_it(
+    kind, tiny_config, tmp_path
+):
+    generator = np.random.default_rng(0)
+    y = (generator.random(600) < 0.15).astype(int)
+    wave = np.sin(2 * np.pi * 10 * np.arange(100) / 50 + generator.uniform(0, 6, (600, 1)))
+    loud = (0.2 + 0.4 * y) * np.abs(generator.normal(size=600))
+    X = generator.normal(size=(600, 2, 100)) + (loud[:, None] * wave)[:, None]
+    from_arrays(
+        X, y, subject=[f"s{i // 60}" for i in range(600)], sfreq=50.0, ch_names=("Fz", "Cz"),
+        units="µV", label_names=("common", "rare"), out=tmp_path / "corpus",
+    )  # fmt: skip
+    found = {}
+    for calibration in (True, False):
+        config = tiny_config(class_weights=kind, calibration=calibration, epochs=5)
+        out = tmp_path / str(calibration)
+        found[calibration] = finetune(tmp_path / "corpus", out, config=config)
+        contract = Preprocessing.load(out / "model")
+        assert (contract.temperature is not None) == calibration
+        assert (contract.class_weights is not None) == calibration
+    on, off = found[True]["test"], found[False]["test"]
+    assert on["auroc"] == pytest.approx(off["auroc"])
+    assert on["balanced_accuracy"] == pytest.approx(off["balanced_accuracy"])
+    assert on["brier"] < off["brier"]
+    assert on["ece"] < off["ece"]
+    assert on["classes"]["rare"]["recall"] > 0.2
 
 
 def test_the_saved_model_scores_as_the_metrics_say(wave_run, wave_corpus):

@@ -72,7 +72,7 @@ def test_it_ends_with_the_weights_of_the_best_epoch():
 
 def test_among_equal_scores_the_lower_loss_wins():
     easy = FakeBatch(torch.ones(4, 2, 3), torch.ones(4, dtype=torch.int64), torch.arange(4))
-    _, history, best_epoch = run(lambda _: [easy], train=easy)
+    _, history, best_epoch = run(lambda _: [easy], train=easy, metric="accuracy")
     scores = [record.valid_score for record in history]
     assert scores[-1] == scores[-2] == 1.0
     assert best_epoch == len(history) == 8

@@ -25,6 +25,8 @@ __all__ = [
     "from_mne",
     "goes_on_in",
     "in_the_name_of",
+    "is_epochs",
+    "is_raw",
     "read_with_mne",
     "recording_of_epochs",
     "recording_of_raw",
@@ -85,6 +87,8 @@ def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
 def _tidy(path: Path, message: object) -> str:
     """A message on one line, without the folder's name."""
     text = str(message)
+    if isinstance(message, OSError) and message.strerror:  # without its number
+        text = f"{Path(str(message.filename or path)).name}: {message.strerror}"
     for folder in (path.resolve().parent, path.parent):
         text = text.replace(f"{folder}/", "")
     return " ".join(text.split()).rstrip(".")
@@ -125,6 +129,21 @@ def from_mne(instance: Any) -> Recording:
         f"from_mne takes an MNE Raw or Epochs object, got {type(instance).__name__}. "
         "Use Recording.from_array for arrays."
     )
+
+
+def is_raw(instance: object) -> bool:
+    """Whether it is an MNE ``Raw`` object; MNE need not be installed to know."""
+    return _is_of_mne(instance, "BaseRaw")
+
+
+def is_epochs(instance: object) -> bool:
+    """Whether it is an MNE ``Epochs`` object; MNE need not be installed to know."""
+    return _is_of_mne(instance, "BaseEpochs")
+
+
+def _is_of_mne(instance: object, name: str) -> bool:
+    kinds = type(instance).__mro__
+    return any(one.__name__ == name and one.__module__.startswith("mne.") for one in kinds)
 
 
 def units_of(instance: Any, declared: Mapping[str, str] | None = None) -> Units:
@@ -178,8 +197,9 @@ def recording_of_epochs(
     epochs: Any, units: Units, *, path: Path | None = None, format_name: str = ""
 ) -> Recording:
     """A recording that reads from an MNE ``Epochs`` object: each epoch is a segment."""
-    with _named(path, format_name):
-        epochs = epochs.copy().drop_bad(verbose="WARNING")
+    if not getattr(epochs, "_bad_dropped", False):  # a copy is slow where it changes nothing
+        with _named(path, format_name):
+            epochs = epochs.copy().drop_bad(verbose="WARNING")
     length = len(epochs.times)
     if not len(epochs) or not epochs.ch_names:
         raise RecordingError(f"{_name(path)}: holds no epoch that was not dropped.")

@@ -90,9 +90,11 @@ def mixup(batch: WindowBatch, alpha: float, generator: Generator) -> MixedBatch:
     mixed = share_B11 * batch.signal + (1 - share_B11) * other
     mixed = torch.where(batch.signal.isnan(), other, mixed)
     mixed = torch.where(other.isnan(), batch.signal, mixed)
+    weight_B: Tensor | None = getattr(batch, "weight", None)
     return MixedBatch(
         signal=mixed, label=batch.label, index=batch.index, channel_ids=ids_BC,
-        partner_label=batch.label[partner_B], share=share_B,
+        partner_label=batch.label[partner_B], share=share_B, weight=weight_B,
+        partner_weight=None if weight_B is None else weight_B[partner_B],
     )  # fmt: skip
 
 
@@ -131,7 +133,7 @@ class Augmentation:
         changed = MixedBatch(
             signal=torch.where(usable_B[:, None, None], signal, batch.signal),
             label=batch.label, index=batch.index,
-            channel_ids=getattr(batch, "channel_ids", None),
+            channel_ids=getattr(batch, "channel_ids", None), weight=getattr(batch, "weight", None),
         )  # fmt: skip
         return mixup(changed, self.config.mixup, generator) if self.config.mixup else changed
 

@@ -149,6 +149,12 @@ class FinetuneConfig(TrainingSettings):
         help="Share of each target that is spread over all classes.",
         least=0, below=1, group=TRAINING,
     )  # fmt: skip
+    calibration: bool = setting(
+        True,
+        help="Whether probabilities are corrected for the class weights, and by a temperature that "
+        "is fitted on the validation windows. Without it they are the outputs' softmax as it is.",
+        group=TRAINING, option="--no-calibration",
+    )  # fmt: skip
     regression_loss: RegressionLoss = setting(
         "mse", help="Loss of regression; huber heeds outliers less.", group=TRAINING
     )

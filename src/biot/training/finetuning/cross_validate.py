@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -21,9 +22,10 @@ from biot import plots
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
+from biot.decision import Decision
 from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats, Ints
-from biot.evaluation.results import Evaluation, assess, tabulated
+from biot.evaluation.results import Evaluation, assess, why_undefined
 from biot.evaluation.tasks import Task, Truth, plain_task
 from biot.io import atomic_file, remove_leftovers, require_text_name, safe_cell, write_json
 from biot.locks import alone_on
@@ -33,6 +35,7 @@ from biot.training.finetuning.build import build_model
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.finetune import part_of, require_labels
 from biot.training.finetuning.fold_files import KeptFolds
+from biot.training.finetuning.fold_table import summary_table
 from biot.training.finetuning.run_folder import require_unfinished, run_identity
 from biot.training.finetuning.tuner import learn, require_means
 from biot.training.run import RUN_FILE, describe_corpus, open_run, provenance, relative
@@ -45,7 +48,6 @@ __all__ = [
     "Tested",
     "cross_validate",
     "folds_by_subject",
-    "summary_table",
     "write_folds",
 ]
 
@@ -130,7 +132,9 @@ def _deal(classes: Ints, subjects: np.ndarray, n: int, seed: int) -> list[tuple[
     if counts.max() < n:  # every class is rarer than the parts are many: nothing to spread
         classes = np.zeros_like(classes)
     splitter = selection.StratifiedGroupKFold(n, shuffle=True, random_state=seed)
-    return list(splitter.split(np.zeros(len(classes)), classes, subjects))
+    with warnings.catch_warnings():  # what a fold lacks stands with its scores
+        warnings.filterwarnings("ignore", "The least populated class|The number of unique classes")
+        return list(splitter.split(np.zeros(len(classes)), classes, subjects))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +147,11 @@ class Tested:
     truth: Truth
     predicted: Floats
     decided: Truth
-    thresholds: tuple[float, ...] | None
+    decision: Decision
+    """How its outputs are read."""
     best_epoch: int | None
+    notes: tuple[str, ...] = ()
+    """What a reader of its scores must know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,12 +186,18 @@ class Result:
         return rows
 
     def _scores(self, fold: Tested, chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        """Of some windows of a fold; NaN where none of them has usable data."""
+        """Of some windows of a fold; NaN, and the reason, where one is undefined."""
         kept = chosen & np.isfinite(fold.predicted).all(axis=1)
         scores = dict.fromkeys(self.task.score_names, float("nan"))
         if kept.any():
             scores = self.task.scores(fold.truth[kept], fold.predicted[kept], fold.decided[kept])
-        return {"n_windows": int(kept.sum()), **scores}
+        why = why_undefined(self.task, fold.truth[kept], scores)
+        return {
+            "n_windows": int(kept.sum()),
+            "n_subjects": len(np.unique(self.corpus.subjects[fold.rows[kept]])),
+            **scores,
+            "undefined": f"{', '.join(why)} ({'; '.join(set(why.values()))})" if why else "",
+        }
 
     def _assess(self, folds: Sequence[Tested]) -> Evaluation:
         truth, predicted, decided, rows = (
@@ -215,17 +228,11 @@ def write_folds(
     """
     of_folds, of_seeds, subjects = result.of_folds(), result.of_seeds(), result.of_subjects()
     names = result.task.score_names
-    metrics = {
-        "n_folds": len(of_folds) // len(of_seeds),
-        "seeds": list(of_seeds),
-        "folds": {key: _spread([row[key] for row in of_folds]) for key in names},
-        "pooled": {key: _spread([e.scores[key] for e in of_seeds.values()]) for key in names},
-        "each_seed": {str(seed): e.to_dict() for seed, e in of_seeds.items()},
-    }
+    metrics = _metrics(result, of_folds, of_seeds)
     tested = [
         {
             "seed": fold.seed, "fold": fold.fold.number,
-            "thresholds": fold.thresholds, "best_epoch": fold.best_epoch,
+            **asdict(fold.decision), "best_epoch": fold.best_epoch,
             **{
                 part: np.unique(result.corpus.subjects[getattr(fold.fold, part)]).tolist()
                 for part in ("train", "valid", "test")
@@ -239,37 +246,42 @@ def write_folds(
     _write_csv(folder / "folds.csv", of_folds)
     _write_csv(folder / "subjects.csv", subjects)
     write_json(folder / "metrics.json", metrics)  # with it the run is finished
-    shown = metric if metric is not None and metric in names else result.task.default_metric
+    shown = _shown(subjects, metric if metric in names else result.task.default_metric, names)
     plots.draw(folder / "subjects.png", lambda: _figure(subjects, shown, names[shown]))
     return metrics
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and standard deviation of what is defined; None where there is too little."""
+def _metrics(
+    result: Result, of_folds: Sequence[Mapping[str, Any]], of_seeds: Mapping[int, Evaluation]
+) -> dict[str, Any]:
+    """Scores over folds and seeds, with the folds that they are of."""
+    keys = list(result.task.score_names)
+    alone = "" if len(of_seeds) > 1 else f"seed {next(iter(of_seeds))}, "
+    folds = [f"seed {f.seed}, fold {f.fold.number}".removeprefix(alone) for f in result.tested]
+    seeds = [f"seed {seed}" for seed in of_seeds]
+    pooled = {key: [one.scores[key] for one in of_seeds.values()] for key in keys}
+    rows = list(zip(folds, of_folds, strict=True))
+    noted = zip(folds, (fold.notes for fold in result.tested), strict=True)
+    return {
+        "n_folds": len(of_folds) // len(of_seeds),
+        "seeds": list(of_seeds),
+        "notes": [f"{name}: {note}" for name, notes in noted for note in notes],
+        "folds": {key: _spread([row[key] for row in of_folds], folds) for key in keys},
+        "undefined": {name: row["undefined"] for name, row in rows if row["undefined"]},
+        "pooled": {key: _spread(values, seeds) for key, values in pooled.items()},
+        "each_seed": {str(seed): one.to_dict() for seed, one in of_seeds.items()},
+    }
+
+
+def _spread(values: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
+    """Mean and standard deviation of what is defined, and of whom; None with too little."""
     numbers = np.array([value for value in values if np.isfinite(value)])
     return {
         "mean": float(numbers.mean()) if len(numbers) else None,
         "sd": float(numbers.std(ddof=1)) if len(numbers) > 1 else None,
+        "of": [name for name, value in zip(names, values, strict=True) if np.isfinite(value)],
         "values": [value if np.isfinite(value) else None for value in values],
     }
-
-
-def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """Mean ± standard deviation of each score, as text."""
-
-    def cell(spread: Mapping[str, Any]) -> str:
-        mean, sd = spread["mean"], spread["sd"]
-        if mean is None:
-            return "undefined"
-        return f"{mean:.3f}" if sd is None else f"{mean:.3f} ± {sd:.3f}"
-
-    rows = [
-        (name, cell(metrics["folds"][key]), cell(metrics["pooled"][key]))
-        for key, name in names.items()
-    ]
-    n_seeds = len(metrics["seeds"])
-    over = f"{metrics['n_folds']} folds × {n_seeds} seed{'s' * (n_seeds > 1)}"
-    return tabulated(rows, ("score", f"mean ± sd of {over}", "all windows of a seed"))
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -282,6 +294,12 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         for row in rows:
             values = ["" if isinstance(v, float) and np.isnan(v) else v for v in row.values()]
             writer.writerow(map(safe_cell, values))
+
+
+def _shown(rows: Sequence[Mapping[str, Any]], wanted: str | None, names: Mapping[str, str]) -> str:
+    """The score for the figure: the wanted one, or the first that some subject defines."""
+    keys = [key for key in (wanted, *names) if key is not None]
+    return next((key for key in keys if any(np.isfinite(row[key]) for row in rows)), keys[0])
 
 
 def _figure(rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> Any:
@@ -456,16 +474,20 @@ _ARRAYS = ("rows", "truth", "predicted", "decided")
 
 
 def _for_file(tested: Tested) -> tuple[dict[str, Any], dict[str, Any]]:
-    about = {"thresholds": tested.thresholds, "best_epoch": tested.best_epoch}
+    about = {
+        "decision": asdict(tested.decision), "best_epoch": tested.best_epoch,
+        "notes": tested.notes,
+    }  # fmt: skip
     return {name: getattr(tested, name) for name in _ARRAYS}, about
 
 
 def _of_file(job: _Job, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> Tested:
-    thresholds = about["thresholds"]
+    rule: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in about["decision"].items()
+    }
     return Tested(
         seed=job.config.seed, fold=job.fold, **{name: arrays[name] for name in _ARRAYS},
-        thresholds=None if thresholds is None else tuple(thresholds),
-        best_epoch=about["best_epoch"],
+        decision=Decision(**rule), best_epoch=about["best_epoch"], notes=tuple(about["notes"]),
     )  # fmt: skip
 
 
@@ -544,9 +566,10 @@ def _run(job: _Job) -> Tested:
     except BiotError as error:
         raise type(error)(f"Seed {config.seed}, fold {fold.number}: {error}") from error
     task = plain_task(learned.contract)
-    predicted = task.predicted(outputs)
+    decision = learned.contract.decision
+    predicted = task.predicted(outputs, decision)
     return Tested(
         seed=config.seed, fold=fold, rows=test.rows, truth=test.labels, predicted=predicted,
-        decided=task.decided(predicted, learned.contract),
-        thresholds=learned.contract.thresholds, best_epoch=learned.trained.best_epoch,
+        decided=task.decided(predicted, decision), decision=decision,
+        best_epoch=learned.trained.best_epoch, notes=learned.notes,
     )  # fmt: skip

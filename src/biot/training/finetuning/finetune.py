@@ -70,9 +70,10 @@ def finetune(
     """Train a model on a labelled corpus; the same call again resumes a run that was stopped.
 
     The folder holds ``model/`` (weights, configuration, preprocessing), ``metrics.json`` and
-    ``run.json``; ``confusion.png`` where there are classes; ``history.csv`` and ``curves.png``
-    where there were epochs. On a CPU the same corpus, config and seed give the same metrics again,
-    and a run that was killed at any step ends with the same bits as one that was not.
+    ``run.json``; ``confusion.png`` where there are classes, ``reliability.png`` where there are
+    probabilities; ``history.csv`` and ``curves.png`` where there were epochs. On a CPU the same
+    corpus, config and seed give the same metrics again, and a run that was killed at any step ends
+    with the same bits as one that was not.
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ def _record(
             "windows that overlap an earlier part": parts.n_overlapping,
         },
         leakage=leakage, metric=learned.metric, trained=learned.trained,
-        contract=learned.contract,
+        contract=learned.contract, notes=learned.notes,
         evaluations={
             name: learned.evaluate(fabric, part, config)
             for name, part in (("valid", parts.valid), ("test", parts.test))
@@ -204,7 +205,7 @@ def _record(
 def _figures(test: Evaluation) -> dict[str, float]:
     """Test scores by name, for the model's card."""
     return {
-        f"test {test.task.score_names[key]}": value
+        f"test {test.task.score_names[key]} ({test.counted})": value
         for key, value in test.scores.items()
         if math.isfinite(value)
     }

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ from biot.errors import ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth
 from biot.model.biot import BIOT
-from biot.training.datasets import LabelledWindows, TensorWindows, batches_of
+from biot.training.datasets import LabelledWindows, TensorWindows, batches_of, weights_of
 from biot.training.distributed import placed
 from biot.training.gradients import forward
 
@@ -76,7 +79,11 @@ def features(
     with torch.no_grad():
         active = model.final_layer.activation_layer(found.to(fabric.device)).cpu()
     rows = kept.numpy()
-    known = TensorWindows(signal=found, truth=windows.truth[rows], index=windows.index[rows])
+    weight = weights_of(windows)
+    known = TensorWindows(
+        signal=found, truth=windows.truth[rows], index=windows.index[rows],
+        weight=None if weight is None else weight[rows],
+    )  # fmt: skip
     return known, active.double().numpy()
 
 
@@ -90,6 +97,8 @@ class Probe:
     """(K,)"""
     penalty: float
     """Of those tried, the one with the best validation score."""
+    converged: bool = True
+    """Whether the solver came to its end."""
 
     def outputs(self, inputs_WE: Floats) -> Floats:
         """(W, K)."""
@@ -109,13 +118,17 @@ def fit_probe(
     metric: str,
     train: tuple[Floats, Truth],
     valid: tuple[Floats, Truth],
+    *,
+    calibrated: bool = True,
+    weights: tuple[Floats | None, Floats | None] = (None, None),
 ) -> Probe:
     """Fit on training inputs (W, E) and truth, with the penalty that serves validation best.
 
     Inputs are standardised; the returned weights are for the inputs as they are. Classes and tags
     are learned as −1 and 1 by ``"ridge"``; its outputs are then divided by the temperature that
     makes their probabilities most likely on the validation windows. A tag that all training
-    windows or none have gets a constant from ``"logistic"``.
+    windows or none have gets a constant from ``"logistic"``. `weights` say how much each training
+    and each validation window counts, of classes only; None: all alike.
 
     Raises
     ------
@@ -125,42 +138,70 @@ def fit_probe(
     if kind == "logistic" and isinstance(task, Regression):
         raise ConfigError("mode 'logistic' predicts classes or tags, not numbers. Use ridge.")
     inputs, truth = train
-    mean, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    mean = np.average(inputs, axis=0, weights=weights[0])
+    spread = np.sqrt(np.average((inputs - mean) ** 2, axis=0, weights=weights[0]))
     spread = np.where(spread > 1e-12 * (1 + np.abs(mean)), spread, 1.0)
     standard = (inputs - mean) / spread
     best: tuple[tuple[float, float], Probe] | None = None
     for penalty in RIDGE_PENALTIES if kind == "ridge" else LOGISTIC_PENALTIES:
         fitted = _ridge if kind == "ridge" else _logistic
-        weight, bias = fitted(task, standard, truth, penalty)
+        with _solver_warnings() as caught:
+            weight, bias = fitted(task, standard, truth, penalty, weights[0])
         weight = weight / spread
-        probe = Probe(weight=weight, bias=bias - weight @ mean, penalty=penalty)
+        probe = Probe(
+            weight=weight, bias=bias - weight @ mean, penalty=penalty, converged=not caught
+        )
         if kind == "ridge" and not isinstance(task, Regression):
-            probe = _tempered(probe, task, valid)
-        rank = _rank(probe, task, metric, valid)
+            probe = _tempered(probe, task, valid, weights[1])
+        rank = _rank(probe, task, metric, valid, calibrated, weights[1])
         if best is None or rank > best[0]:
             best = rank, probe
     assert best is not None
+    if not best[1].converged:
+        warnings.warn(
+            f"mode {kind!r}: with the penalty {best[1].penalty:g}, which served validation best, "
+            "the solver did not converge; the last layer is near the best one, not at it. Features "
+            "that hardly vary, or too few windows, are the usual reasons.",
+            stacklevel=2,
+        )
     return best[1]
 
 
+@contextmanager
+def _solver_warnings() -> Iterator[list[str]]:
+    """Collect what scikit-learn and SciPy warn of a solver; every other warning is passed on."""
+    found: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield found
+    for one in caught:
+        if one.category.__name__ in ("ConvergenceWarning", "LinAlgWarning"):
+            found.append(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
 def _rank(
-    probe: Probe, task: Task, metric: str, valid: tuple[Floats, Truth]
-) -> tuple[float, float]:
+    probe: Probe, task: Task, metric: str, valid: tuple[Floats, Truth], calibrated: bool,
+    weight: Floats | None,
+) -> tuple[float, float]:  # fmt: skip
     outputs, truth = probe.outputs(valid[0]), valid[1]
-    loss = float(task.losses(torch.from_numpy(outputs), torch.from_numpy(truth)).mean())
+    losses = task.losses(torch.from_numpy(outputs), torch.from_numpy(truth)).numpy()
+    loss = float(np.average(losses, weights=weight))
     if metric == "loss":
         return -loss, -loss
-    predicted = task.predicted(outputs)
-    score = task.scores(truth, predicted, task.decided(predicted))[metric]
+    score = task.validation_score(metric, outputs, truth, calibrated=calibrated, weight=weight)
     return task.rank(metric, score), -loss
 
 
-def _ridge(task: Task, inputs: Floats, truth: Truth, penalty: float) -> tuple[Floats, Floats]:
+def _ridge(
+    task: Task, inputs: Floats, truth: Truth, penalty: float, weight: Floats | None
+) -> tuple[Floats, Floats]:
     linear = require("sklearn.linear_model", extra="training")
-    weights, wanted = None, truth
+    weights, wanted = weight, truth
     if isinstance(task, Classes):
         wanted = 2.0 * np.eye(len(task.names))[truth] - 1.0
-        weights = None if task.weights is None else np.asarray(task.weights)[truth]
+        weights = _per_window(task, truth, weight)
     elif isinstance(task, MultiLabel):
         wanted = 2.0 * (truth > 0.5) - 1.0
     else:
@@ -171,25 +212,40 @@ def _ridge(task: Task, inputs: Floats, truth: Truth, penalty: float) -> tuple[Fl
     return model.coef_.reshape(n_outputs, -1), np.broadcast_to(model.intercept_, (n_outputs,))
 
 
-def _tempered(probe: Probe, task: Task, valid: tuple[Floats, Truth]) -> Probe:
+def _per_window(task: Classes, truth: Truth, weight: Floats | None) -> Floats | None:
+    """Weight of each window in the loss, (W,): its own times that of its class."""
+    if task.weights is None:
+        return weight
+    of_class = np.asarray(task.weights)[truth]
+    return of_class if weight is None else of_class * weight
+
+
+def _tempered(
+    probe: Probe, task: Task, valid: tuple[Floats, Truth], weight: Floats | None
+) -> Probe:
     outputs, truth = torch.from_numpy(probe.outputs(valid[0])), torch.from_numpy(valid[1])
-    losses = [float(task.losses(outputs * factor, truth).mean()) for factor in TEMPERATURES]
+    losses = [
+        float(np.average(task.losses(outputs * factor, truth).numpy(), weights=weight))
+        for factor in TEMPERATURES
+    ]
     factor = float(TEMPERATURES[int(np.argmin(losses))])
-    return Probe(weight=probe.weight * factor, bias=probe.bias * factor, penalty=probe.penalty)
+    return replace(probe, weight=probe.weight * factor, bias=probe.bias * factor)
 
 
-def _logistic(task: Task, inputs: Floats, truth: Truth, penalty: float) -> tuple[Floats, Floats]:
+def _logistic(
+    task: Task, inputs: Floats, truth: Truth, penalty: float, weight: Floats | None
+) -> tuple[Floats, Floats]:
     if isinstance(task, MultiLabel):
         weights = task.weights or ((1.0, 1.0),) * len(task.names)
         columns = [
             _logistic_of_two(inputs, held > 0.5, penalty, pair)
             for held, pair in zip(truth.T, weights, strict=True)
         ]
-        weight, bias = (np.stack(values) for values in zip(*columns, strict=True))
-        return weight, bias
+        coefficients, bias = (np.stack(values) for values in zip(*columns, strict=True))
+        return coefficients, bias
     assert isinstance(task, Classes)
     n_classes = len(task.names)
-    per_window = None if task.weights is None else np.asarray(task.weights)[truth]
+    per_window = _per_window(task, truth, weight)
     model = _solver(penalty).fit(inputs, truth, sample_weight=per_window)
     if n_classes == 2:  # scikit-learn keeps the difference of the two only
         return np.stack((-model.coef_[0], model.coef_[0])) / 2, np.stack(

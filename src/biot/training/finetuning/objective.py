@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from biot.errors import CorpusError, StoppedError
+from biot.evaluation.metrics import Floats
 from biot.evaluation.tasks import Task
 from biot.training.checkpoint import Checkpoints
 from biot.training.datasets import MixedBatch, WindowBatch
@@ -57,6 +58,8 @@ class Dataloaders:
     """Training batches an epoch."""
     describe: Callable[[int], str] = "window {}".format
     """Names a training window, for messages."""
+    valid_weight: Floats | None = None
+    """(W,) how much each validation window counts; None: all alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,8 @@ class FinetuneObjective:
     """Windows that go through the model at once."""
     loaders: Dataloaders
     n_epochs: int
+    calibrated: bool = True
+    """Whether scores are those of corrected probabilities."""
     best: float = field(default=float("nan"), init=False)
     """Best score so far, for the progress bar."""
 
@@ -145,11 +150,15 @@ class FinetuneObjective:
         if not usable.any():
             raise CorpusError(f"None of the {len(truth)} validation windows has usable data.")
         outputs, truth = outputs[usable], truth[usable]
-        loss = float(self.task.losses(torch.from_numpy(outputs), torch.from_numpy(truth)).mean())
+        given = self.loaders.valid_weight
+        weight = None if given is None else given[usable]
+        losses = self.task.losses(torch.from_numpy(outputs), torch.from_numpy(truth)).numpy()
+        loss = float(np.average(losses, weights=weight))
         score = loss
         if self.metric != "loss":
-            predicted = self.task.predicted(outputs)
-            score = self.task.scores(truth, predicted, self.task.decided(predicted))[self.metric]
+            score = self.task.validation_score(
+                self.metric, outputs, truth, calibrated=self.calibrated, weight=weight
+            )
         return Validation(
             loss=loss, score=float(score), rank=float(self.task.rank(self.metric, score))
         )
@@ -197,13 +206,19 @@ def _called(batch: WindowBatch, device: torch.device, rows: slice) -> Callable[[
 def _losses(
     outputs: Tensor, batch: WindowBatch, task: Task, device: torch.device, rows: slice
 ) -> Tensor:
-    losses = task.losses(outputs, batch.label[rows].to(device))
+    losses = _weighted(task.losses(outputs, batch.label[rows].to(device)), batch, "weight", rows)
     if isinstance(batch, MixedBatch) and batch.partner_label is not None:
         assert batch.share is not None
         share = batch.share[rows].to(device, losses.dtype)
         others = task.losses(outputs, batch.partner_label[rows].to(device))
+        others = _weighted(others, batch, "partner_weight", rows)
         losses = share * losses + (1 - share) * others
     return losses
+
+
+def _weighted(losses: Tensor, batch: WindowBatch, name: str, rows: slice) -> Tensor:
+    weight: Tensor | None = getattr(batch, name, None)
+    return losses if weight is None else losses * weight[rows].to(losses)
 
 
 def fit(
@@ -253,7 +268,7 @@ def fit(
     metric = task.require_metric(config.metric)
     objective = FinetuneObjective(
         module=model, task=task, metric=metric, part_size=part_size, loaders=loaders,
-        n_epochs=config.epochs,
+        n_epochs=config.epochs, calibrated=config.calibration,
     )  # fmt: skip
     names = [one.name for one in fields(EpochRecord)]
     columns = [f"valid_{metric}" if name == "valid_score" else name for name in names]

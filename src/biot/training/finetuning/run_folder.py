@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,7 +21,14 @@ from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.tuner import Trained
-from biot.training.run import RUN_FILE, describe_corpus, open_run, provenance, relative
+from biot.training.run import (
+    RUN_FILE,
+    checksums_of,
+    describe_corpus,
+    open_run,
+    provenance,
+    relative,
+)
 
 __all__ = [
     "RunRecord",
@@ -56,11 +64,13 @@ class RunRecord:
     """Windows of the corpus that are in no part, by reason."""
     trained: Trained
     contract: Preprocessing
-    """Of the model, with its thresholds."""
+    """Of the model, with its decision."""
     evaluations: Mapping[str, Evaluation]
     """``valid`` and ``test``."""
     leakage: list[dict[str, Any]]
     """What the test shares with what was learnt from, as far as that is known."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores must know of the training."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,12 +80,16 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "metric": record.metric,
         "best_epoch": trained.best_epoch,
         **({} if trained.penalty is None else {"penalty": trained.penalty}),
+        "epochs": len(trained.history) or None,
         "thresholds": record.contract.thresholds,
+        "class_weights": record.contract.class_weights,
+        "temperature": record.contract.temperature,
+        "notes": list(record.notes),
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
     told = {
         "what": dict(record.identity), **_description(record), "model": dict(model_config),
-        "files": {f"model/{p.name}": sha256_of(p) for p in sorted((folder / "model").glob("*.*"))},
+        "files": checksums_of(folder, "model"),
     }  # fmt: skip
     write_json(folder / RUN_FILE, told)
     write_json(folder / _LAST_FILE, metrics)
@@ -86,6 +100,7 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
 
 
 def _draw(folder: Path, record: RunRecord) -> None:
+    """The figures of a run."""
     test, history = record.evaluations["test"], record.trained.history
     best_epoch = record.trained.best_epoch
     if history and best_epoch is not None:
@@ -101,11 +116,21 @@ def _draw(folder: Path, record: RunRecord) -> None:
         )
     counts = test.confusion
     if counts is not None:
-        title = f"Test: balanced accuracy {test.scores['balanced_accuracy']:.3f}"
+        value = test.scores["balanced_accuracy"]
+        said = f"{value:.3f}" if math.isfinite(value) else "undefined"
+        title = f"Test, {test.counted}: balanced accuracy {said}"
+        rule = record.contract.decision.described(test.label_names)
         plots.draw(
             folder / "confusion.png",
-            lambda: plots.confusion(counts, test.label_names, title=title),
+            lambda: plots.confusion(counts, test.label_names, title=title, note=rule),
         )
+    if test.reliability:
+        headed = f"Test, {test.counted}: calibration error {test.scores['ece']:.3f}"
+        shown = {
+            name: (one.mean_probability, one.frequency, one.n_windows)
+            for name, one in test.reliability.items()
+        }
+        plots.draw(folder / "reliability.png", lambda: plots.reliability(shown, title=headed))
 
 
 def _description(record: RunRecord) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from biot.errors import ConfigError, CorpusError, require
+from biot.evaluation.chance import notes_on
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
-from biot.training.datasets import LabelledWindows, Subset, batches_of, usable
+from biot.training.datasets import LabelledWindows, Subset, batches_of, usable, weights_of
 from biot.training.distributed import placed
 from biot.training.finetuning.augment import Augmentation, require_fitting
 from biot.training.finetuning.build import build_model
@@ -29,7 +30,6 @@ from biot.training.scoring import evaluate_rows, predict_logits
 __all__ = [
     "Learned",
     "Trained",
-    "chosen_thresholds",
     "class_weights",
     "learn",
     "require_means",
@@ -53,6 +53,11 @@ class Trained:
     penalty: float | None = None
     """That ridge or logistic regression chose."""
 
+    @property
+    def losses(self) -> list[float]:
+        """Mean training loss of each epoch."""
+        return [line.train_loss for line in self.history]
+
 
 def require_means(config: FinetuneConfig, from_model: object) -> None:
     """Find out before the work whether a mode has what it needs.
@@ -73,8 +78,18 @@ def require_means(config: FinetuneConfig, from_model: object) -> None:
         require("peft", extra="lora")
 
 
-def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth) -> Task:
+def training_task(
+    contract: Preprocessing,
+    config: FinetuneConfig,
+    truth: Truth,
+    *,
+    weight: Floats | None = None,
+    class_weight: tuple[float, ...] | None = None,
+) -> Task:
     """The task of a contract with weights, smoothing and units for these training windows.
+
+    `weight` says how much each window counts, (W,); `class_weight` that of each class, instead of
+    what the config asks for, and then decides. Both are for classes only.
 
     Raises
     ------
@@ -84,20 +99,31 @@ def training_task(contract: Preprocessing, config: FinetuneConfig, truth: Truth)
     names = contract.label_names or ()
     _require_loss(contract, config)
     if contract.task == "classes":
-        weights = class_weights(truth, len(names)) if config.class_weights == "balanced" else None
+        kind, weights = config.class_weights, None
+        if class_weight is not None:
+            kind = "balanced"
+            mean = np.average(np.asarray(class_weight)[truth], weights=weight)
+            weights = tuple((np.asarray(class_weight) / mean).tolist())
+        elif kind != "none":
+            weights = tuple(class_weights(truth, len(names), weight).tolist())
         return Classes(
             names=names, label_smoothing=config.label_smoothing,
-            weights=None if weights is None else tuple(weights.tolist()),
+            weights=weights if kind == "balanced" else None,
+            shown=weights if kind == "sampled" else None, by_weights=class_weight is not None,
         )  # fmt: skip
+    if weight is not None:
+        raise ConfigError(f"sample_weight is for classes; the task is {contract.task}.")
     if config.class_weights == "sampled":
         raise ConfigError(
             f"class_weights='sampled' draws windows by their class; the task is {contract.task}. "
             "Use 'balanced' or 'none'."
         )
     if contract.task == "multilabel":
+        # Ridge fits all tags at once, so that no window can count more for one of them.
+        weighted = config.class_weights == "balanced" and config.mode != "ridge"
         return MultiLabel(
             names=names, label_smoothing=config.label_smoothing,
-            weights=_tag_weights(truth) if config.class_weights == "balanced" else None,
+            weights=_tag_weights(truth) if weighted else None,
         )  # fmt: skip
     if config.label_smoothing:
         raise ConfigError("label_smoothing is for classes and tags; the task is regression.")
@@ -119,9 +145,13 @@ def _require_loss(contract: Preprocessing, config: FinetuneConfig) -> None:
         raise ConfigError("mode 'logistic' predicts classes or tags, not numbers. Use ridge.")
 
 
-def class_weights(labels: Ints, n_classes: int) -> Floats:
-    """Weight of each class, (K,): each class weighs the same in sum, a window 1 on average."""
-    return len(labels) / (n_classes * np.bincount(labels, minlength=n_classes))
+def class_weights(labels: Ints, n_classes: int, weight: Floats | None = None) -> Floats:
+    """Weight of each class, (K,): each class weighs the same in sum, a window 1 on average.
+
+    `weight` says how much each window counts, (W,); None: all alike.
+    """
+    counts = np.bincount(labels, weight, minlength=n_classes)
+    return np.asarray(counts.sum() / (n_classes * counts))
 
 
 def _tag_weights(truth_WK: Truth) -> tuple[tuple[float, float], ...]:
@@ -197,6 +227,7 @@ def _fit(
         valid=lambda: batches_of(valid, config.batch_size),
         n_steps=-(-len(train.truth) // config.batch_size),
         describe=train.describe,
+        valid_weight=weights_of(valid),
     )
     return fit(
         fabric,
@@ -260,7 +291,8 @@ def _on_features(
         return Trained(history=history, best_epoch=best)
     probe = fit_probe(
         config.mode, task, task.require_metric(config.metric), (inputs, known.truth),
-        (valid_inputs, checked.truth),
+        (valid_inputs, checked.truth), calibrated=config.calibration,
+        weights=(known.weight, checked.weight),
     )  # fmt: skip
     probe.put_into(model)
     return Trained(history=[], penalty=probe.penalty)
@@ -281,12 +313,14 @@ class Learned:
 
     model: BIOT
     contract: Preprocessing
-    """The corpus', with thresholds that were chosen on the validation windows."""
+    """The corpus', with the decision that was fitted to the validation windows."""
     trained: Trained
     metric: str
     """That decided."""
     kept: Ints
     """Positions of the training windows that were learned from: those with a whole token."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores must know, a sentence each."""
 
     def evaluate(self, fabric: Any, part: Subset, config: FinetuneConfig) -> Evaluation:
         """Scores on some windows."""
@@ -307,11 +341,13 @@ def learn(
     where: str = "The corpus",
     files: Callable[[BIOT], RunFiles] | None = None,
     progress: bool = False,
+    class_weight: tuple[float, ...] | None = None,
 ) -> Learned:
-    """Build and train a model on windows that a contract describes, and choose its thresholds.
+    """Build and train a model on windows that a contract describes, and fit its decision.
 
     The caller's random state is left as it was; `where` names the windows in errors; `files`, given
-    the model as it is before training, says where the run keeps what it needs to go on.
+    the model as it is before training, says where the run keeps what it needs to go on;
+    `class_weight` is as in :func:`training_task`.
 
     Raises
     ------
@@ -333,7 +369,10 @@ def learn(
             )
         learned_from = train.chosen(keep)
         _require_every_class(contract, learned_from, where)
-        task = training_task(contract, config, learned_from.truth)
+        task = training_task(
+            contract, config, learned_from.truth, weight=weights_of(learned_from),
+            class_weight=class_weight,
+        )  # fmt: skip
         metric = task.require_metric(config.metric)
         model, trained = train_model(
             fabric,
@@ -345,24 +384,29 @@ def learn(
             progress=progress,
             files=None if files is None else files(model),
         )
+    outputs, truth, weight = _validation_outputs(fabric, model, valid, config.batch_size)
+    decision = task.fitted(outputs, truth, calibrated=config.calibration, weight=weight)
     return Learned(
         model=model,
-        contract=replace(contract, thresholds=chosen_thresholds(fabric, model, contract, valid)),
+        contract=contract.deciding(decision),
         trained=trained,
         metric=metric,
         kept=keep,
+        notes=notes_on(
+            plain_task(contract), trained.losses, outputs, truth, decision, config.calibration
+        ),
     )
 
 
-def chosen_thresholds(
-    fabric: Any, model: BIOT, contract: Preprocessing, valid: LabelledWindows, batch_size: int = 64
-) -> tuple[float, ...] | None:
-    """Thresholds that serve the validation windows best; None where the task has none."""
-    task = plain_task(contract)
+def _validation_outputs(
+    fabric: Any, model: BIOT, valid: LabelledWindows, batch_size: int
+) -> tuple[Floats, Truth, Floats | None]:
+    """Outputs for the validation windows that have any, their truth, and how much they count."""
     network = placed(fabric, model)
     outputs, _, _ = predict_logits(network, batches_of(valid, batch_size), fabric.device)
     kept = np.isfinite(outputs).all(axis=1)
-    return task.thresholds(valid.truth[kept], task.predicted(outputs[kept]))
+    weight = weights_of(valid)
+    return outputs[kept], valid.truth[kept], None if weight is None else weight[kept]
 
 
 def _require_every_class(contract: Preprocessing, train: LabelledWindows, where: str) -> None:

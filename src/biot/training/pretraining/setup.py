@@ -234,5 +234,5 @@ def _contract_of(own: Preprocessing, common: Preprocessing) -> Preprocessing:
     knows_all = all(canonical(name) in known for name in own.ch_names)
     named = own if knows_all else common
     return replace(
-        own, sfreq=common.sfreq, ch_names=named.ch_names, units=named.units, thresholds=None
+        own.deciding(None), sfreq=common.sfreq, ch_names=named.ch_names, units=named.units
     )

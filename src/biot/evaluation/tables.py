@@ -1,0 +1,110 @@
+"""Scores as text, from what ``metrics.json`` holds; nothing here needs PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from biot.evaluation.metrics import SCORES, TAG_SCORES, TARGET_SCORES
+
+__all__ = ["class_table", "scores_text", "tabulated"]
+
+_HEADERS = {
+    "f1": "F1", "support": "windows", "auroc": "AUROC", "auprc": "AUPRC", "r2": "R²", "mae": "MAE",
+}  # fmt: skip
+_MARKS = {"balanced_accuracy": SCORES, "r2": TARGET_SCORES, "f1": TAG_SCORES}
+"""A score that only one kind of task has, and all scores of that kind."""
+
+
+def scores_text(plain: Mapping[str, Any]) -> str:
+    """How many windows and subjects the scores are of, the scores, and what is not defined.
+
+    Parameters
+    ----------
+    plain
+        What :meth:`biot.evaluation.results.Evaluation.to_dict` gives; a file of an earlier version,
+        or a damaged one, may lack some of it.
+    """
+    parts = [_head(plain), _score_table(plain), *_remarks(plain)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(plain: Mapping[str, Any]) -> str:
+    n_windows, n_subjects = plain.get("n_windows", "unknown"), plain.get("n_subjects", "unknown")
+    head = f"{_count(n_windows, 'window')} of {_count(n_subjects, 'subject')}"
+    if plain.get("n_left_out"):
+        head += f"; {plain['n_left_out']} more without usable data are left out"
+    if n_subjects == 1:
+        head += "; no intervals: they need two subjects or more"
+    classes = _inner(plain, "classes")
+    absent = [name for name in classes if _inner(classes, name).get("support") == 0]
+    if absent:
+        head += f"; no window of {', '.join(absent)}"
+    return head + "."
+
+
+def _score_table(plain: Mapping[str, Any]) -> str:
+    names = next((names for mark, names in _MARKS.items() if mark in plain), {})
+    intervals, guesses = _inner(plain, "intervals"), _inner(plain, "baselines")
+    rows = [
+        (
+            name, _number(plain[key]), _interval(intervals.get(key)),
+            *(_number(_inner(guesses, guess).get(key)) for guess in guesses),
+        )
+        for key, name in names.items() if key in plain
+    ]  # fmt: skip
+    return tabulated(rows, ("score", "value", "95 % interval", *guesses)) if rows else ""
+
+
+def _remarks(plain: Mapping[str, Any]) -> list[str]:
+    """What is undefined and why; the rule; the bins."""
+    names = next((names for mark, names in _MARKS.items() if mark in plain), {})
+    reasons: dict[str, list[str]] = {}
+    for key, reason in _inner(plain, "undefined").items():
+        reasons.setdefault(str(reason), []).append(names.get(key, key))
+    lines = [f"undefined: {', '.join(keys)} ({reason})." for reason, keys in reasons.items()]
+    if plain.get("decision"):
+        lines.append(f"Decision: {plain['decision']}.")
+    if "ece" in plain and _inner(plain, "reliability"):
+        lines.append(f"Bins of the calibration error: {_inner(plain, 'reliability').get('bins')}.")
+    return ["\n".join(lines)] if lines else []
+
+
+def class_table(plain: Mapping[str, Any]) -> str:
+    """How each class, tag or number fared."""
+    classes = _inner(plain, "classes")
+    columns = list(next(iter(classes.values()), {}))
+    rows = [
+        (name, *(_number(_inner(classes, name).get(column)) for column in columns))
+        for name in classes
+    ]
+    return tabulated(rows, ("class", *(_HEADERS.get(column, column) for column in columns)))
+
+
+def tabulated(rows: Iterable[Sequence[str]], headers: tuple[str, ...]) -> str:
+    """Rows of text as an aligned table, numbers to the right."""
+    from tabulate import tabulate
+
+    align = ("left", *("right" for _ in headers[1:]))
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
+
+
+def _count(number: Any, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.3f}" if isinstance(value, float) else "undefined"
+
+
+def _interval(ends: Any) -> str:
+    known = isinstance(ends, list | tuple) and all(isinstance(end, int | float) for end in ends)
+    return " to ".join(f"{end:.3f}" for end in ends) if known else ""
+
+
+def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object within an object; empty where there is none."""
+    value = values.get(name)
+    return value if isinstance(value, dict) else {}
