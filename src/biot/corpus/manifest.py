@@ -135,6 +135,9 @@ class Record:
             known[name] = tuple(known.get(name, ()))
         if "flat" in known:
             known["flat"] = FlatChannels.from_dict(known["flat"])
+        for name, kind in (("sfreq", int | float), ("reference", str)):
+            if not isinstance(known.get(name), kind | None):
+                raise TypeError(f"{name} is {known[name]!r}")
         known["spreads"] = tuple(Spread(**spread) for spread in known.get("spreads", ()))
         return cls(**known)
 

@@ -129,7 +129,7 @@ def flat_lines(flat: Mapping[str, FlatChannels]) -> list[str]:
     mostly = Counter(name for each in flat.values() for name in each.mostly)
     if mostly:
         names = [name for name, _ in mostly.most_common()]
-        lines.append(f"more than half of the time: {listed(names, 10)}")
+        lines.append(f"of several values, each held for long: {listed(names, 10)}")
     if lines:
         lines.append(f"these are missing data; {way_out([*whole, *seconds], mostly)}")
     return lines
