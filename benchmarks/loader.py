@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 from biot.corpus import load_corpus
 from biot.corpus.batch import Dtype, collate
 from biot.corpus.builder.writer import CorpusWriter
-from biot.corpus.schema import Windows
+from biot.corpus.schema import WindowBlock
 from biot.preprocessing import Preprocessing
 
 CHANNELS = tuple(f"C{i}" for i in range(16))
@@ -64,9 +64,9 @@ def write_corpus(folder: Path, n_windows: int) -> None:
     for first in range(0, n_windows, 1000):
         n = min(1000, n_windows - first)
 
-        def parts(n: int = n) -> list[Windows]:
+        def parts(n: int = n) -> list[WindowBlock]:
             return [
-                Windows(
+                WindowBlock(
                     rng.normal(size=(min(250, n - i), 16, N_TIMES)).astype(np.float32) * 30,
                     [10.0 * j for j in range(i, min(i + 250, n))],
                     ["ab"[j % 2] for j in range(i, min(i + 250, n))],

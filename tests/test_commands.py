@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -451,3 +452,73 @@ def test_info_of_scores_that_are_none_is_no_traceback(run: Path, tmp_path: Path,
 def test_a_picture_is_of_corpora_only(run: Path, tmp_path: Path, capsys: Capture):
     assert main(["info", str(run), "--plot", str(tmp_path / "a.png")]) == 1
     assert "--plot draws a corpus" in only_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "words", "file"),
+    [
+        (200, "predict {run}/model {recording} --out {out}/a.csv", "a.csv"),
+        (5000, "predict {run}/model {recording} --out {out}/a.csv --png {out}/a.png", "a.png"),
+        (5000, "info {corpus} --plot {out}/a.png", "a.png"),
+        (5000, "convert {run}/model --out {out}/model", "model"),
+        (200, "evaluate {run}/model {corpus} --allow-leakage --json {out}/a.json", "a.json"),
+        (5000, "export {run}/model --out {out}/a.onnx", "a.onnx"),
+        (2000, "finetune {corpus} --out {out}/run --epochs 1", "run/checkpoints/step-000000001"),
+        (8000, "pretrain {corpus} --out {out}/run --steps 1", "run/checkpoints/step-000000001"),
+        (100, "finetune {corpus} --out {out}/run --folds 3 --epochs 1", "run/run.json"),
+        (9000, "prepare {folder} --out {out}/c --sfreq 100 --window 2", ".c.partial/shards/sub-0"),
+    ],
+)
+def test_a_full_disk_is_one_line_that_names_the_file(
+    run: Path, corpus: Path, recordings: Path, tmp_path: Path, capsys: Capture,
+    file_size_limit: Any, n_bytes: int, words: str, file: str,
+) -> None:  # fmt: skip
+    if words.startswith("export"):
+        pytest.importorskip("onnxscript")
+    recording = recordings / "sub-02_eeg.edf"
+    told = words.format(
+        run=run, corpus=corpus, folder=recordings, recording=recording, out=tmp_path
+    ).split()
+    if told[0] in ("finetune", "pretrain"):
+        told += [*TINY[:6], "--device", "cpu", "--batch-size", "1000"]
+    with file_size_limit(n_bytes):
+        assert main(told) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("biot: error: ")
+    assert str(tmp_path / file) in line
+    assert "File too large" in line
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left <= {"a.csv", "run.json", "history.csv", "parameters.json"}
+    assert ("a.csv" in left) == (file == "a.png" and told[0] == "predict")  # the table is kept
+    assert not [path for path in tmp_path.rglob(".*") if path.name != ".c.partial"]
+
+
+def test_a_drop_that_finds_a_full_disk_changes_nothing(
+    corpus: Path, tmp_path: Path, capsys: Capture, file_size_limit: Any
+) -> None:
+    shutil.copytree(corpus, tmp_path / "corpus")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with file_size_limit(300):
+        assert main(["corpus", "drop", str(tmp_path / "corpus"), "--subject", "01"]) == 1
+    state = tmp_path / "corpus" / "state.json"
+    assert f"{state}: cannot be written (File too large)" in only_line(capsys.readouterr().err)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_check_finds_what_changed_in_a_model(run: Path, tmp_path: Path, capsys: Capture) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    for folder in (copy, copy / "model"):
+        assert main(["info", str(folder), "--check"]) == 0
+        shown = capsys.readouterr().out
+        assert f"Nothing is wrong with {folder}" in shown
+        assert "model/model.safetensors" in shown
+    weights = copy / "model" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    (copy / "model" / "config.json").unlink()
+    assert main(["info", str(copy), "--check"]) == 1
+    shown = capsys.readouterr()
+    assert "model/config.json         it is missing" in shown.out
+    assert "2 files are wrong (model/config.json, model/model.safetensors)" in shown.err

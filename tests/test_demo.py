@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,84 @@ def test_the_demo_replaces_an_earlier_one_and_nothing_else(tmp_path: Path, capsy
     for name in ("prepare", "finetune", "evaluate", "predict"):
         assert f"$ biot {name} " in shown
     assert f"report      -> {out / 'report.html'}" in shown
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Path:
+    """A folder that looks like that of a demo, with somebody's notes."""
+    out = tmp_path / "demo"
+    (out / "recordings").mkdir(parents=True)
+    for name in ("recordings/a.edf", "report.html", "scores.json", "notes.txt"):
+        (out / name).write_text("old")
+    (out / "demo.json").write_text(json.dumps(asdict(demo.Study())))
+    return out
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_demo_that_is_stopped_leaves_the_earlier_one(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def simulate(out: Path, study: demo.Study) -> Path:
+        (out / "recordings").mkdir()
+        (out / "recordings" / "b.edf").write_text("new")
+        (out / "report.html").write_text("new")
+        raise error
+
+    before = files(earlier)
+    monkeypatch.setattr(demo, "_simulate", simulate)
+    with pytest.raises(error):
+        demo.run_demo(earlier, demo.Study(), computing=[])
+    assert files(earlier) == before
+    with pytest.raises(error):
+        demo.run_demo(earlier.parent / "new", demo.Study(), computing=[])
+    assert not (earlier.parent / "new").exists()
+
+
+@pytest.mark.parametrize("moment", range(1, 12))
+def test_a_demo_that_is_killed_at_any_moment_leaves_one_that_the_next_run_finds(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    before, real, count = files(earlier), Path.rename, 0
+
+    def rename(self: Path, target: Path) -> Path:
+        nonlocal count
+        count += 1
+        if count >= moment:
+            raise SystemExit  # and so does every attempt to put it right
+        return real(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", rename)
+        with suppress(SystemExit), demo._fresh_folder(earlier, demo.Study(seed=1)):
+            (earlier / "report.html").write_text("new")
+    demo._recover(earlier)
+    found = files(earlier)
+    if found != before:
+        assert {name: found[name] for name in ("report.html", "notes.txt")} == {
+            "report.html": b"new", "notes.txt": b"old",
+        }  # fmt: skip
+        assert json.loads(found["demo.json"])["seed"] == 1
+        assert "recordings/a.edf" not in found
+
+
+def test_a_file_of_the_same_name_does_not_make_a_folder_ours(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "recordings" / "patient.edf").write_text("precious")
+    (tmp_path / "demo.json").write_text('{"name": "my demo"}')
+    before = files(tmp_path)
+    assert main(["demo", "--out", str(tmp_path)]) == 1
+    assert "holds files that are not of a demo" in capsys.readouterr().err
+    assert files(tmp_path) == before
 
 
 @pytest.mark.slow

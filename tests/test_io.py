@@ -389,3 +389,49 @@ def test_the_checksum_is_that_of_the_files_in_a_row(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"b")
     expected = hashlib.sha256(b"a" * (2**20 + 1) + b"b").hexdigest()
     assert io.sha256_of(tmp_path / "a", tmp_path / "b") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ('=HYPERLINK("http://a","b")', '\'=HYPERLINK("http://a","b")'),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\tx", "'\tx"),
+        ("\r=x", "'\r=x"),
+        ("'=x", "''=x"),
+        ("-1.5e-3", "-1.5e-3"),
+        ("+7", "+7"),
+        ("rest", "rest"),
+        ("'quoted'", "'quoted'"),
+        ("", ""),
+    ],
+)
+def test_a_text_that_a_spreadsheet_would_run_is_marked(text: str, cell: str) -> None:
+    assert io.safe_cell(text) == cell
+    assert io.true_cell(cell) == text
+
+
+def test_numbers_are_no_texts() -> None:
+    assert [io.safe_cell(value) for value in (-1, -0.5, None)] == [-1, -0.5, None]
+
+
+@given(st.text())
+def test_every_text_comes_back_from_its_cell(text: str) -> None:
+    assert io.true_cell(io.safe_cell(text)) == text
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, file_size_limit: Callable[[int], Any]) -> None:
+    with file_size_limit(100), pytest.raises(OSError, match="File too large") as caught:
+        io.write_json(tmp_path / "big.json", {"text": "x" * 1000})
+    assert caught.value.filename == str(tmp_path / "big.json")
+    with (
+        file_size_limit(100),
+        pytest.raises(ConfigError) as told,
+        io.atomic_folder(tmp_path / "run", error=ConfigError) as partial,
+    ):
+        (partial / "big").write_bytes(b"x" * 1000)
+    assert str(told.value) == f"{tmp_path / 'run'}: cannot be written (File too large)."
+    assert list(tmp_path.iterdir()) == []

@@ -11,19 +11,29 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 from biot.errors import BiotError, ConfigError
+from biot.locks import try_lock
 
 __all__ = [
+    "PARTIAL",
     "atomic_file",
     "atomic_folder",
+    "flush_to_disk",
+    "naming",
     "once_each",
     "read_json",
+    "remove_leftovers",
     "replace_folder",
+    "require_text_name",
+    "safe_cell",
     "sha256_of",
+    "true_cell",
     "write_json",
 ]
 
@@ -31,10 +41,36 @@ PARTIAL = ".partial"
 """How the name of an unfinished file or folder ends; it begins with a dot and the final name."""
 MOST_DIGITS = 40
 """Of an integer in JSON; 128 bits have 39."""
+_OLD = ".old"
+"""The same of a folder that is being replaced."""
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.(partial|old)", re.DOTALL)
 _HALF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 # Calls that swap two names in one step, and how each writes "relative to the current folder".
 _SWAPS = {"renameat2": -100, "renameatx_np": -2}  # of Linux and of macOS
 _SWAP_FLAG = 2
+
+
+def require_text_name(path: str | Path, error: type[BiotError]) -> None:
+    """Refuse a name that is no text: some libraries open only what UTF-8 can hold.
+
+    Parameters
+    ----------
+    path
+        A folder or file that is written, or that these libraries are to read.
+    error
+        Kind of the error to raise.
+
+    Raises
+    ------
+    BiotError
+        Of the kind `error`, if the path holds bytes that are not UTF-8.
+    """
+    shown = str(path).encode("utf-8", "backslashreplace").decode()
+    if shown != str(path):
+        raise error(
+            f"{shown}: the name holds bytes that are no UTF-8 text, which not every library can "
+            "open. Rename it, or give a link to it with another name."
+        )
 
 
 @contextlib.contextmanager
@@ -52,20 +88,20 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     final = path.resolve()
     if path.exists() and not path.is_file() and not path.is_dir():
-        yield path
+        with naming(path):
+            yield path
         return
+    _sweep(final, _found_at_first(final.parent))
     partial = _partial(final)
-    try:
-        yield partial
-        _sync(partial)
-        os.replace(partial, final)
-    except OSError as error:
-        if error.filename == str(partial):
-            error.filename, error.filename2 = str(path), None
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
-    _sync(final.parent)
+    with naming(path, partial):
+        try:
+            with _marked_alive(partial):
+                yield partial
+                flush_to_disk(partial)
+                os.replace(partial, final)
+        finally:
+            partial.unlink(missing_ok=True)
+        flush_to_disk(final.parent)
 
 
 @contextlib.contextmanager
@@ -97,26 +133,32 @@ def atomic_folder(
         Without `error`, if it cannot be written.
     """
     final = path.resolve()
+    require_text_name(path, error or ConfigError)
     if final.exists() and not (final.is_dir() and (ours is not None or not any(final.iterdir()))):
         raise (error or ConfigError)(
             f"{path} exists already. Choose another folder, or delete it first."
         )
     created = [folder for folder in final.parents if not folder.exists()]
+    remove_leftovers(final)
     partial = _partial(final)
     done = False
     try:
         if final.is_dir() and not _can_move(final):
             partial = _partial(final / final.name)
-        partial.mkdir(parents=True)
-        yield partial
-        if ours is None and final.is_dir():
-            final.rmdir()  # fails, and rightly, if another run has filled it meanwhile
-        replace_folder(partial, final, ours=ours or ())
+            remove_leftovers(final / final.name)
+        with naming(path, partial):
+            partial.mkdir(parents=True)
+            with _marked_alive(partial):
+                yield partial
+                if ours is None and final.is_dir():
+                    final.rmdir()  # fails, and rightly, if another run has filled it meanwhile
+                replace_folder(partial, final, ours=ours or ())
         done = True
     except OSError as problem:
-        if error is None or not _is_of(problem.filename, partial, final):
+        if error is None or not _is_of(problem.filename, partial, final, path):
             raise
-        raise error(f"{path}: cannot be written ({problem.strerror or problem}).") from problem
+        where = problem.filename or path
+        raise error(f"{where}: cannot be written ({problem.strerror or problem}).") from problem
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         for folder in created if not done else ():
@@ -144,7 +186,7 @@ def replace_folder(new: Path, path: Path, *, ours: Sequence[str] = ()) -> None:
     """
     for file in sorted(new.rglob("*")):
         if file.is_file() and not file.is_symlink():
-            _sync(file)
+            flush_to_disk(file)
     if new.parent == path:
         _replace_files(new, path, ours)
         return
@@ -152,7 +194,7 @@ def replace_folder(new: Path, path: Path, *, ours: Sequence[str] = ()) -> None:
         for kept in path.iterdir():
             if kept.name not in ours and not (new / kept.name).exists():
                 _copy(kept, new / kept.name)
-    old = _partial(path)
+    old = _partial(path, _OLD)
     if not path.exists():
         new.rename(path)
     elif _exchange(new, path):
@@ -165,7 +207,7 @@ def replace_folder(new: Path, path: Path, *, ours: Sequence[str] = ()) -> None:
             old.rename(path)
             raise
     shutil.rmtree(old, ignore_errors=True)
-    _sync(path.parent)
+    flush_to_disk(path.parent)
 
 
 def _replace_files(new: Path, path: Path, ours: Sequence[str]) -> None:
@@ -173,7 +215,7 @@ def _replace_files(new: Path, path: Path, ours: Sequence[str]) -> None:
 
     The file without which it is none goes first and comes last.
     """
-    old = _partial(path / path.name)
+    old = _partial(path / path.name, _OLD)
     old.mkdir()
     names = [file.name for file in new.iterdir()]
     first = [name for name in ours[:1] if name in names]
@@ -195,7 +237,7 @@ def _replace_files(new: Path, path: Path, ours: Sequence[str]) -> None:
         raise
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(new, ignore_errors=True)
-    _sync(path)
+    flush_to_disk(path)
 
 
 def _is_of(name: Any, *folders: Path) -> bool:
@@ -225,8 +267,94 @@ def _exchange(one: Path, other: Path) -> bool:
     return False
 
 
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name[:50]}.{uuid.uuid4().hex[:12]}{PARTIAL}")
+def _partial(path: Path, suffix: str = PARTIAL) -> Path:
+    return path.with_name(f".{path.name[:50]}.{uuid.uuid4().hex[:12]}{suffix}")
+
+
+@contextlib.contextmanager
+def naming(path: Path, partial: Path | None = None) -> Iterator[None]:
+    """Let an error of the system name the file that was asked for; one of a full disk names none.
+
+    A file within an unfinished folder is named by its place in the finished one.
+    """
+    try:
+        yield
+    except OSError as error:
+        known = error.filename
+        if known is None and error.errno is not None:
+            error.filename = str(path)
+            error.strerror = os.strerror(error.errno)  # Arrow's own words name no file either
+        elif partial is not None and isinstance(known, str) and known.startswith(str(partial)):
+            error.filename, error.filename2 = str(path) + known[len(str(partial)) :], None
+        raise
+
+
+@contextlib.contextmanager
+def _marked_alive(partial: Path) -> Iterator[None]:
+    """Hold a lock on a temporary file or folder, by which others see that it is in use."""
+    if os.name == "nt":  # where an open file can be neither renamed nor deleted
+        yield
+        return
+    if partial.is_dir():
+        descriptor = os.open(partial, os.O_RDONLY)
+    else:
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            try_lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of earlier attempts to write `path`, and say so.
+
+    What a living process is writing stays, and so does all where nothing can be locked. An old
+    folder whose process was killed between two renamings gets its name back.
+    """
+    _sweep(path, _leftovers(path.parent))
+
+
+def _leftovers(folder: Path) -> tuple[str, ...]:
+    with contextlib.suppress(OSError), os.scandir(folder) as found:
+        return tuple(entry.name for entry in found if _LEFTOVER.fullmatch(entry.name))
+    return ()
+
+
+@lru_cache(maxsize=64)
+def _found_at_first(folder: Path) -> tuple[str, ...]:
+    """Those that were there when this process wrote there first: it leaves none itself."""
+    return _leftovers(folder)
+
+
+def _sweep(path: Path, names: Iterable[str]) -> None:
+    for name in names:
+        own = name[: -len(f"{'0' * 12}{_OLD if name.endswith(_OLD) else PARTIAL}")]
+        if os.name == "nt" or own != f".{path.name[:50]}.":
+            continue
+        leftover = path.with_name(name)
+        try:
+            descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            if not try_lock(descriptor):
+                continue
+            if name.endswith(_OLD) and not path.exists():
+                leftover.rename(path)
+                told = f"{path}: has its name again; a run that was killed had renamed it."
+            else:
+                if leftover.is_dir():
+                    shutil.rmtree(leftover)
+                else:
+                    leftover.unlink()
+                told = f"{leftover}: removed; a run that was killed had left it."
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
+        warnings.warn(told, stacklevel=4)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -244,10 +372,16 @@ def _link(source: str | Path, target: str | Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written; of a folder that is no error, as some systems cannot do it.
+    """
     if path.is_dir():
-        with contextlib.suppress(OSError):  # some systems cannot sync a folder
+        with contextlib.suppress(OSError):
             _sync_descriptor(path, os.O_RDONLY)
     else:
         _sync_descriptor(path, os.O_RDWR)
@@ -384,3 +518,24 @@ def sha256_of(*paths: Path) -> str:
             while block := file.read(2**20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+"""How a text begins that a spreadsheet would take for a formula, or that we have marked."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def safe_cell(value: Any) -> Any:
+    """A cell of a CSV or TSV file that a spreadsheet shows, and does not run.
+
+    A text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line end gets an apostrophe
+    before it; so does one that begins with apostrophes and then one of these, so that
+    :func:`true_cell` gives every text back. Numbers stay as they are.
+    """
+    is_formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
+
+
+def true_cell(text: str) -> str:
+    """The inverse of :func:`safe_cell`."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import require
+from biot.errors import ConfigError, require
 from biot.io import atomic_file
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "confusion",
     "corpus_overview",
     "curves",
+    "draw",
     "groups",
     "new_figure",
     "plain_frame",
@@ -91,17 +93,61 @@ def save_png(figure: Figure, path: Path) -> Path:
     -------
     Path
         `path`.
+
+    Raises
+    ------
+    ConfigError
+        If matplotlib cannot draw it.
+    OSError
+        If the file cannot be written.
     """
     text = require("matplotlib.text", extra="plots").Text
     for label in figure.findobj(text):  # names are names, also with a $ in them
         label.set_parse_math(False)
+        label.set_text(_drawable(label.get_text()))
     rc_context = require("matplotlib", extra="plots").rc_context
     with warnings.catch_warnings(), rc_context({"text.parse_math": False}):
         # A label in a script that the font lacks shows as boxes: no reason to fail.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         with atomic_file(path) as partial:
-            figure.savefig(partial, format="png", dpi=150, metadata={"Software": None})
+            try:
+                figure.savefig(partial, format="png", dpi=150, metadata={"Software": None})
+            except OSError:
+                raise
+            except Exception as error:  # whatever its backends, fonts and numbers raise
+                raise ConfigError(f"{path}: cannot be drawn ({_reason(error)}).") from error
     return path
+
+
+def _drawable(text: str) -> str:
+    """The text with what no font can draw escaped: control characters and halves of pairs."""
+    return "".join(
+        character if character == "\n" or unicodedata.category(character) not in ("Cc", "Cs")
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )  # fmt: skip
+
+
+def _reason(error: Exception) -> str:
+    told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(told.split())
+
+
+def draw(path: Path, figure: Callable[[], Figure]) -> None:
+    """Draw a figure beside results that are written: where that fails, a warning says so.
+
+    Parameters
+    ----------
+    path
+        Where to, see :func:`save_png`.
+    figure
+        Makes the figure.
+    """
+    try:
+        save_png(figure(), path)
+    except Exception as error:  # matplotlib raises whatever its backends, fonts and numbers do
+        told = str(error) if isinstance(error, ConfigError) else f"{path}: {_reason(error)}."
+        warnings.warn(f"{told} The figure is left out; all else is written.", stacklevel=2)
 
 
 _MANY_CELLS = 12  # classes above which the cells of a confusion table hold no numbers

@@ -44,9 +44,13 @@ _CHOICES: Mapping[str, Any] = {
 
 
 _LISTS = (
-    "ch_names", "units", "label_names", "label_columns", "thresholds", "recorded_references",
+    "ch_names", "units", "label_names", "label_columns", "thresholds", "class_weights",
+    "recorded_references",
 )  # fmt: skip
 """Fields that are lists in JSON, and tuples here."""
+
+
+_LISTS_OF_NUMBERS = ("thresholds", "class_weights")
 
 
 _FEW = 5
@@ -246,11 +250,10 @@ class Preprocessing:
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
-        numbers = ("thresholds", "class_weights")
-        for key in (*_LISTS, "class_weights"):
+        for key in _LISTS:
             if given.get(key) is None:
                 continue
-            kind = float | int if key in numbers else str
+            kind = float | int if key in _LISTS_OF_NUMBERS else str
             if not isinstance(given[key], list | tuple) or not all(
                 isinstance(entry, kind) for entry in given[key]
             ):

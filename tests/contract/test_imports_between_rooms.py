@@ -39,7 +39,8 @@ RULES = {
     "choices": rule(),
     "lazy": rule(),
     "settings": rule("errors"),
-    "io": rule("errors"),
+    "locks": rule("errors"),
+    "io": rule("errors locks"),
     "device": rule("errors choices", "torch"),
     "decision": rule("errors choices", "numpy"),
     "preprocessing": rule("errors choices decision io", "numpy"),
@@ -53,7 +54,8 @@ RULES = {
     "corpus.batch": rule("errors signals corpus", "numpy torch"),
     "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
     "corpus.builder": rule(
-        "errors choices settings io preprocessing signals signals.formats signals.readers corpus",
+        "errors choices settings locks io preprocessing signals signals.formats signals.readers "
+        "corpus",
         "numpy",
         "distributed joblib pyarrow tqdm",
     ),
@@ -66,13 +68,14 @@ RULES = {
         "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
     ),
     "training": rule(
-        "errors choices settings io device preprocessing evaluation corpus corpus.batch model",
+        "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
+        "model",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings decision io plots preprocessing evaluation signals.channels "
-        "corpus model training",
+        "errors choices settings decision locks io plots preprocessing evaluation "
+        "signals.channels corpus model training",
         "numpy torch",
         "joblib peft sklearn tqdm",
     ),
@@ -94,8 +97,8 @@ RULES = {
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "__init__ errors settings io preprocessing plots signals signals.formats signals.readers "
-        "corpus corpus.builder model evaluation training training.finetuning "
+        "__init__ errors settings locks io preprocessing plots signals signals.formats "
+        "signals.readers corpus corpus.builder model evaluation training training.finetuning "
         "training.pretraining inference simulate",
         "",
         "numpy sklearn tabulate torch",

@@ -44,6 +44,19 @@ def test_csv_bytes(predictions: Predictions, tmp_path: Path) -> None:
     )
 
 
+def test_a_spreadsheet_runs_no_label(predictions: Predictions, tmp_path: Path) -> None:
+    named = replace(predictions, label_names=("=1+1", "@SUM(A1)"))
+    lines = named.save(tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "start,stop,label,p_=1+1,p_@SUM(A1)"
+    assert [line.split(",")[2] for line in lines[1:]] == ["'=1+1", "", "'@SUM(A1)"]
+    numbers = replace(
+        predictions, label_names=("-x", "+y"), task="regression",
+        probabilities=np.array([[-1.5, 2.0], [np.nan, np.nan], [-0.25, 1.0]]),
+    )  # fmt: skip
+    lines = numbers.save(tmp_path / "b.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["start,stop,'-x,'+y", "0.0,2.0,-1.5,2.0"]
+
+
 def test_parquet_holds_the_same_with_nulls(predictions: Predictions, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 

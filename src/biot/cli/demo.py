@@ -7,13 +7,17 @@ import shlex
 import shutil
 import time
 from argparse import Namespace
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from biot.cli.options import Parser, add_device, new_command, perform, whole
 from biot.cli.terminal import say
 from biot.errors import ConfigError, require
+from biot.io import read_json, write_json
+from biot.locks import alone_on
 
 __all__ = ["Study", "parser", "run_demo"]
 
@@ -58,7 +62,7 @@ def parser() -> Parser:
         metavar="DIR",
         type=Path,
         default=Path("biot-demo"),
-        help="folder to write; an earlier demo there is replaced (default: biot-demo)",
+        help="folder to write; an earlier demo there is replaced at the end (default: biot-demo)",
     )
     made.add_argument(
         "--seed",
@@ -96,16 +100,16 @@ def run_demo(out: Path, study: Study, *, computing: list[str]) -> None:
     from biot.cli.demo_report import write_demo_report
 
     started = time.monotonic()
-    _clear(out, study)
-    recording = _simulate(out, study)
-    commands = _commands(out, study, recording, computing)
-    for words in commands:
-        _run(words)
-    power = _power_alone(out)
-    scores = json.loads((out / "scores.json").read_text(encoding="utf-8"))
-    headline = _headline(scores, power)
-    simulated = f"{study.n_learning + study.n_unseen} subjects, {study.duration / 60:g} minutes"
-    write_demo_report(out, headline, simulated=simulated, commands=commands, scores=scores)
+    with _fresh_folder(out, study):
+        recording = _simulate(out, study)
+        commands = _commands(out, study, recording, computing)
+        for words in commands:
+            _run(words)
+        power = _power_alone(out)
+        scores = json.loads((out / "scores.json").read_text(encoding="utf-8"))
+        headline = _headline(scores, power)
+        simulated = f"{study.n_learning + study.n_unseen} subjects, {study.duration / 60:g} minutes"
+        write_demo_report(out, headline, simulated=simulated, commands=commands, scores=scores)
     say("\n".join(("", *headline, "")))
     say(f"report      -> {out / 'report.html'}")
     say(f"predictions -> {out / 'predictions.csv'}")
@@ -113,22 +117,70 @@ def run_demo(out: Path, study: Study, *, computing: list[str]) -> None:
     say(f"{time.monotonic() - started:.0f} s in all")
 
 
-def _clear(out: Path, study: Study) -> None:
-    """Make the folder, or empty it of an earlier demo; other people's files stay."""
+_MOVING, _EARLIER, _GONE = ".earlier.moving", ".earlier", ".earlier.gone"
+"""Where an earlier demo is while it is put aside, until the new one is whole, and afterwards."""
+
+
+@contextmanager
+def _fresh_folder(out: Path, study: Study) -> Iterator[None]:
+    """The folder without an earlier demo, which comes back unless the block ends without an error.
+
+    Other people's files in it stay.
+    """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: is a file. Give a folder with --out.")
-    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
-        raise ConfigError(
-            f"{out}: holds files that are not of a demo. Give another folder with --out."
-        )
-    out.mkdir(parents=True, exist_ok=True)
+    with alone_on(out, "this folder", ConfigError):
+        is_new = not out.is_dir()
+        if not is_new:
+            _recover(out)
+            if any(out.iterdir()) and not _is_ours(out / _MARK):
+                raise ConfigError(
+                    f"{out}: holds files that are not of a demo. Give another folder with --out."
+                )
+        (out / _MOVING).mkdir(parents=True)
+        _move(out, out / _MOVING)
+        (out / _MOVING).rename(out / _EARLIER)
+        try:
+            write_json(out / _MARK, asdict(study))
+            yield
+        except BaseException:
+            _recover(out)
+            if is_new:
+                with suppress(OSError):
+                    out.rmdir()
+            raise
+        (out / _EARLIER).rename(out / _GONE)
+        shutil.rmtree(out / _GONE, ignore_errors=True)
+
+
+def _recover(out: Path) -> None:
+    """Put an earlier demo back into its place, at whatever moment the new one was stopped."""
+    shutil.rmtree(out / _GONE, ignore_errors=True)
+    if (out / _EARLIER).is_dir():
+        for name in _MADE:
+            path = out / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        (out / _EARLIER).rename(out / _MOVING)
+    if (out / _MOVING).is_dir():
+        _move(out / _MOVING, out)
+        (out / _MOVING).rmdir()
+
+
+def _move(source: Path, target: Path) -> None:
     for name in _MADE:
-        path = out / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    (out / _MARK).write_text(json.dumps(study.__dict__) + "\n", encoding="utf-8")
+        if (source / name).exists():
+            (source / name).rename(target / name)
+
+
+def _is_ours(mark: Path) -> bool:
+    """Whether a file says that a demo made its folder; others may have one of that name."""
+    try:
+        return set(read_json(mark, ConfigError)) == {field.name for field in fields(Study)}
+    except ConfigError:
+        return False
 
 
 def _simulate(out: Path, study: Study) -> Path:

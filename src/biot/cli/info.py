@@ -23,6 +23,7 @@ __all__ = ["parser"]
 _EXAMPLES = """\
   biot info corpus
   biot info corpus --plot corpus.png
+  biot info corpus --check
   biot info night.edf --vocabulary prest-18
   biot info night.edf --vocabulary run/model
   biot info run
@@ -55,6 +56,12 @@ def parser() -> Parser:
         help="channels to meet a recording with: a model folder, names with commas between them, "
         "or prest-16, prest-18: the published montages",
     )
+    made.add_argument(
+        "--check",
+        action="store_true",
+        help="of a corpus, model or run: compare every byte with the checksums that were kept; "
+        "exit with 1, and say what repairs it, where one differs",
+    )
     add_table_options(made)
     return made
 
@@ -64,6 +71,9 @@ def _execute(args: Namespace) -> None:
     if args.plot is not None:
         require_writable(args.plot, suffixes=(".png",))
         require_apart({"--plot": args.plot}, [path])
+    if args.check:
+        _check(args)
+        return
     if path.is_file():
         _show_recording(args)
         return
@@ -77,6 +87,19 @@ def _execute(args: Namespace) -> None:
         say(describe_run(path) if is_run(path) else describe_model(path))
     else:
         _show_corpus(args)
+
+
+def _check(args: Namespace) -> None:
+    from biot.cli.info_check import check_corpus_folder, check_run_or_model
+
+    if args.plot is not None or args.vocabulary is not None:
+        raise ConfigError("--check checks and shows nothing else. Leave the other options out.")
+    if args.path.is_file():
+        raise ConfigError(f"--check is for corpora, models and runs; {args.path} is a file.")
+    if is_run(args.path) or is_model(args.path):
+        check_run_or_model(args.path)
+    else:
+        check_corpus_folder(args.path)
 
 
 def _show_corpus(args: Namespace) -> None:

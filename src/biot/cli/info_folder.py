@@ -122,7 +122,11 @@ def describe_run(folder: Path) -> str:
     asked = _inner(about, "what")
     pretraining = asked if "corpora" in asked else {}  # what is fine-tuned has one corpus
     kind = (
-        "pretraining" if pretraining else "cross-validation" if "tested" in about else "fine-tuning"
+        "pretraining"
+        if pretraining
+        else "cross-validation"
+        if "tested" in about or "folds" in asked
+        else "fine-tuning"
     )
     rows = [("run", f"{folder}: {kind}"), *_history_of(about)]
     if pretraining:

@@ -45,7 +45,8 @@ def parser() -> Parser:
         "was. The table holds start and stop in seconds, the label, the probability p_CLASS of "
         "each class, the threshold or weights that the label follows from, and whether the model "
         "learnt from this recording (in_training, where known); label and probabilities are empty "
-        "where nothing usable was recorded.",
+        "where nothing usable was recorded. In a CSV, a text that a spreadsheet would run has an "
+        "apostrophe before it.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -102,18 +103,16 @@ def _execute(args: Namespace) -> None:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PredictionWarning)  # its notes stand on stdout
-        predictions = replace(
-            predictor.predict(recording, stride=args.stride),
-            in_training=_is_in_training(args.model, args.recording),
-        )
+        predictions = predictor.predict(recording, stride=args.stride)
+    seen = _is_in_training(args.model, args.recording)
+    predictions = replace(predictions, in_training=seen)
     predictions.save(args.out)
-    if args.png is not None:
+    _tell(predictions)
+    say(f"{len(predictions)} windows -> {args.out}")
+    if args.png is not None:  # last: if it fails, the table is there
         classes = predictions.label_names
         truth = [event for event in recording.annotations if event.label in classes]
         predictions.to_png(args.png, truth=truth)
-    _tell(predictions)
-    say(f"{len(predictions)} windows -> {args.out}")
-    if args.png is not None:
         say(f"timeline -> {args.png}")
 
 

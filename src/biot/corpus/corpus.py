@@ -1,4 +1,4 @@
-"""`Corpus`: prepared windows on disk, memory-mapped."""
+"""`Corpus`: prepared windows on disk, read when they are asked for."""
 
 # n windows asked for, W windows of the corpus
 # n windows asked for, C channels (the most), T samples (the longest), K outputs
@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.corpus.schema import MISSING
-from biot.errors import ConfigError, CorpusError, require
+from biot.corpus.shards import Signals
+from biot.errors import ConfigError, CorpusError, listed, require
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical
 
@@ -31,53 +32,40 @@ __all__ = [
 Ints = npt.NDArray[np.int64]
 
 
-class Ragged:
-    """An Arrow column of numbers, some a row: their places, and views of the memory they lie in."""
+_FACTORS = ("scale", "offset", "q95")
 
-    def __init__(self, column: Any, dtype: np.dtype[Any]) -> None:
-        self.parts: list[npt.NDArray[Any]] = []
-        """The numbers of each chunk, flat."""
-        part_of, starts, stops = [], [], []
+
+class Ragged:
+    """An Arrow column of numbers, some a row, in memory."""
+
+    def __init__(self, column: Any) -> None:
+        parts, starts, stops = [np.empty(0, np.float32)], [], []
+        n_before = 0
         for chunk in column.chunks:
             if len(chunk) == 0:
                 continue
-            _, ends, *_, values = chunk.buffers()
-            offset_type = np.int64 if dtype.kind == "i" else np.int32
-            bounds = np.frombuffer(ends, dtype=offset_type)[chunk.offset :][: len(chunk) + 1]
-            # The offsets of a binary column count bytes, those of a list column count values.
-            bounds = bounds.astype(np.int64) // (dtype.itemsize if dtype.kind == "i" else 1)
-            part_of.append(np.full(len(chunk), len(self.parts), dtype=np.int32))
-            starts.append(bounds[:-1])
-            stops.append(bounds[1:])
-            self.parts.append(np.frombuffer(values, dtype=dtype))
-        self._part = np.concatenate([*part_of, np.empty(0, np.int32)])
+            bounds = chunk.offsets.to_numpy().astype(np.int64)
+            values = chunk.values.to_numpy()[bounds[0] : bounds[-1]]
+            starts.append(bounds[:-1] - bounds[0] + n_before)
+            stops.append(bounds[1:] - bounds[0] + n_before)
+            parts.append(values)
+            n_before += len(values)
+        self._values = np.concatenate(parts)
         self._start = np.concatenate([*starts, np.empty(0, np.int64)])
         self._stop = np.concatenate([*stops, np.empty(0, np.int64)])
 
-    def views(self, index: Ints) -> list[npt.NDArray[Any]]:
+    def views(self, index: Ints) -> list[npt.NDArray[np.float32]]:
         """The numbers of each row asked for."""
-        places = zip(
-            self._part[index].tolist(),
-            self._start[index].tolist(),
-            self._stop[index].tolist(),
-            strict=True,
-        )
-        parts = self.parts
-        return [parts[part][start:stop] for part, start, stop in places]
+        places = zip(self._start[index].tolist(), self._stop[index].tolist(), strict=True)
+        return [self._values[start:stop] for start, stop in places]
 
-    def table(self, index: Ints, n_columns: int) -> npt.NDArray[Any] | None:
+    def table(self, index: Ints, n_columns: int) -> npt.NDArray[np.float32] | None:
         """(n, n_columns) copy of the rows asked for; None unless all are of that length."""
         start = self._start[index]
-        if len(index) and not (self._stop[index] - start == n_columns).all():
+        if not (self._stop[index] - start == n_columns).all():
             return None
-        part_of = self._part[index]
-        columns = np.arange(n_columns)
-        if not len(index):
-            return np.empty((0, n_columns), dtype=np.float32)
-        if (part_of == part_of[0]).all():
-            rows: npt.NDArray[Any] = self.parts[part_of[0]][start[:, None] + columns]
-            return rows
-        return np.stack(self.views(index))
+        rows: npt.NDArray[np.float32] = self._values[start[:, None] + np.arange(n_columns)]
+        return rows
 
 
 @dataclass(frozen=True)
@@ -174,7 +162,13 @@ class Corpus(Contracted):
     """
 
     def __init__(
-        self, path: Path, preprocessing: Preprocessing, table: Any, *, fingerprint: str
+        self,
+        path: Path,
+        preprocessing: Preprocessing,
+        table: Any,
+        signals: Signals,
+        *,
+        fingerprint: str,
     ) -> None:
         self.path = path
         """The folder."""
@@ -182,11 +176,8 @@ class Corpus(Contracted):
         """What was done to every window, and the names of the classes."""
         self.fingerprint = fingerprint
         """Changes when any window, name or label does."""
-        self._table = table
-        self._signal = Ragged(table.column("signal"), np.dtype("<i2"))
-        self._factors = {
-            name: Ragged(table.column(name), np.dtype("<f4")) for name in ("scale", "offset", "q95")
-        }
+        self._signals = signals
+        self._factors = {name: Ragged(table.column(name)) for name in _FACTORS}
         found = layouts_of(table.column("ch_names"))
         self.layouts = found.ch_names
         """The different sets of channels, as windows have them."""
@@ -195,10 +186,12 @@ class Corpus(Contracted):
         self.lengths = np.asarray(table.column("n_times").to_numpy(), dtype=np.int64)
         """(n_windows,) samples of each window."""
         places = {canonical(name): i for i, name in enumerate(preprocessing.ch_names)}
+        self._require_known_channels(set(places))
         self._channels = [
             np.array([places.get(canonical(name), -1) for name in names], dtype=np.int64)
             for names in self.layouts
         ]
+        self._table = table.drop_columns([*_FACTORS, "ch_names", "n_times"])
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -254,7 +247,6 @@ class Corpus(Contracted):
         label = self.label_ids[index]  # an index outside the corpus raises IndexError here
         index = np.where(index < 0, index + len(self), index)
         layout, n_times = self.layout_ids[index], self.lengths[index]
-        windows = self._signal.views(index)
         alike = not len(index) or bool(
             (layout == layout[0]).all() and (n_times == n_times[0]).all()
         )
@@ -263,12 +255,10 @@ class Corpus(Contracted):
             longest = int(n_times[0]) if len(index) else self.preprocessing.n_times
             shape = (len(index), len(channels), longest)
             digital = np.empty(shape, dtype=np.int16)
-            flat = digital.reshape(len(index), len(channels) * longest)
-            for place, window in enumerate(windows):
-                flat[place] = window
+            self._signals.read(index, n_times * len(channels), digital)
             channel = np.broadcast_to(channels, shape[:2])
         else:
-            digital, channel = self._padded(windows, layout, n_times)
+            digital, channel = self._padded(index, layout, n_times)
         factors = {
             name: self._factor_rows(name, index, digital.shape[1], fill)
             for name, fill in (("scale", 1), ("offset", 0), ("q95", 1))
@@ -279,11 +269,14 @@ class Corpus(Contracted):
         )  # fmt: skip
 
     def _padded(
-        self, windows: list[npt.NDArray[Any]], layout: npt.NDArray[np.int32], n_times: Indices
+        self, index: Indices, layout: npt.NDArray[np.int32], n_times: Indices
     ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int64]]:
         channels = [self._channels[i] for i in layout.tolist()]
-        most = max(len(ids) for ids in channels)
-        digital = np.full((len(windows), most, n_times.max()), MISSING, dtype=np.int16)
+        counts = np.array([len(ids) for ids in channels])
+        numbers = np.empty(int((counts * n_times).sum()), dtype=np.int16)
+        self._signals.read(index, counts * n_times, numbers)
+        windows = np.split(numbers, np.cumsum(counts * n_times)[:-1])
+        digital = np.full((len(index), counts.max(), n_times.max()), MISSING, dtype=np.int16)
         channel = np.full(digital.shape[:2], -1, dtype=np.int64)
         for place, (ids, window) in enumerate(zip(channels, windows, strict=True)):
             digital[place, : len(ids), : n_times[place]] = window.reshape(len(ids), -1)
@@ -315,8 +308,14 @@ class Corpus(Contracted):
         values = np.full((len(self), len(names)), np.nan)
         if self.task == "regression":
             for row, numbers in enumerate(self._table.column("targets").to_pylist()):
-                if numbers is not None:
-                    values[row] = numbers
+                if numbers is None:
+                    continue
+                if len(numbers) != len(names):
+                    raise CorpusError(
+                        f"{self.path}: window {row} has {len(numbers)} target numbers, where "
+                        f"preprocessing.json names {len(names)}. Prepare the corpus again."
+                    )
+                values[row] = numbers
         elif names:
             place = {name: i for i, name in enumerate(names)}
             for row, tags in enumerate(self._table.column("labels").to_pylist()):
@@ -343,10 +342,20 @@ class Corpus(Contracted):
         columns = {"subject": self.subjects, "recording": self.recordings, "label": self.labels}
         return select_rows(columns, len(self), wanted, where=str(self.path))
 
+    def _require_known_channels(self, known: set[str]) -> None:
+        found = {name for names in self.layouts for name in names}
+        unknown = sorted(name for name in found if canonical(name) not in known)
+        if unknown:
+            raise CorpusError(
+                f"{self.path}: windows have the channels {listed(unknown)}, which "
+                "preprocessing.json does not name. The folder was changed by hand; prepare it "
+                "again."
+            )
+
     def _require_named(self, unknown: set[str]) -> None:
         if unknown:
             raise CorpusError(
-                f"{self.path}: windows are labelled {', '.join(sorted(unknown))}, which "
+                f"{self.path}: windows are labelled {listed(sorted(unknown))}, which "
                 "preprocessing.json does not name. The folder was changed by hand; prepare it "
                 "again."
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from biot.corpus.corpora import Corpora
 from biot.corpus.corpus import Corpus
 from biot.errors import CorpusError, listed
-from biot.io import read_json
+from biot.io import read_json, write_json
 
 __all__ = ["MANIFEST", "TRAINING_DATA", "SeenData", "require_disjoint"]
 
@@ -94,7 +93,7 @@ class SeenData:
             "subjects": list(self.subjects),
             "unknown": list(self.unknown),
         }
-        path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(path, values)
         return path
 
     def by_checksum(self) -> SeenData:

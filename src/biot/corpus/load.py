@@ -7,9 +7,11 @@ from typing import Any, overload
 
 from biot.corpus.corpora import Corpora
 from biot.corpus.corpus import Corpus, WindowRows
-from biot.corpus.schema import COLUMNS, INFO_FILE, STATE_FILE, shard_path, staging_folder
+from biot.corpus.integrity import ListedShard, listed_shards, require_as_written
+from biot.corpus.schema import INFO_FILE, REPAIR, STATE_FILE, shard_path, staging_folder
+from biot.corpus.shards import OpenedShard, Signals, open_shard
 from biot.errors import ContractError, CorpusError, require
-from biot.io import read_json
+from biot.io import read_json, require_text_name
 from biot.preprocessing import Preprocessing
 
 __all__ = ["Corpora", "Corpus", "WindowRows", "load_corpus"]
@@ -68,6 +70,7 @@ def _open(path: str | Path) -> Corpus:
         If the folder is not a corpus or is damaged; the message names what is missing.
     """
     folder = Path(path)
+    require_text_name(folder, CorpusError)
     if not folder.is_dir():
         if staging_folder(folder).is_dir():
             raise CorpusError(
@@ -82,19 +85,16 @@ def _open(path: str | Path) -> Corpus:
     except ContractError as error:
         raise CorpusError(f"Not a corpus. {error}") from error
     pa = require("pyarrow", extra="corpus")
-    try:
-        fingerprint = str(state["_fingerprint"])
-        shards = [(entry["filename"], entry["n_windows"]) for entry in state["_data_files"]]
-    except (KeyError, TypeError):
-        raise CorpusError(
-            f"{folder / STATE_FILE} does not list the shards of a corpus with their windows. "
-            f"Make the corpus with `biot prepare`."
-        ) from None
-    tables = [_read_shard(folder, name, n_windows) for name, n_windows in shards]
-    if not tables:
-        raise CorpusError(f"{folder}: the corpus lists no shards. Prepare it again.")
-    table = pa.concat_tables(tables)
-    return Corpus(folder, preprocessing, table, fingerprint=fingerprint)
+    listed = listed_shards(folder, state)
+    require_as_written(folder, listed)
+    shards = [_read_shard(folder, shard) for shard in listed]
+    return Corpus(
+        folder,
+        preprocessing,
+        pa.concat_tables([shard.table for shard in shards]),
+        Signals(shards),
+        fingerprint=str(state["_fingerprint"]),
+    )
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:
@@ -105,30 +105,22 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         return read_json(folder / name, CorpusError)
     except CorpusError as error:
-        raise CorpusError(f"{error} Prepare the corpus again.") from error
+        raise CorpusError(f"{error} {REPAIR}") from error
 
 
-def _read_shard(folder: Path, name: str, n_windows: int) -> Any:
+def _read_shard(folder: Path, listed: ListedShard) -> OpenedShard:
     pa = require("pyarrow", extra="corpus")
-    path = shard_path(folder, name)
+    path = shard_path(folder, listed.name)
     try:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
-            table = stream.read_all()
+        shard = open_shard(path)
     except FileNotFoundError:
-        raise CorpusError(
-            f"{folder}: the shard {name} is missing. Prepare the corpus again."
-        ) from None
+        raise CorpusError(f"{folder}: the shard {listed.name} is missing. {REPAIR}") from None
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
-        raise CorpusError(f"{path}: damaged ({reason}). Prepare the corpus again.") from error
-    if table.schema.names != list(COLUMNS):
+        raise CorpusError(f"{path}: damaged ({reason}). {REPAIR}") from error
+    if shard.table.num_rows != listed.n_windows:
         raise CorpusError(
-            f"{path} has the columns {', '.join(table.schema.names)}; "
-            f"a corpus has {', '.join(COLUMNS)}. Prepare it again."
+            f"{path}: damaged (it holds {shard.table.num_rows} of {listed.n_windows} windows). "
+            f"{REPAIR}"
         )
-    if table.num_rows != n_windows:
-        raise CorpusError(
-            f"{path}: damaged (it holds {table.num_rows} of {n_windows} windows). "
-            "Prepare the corpus again."
-        )
-    return table
+    return shard

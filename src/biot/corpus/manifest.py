@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.schema import Label, shard_path
+from biot.corpus.schema import REPAIR, STATE_FILE, Label, shard_path
 from biot.errors import CorpusError
 from biot.io import read_json, write_json
 from biot.preprocessing import Task
@@ -199,9 +199,58 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, CorpusError):
                 raise
-            raise CorpusError(
-                f"{path}: damaged ({error!r}). Delete the folder and prepare it again."
-            ) from error
+            raise CorpusError(f"{path}: damaged ({error!r}). {REPAIR}") from error
+
+    @classmethod
+    def recover(cls, folder: Path) -> tuple[Manifest | None, str | None]:
+        """The manifest; or, where it is lost or damaged, what ``state.json`` keeps of it.
+
+        Returns
+        -------
+        Manifest or None
+            Without recordings where it had to be recovered; None where nothing is known.
+        str or None
+            What was wrong with the file.
+
+        Raises
+        ------
+        CorpusError
+            If the file is of another release, or damaged and nothing else is known.
+        """
+        kept, found, wrong = cls._kept(folder), None, "was missing"
+        try:
+            found = cls.load(folder)
+        except CorpusError as error:
+            if kept is None or _is_of_another_release(folder):
+                raise
+            wrong = f"was damaged ({str(error).removesuffix(REPAIR).strip()})"
+        if kept is None:
+            return found, None
+        if found is not None:
+            dropped = tuple(sorted({*found.dropped, *kept.dropped}))
+            if found.parameters == kept.parameters:
+                return replace(found, dropped=dropped), None
+            kept, wrong = replace(kept, dropped=dropped), f"disagreed with {STATE_FILE}"
+        return kept, wrong
+
+    @classmethod
+    def _kept(cls, folder: Path) -> Manifest | None:
+        """What ``state.json`` keeps: all but the recordings."""
+        try:
+            kept = read_json(folder / STATE_FILE, CorpusError)["_biot"]
+            dropped = tuple(map(str, kept["dropped"]))
+            parameters = dict(kept["parameters"])
+        except (CorpusError, KeyError, TypeError, ValueError):
+            return None
+        return cls(parameters=parameters, versions=versions(), dropped=dropped, recordings={})
+
+
+def _is_of_another_release(folder: Path) -> bool:
+    try:
+        number = read_json(folder / MANIFEST_FILE, CorpusError).get("version")
+    except CorpusError:
+        return False
+    return type(number) is int and number > _VERSION
 
 
 def versions() -> dict[str, str]:

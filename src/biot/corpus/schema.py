@@ -22,6 +22,7 @@ __all__ = [
     "INFO_FILE",
     "MISSING",
     "QUARANTINE_FILE",
+    "REPAIR",
     "SHARDS",
     "STATE_FILE",
     "EncodedWindows",
@@ -66,6 +67,10 @@ Label = str | tuple[Any, ...]
 
 
 QUARANTINE_FILE = "quarantine.tsv"
+
+
+REPAIR = "The same `biot prepare` repairs it; `biot info CORPUS --check` shows the command."
+"""What messages about damage end with."""
 
 
 Floats = npt.NDArray[np.floating[Any]]

@@ -18,6 +18,8 @@ from biot.corpus.corpus import Corpus
 from biot.corpus.load import load_corpus
 from biot.corpus.manifest import Manifest
 from biot.corpus.schema import MISSING, QUARANTINE_FILE
+from biot.errors import CorpusError
+from biot.io import true_cell
 
 __all__ = [
     "CorpusOverview",
@@ -238,9 +240,18 @@ def _quarantine(folder: Path) -> tuple[tuple[str, str], ...]:
     path = folder / QUARANTINE_FILE
     if not path.is_file():
         return ()
-    with path.open(encoding="utf-8", newline="") as file:
-        _, *rows = csv.reader(file, delimiter="\t")
-    return tuple((row[0], row[1]) for row in rows if len(row) == 2)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file, delimiter="\t")
+        if header != ["file", "reason"] or any(len(row) != len(header) for row in rows):
+            raise CorpusError("it needs the columns file and reason")
+    except (OSError, ValueError, csv.Error) as error:  # not UTF-8 and no row are a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CorpusError(
+            f"{path}: damaged ({reason}). It tells which recordings could not be used; delete it, "
+            "or prepare the corpus again."
+        ) from error
+    return tuple((true_cell(row[0]), true_cell(row[1])) for row in rows)
 
 
 def _spread(values: npt.NDArray[np.float64]) -> tuple[int, str, str, str]:

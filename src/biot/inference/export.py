@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from biot.errors import CheckpointError, require
-from biot.io import atomic_file
+from biot.errors import CheckpointError, ConfigError, require
+from biot.io import atomic_file, require_text_name
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
 
@@ -79,6 +79,7 @@ def export_onnx(
     for package in ("onnx", "onnxscript", "onnxruntime"):
         require(package, extra="export")
     path = Path(path)
+    require_text_name(path, ConfigError)
     scores = _Scores(copy.deepcopy(model).cpu().float()).eval()
     proto = _to_onnx(scores)
     _describe(proto, model, preprocessing)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from biot import plots
 from biot.decision import Decision
 from biot.errors import ConfigError, require
-from biot.io import atomic_file
+from biot.io import atomic_file, safe_cell
 from biot.preprocessing import Task
 
 if TYPE_CHECKING:
@@ -141,14 +141,17 @@ class Predictions:
         raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
 
     def to_csv(self, path: Path) -> Path:
-        """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell."""
+        """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell.
+
+        A text that a spreadsheet would run is marked, see :func:`biot.io.safe_cell`.
+        """
         columns = self.columns()
         with (
             atomic_file(path) as partial,
             partial.open("w", encoding="utf-8", newline="") as file,
         ):
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
+            writer.writerow(map(safe_cell, columns))
             cells = [_shortly if name in ("start", "stop") else self._cell for name in columns]
             for row in zip(*columns.values(), strict=True):
                 writer.writerow([cell(value) for cell, value in zip(cells, row, strict=True)])
@@ -173,10 +176,8 @@ class Predictions:
             name: pyarrow.array(values, type=kinds.get(name, pyarrow.float64()))
             for name, values in self.columns().items()
         }
-        facts = {
-            "decision": self.decision.described(self.label_names),
-            "notes": json.dumps(self.notes, ensure_ascii=False),
-        }
+        notes = json.dumps(self.notes, ensure_ascii=False)
+        facts = {"decision": self.decision.described(self.label_names), "notes": notes}
         if self.in_training is not None:
             facts["in_training"] = "yes" if self.in_training else "no"
         table = pyarrow.table(arrays).replace_schema_metadata(facts)
@@ -217,5 +218,5 @@ class Predictions:
 
 
 def _shortly(value: Any) -> Any:
-    """Numbers to the microsecond and the millionth; the rest as it is."""
-    return round(value, 6) if isinstance(value, float) else value
+    """Numbers to the microsecond and the millionth; texts as a spreadsheet may have them."""
+    return round(value, 6) if isinstance(value, float) else safe_cell(value)

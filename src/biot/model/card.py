@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,7 +54,7 @@ def model_card(
         "```python",
         "from biot import BIOT",
         "",
-        f'model = BIOT.from_pretrained("{source}")',
+        f"model = BIOT.from_pretrained({json.dumps(source, ensure_ascii=False)})",
         "print(model.load_report)",
         "scores = model(x)",
         "```",
@@ -111,6 +113,12 @@ def _facts(
     return facts
 
 
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+_MARKUP = re.compile(r"[\\`*\[\]<>&|~$]|(?<!\w)_|_(?!\w)")
+"""What Markdown or HTML would act on; an underscore within a word is only that."""
+
+
 def _in_cell(text: str) -> str:
-    """Text that stays within its cell of a Markdown table."""
-    return " ".join(text.replace("|", "\\|").split())
+    """Text that is shown as it is, and within its cell of a Markdown table."""
+    escaped = _MARKUP.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), text)
+    return " ".join(escaped.split())

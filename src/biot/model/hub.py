@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.errors import CheckpointError
+from biot.io import require_text_name
 from biot.model.saving import CONFIG_NAME, WEIGHT_NAMES, save_pretrained
 from biot.signals.channels import PREST_16, PREST_18
 
@@ -49,6 +50,7 @@ def locate(
     """
     names = WEIGHT_NAMES if filename is None else (filename,)
     path = Path(source)
+    require_text_name(path, CheckpointError)
     if path.is_file():
         beside = path.parent / CONFIG_NAME
         return (beside if path.name in WEIGHT_NAMES and beside.is_file() else None), path

@@ -46,9 +46,13 @@ class History:
         Raises
         ------
         CheckpointError
-            If the table cannot be written.
+            If the lines are not those of such a table, or it cannot be written.
         """
         self.rows = [dict(row) for row in rows]
+        for row in self.rows:
+            here = set(self._columns) <= set(row)
+            if not here or not all(isinstance(value, int | float) for value in row.values()):
+                raise CheckpointError("its history lacks a number of a column")
         if self._path is not None:
             lines = [self._columns, *(self._values(row) for row in self.rows)]
             with self._disk_errors(self._path), atomic_file(self._path) as partial:

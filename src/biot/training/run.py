@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from typing import Any
 from biot.corpus.corpus import Corpus
 from biot.corpus.schema import STATE_FILE
 from biot.errors import ConfigError, CorpusError
-from biot.io import read_json, write_json
+from biot.io import read_json, remove_leftovers, require_text_name, write_json
+from biot.locks import alone_on
+from biot.training.distributed import once
 
 __all__ = [
     "RUN_FILE",
+    "alone_in",
     "describe_corpus",
     "identity_of",
     "open_run",
@@ -79,6 +83,23 @@ def relative(path: Path, start: Path) -> str:
 
 
 RUN_FILE = "run.json"
+
+
+@contextlib.contextmanager
+def alone_in(fabric: Any, out: Path) -> Iterator[None]:
+    """Keep other runs away from the folder of this one; all its processes share the lock.
+
+    Raises
+    ------
+    ConfigError
+        If another run is at work in the folder.
+    """
+    require_text_name(out, ConfigError)
+    with contextlib.ExitStack() as stack:
+        lock = alone_on(out, "this folder", ConfigError)
+        once(fabric, out, lambda: stack.enter_context(lock))
+        once(fabric, out, lambda: remove_leftovers(out.resolve()))
+        yield
 
 
 def open_run(out: Path, kind: str, identity: Mapping[str, Any], about: Mapping[str, Any]) -> bool:

@@ -161,7 +161,9 @@ class Trainer:
         from tqdm import tqdm
 
         self._set_up()
-        source = open_source(self._resume())
+        place = self._resume()
+        with self._named_checkpoint(place is not None):
+            source = open_source(place)
         self._clock = time.monotonic()
         bar = tqdm(total=self.schedule.steps, initial=self.step, unit="step",
                    disable=not self.progress, dynamic_ncols=True)  # fmt: skip
@@ -335,11 +337,16 @@ class Trainer:
                 "Not all processes see the same checkpoints. The folder of a run must be one that "
                 "all nodes share."
             )
-        if self.fabric.is_global_zero:
-            self.history.restore([] if state is None else state["history"], self.step)
         if state is None:
+            if self.fabric.is_global_zero:
+                self.history.restore([], 0)
             return None
         self._refuse_other_names(state["weights"])
+        with self._named_checkpoint():
+            return self._take_up(state)
+
+    def _take_up(self, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Everything that a checkpoint holds; returns the place in the data."""
         self.objective.module.load_state_dict(state["weights"])
         self._optimizer.load_state_dict(state["optimizer"])
         if self._mean is not None:
@@ -348,10 +355,40 @@ class Trainer:
         self._losses = [(loss, n) for loss, n in state["losses"]]
         self._best = state["best"]
         self.best_step = None if self._best is None else int(self._best["step"])
+        if self._best is not None:
+            _ = float(self._best["score"]), tuple(map(float, self._best["rank"]))
+            self._require_weights(self._best["weights"])
         self._n_worse = int(state["n_worse"])
         self._stopped_early = bool(state["finished"]) and self.step < self.schedule.steps
-        place: Mapping[str, Any] = state["sampler"]
+        if self.fabric.is_global_zero:
+            self.history.restore(state["history"], self.step)
+        place: Mapping[str, Any] = dict(state["sampler"])
         return place
+
+    def _require_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Raise ``CheckpointError`` unless weights have the names and shapes of what is trained."""
+        there = {name: tuple(value.shape) for name, value in weights.items()}
+        if there != {n: tuple(v.shape) for n, v in self._kept().state_dict().items()}:
+            raise CheckpointError("the best weights are those of another model")
+
+    @contextmanager
+    def _named_checkpoint(self, resumed: bool = True) -> Iterator[None]:
+        """What is wrong with a checkpoint's content is told with its name."""
+        try:
+            yield
+        except Exception as error:  # a state dict of another kind raises anything
+            if not resumed or self.checkpoints is None:
+                raise
+            if isinstance(error, CheckpointError) and str(error).startswith(
+                str(self.checkpoints.folder)
+            ):
+                raise
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise CheckpointError(
+                f"{self.checkpoints.taken}: damaged, its content is not that of this run ({reason})"
+                ". Delete this file to go on from the one before it, or the run's folder to begin "
+                "anew."
+            ) from error
 
     def _refuse_other_names(self, weights: Mapping[str, Any]) -> None:
         """The optimizer's state goes by the order of the weights, which changed with the names."""

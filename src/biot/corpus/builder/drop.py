@@ -55,7 +55,9 @@ def drop(corpus: str | Path, subject: str) -> int:
         with locked(folder):
             return _drop(folder, subject)
     except OSError as error:
-        raise CorpusError(f"{folder}: cannot be written ({error.strerror or error}).") from error
+        raise CorpusError(
+            f"{error.filename or folder}: cannot be written ({error.strerror or error})."
+        ) from error
 
 
 def _drop(folder: Path, subject: str) -> int:

@@ -237,7 +237,9 @@ def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tupl
             file.seek(0)
             reader = csv.reader(file, delimiter=max(delimiters, key=first.count))
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        if any("\0" in cell for _, cells in lines for cell in cells):
+            raise CorpusError("it holds zero bytes, which are no text")
+    except (OSError, UnicodeDecodeError, csv.Error, CorpusError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise CorpusError(f"{path}: cannot be read as a UTF-8 table ({reason}).") from error
     lines = [(number, cells) for number, cells in lines if any(cells)]

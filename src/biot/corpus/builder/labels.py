@@ -127,7 +127,8 @@ class LabelSource:
     def _of_annotation(self, note: Annotation, name: str) -> Label:
         where = f"{name}: the annotation {note.label!r} at {note.onset:g} s"
         try:
-            return self.format.of_text(note.label.strip(), where)
+            # zero bytes are how some formats end a text, and numpy's texts cannot end in one
+            return self.format.of_text(note.label.strip().rstrip("\0"), where)
         except CorpusError as error:
             raise RecordingError(str(error)) from None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from biot.corpus.manifest import Spread
 from biot.corpus.schema import QUARANTINE_FILE
 from biot.errors import listed
+from biot.io import atomic_file, safe_cell
 from biot.preprocessing import Preprocessing
 from biot.signals.flat import FlatChannels, way_out
 
@@ -136,9 +137,13 @@ def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> 
     """Write the unreadable recordings of a corpus into its folder, if there are any."""
     (folder / QUARANTINE_FILE).unlink(missing_ok=True)
     if quarantined:
-        with (folder / QUARANTINE_FILE).open("w", encoding="utf-8", newline="") as file:
+        with (
+            atomic_file(folder / QUARANTINE_FILE) as partial,
+            partial.open("w", encoding="utf-8", newline="") as file,
+        ):
             table = csv.writer(file, delimiter="\t", lineterminator="\n")  # quotes tabs in names
-            table.writerows([("file", "reason"), *quarantined])
+            table.writerow(("file", "reason"))
+            table.writerows([map(safe_cell, row) for row in quarantined])
 
 
 def _named(file: str, reason: str) -> str:

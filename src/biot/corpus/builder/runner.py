@@ -23,10 +23,11 @@ from biot.corpus.builder.worker import (
     prepare_recording,
     stamp,
 )
-from biot.corpus.manifest import Manifest, Record, versions
+from biot.corpus.integrity import fault_of_content, listed_shards
+from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record, versions
 from biot.corpus.schema import INFO_FILE, STATE_FILE, shard_path
 from biot.errors import BiotError, CorpusError
-from biot.io import read_json, sha256_of
+from biot.io import read_json
 from biot.preprocessing import OF_EARLIER_RELEASES, Preprocessing
 
 __all__ = [
@@ -73,16 +74,16 @@ def make(
     """
     try:
         place.recover()
-        old = _old(place, recipe)
+        old, lost = _old(place, recipe)
         jobs, skipped = _without_dropped(jobs, skipped, old)
         damage: list[str] = []
         if old is not None:
-            old, damage = _sound(old, place.out)
+            old, damage = _sound(old, place.out, lost)
         known: dict[str, tuple[Record, Any]] = {}
         if old is not None:
             known = {name: (record, None) for name, record in old.recordings.items()}
         known |= place.records()
-        plan = _plan(jobs, known, engine, begun=old is None)
+        plan = _plan(jobs, known, engine, begun=old is None or lost is not None)
         unfinished = place.parameters() is not None
         idle = not (unfinished or plan.todo or plan.removed or damage)
         if old is not None and idle:
@@ -96,7 +97,9 @@ def make(
         contract, manifest = finish(place, recipe, records, old, skipped)
         place.publish()
     except OSError as error:
-        raise CorpusError(f"{place.out}: cannot be written ({error.strerror or error}).") from error
+        raise CorpusError(
+            f"{error.filename or place.out}: cannot be written ({error.strerror or error})."
+        ) from error
     finally:
         place.tidy()
         if not place.is_whole and not any(r.shard for r, _ in place.records().values()):
@@ -104,11 +107,12 @@ def make(
     return report_of(place.out, contract, manifest, skipped, (*damage, *plan.changes))
 
 
-def _old(place: Staging, recipe: WorkerConfig) -> Manifest | None:
-    """Manifest of the corpus that is there, which must be of the same kind."""
-    old = None
+def _old(place: Staging, recipe: WorkerConfig) -> tuple[Manifest | None, str | None]:
+    """Manifest of the corpus that is there, which must be of the same kind, and what was wrong."""
+    old, lost = None, None
     if place.out.exists() and not (place.out.is_dir() and not any(place.out.iterdir())):
-        old = Manifest.load(place.out) if place.out.is_dir() else None
+        if place.out.is_dir():
+            old, lost = Manifest.recover(place.out)
         if old is None or "sfreq" not in old.parameters:
             raise CorpusError(
                 f"{place.out} exists already, and is no corpus of recordings. "
@@ -124,43 +128,47 @@ def _old(place: Staging, recipe: WorkerConfig) -> Manifest | None:
     begun = place.parameters()
     if begun is not None:
         _require_same(begun, recipe.parameters, place.folder, "is unfinished, and was begun")
-    return old
+    return old, lost
 
 
-def _sound(old: Manifest, folder: Path) -> tuple[Manifest, list[str]]:
+def _sound(old: Manifest, folder: Path, lost: str | None) -> tuple[Manifest, list[str]]:
     """The manifest without recordings whose shards are damaged, and in words what is damaged."""
+    if lost is not None:
+        return old, [f"{MANIFEST_FILE} {lost}; all recordings were prepared anew"]
     damage = []
     sound = {}
+    listed = _listed_counts(folder)
     for name, record in old.recordings.items():
-        reason = None if record.shard is None else _fault_of_shard(folder, record)
-        if reason is None:
+        shard, fault = record.shard, None
+        if shard is not None:
+            fault = fault_of_content(folder, shard, record.shard_sha256)
+            if fault is None and listed and listed.get(shard) != record.n_windows:
+                fault = f"its number of windows differs between {STATE_FILE} and {MANIFEST_FILE}"
+        if fault is None:
             sound[name] = record
         else:
-            damage.append(f"{record.shard} {reason} and is made anew")
+            how = f"was damaged and is made anew ({fault})"
+            is_there = shard_path(folder, str(shard)).exists()
+            damage.append(f"{shard} {how if is_there else 'was missing and is made anew'}")
     try:
-        state = read_json(folder / STATE_FILE, CorpusError)
-        listed = {entry["filename"] for entry in state["_data_files"]}
+        listed_shards(folder, read_json(folder / STATE_FILE, CorpusError))
         read_json(folder / INFO_FILE, CorpusError)
         Preprocessing.load(folder)
-    except (BiotError, KeyError, TypeError) as error:
+    except BiotError as error:
         damage.append(f"the description of the corpus was damaged and is made anew ({error})")
     else:
-        if listed != {r.shard for r in old.recordings.values() if r.shard is not None}:
+        if set(listed) != {r.shard for r in old.recordings.values() if r.shard is not None}:
             damage.append(f"{STATE_FILE} did not list the shards of the corpus and is made anew")
     return replace(old, recordings=sound), damage
 
 
-def _fault_of_shard(folder: Path, record: Record) -> str | None:
-    """What is wrong with a shard; None if its bytes are those that were written."""
-    path = shard_path(folder, str(record.shard))
+def _listed_counts(folder: Path) -> dict[str, int]:
+    """Windows of each shard that ``state.json`` lists; none where it cannot be read."""
     try:
-        if record.shard_sha256 in (None, sha256_of(path)):
-            return None
-    except FileNotFoundError:
-        return "was missing"
-    except OSError as error:
-        return f"could not be read ({error.strerror or error})"
-    return "was damaged"
+        shards = listed_shards(folder, read_json(folder / STATE_FILE, CorpusError))
+        return {shard.name: shard.n_windows for shard in shards}
+    except (CorpusError, TypeError):
+        return {}
 
 
 def _listed(packages: Mapping[str, str]) -> str:

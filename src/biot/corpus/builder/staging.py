@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,8 @@ from biot.corpus.builder.writer import shard_name
 from biot.corpus.manifest import Manifest, Record
 from biot.corpus.schema import SHARDS, STATE_FILE, staging_folder
 from biot.errors import CorpusError
-from biot.io import read_json, write_json
+from biot.io import PARTIAL, flush_to_disk, read_json, require_text_name, write_json
+from biot.locks import alone_on
 
 __all__ = [
     "Staging",
@@ -27,10 +27,6 @@ _RECORDS = "records"
 
 
 _PARAMETERS = "parameters.json"
-
-
-_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-"""What systems answer where another process has the lock."""
 
 
 class Staging:
@@ -65,8 +61,9 @@ class Staging:
 
     def tidy(self) -> None:
         """Remove files under temporary names; nobody else may be writing."""
-        for path in self.folder.rglob("*.tmp"):
-            path.unlink(missing_ok=True)
+        for pattern in ("*.tmp", f".*{PARTIAL}"):
+            for path in self.folder.rglob(pattern):
+                path.unlink(missing_ok=True)
 
     def parameters(self) -> Mapping[str, Any] | None:
         """Those of the unfinished corpus; None if there is none."""
@@ -130,6 +127,7 @@ class Staging:
             shutil.rmtree(self._old, ignore_errors=True)
             self._final.rename(self._old)
         self.folder.rename(self._final)
+        flush_to_disk(self._final.parent)
         shutil.rmtree(self._old, ignore_errors=True)
 
     def discard(self) -> None:
@@ -160,67 +158,11 @@ def locked(out: Path) -> Iterator[None]:
         where a disk is mounted, which no folder can be renamed to.
     """
     final = out.resolve()
+    require_text_name(final, CorpusError)
     if os.path.ismount(final):
         raise CorpusError(
             f"{out}: is where a disk is mounted, and a corpus is made beside its name and renamed. "
             f"Name a folder in it, such as {out / 'corpus'}."
         )
-    path = final.with_name(f".{final.name}.lock")
-    made = [folder for folder in path.parents if not folder.exists()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _acquired(path)
-    except OSError as error:
-        _remove_empty(made)
-        raise CorpusError(
-            f"{out}: cannot be written or locked ({error.strerror or error})."
-        ) from error
-    if descriptor is None:
-        raise CorpusError(
-            f"{out}: another run is writing this corpus now. Wait until it ends, or choose "
-            "another folder."
-        )
-    try:
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):  # Windows keeps a file that is open
-                path.unlink()
-    finally:
-        os.close(descriptor)
-        _remove_empty(made)
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-
-
-def _acquired(path: Path) -> int | None:
-    """A descriptor that holds the lock of a file; None if another process holds it."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            _lock(descriptor)
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno in _HELD:
-                return None
-            raise  # a file system without locks, say
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        os.close(descriptor)  # its last holder has removed the file: lock the new one
-
-
-def _lock(descriptor: int) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        # The checker looks at one system's modules, and on another there is no such attribute.
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with alone_on(out, "this corpus", CorpusError, required=True):
+        yield

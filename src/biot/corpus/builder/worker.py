@@ -159,7 +159,9 @@ def _prepared(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording
             return _outcome(job, before, (content[0], None), why, caught)
         except OSError as error:
             reason = error.strerror or error
-            raise CorpusError(f"{name}: its windows cannot be written ({reason}).") from error
+            raise CorpusError(
+                f"{name}: its windows cannot be written ({reason}: {error.filename or folder})."
+            ) from error
     known |= {**asdict(written), "left_out": dict(sorted(left_out.items()))}
     return _outcome(job, before, content, None, caught, **known)
 

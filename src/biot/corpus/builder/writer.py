@@ -27,7 +27,7 @@ from biot.corpus.schema import (
     record_batch,
 )
 from biot.errors import require
-from biot.io import sha256_of, write_json
+from biot.io import flush_to_disk, naming, sha256_of, write_json
 from biot.preprocessing import Preprocessing
 from biot.signals.scale import q95_scale
 
@@ -123,14 +123,19 @@ def write_shard(
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
     labels: list[Label | None] = []
     try:
-        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, arrow_schema()) as to:
-            for part in parts:
-                to.write_batch(_encoded(part, contract, subject, recording))
-                labels += part.labels
-        if not labels:
-            return Shard()
-        digest = sha256_of(temporary)
-        os.replace(temporary, path)
+        with naming(path, temporary):
+            with (
+                pa.OSFile(str(temporary), "wb") as sink,
+                pa.ipc.new_stream(sink, arrow_schema()) as to,
+            ):
+                for part in parts:
+                    to.write_batch(_encoded(part, contract, subject, recording))
+                    labels += part.labels
+            if not labels:
+                return Shard()
+            digest = sha256_of(temporary)
+            flush_to_disk(temporary)
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     tally = LabelCounts()
@@ -154,14 +159,18 @@ def write_description(folder: Path, contract: Preprocessing, manifest: Manifest)
 
 
 def write_state(folder: Path, contract: Preprocessing, manifest: Manifest) -> None:
-    """Write the list of shards, in the order of the manifest, with a fingerprint of all content."""
+    """Write the list of shards, in the order of the manifest, with a fingerprint of all content.
+
+    What nothing but the manifest would know, should it be lost, is kept under ``_biot``.
+    """
     used = [record for record in manifest.recordings.values() if record.shard is not None]
     digest = hashlib.sha256()
     for record in used:
         digest.update(f"{record.shard}{record.shard_sha256}".encode())
     digest.update(json.dumps(contract.to_dict()).encode())
     state: dict[str, Any] = {
-        "_data_files": [{"filename": r.shard, "n_windows": r.n_windows} for r in used],
+        "_biot": {"parameters": dict(manifest.parameters), "dropped": sorted(manifest.dropped)},
+        "_data_files": [_listed(folder, record) for record in used],
         "_fingerprint": digest.hexdigest()[:16],
         "_format_columns": None,
         "_format_kwargs": {},
@@ -170,6 +179,15 @@ def write_state(folder: Path, contract: Preprocessing, manifest: Manifest) -> No
         "_split": None,
     }
     write_json(folder / STATE_FILE, state)
+
+
+def _listed(folder: Path, record: Record) -> dict[str, Any]:
+    return {
+        "filename": record.shard,
+        "n_windows": record.n_windows,
+        "size": (folder / str(record.shard)).stat().st_size,
+        "sha256": record.shard_sha256,
+    }
 
 
 def _encoded(part: WindowBlock, contract: Preprocessing, subject: str, recording: str) -> Any:

@@ -9,6 +9,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,19 +23,22 @@ from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
 from biot.decision import Decision
-from biot.errors import BiotError, ConfigError, CorpusError, require
+from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess, why_undefined
-from biot.evaluation.tables import tabulated
 from biot.evaluation.tasks import Task, Truth, plain_task
-from biot.io import atomic_folder, write_json
+from biot.io import atomic_file, remove_leftovers, require_text_name, safe_cell, write_json
+from biot.locks import alone_on
 from biot.training.datasets import batches_of, usable
 from biot.training.distributed import launch, placed
 from biot.training.finetuning.build import build_model
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.finetune import part_of, require_labels
+from biot.training.finetuning.fold_files import KeptFolds
+from biot.training.finetuning.fold_table import summary_table
+from biot.training.finetuning.run_folder import require_unfinished, run_identity
 from biot.training.finetuning.tuner import learn, require_means
-from biot.training.run import describe_corpus, provenance, relative
+from biot.training.run import RUN_FILE, describe_corpus, open_run, provenance, relative
 from biot.training.scoring import predict_logits
 
 __all__ = [
@@ -44,7 +48,6 @@ __all__ = [
     "Tested",
     "cross_validate",
     "folds_by_subject",
-    "summary_table",
     "write_folds",
 ]
 
@@ -226,7 +229,6 @@ def write_folds(
     of_folds, of_seeds, subjects = result.of_folds(), result.of_seeds(), result.of_subjects()
     names = result.task.score_names
     metrics = _metrics(result, of_folds, of_seeds)
-    write_json(folder / "metrics.json", metrics)
     tested = [
         {
             "seed": fold.seed, "fold": fold.fold.number,
@@ -239,11 +241,13 @@ def write_folds(
         for fold in result.tested
     ]  # fmt: skip
     write_json(folder / "run.json", {**record, "tested": tested})
-    (folder / "table.txt").write_text(summary_table(metrics, names) + "\n", encoding="utf-8")
+    with atomic_file(folder / "table.txt") as partial:
+        partial.write_text(summary_table(metrics, names) + "\n", encoding="utf-8")
     _write_csv(folder / "folds.csv", of_folds)
     _write_csv(folder / "subjects.csv", subjects)
+    write_json(folder / "metrics.json", metrics)  # with it the run is finished
     shown = _shown(subjects, metric if metric in names else result.task.default_metric, names)
-    _draw(folder / "subjects.png", subjects, shown, names[shown])
+    plots.draw(folder / "subjects.png", lambda: _figure(subjects, shown, names[shown]))
     return metrics
 
 
@@ -280,55 +284,16 @@ def _spread(values: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """Mean ± standard deviation of each score, as text, and what a reader must know of it."""
-
-    def cell(spread: Mapping[str, Any]) -> str:
-        mean, sd = spread["mean"], spread["sd"]
-        if mean is None:
-            return "undefined"
-        few = "" if len(spread["of"]) == len(spread["values"]) else f" ({len(spread['of'])} folds)"
-        return f"{mean:.3f}{few}" if sd is None else f"{mean:.3f} ± {sd:.3f}{few}"
-
-    whole: Mapping[str, Any] = next(iter(metrics["each_seed"].values()))
-    guesses = whole["baselines"]
-    rows = [
-        (
-            name, cell(metrics["folds"][key]), cell(metrics["pooled"][key]),
-            *("undefined" if of[key] is None else f"{of[key]:.3f}" for of in guesses.values()),
-        )
-        for key, name in names.items()
-    ]  # fmt: skip
-    n_seeds = len(metrics["seeds"])
-    over = f"{metrics['n_folds']} folds × {n_seeds} seed{'s' * (n_seeds > 1)}"
-    counted = f"{whole['n_windows']} windows of {whole['n_subjects']} subjects"
-    head = f"{counted}, each tested once a seed."
-    table = tabulated(rows, ("score", f"mean ± sd of {over}", "all windows of a seed", *guesses))
-    return "\n\n".join(part for part in (head, table, _told(metrics, names)) if part)
-
-
-def _told(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """Which folds a mean is of where some do not define it, why, and the notes on the folds."""
-    lines = []
-    of_fewer: dict[tuple[str, ...], list[str]] = {}
-    for key, name in names.items():
-        spread = metrics["folds"][key]
-        if 0 < len(spread["of"]) < len(spread["values"]):
-            of_fewer.setdefault(tuple(spread["of"]), []).append(name)
-    for folds, scores in of_fewer.items():
-        lines.append(f"{', '.join(scores)}: mean over {'; '.join(folds)}.")
-    lines += [f"Undefined in {fold}: {why}." for fold, why in metrics["undefined"].items()]
-    return "\n".join([*lines, *metrics["notes"]])
-
-
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: "" if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
-            for row in rows
-        )
+    with (
+        atomic_file(path) as partial,
+        partial.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(map(safe_cell, rows[0]))
+        for row in rows:
+            values = ["" if isinstance(v, float) and np.isnan(v) else v for v in row.values()]
+            writer.writerow(map(safe_cell, values))
 
 
 def _shown(rows: Sequence[Mapping[str, Any]], wanted: str | None, names: Mapping[str, str]) -> str:
@@ -337,10 +302,10 @@ def _shown(rows: Sequence[Mapping[str, Any]], wanted: str | None, names: Mapping
     return next((key for key in keys if any(np.isfinite(row[key]) for row in rows)), keys[0])
 
 
-def _draw(path: Path, rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> None:
+def _figure(rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> Any:
     subjects = list(dict.fromkeys(row["subject"] for row in rows))
     values = [[row[metric] for row in rows if row["subject"] == subject] for subject in subjects]
-    plots.save_png(plots.groups(subjects, values, score_name=name), path)
+    return plots.groups(subjects, values, score_name=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -351,6 +316,11 @@ class _Job:
     from_model: Path | None
     config: FinetuneConfig
     fold: Fold
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Seed and number of the fold."""
+        return self.config.seed, self.fold.number
 
 
 def cross_validate(
@@ -378,7 +348,8 @@ def cross_validate(
     corpus
         Folder of a labelled corpus.
     out
-        Folder to write; it appears when all folds are done.
+        Folder of the run; absent, empty, or that of the same run, which then goes on with the
+        folds that are left. What a fold gave is kept in it as soon as it is done.
     folds
         Number of folds, or ``"loso"``: leave one subject out.
     n_seeds
@@ -413,35 +384,111 @@ def cross_validate(
     plots.require_figures()
     _require_numbers(config, n_seeds, workers)
     source = None if from_model is None else Path(from_model)
-    with atomic_folder(Path(out), error=CorpusError) as folder:
-        data = load_corpus(Path(corpus))
-        require_labels(data)
-        rows, n_unusable = _usable_rows(data, config, source)
-        leakage = None
-        if source is not None:
-            before = SeenData.load(source)
-            leakage = require_disjoint(
-                before and before.by_checksum(), SeenData.of(data, rows),
-                where=f"the training of {source} and the test on {data.path}",
-                allow_leakage=allow_leakage,
-            )  # fmt: skip
-        jobs = [
-            _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)
-            for seeded in (replace(config, seed=config.seed + index) for index in range(n_seeds))
-            for fold in folds_by_subject(
-                data, rows, folds, valid_share=config.valid_share, seed=seeded.seed
-            )
-        ]
-        tested = list(_run_all(jobs, workers, progress))
+    out = Path(out)
+    require_unfinished(out)
+    data = load_corpus(Path(corpus))
+    require_labels(data)
+    rows, n_unusable = _usable_rows(data, config, source)
+    leakage = None
+    if source is not None:
+        before = SeenData.load(source)
+        leakage = require_disjoint(
+            before and before.by_checksum(), SeenData.of(data, rows),
+            where=f"the training of {source} and the test on {data.path}",
+            allow_leakage=allow_leakage,
+        )  # fmt: skip
+    jobs = [
+        _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)
+        for seeded in (replace(config, seed=config.seed + index) for index in range(n_seeds))
+        for fold in folds_by_subject(
+            data, rows, folds, valid_share=config.valid_share, seed=seeded.seed
+        )
+    ]
+    identity = {**run_identity(config, data, None, source), "folds": folds, "n_seeds": n_seeds}
+    record = {
+        "what": identity, "command": command, "folds": folds, "n_seeds": n_seeds,
+        "workers": workers, "config": asdict(config), "corpus": describe_corpus(data, out),
+        "from_model": None if source is None else relative(source, out),
+        "left_out": {"windows without usable data": n_unusable},
+        "leakage": leakage, **provenance(),
+    }  # fmt: skip
+    with _run_folder(out, identity, command) as kept:
+        tested = _all_tested(jobs, kept, workers, progress)
         result = Result(corpus=data, task=plain_task(data.preprocessing), tested=tested)
-        record = {
-            "command": command, "folds": folds, "n_seeds": n_seeds, "workers": workers,
-            "config": asdict(config), "corpus": describe_corpus(data, Path(out)),
-            "from_model": None if source is None else relative(source, Path(out)),
-            "left_out": {"windows without usable data": n_unusable},
-            "leakage": leakage, **provenance(),
-        }  # fmt: skip
-        return write_folds(folder, result, config.metric, record)
+        metrics = write_folds(out, result, config.metric, record)
+        kept.remove()
+    return metrics
+
+
+@contextmanager
+def _run_folder(out: Path, identity: Mapping[str, Any], command: str | None) -> Iterator[KeptFolds]:
+    """The folder of a run that nobody else is at work in; gone again if nothing came of it."""
+    kept = KeptFolds(out / "folds")
+    require_text_name(out, CorpusError)
+    with alone_on(out, "this folder", CorpusError):
+        remove_leftovers(out.resolve())
+        require_unfinished(out)
+        was_there = out.is_dir()
+        try:
+            open_run(out, "cross-validation", identity, {"command": command, **provenance()})
+            yield kept
+        except (BiotError, OSError) as error:
+            done = len(kept)
+            if not done:
+                (out / RUN_FILE).unlink(missing_ok=True)
+                with suppress(OSError):
+                    kept.folder.rmdir()
+                if not was_there:
+                    with suppress(OSError):
+                        out.rmdir()
+                raise
+            told = str(error)
+            if isinstance(error, OSError):
+                told = f"{error.filename or out}: cannot be written ({error.strerror or error})."
+            kind = type(error) if isinstance(error, BiotError) else CheckpointError
+            raise kind(
+                f"{told} {done} of the trainings are done and kept in {out}; the same command "
+                "goes on from there."
+            ) from error
+
+
+def _all_tested(
+    jobs: Sequence[_Job], kept: KeptFolds, workers: int, progress: bool
+) -> list[Tested]:
+    """The results of all trainings, in their order; those of an earlier run are not repeated."""
+    done = {}
+    for job in jobs:
+        found = kept.load(*job.key)
+        if found is not None:
+            done[job.key] = _of_file(job, *found)
+    if done:
+        _LOGGER.info("%d of %d trainings were done by an earlier run", len(done), len(jobs))
+    for tested in _run_all([job for job in jobs if job.key not in done], workers, progress):
+        key = (tested.seed, tested.fold.number)
+        kept.save(*key, *_for_file(tested))
+        done[key] = tested
+    return [done[job.key] for job in jobs]
+
+
+_ARRAYS = ("rows", "truth", "predicted", "decided")
+
+
+def _for_file(tested: Tested) -> tuple[dict[str, Any], dict[str, Any]]:
+    about = {
+        "decision": asdict(tested.decision), "best_epoch": tested.best_epoch,
+        "notes": tested.notes,
+    }  # fmt: skip
+    return {name: getattr(tested, name) for name in _ARRAYS}, about
+
+
+def _of_file(job: _Job, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> Tested:
+    rule: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in about["decision"].items()
+    }
+    return Tested(
+        seed=job.config.seed, fold=job.fold, **{name: arrays[name] for name in _ARRAYS},
+        decision=Decision(**rule), best_epoch=about["best_epoch"], notes=tuple(about["notes"]),
+    )  # fmt: skip
 
 
 def _require_numbers(config: FinetuneConfig, n_seeds: int, workers: int) -> None:
@@ -476,7 +523,7 @@ def _usable_rows(corpus: Corpus, config: FinetuneConfig, source: Path | None) ->
 
 
 def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tested]:
-    """Results in the order of the jobs, whoever is done first."""
+    """Each result as soon as it is there."""
     from tqdm import tqdm
 
     with tqdm(total=len(jobs), unit="fold", disable=not progress, dynamic_ncols=True) as bar:
@@ -486,7 +533,7 @@ def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tes
             joblib = require("joblib", extra="training")
             threads = max(1, (os.cpu_count() or 1) // workers)
             with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=threads):
-                results = joblib.Parallel(return_as="generator")(
+                results = joblib.Parallel(return_as="generator_unordered")(
                     joblib.delayed(_run)(job) for job in jobs
                 )
         for number, result in enumerate(results, 1):

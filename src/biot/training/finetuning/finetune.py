@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ from biot.training.finetuning.run_folder import (
     write_run,
 )
 from biot.training.finetuning.tuner import Learned, learn, require_means
-from biot.training.run import identity_of
+from biot.training.run import alone_in, identity_of
 from biot.training.scoring import labelled_rows
 
 __all__ = [
@@ -131,13 +133,12 @@ def finetune(
     parts = _parts(data, test_data, config)
     seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
     identity = run_identity(config, data, test_data, source)
-    is_new = not out.exists() or not any(out.iterdir())
 
     def begin(_: Any) -> RunFiles:
         once(fabric, out, lambda: begin_run(out, identity, command))
         return RunFiles(folder=out, identity=identity_of(identity))
 
-    try:
+    with alone_in(fabric, out), _cleaned_up(fabric, out):
         learned = learn(
             fabric, data.preprocessing, parts.train, parts.valid, config, from_model=source,
             where=str(data.path), files=begin, progress=progress,
@@ -148,6 +149,15 @@ def finetune(
         )  # fmt: skip
         learned.model.cpu()
         return once(fabric, out, lambda: _finish(learned, record, seen, Path(corpus)))
+
+
+@contextlib.contextmanager
+def _cleaned_up(fabric: Any, out: Path) -> Iterator[None]:
+    """Remove the folder of a new run that fails before its first checkpoint."""
+    once(fabric, out, lambda: require_unfinished(out))
+    is_new = not out.exists() or not any(out.iterdir())
+    try:
+        yield
     except StoppedError:
         raise
     except BiotError:

@@ -80,10 +80,13 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "notes": list(record.notes),
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
-    told = {"what": dict(record.identity), **_description(record), "model": dict(model_config)}
+    told = {
+        "what": dict(record.identity), **_description(record), "model": dict(model_config),
+        "files": {f"model/{p.name}": sha256_of(p) for p in sorted((folder / "model").glob("*.*"))},
+    }  # fmt: skip
     write_json(folder / RUN_FILE, told)
-    _draw(folder, record)
     write_json(folder / _LAST_FILE, metrics)
+    _draw(folder, record)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the best weights are in model/
     # What the caller gets is what a reader of the file gets.
     return cast("dict[str, Any]", json.loads(json.dumps(metrics)))
@@ -91,30 +94,36 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
 
 def _draw(folder: Path, record: RunRecord) -> None:
     """The figures of a run."""
-    trained, test = record.trained, record.evaluations["test"]
-    if trained.history and trained.best_epoch is not None:
-        figure = plots.curves(
-            train_loss=[line.train_loss for line in trained.history],
-            valid_loss=[line.valid_loss for line in trained.history],
-            valid_score=[line.valid_score for line in trained.history],
-            best_epoch=trained.best_epoch,
-            score_name=test.task.score_names.get(record.metric, record.metric),
+    test, history = record.evaluations["test"], record.trained.history
+    best_epoch = record.trained.best_epoch
+    if history and best_epoch is not None:
+        plots.draw(
+            folder / "curves.png",
+            lambda: plots.curves(
+                train_loss=[line.train_loss for line in history],
+                valid_loss=[line.valid_loss for line in history],
+                valid_score=[line.valid_score for line in history],
+                best_epoch=best_epoch,
+                score_name=test.task.score_names.get(record.metric, record.metric),
+            ),
         )
-        plots.save_png(figure, folder / "curves.png")
-    if test.confusion is not None:
+    counts = test.confusion
+    if counts is not None:
         value = test.scores["balanced_accuracy"]
         said = f"{value:.3f}" if math.isfinite(value) else "undefined"
         title = f"Test, {test.counted}: balanced accuracy {said}"
         rule = record.contract.decision.described(test.label_names)
-        figure = plots.confusion(test.confusion, test.label_names, title=title, note=rule)
-        plots.save_png(figure, folder / "confusion.png")
+        plots.draw(
+            folder / "confusion.png",
+            lambda: plots.confusion(counts, test.label_names, title=title, note=rule),
+        )
     if test.reliability:
-        title = f"Test, {test.counted}: calibration error {test.scores['ece']:.3f}"
-        curves = {
+        headed = f"Test, {test.counted}: calibration error {test.scores['ece']:.3f}"
+        shown = {
             name: (one.mean_probability, one.frequency, one.n_windows)
             for name, one in test.reliability.items()
         }
-        plots.save_png(plots.reliability(curves, title=title), folder / "reliability.png")
+        plots.draw(folder / "reliability.png", lambda: plots.reliability(shown, title=headed))
 
 
 def _description(record: RunRecord) -> dict[str, Any]:

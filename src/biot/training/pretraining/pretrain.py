@@ -29,7 +29,7 @@ from biot.training.pretraining.setup import (
     save_models,
 )
 from biot.training.pretraining.validation import held_out_rows, validation_batches
-from biot.training.run import RUN_FILE, identity_of, open_run, provenance, relative
+from biot.training.run import RUN_FILE, alone_in, identity_of, open_run, provenance, relative
 from biot.training.trainer import Schedule, Trainer
 
 __all__ = [
@@ -97,6 +97,16 @@ def pretrain(
     data = open_corpora(corpora, sfreq)
     train, valid = held_out_rows(data, config)
     fabric = launch_processes(config)
+    with alone_in(fabric, out):
+        return _pretrain(fabric, data, (train, valid), config, out, channels, command, progress)
+
+
+def _pretrain(
+    fabric: Any, data: Corpora, rows: tuple[Any, Any], config: PretrainConfig, out: Path,
+    channels: Sequence[str] | None, command: str | None, progress: bool,
+) -> bool:  # fmt: skip
+    """The run itself; nobody else is in its folder."""
+    train, valid = rows
     gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(gpus):  # the caller's random state is left as it was
         torch.manual_seed(config.seed)
@@ -207,16 +217,7 @@ def _source(
 
 
 def _finish(out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora) -> None:
-    """Write the figure and the models; ``model/`` comes last."""
-    lines = trainer.history.rows
-    figure = plots.pretraining(
-        steps=[int(line["step"]) for line in lines],
-        loss=[line["loss"] for line in lines],
-        top1=[line["top1"] for line in lines],
-        embedding_std=[line["embedding_std"] for line in lines],
-        effective_rank=[line["effective_rank"] for line in lines],
-    )
-    plots.save_png(figure, out / "curves.png")
+    """Write the models, ``model/`` last, and then the figure."""
     partial = out / ".models.partial"
     shutil.rmtree(partial, ignore_errors=True)
     weights = {name: value.cpu() for name, value in trainer.final_weights().items()}
@@ -226,3 +227,14 @@ def _finish(out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora) ->
             shutil.rmtree(out / folder.name)
         folder.rename(out / folder.name)
     partial.rmdir()
+    lines = trainer.history.rows
+    plots.draw(
+        out / "curves.png",
+        lambda: plots.pretraining(
+            steps=[int(line["step"]) for line in lines],
+            loss=[line["loss"] for line in lines],
+            top1=[line["top1"] for line in lines],
+            embedding_std=[line["embedding_std"] for line in lines],
+            effective_rank=[line["effective_rank"] for line in lines],
+        ),
+    )
