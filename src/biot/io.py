@@ -426,6 +426,8 @@ def read_json(
             content = file.read() if most_bytes is None else file.read(most_bytes + 1)
     except FileNotFoundError as problem:
         raise error(f"{path}: no such file.") from problem
+    except PermissionError as problem:
+        raise error(f"{path}: may not be read by this user (permission denied).") from problem
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror or problem}).") from problem
     if most_bytes is not None and len(content) > most_bytes:

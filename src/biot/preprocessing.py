@@ -19,6 +19,9 @@ from biot.io import read_json, write_json
 
 __all__ = [
     "FILE_NAME",
+    "HIGHEST_SFREQ",
+    "LONGEST_WINDOW",
+    "LOWEST_FREQ",
     "OF_EARLIER_RELEASES",
     "Preprocessing",
     "Resample",
@@ -31,6 +34,18 @@ FILE_NAME = "preprocessing.json"
 
 
 VERSION = 1
+
+
+HIGHEST_SFREQ = 1_000_000
+"""Hz."""
+
+
+LONGEST_WINDOW = 86_400
+"""Seconds."""
+
+
+LOWEST_FREQ = 0.001
+"""Of a high-pass filter, in Hz; a lower one would be longer than an hour."""
 
 
 OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True, "reference": "none"}
@@ -113,8 +128,7 @@ class Preprocessing:
         for name in ("sfreq", "window", "l_freq", "h_freq", "notch"):
             if getattr(self, name) is not None:  # 200 and 200.0 are written alike
                 object.__setattr__(self, name, float(getattr(self, name)))
-        if not (self.sfreq > 0 and isfinite(self.sfreq)):
-            raise ConfigError(f"sfreq must be above 0 Hz, got {self.sfreq}.")
+        _require_bounds(self)
         if not (self.window > 0 and isfinite(self.window * self.sfreq)) or self.n_times < 1:
             raise ConfigError(
                 f"window must hold at least one sample, got {self.window} s at {self.sfreq:g} Hz."
@@ -294,6 +308,24 @@ def difference(name: str, found: Any, expected: Any) -> str:
         f"{name} has {len(found)} entries, expected {len(expected)}; the first that differs is "
         f"number {row + 1}: {one}, expected {other}"
     )
+
+
+def _require_bounds(contract: Preprocessing) -> None:
+    """Before anything is made of these sizes."""
+    if not 0 < contract.sfreq <= HIGHEST_SFREQ:
+        raise ConfigError(
+            f"sfreq must be above 0 Hz and at most {HIGHEST_SFREQ:,.0f} Hz, got {contract.sfreq}."
+        )
+    if isfinite(contract.window) and contract.window > LONGEST_WINDOW:
+        raise ConfigError(
+            f"window must be at most {LONGEST_WINDOW:,.0f} s, which is a day, got "
+            f"{contract.window:g} s."
+        )
+    if contract.l_freq is not None and 0 < contract.l_freq < LOWEST_FREQ:
+        raise ConfigError(
+            f"l_freq must be at least {LOWEST_FREQ:g} Hz, got {contract.l_freq:g} Hz: the filter "
+            "would be longer than an hour."
+        )
 
 
 def _plain_reference(reference: str) -> str:

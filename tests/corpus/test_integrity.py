@@ -108,6 +108,17 @@ def test_a_corpus_of_an_earlier_version_opens(corpus: Path) -> None:
     assert len(load_corpus(corpus)) == 15
 
 
+def test_a_shard_that_is_listed_twice_is_refused(corpus: Path, recordings: Path) -> None:
+    before = content_of(corpus)
+    state = json.loads(before["state.json"])
+    state["_data_files"].append(state["_data_files"][0])
+    (corpus / "state.json").write_text(json.dumps(state))
+    with pytest.raises(CorpusError, match=r"state\.json: lists a shard twice"):
+        load_corpus(corpus)
+    prepare(recordings, corpus, **HOW)
+    assert content_of(corpus) == before
+
+
 def test_check_says_of_each_file_whether_it_is_sound(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

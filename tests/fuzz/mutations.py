@@ -15,9 +15,10 @@ _TOKEN = re.compile(rb'"[^"\n]{0,80}"|[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\b(?:t
 _TEXTS = (
     b"0", b"-1", b"1", b"1e308", b"-1e308", b"1e-320", b"1e999", b"NaN", b"Infinity", b"-Infinity",
     b"4" * 400, b"-" + b"7" * 30, b"9223372036854775808", b"0.5", b"1e-9", b"null", b"true", b'""',
-    b'"x"', b"[]", b"{}", b"[0]", b'["x"]', b'"\\ud800"', b'"\\u0000"', b'"\\u001b[31m"', b'"../../x"',
-    b'"/etc/hostname"', b"", b"x", b"=1+1", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"n/a", b"nan",
-    b"inf", b"1_0", b"\xd9\xa3", b"[" * 100_000, b'{"a":' * 50_000, b"[" * 999 + b"]" * 999,
+    b'"x"', b"[]", b"{}", b"[0]", b'["x"]', b'"\\ud800"', b'"\\u0000"', b'"\\u001b[31m"',
+    b'"../../x"', b'"/etc/hostname"', b"", b"x", b"=1+1", b"\x00", b"\xff\xfe", b"\xed\xa0\x80",
+    b"n/a", b"nan", b"inf", b"1_0", b"\xd9\xa3",
+    b"[" * 100_000, b'{"a":' * 50_000, b"[" * 999 + b"]" * 999,
 )  # fmt: skip
 _NUMBERS = (
     *(struct.pack(f"{order}{kind}", value)
@@ -144,7 +145,9 @@ def _encoding(data: bytearray, draw: random.Random) -> bytes:
 def _long(data: bytearray, draw: random.Random) -> bytes:
     """Something very long in a text."""
     at = _place(data, draw)
-    return bytes(data[:at]) + draw.choice((b"9", b"a", b" ", b"\n", b",")) * 200_000 + bytes(data[at:])
+    return (
+        bytes(data[:at]) + draw.choice((b"9", b"a", b" ", b"\n", b",")) * 200_000 + bytes(data[at:])
+    )
 
 
 MUTATIONS: dict[str, Mutation] = {

@@ -58,10 +58,10 @@ def write_model(folder: Path) -> Path:
     contract = Preprocessing(sfreq=100, window=1, ch_names=recordings.NAMES, units=("µV", "µV"),
                              label_names=("move", "rest"), l_freq=1, thresholds=(0.5,))  # fmt: skip
     model.eval().save_pretrained(folder / "model", preprocessing=contract)
-    SeenData(recordings={"ab" * 32: "a.edf"}, subjects=("a",), unknown=("b",)).save(folder / "model")
+    SeenData(recordings={"ab" * 32: "a.edf"}, subjects=("a",), unknown=("b",)).save(
+        folder / "model"
+    )
     return folder / "model"
-
-
 
 
 def write_pickle(folder: Path) -> Path:

@@ -64,7 +64,8 @@ def brainvision(folder: Path) -> None:
     )
     (folder / "made.vmrk").write_text(
         "Brain Vision Data Exchange Marker File, Version 1.0\n\n[Common Infos]\nCodepage=UTF-8\n"
-        f"DataFile=made.eeg\n\n[Marker Infos]\nMk1=New Segment,,1,1,0,20200101000000000000\n{marks}",
+        "DataFile=made.eeg\n\n[Marker Infos]\n"
+        f"Mk1=New Segment,,1,1,0,20200101000000000000\n{marks}",
         encoding="utf-8",
     )
     (folder / "made.eeg").write_bytes(np.round(DATA.T * 10).astype("<i2").tobytes())

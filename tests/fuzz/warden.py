@@ -20,10 +20,10 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
-import sys
 import tempfile
 import time
 import traceback
@@ -48,8 +48,9 @@ HANG_SECONDS, HANG_WALL_SECONDS = 15, 90
 CRASH_MEMORY = 2 * 2**30
 MOST_SAMPLES = 100_000
 IMPORTS = (
-    "mne.io.brainvision", "mne.epochs", "wfdb", "pandas", "pyarrow.parquet", "scipy.io", "scipy.signal",
-    "lightning_fabric", "sklearn.metrics", "matplotlib.figure", "biot.inference.predictor",
+    "mne.io.brainvision", "mne.epochs", "wfdb", "pandas", "pyarrow.parquet", "scipy.io",
+    "scipy.signal", "lightning_fabric", "sklearn.metrics", "matplotlib.figure",
+    "biot.inference.predictor",
     "biot.training.pretraining.pretrain", "biot.training.finetuning.finetune",
 )  # fmt: skip
 """What is imported once, before children are forked."""
@@ -78,6 +79,10 @@ class Kind:
         return 6 if "pretraining" in self.name or "fine-tuning" in self.name else 1
 
 
+Seen = tuple[dict[str, str], list[str]]
+Case = tuple[Kind, str]
+
+
 def _see_recording(path: Path) -> Iterator[tuple[str, Any]]:
     from biot.signals.readers import read_recording
 
@@ -94,6 +99,7 @@ def _see_recording(path: Path) -> Iterator[tuple[str, Any]]:
 
 def _kinds() -> Iterator[Kind]:
     for name, (make, file, opened) in RECORDINGS.items():
+
         def see(folder: Path, opened: str = opened) -> Iterator[tuple[str, Any]]:
             return _see_recording(folder / opened)
 
@@ -125,7 +131,7 @@ def _digest(part: Any) -> str:
     return digest.hexdigest()
 
 
-def observed(kind: Kind, folder: Path) -> tuple[dict[str, str], list[str]]:
+def observed(kind: Kind, folder: Path) -> Seen:
     """A digest of each part that is read, and what was warned of."""
     parts: dict[str, str] = {}
     with warnings.catch_warnings(record=True) as caught:
@@ -135,32 +141,25 @@ def observed(kind: Kind, folder: Path) -> tuple[dict[str, str], list[str]]:
     return parts, [str(warning.message) for warning in caught]
 
 
-def _judged(kind: Kind, folder: Path, damaged: str, sound: tuple[dict[str, str], list[str]]) -> tuple[str, str]:
+def _judged(kind: Kind, folder: Path, damaged: str, sound: Seen) -> tuple[str, str]:
+    """The outcome of a case, and what it was in words."""
     from biot.errors import BiotError
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    clock = time.process_time()
+    before, clock = _peak_memory(reset=True), time.process_time()
     try:
-        parts, told = observed(kind, folder)
+        outcome, detail = _compared(*observed(kind, folder), sound)
     except BiotError as error:
-        message = str(error)
-        named = any(name and name in message for name in (damaged, kind.opened))
-        outcome, detail = ("refused" if named else "other"), f"{type(error).__name__}: {message}"
+        named = any(name and name in str(error) for name in (damaged, kind.opened))
+        outcome, detail = "refused", f"{type(error).__name__}: {error}"
         if not named:
-            detail = f"names no file: {detail}"
+            outcome, detail = "other", f"names no file: {detail}"
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        place_ours = [f for f in traceback.extract_tb(error.__traceback__) if "/biot/" in f.filename]
-        ours = f"{Path(place_ours[-1].filename).name}:{place_ours[-1].lineno}" if place_ours else ""
+        stack = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in stack if "/biot/" in frame.filename]
+        places = [f"{Path(one.filename).name}:{one.lineno}" for one in (*ours[-1:], stack[-1])]
         outcome = "other"
-        detail = f"{type(error).__name__}: {str(error)[:200]} ({ours}; {Path(place.filename).name}:{place.lineno})"
-    else:
-        different = sorted(name for name in {*parts, *sound[0]} if parts.get(name) != sound[0].get(name))
-        new = [message for message in told if message not in sound[1]]
-        outcome = "read equal" if not different else "told" if new else "silent"
-        detail = ", ".join(different) + (f" | {new[0][:200]}" if new else "")
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    seconds = time.process_time() - clock
+        detail = f"{type(error).__name__}: {str(error)[:200]} ({', '.join(places)})"
+    seconds, grown = time.process_time() - clock, _peak_memory() - before
     if seconds > MOST_SECONDS:
         return "other", f"{seconds:.1f} s of processor time, then {outcome}: {detail}"
     if grown > MOST_MEMORY:
@@ -168,28 +167,50 @@ def _judged(kind: Kind, folder: Path, damaged: str, sound: tuple[dict[str, str],
     return outcome, detail
 
 
-def _in_child(kind: Kind, original: Path, work: Path, seeds: Sequence[str], out: int) -> None:
+def _compared(parts: dict[str, str], told: list[str], sound: Seen) -> tuple[str, str]:
+    before, told_before = sound
+    different = sorted(n for n in {*parts, *before} if parts.get(n) != before.get(n))
+    new = [message for message in told if message not in told_before]
+    if not different:
+        return "read equal", ""
+    return ("told" if new else "silent"), " | ".join([", ".join(different), *new[:1]])
+
+
+def _peak_memory(*, reset: bool = False) -> float:
+    """Most memory that this process has had, in MB."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+)", status)[1]) / 1024  # type: ignore[index]
+
+
+def _in_child(cases: Sequence[Case], originals: dict[str, Path], work: Path, out: int) -> None:
     """Open the cases one after the other; write a line for each."""
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + CRASH_MEMORY,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    file = sorted(original.glob(kind.file))[0]
-    content, folder = file.read_bytes(), work / "case"
-    shutil.copytree(original, folder)
-    sound = observed(kind, folder)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
-    for seed in seeds:
-        shutil.rmtree(folder)
+    folder = work / "case"
+    sound: dict[str, Seen] = {}
+    for kind, seed in cases:
+        original = originals[kind.name]
+        file = sorted(original.glob(kind.file))[0]
+        if kind.name not in sound:
+            shutil.copytree(original, folder)
+            sound[kind.name] = observed(kind, folder)
+            shutil.rmtree(folder)
+            os.write(out, b"\n")
         shutil.copytree(original, folder)
-        damaged, how = mutated(content, seed)
+        damaged, how = mutated(file.read_bytes(), seed)
         (folder / file.relative_to(original)).write_bytes(kind.seal(damaged))
         signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
         signal.setitimer(signal.ITIMER_REAL, HANG_WALL_SECONDS)
-        outcome, detail = _judged(kind, folder, file.name, sound)
+        outcome, detail = _judged(kind, folder, file.name, sound[kind.name])
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        shutil.rmtree(folder)
         line = json.dumps({"seed": seed, "how": how, "outcome": outcome, "detail": detail})
         os.write(out, line.encode("ascii") + b"\n")
 
@@ -214,7 +235,8 @@ def _forked(work: Callable[[int], None]) -> tuple[bytes, str]:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status >= 0:
         return text, f"ended with {status}" if status else ""
-    return text, {signal.SIGPROF: "hang", signal.SIGALRM: "hang"}.get(-status, signal.Signals(-status).name)
+    hangs = (signal.SIGPROF, signal.SIGALRM)
+    return text, "hang" if -status in hangs else signal.Signals(-status).name
 
 
 def originals(kinds: Sequence[Kind], parent: Path) -> dict[str, Path]:
@@ -239,22 +261,31 @@ def _made(kind: Kind, folder: Path) -> None:
         kind.make(folder)
 
 
-def run(kind: Kind, original: Path, n_cases: int, first: int = 0) -> list[dict[str, str]]:
-    """The cases of a kind, each with its outcome; what is lost with a child is one, too."""
-    results: list[dict[str, str]] = []
-    seeds = [f"{kind.name} {i}" for i in range(first, first + n_cases)]
-    while len(results) < len(seeds):
-        left = seeds[len(results) :]
-        with tempfile.TemporaryDirectory() as name:
-            text, end = _forked(
-                lambda out, left=left, work=Path(name): _in_child(kind, original, work, left, out)
-            )
-        results += [json.loads(line) for line in text.splitlines()]
-        if end and len(results) < len(seeds):
-            if not text and end.startswith("ended"):
-                raise RuntimeError(f"{kind.name}: the original cannot be opened")
-            lost = {"seed": seeds[len(results)], "how": "", "outcome": "other", "detail": end}
-            results.append(lost)
+def run(kinds: Sequence[Kind], n_cases: int, first: int = 0) -> dict[str, list[dict[str, str]]]:
+    """The cases of each kind with their outcomes; what is lost with a child is one, too."""
+    cases = [
+        (kind, f"{kind.name} {i}")
+        for kind in kinds
+        for i in range(first, first + max(1, n_cases // kind.cost))
+    ]
+    found: list[dict[str, str]] = []
+    with tempfile.TemporaryDirectory() as name:
+        made = originals(kinds, Path(name))
+        while len(found) < len(cases):
+            left = cases[len(found) :]
+            with tempfile.TemporaryDirectory() as work:
+                text, end = _forked(
+                    lambda out, left=left, work=Path(work): _in_child(left, made, work, out)
+                )
+            if not text:
+                raise RuntimeError(f"{left[0][0].name}: the original cannot be opened ({end})")
+            found += [json.loads(line) for line in text.splitlines() if line]
+            if len(found) < len(cases):
+                lost = {"seed": cases[len(found)][1], "how": "", "outcome": "other", "detail": end}
+                found.append(lost)
+    results: dict[str, list[dict[str, str]]] = {kind.name: [] for kind in kinds}
+    for (kind, _), case in zip(cases, found, strict=True):
+        results[kind.name].append(case)
     return results
 
 
@@ -266,9 +297,8 @@ def table(results: dict[str, list[dict[str, str]]]) -> str:
     for name, cases in results.items():
         counts = Counter(case["outcome"] for case in cases)
         total.update(counts)
-        parts = Counter(
-            part for case in cases if case["outcome"] == "silent" for part in case["detail"].split(", ")
-        )
+        silent_ones = [case["detail"] for case in cases if case["outcome"] == "silent"]
+        parts = Counter(part for detail in silent_ones for part in detail.split(", "))
         silent = ", ".join(f"{part} {n}" for part, n in parts.most_common())
         numbers = " | ".join(str(counts[outcome]) for outcome in OUTCOMES)
         lines.append(f"| {name} | {len(cases)} | {numbers} | {silent} |")
@@ -292,19 +322,10 @@ def main() -> None:
         kind for name, kind in KINDS.items()
         if not args.kinds or any(name.startswith(word) for word in args.kinds)
     ]  # fmt: skip
-    results = {}
-    with tempfile.TemporaryDirectory() as name:
-        folders = originals(kinds, Path(name))
-        for kind in kinds:
-            began = time.monotonic()
-            n_cases = max(1, args.cases // kind.cost)
-            results[kind.name] = run(kind, folders[kind.name], n_cases, args.first)
-            others = sum(case["outcome"] == "other" for case in results[kind.name])
-            took = time.monotonic() - began
-            print(f"{kind.name}: {took:.1f} s, {others} other", file=sys.stderr, flush=True)
-            for case in results[kind.name]:
-                if case["outcome"] == args.show:
-                    print(f"  {case['seed']}: {case['how']}: {case['detail']}")
+    results = run(kinds, args.cases, args.first)
+    for case in (case for cases in results.values() for case in cases):
+        if case["outcome"] == args.show:
+            print(f"{case['seed']}: {case['how']}: {case['detail'][:300]}")
     if args.json:
         args.json.write_text(json.dumps(results))
     print(table(results))

@@ -72,6 +72,8 @@ def listed_shards(folder: Path, state: Mapping[str, Any]) -> list[ListedShard]:
         ) from None
     if not shards:
         raise CorpusError(f"{folder}: the corpus lists no shards. {REPAIR}")
+    if len({str(shard.name) for shard in shards}) < len(shards):
+        raise CorpusError(f"{folder / STATE_FILE}: lists a shard twice. {REPAIR}")
     return shards
 
 

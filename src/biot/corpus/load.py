@@ -83,7 +83,8 @@ def _open(path: str | Path) -> Corpus:
     try:
         preprocessing = Preprocessing.load(folder)
     except ContractError as error:
-        raise CorpusError(f"Not a corpus. {error}") from error
+        closed = isinstance(error.__cause__, OSError)
+        raise CorpusError(str(error) if closed else f"Not a corpus. {error}") from error
     pa = require("pyarrow", extra="corpus")
     listed = listed_shards(folder, state)
     require_as_written(folder, listed)
@@ -105,6 +106,8 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
         return read_json(folder / name, CorpusError)
     except CorpusError as error:
+        if isinstance(error.__cause__, PermissionError):  # it may be whole
+            raise
         raise CorpusError(f"{error} {REPAIR}") from error
 
 
@@ -115,6 +118,8 @@ def _read_shard(folder: Path, listed: ListedShard) -> OpenedShard:
         shard = open_shard(path)
     except FileNotFoundError:
         raise CorpusError(f"{folder}: the shard {listed.name} is missing. {REPAIR}") from None
+    except PermissionError as error:
+        raise CorpusError(f"{path}: may not be read by this user (permission denied).") from error
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise CorpusError(f"{path}: damaged ({reason}). {REPAIR}") from error

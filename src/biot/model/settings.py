@@ -24,7 +24,7 @@ DEFAULTS: dict[str, Any] = {
 """Settings of the published models that a file of bare weights does not say."""
 DEFAULT_SECONDS = 10
 MOST_LAYERS = 1000
-"""Layers that settings may ask for where the file need not hold them: ``strict=False``."""
+"""Layers of a model: to make more takes minutes, and no model has as many."""
 TIMES = ("n_times", "input_window_seconds")
 HEAD = "final_layer."
 
@@ -152,5 +152,9 @@ def _sizes(path: Path, entries: Mapping[str, Tensor], *, strict: bool) -> dict[s
         for name in entries
         if name.startswith("encoder.transformer.layers.layers.") and name.split(".")[4].isdecimal()
     }
+    if len(layers) > MOST_LAYERS:
+        raise CheckpointError(
+            f"{path}: its names are of {len(layers)} layers, more than {MOST_LAYERS}."
+        )
     sizes["num_layers"] = len(layers)
     return sizes

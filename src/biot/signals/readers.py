@@ -10,10 +10,11 @@ from biot.errors import ConfigError, InputTypeError, RecordingError
 from biot.signals.formats.bids import with_bids_tables
 from biot.signals.formats.contained import contained_recording
 from biot.signals.formats.edf import read_edf
-from biot.signals.formats.files import SUFFIXES, files_of
+from biot.signals.formats.files import SPREADSHEETS, SUFFIXES, files_of, is_spreadsheet
 from biot.signals.formats.headers import require_plausible
 from biot.signals.formats.mne import FORMATS, from_mne, is_epochs, is_raw, read_with_mne
 from biot.signals.formats.tables import read_npz, read_table
+from biot.signals.formats.transfer import require_binary
 from biot.signals.formats.wfdb import read_wfdb
 from biot.signals.recording import Recording
 from biot.signals.units import tell_of_amplitudes
@@ -30,6 +31,12 @@ _FORMAT_NAMES = {suffix: name for suffix, (name, _) in FORMATS.items()} | dict.f
 )
 """What other packages parse, which happens in a child process."""
 _TABLES = {**dict.fromkeys((".csv", ".tsv", ".parquet"), read_table), ".npz": read_npz}
+
+
+_NO_SPREADSHEET = (
+    "{}: is a spreadsheet, which is not read. Save the sheet as .csv from the program that made "
+    "it, and name that file."
+)
 
 
 def is_table(path: Path) -> bool:
@@ -101,6 +108,10 @@ def read_recording(
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if suffix in SPREADSHEETS:
+        raise RecordingError(_NO_SPREADSHEET.format(path.name))
+    if not suffix and path.is_dir():
+        raise RecordingError(f"{path.name}: is a folder. Name one recording.")
     if suffix not in _READERS and suffix not in _TABLES:
         raise RecordingError(
             f"{path.name}: files that end in {path.suffix or 'no suffix'!r} are not supported. "
@@ -122,18 +133,42 @@ def read_recording(
     if path.stat().st_size == 0:
         raise RecordingError(f"{path.name}: is empty (0 bytes). Copy it again from its source.")
     try:
-        if suffix in _TABLES:
-            recording = _TABLES[suffix](path, sfreq, units)
-        elif suffix in _FORMAT_NAMES:
-            recording = contained_recording(
-                _READERS[suffix],
-                path,
-                format_name=_FORMAT_NAMES[suffix],
-                size=sum(file.stat().st_size for file in files_of(path)),
-            )
-        else:
-            recording = _READERS[suffix](path)
+        files = files_of(path)
+        _require_permission(files)
+        if is_spreadsheet(path):
+            raise RecordingError(_NO_SPREADSHEET.format(path.name))
+        require_binary(files)
+        try:
+            recording = _opened(path, files, sfreq, units)
+        except RecordingError:
+            require_binary(files, has_failed=True)
+            raise
         require_plausible(recording.name, recording.sfreq, recording.n_times)
         return tell_of_amplitudes(with_bids_tables(recording))
     except OSError as error:
         raise RecordingError(f"{path.name}: cannot be read: {error.strerror or error}.") from error
+
+
+def _opened(
+    path: Path, files: list[Path], sfreq: float | None, units: str | Sequence[str] | None
+) -> Recording:
+    suffix = path.suffix.lower()
+    if suffix in _TABLES:
+        return _TABLES[suffix](path, sfreq, units)
+    reader = _READERS[suffix]
+    if suffix not in _FORMAT_NAMES:
+        return reader(path)
+    size = sum(file.stat().st_size for file in files)
+    return contained_recording(reader, path, format_name=_FORMAT_NAMES[suffix], size=size)
+
+
+def _require_permission(files: list[Path]) -> None:
+    """Raise ``RecordingError`` for a file that may not be read: parsers call it damaged."""
+    for file in files:
+        try:
+            with file.open("rb"):
+                continue
+        except OSError as error:
+            raise RecordingError(
+                f"{file.name}: cannot be read: {error.strerror or error}."
+            ) from error

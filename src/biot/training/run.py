@@ -16,13 +16,20 @@ from typing import Any
 from biot.corpus.corpus import Corpus
 from biot.corpus.schema import STATE_FILE
 from biot.errors import ConfigError, CorpusError
-from biot.io import read_json, remove_leftovers, require_text_name, write_json
+from biot.io import (
+    read_json,
+    remove_leftovers,
+    require_text_name,
+    sha256_of,
+    write_json,
+)
 from biot.locks import alone_on
 from biot.training.distributed import once
 
 __all__ = [
     "RUN_FILE",
     "alone_in",
+    "checksums_of",
     "describe_corpus",
     "identity_of",
     "open_run",
@@ -143,6 +150,12 @@ def open_run(out: Path, kind: str, identity: Mapping[str, Any], about: Mapping[s
             f"command that began it ({RUN_FILE} holds it), or choose another folder."
         )
     return (out / "model").is_dir()
+
+
+def checksums_of(out: Path, *folders: str) -> dict[str, str]:
+    """The SHA-256 of the files in folders of a run, by their place in it, for ``run.json``."""
+    files = [path for name in folders for path in sorted((out / name).rglob("*"))]
+    return {p.relative_to(out).as_posix(): sha256_of(p) for p in files if p.is_file()}
 
 
 def identity_of(identity: Mapping[str, Any]) -> str:

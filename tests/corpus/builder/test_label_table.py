@@ -133,3 +133,11 @@ def test_a_column_of_subjects_may_have_any_known_name(tmp_path: Path, column: st
     table = LabelTable.read(path, ["a.edf", "b.edf"])
     assert table.has_subjects
     assert table.subject("a.edf") == table.subject("b.edf") == "one"
+
+
+def test_cells_that_were_marked_for_spreadsheets_are_read_as_they_were(
+    read: Callable[..., LabelTable],
+) -> None:
+    table = read("file|label|onset|duration\none|'=1+1|0|1\none|'quiet'|2|1\n")
+    stretches = table.stretches("a/one.edf", 9.0)
+    assert [stretch.label for stretch in stretches] == ["=1+1", "'quiet'"]

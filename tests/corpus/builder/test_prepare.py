@@ -353,7 +353,7 @@ def test_the_report_reads_as_a_table(folder: Path, out: Path) -> None:
         ({"labels": "gone.tsv"}, r"gone\.tsv: cannot be read"),
         ({"sfreq": 0}, "sfreq must be above 0"),
         ({"sfreq": float("nan")}, "sfreq must be above 0"),
-        ({"window": -1}, "window must be above 0, got -1"),
+        ({"window": -1}, "window must be above 0 and at most 86400, got -1"),
         ({"stride": 0}, "stride must be above 0, got 0"),
         ({"align": "centre"}, "align must be one of grid, events; got 'centre'"),
         ({"align": "events"}, "labels is 'none': nothing says where events are"),

@@ -57,10 +57,39 @@ def test_channels_have_the_kind_and_unit_and_state_of_their_table(make_dataset):
 pytestmark = pytest.mark.filterwarnings("ignore:.*implausible amplitudes:UserWarning")
 
 
+ALL_GOOD = ["name status", "Fp1 good", "lead good", "C3 n/a"]
+
+
 def test_channels_that_are_not_there_are_told_of(make_dataset):
-    path = make_dataset(**{_beside("channels"): ["name status", "Fp1 good", "Cz bad"]})
+    path = make_dataset(**{_beside("channels"): [*ALL_GOOD, "Cz bad"]})
     with pytest.warns(UserWarning, match=rf"^{NAME}: .*_channels.tsv describes .* have: Cz"):
         read_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (ALL_GOOD[:3], rf"^{NAME}: .*_channels.tsv has no row for the channels C3, so it is cut"),
+        ([*ALL_GOOD[:3], "C3"], r"_channels.tsv: line 4 has fewer cells than the first"),
+        ([*ALL_GOOD[:3], "C3 excellent"], "says of channel C3 the status 'excellent'. It may be"),
+    ],
+)
+def test_a_table_of_channels_that_is_cut_or_strange_is_refused(make_dataset, rows, message):
+    with pytest.raises(RecordingError, match=message):
+        read_recording(make_dataset(**{_beside("channels"): rows}))
+
+
+@pytest.mark.parametrize("event", ["1e308 1 a", "-1e308 1 a", "-5 1 a", "9 1 a", "1 1e308 a"])
+def test_an_event_further_away_than_the_recording_is_long_is_refused(make_dataset, event):
+    path = make_dataset(**{_beside("events"): ["onset duration value", event]})
+    with pytest.raises(RecordingError, match=rf"in line 2 is .* but {NAME} lasts 4 s"):
+        read_recording(path)
+
+
+def test_an_event_just_outside_is_told_of(make_dataset):
+    rows = ["onset duration value", "-1 0.5 a", "1 1 b", "4.5 0 c"]
+    with pytest.warns(UserWarning, match=r"2 events of .*_events.tsv lie before or after"):
+        assert len(read_recording(make_dataset(**{_beside("events"): rows})).annotations) == 3
 
 
 def test_events_are_the_annotations(make_dataset):

@@ -62,7 +62,7 @@ def test_every_malformed_file_has_its_test(shared_data):
         ("edf/SC4001EC-Hypnogram.edf", "holds annotations but no signal"),
         ("fif/ssvep_subject07_2012.07.18-09.21.13-eve.fif", "Could not find measurement data"),
         ("eeglab/eeglab_chan32.locs", r"'.locs' are not supported.*\.edf, \.bdf.*from_mne"),
-        ("bids_tiny", "files that end in 'no suffix' are not supported"),
+        ("bids_tiny", "is a folder. Name one recording"),
         ("nowhere.edf", "does not exist, looked for at .*nowhere.edf"),
     ],
 )

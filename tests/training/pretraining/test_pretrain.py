@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from biot import BIOT
+from biot import BIOT, plots
 from biot.corpus import from_arrays, load_corpus
 from biot.corpus.corpora import Corpora
 from biot.errors import (
@@ -29,6 +29,8 @@ from biot.errors import (
     CorpusError,
     MissingDependencyError,
 )
+from biot.io import sha256_of
+from biot.locks import alone_on
 from biot.preprocessing import Preprocessing
 from biot.training import evaluate
 from biot.training.checkpoint import MAGIC, Checkpoints
@@ -633,3 +635,28 @@ def test_two_processes_equal_one(corpora: list[Path], tmp_path: Path, objective:
     for ours, theirs in zip(history(tmp_path / "one"), history(tmp_path / "two"), strict=True):
         for name, value in ours.items():
             assert float(theirs[name]) == pytest.approx(float(value), abs=1e-5), name
+
+
+def test_a_folder_in_which_another_run_is_at_work_is_refused(corpora: list[Path], tmp_path: Path):
+    out = tmp_path / "run"
+    with (
+        alone_on(out, "this folder", ConfigError),
+        pytest.raises(ConfigError, match=r"another run is writing this folder now \(process "),
+    ):
+        pretrain(corpora, out, **TINY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_that_fails_costs_nothing_else(
+    corpora: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(**_: Any) -> None:
+        raise RuntimeError("no such font")
+
+    monkeypatch.setattr(plots, "pretraining", fail)
+    with pytest.warns(UserWarning, match=r"curves\.png: no such font\. The figure is left out"):
+        assert pretrain(corpora, tmp_path / "run", **(TINY | {"steps": 1}))
+    files = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["files"]
+    assert files["model/model.safetensors"] == sha256_of(
+        tmp_path / "run" / "model" / "model.safetensors"
+    )

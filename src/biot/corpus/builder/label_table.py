@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,7 +14,9 @@ from biot.corpus.builder.windowing import Stretch
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
 from biot.errors import CorpusError, near_word
+from biot.io import true_cell
 from biot.preprocessing import Task
+from biot.signals.formats.files import SPREADSHEETS, is_spreadsheet
 
 __all__ = [
     "LabelFormat",
@@ -225,6 +228,11 @@ class LabelTable:
 
 def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
     """Position of each column, and the cells of each line that is not blank."""
+    if path.suffix.lower() in SPREADSHEETS or (os.access(path, os.R_OK) and is_spreadsheet(path)):
+        raise CorpusError(
+            f"{path}: is a spreadsheet, which is not read. Save the sheet as .csv from the program "
+            "that made it, and give that file for labels."
+        )
     delimiters = _DELIMITERS.get(path.suffix.lower())
     if delimiters is None:
         raise CorpusError(
@@ -236,7 +244,9 @@ def _read_lines(path: Path, how: LabelFormat) -> tuple[dict[str, int], list[tupl
             first = file.readline()
             file.seek(0)
             reader = csv.reader(file, delimiter=max(delimiters, key=first.count))
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+            lines = [
+                (reader.line_num, [true_cell(cell.strip()) for cell in cells]) for cells in reader
+            ]
         if any("\0" in cell for _, cells in lines for cell in cells):
             raise CorpusError("it holds zero bytes, which are no text")
     except (OSError, UnicodeDecodeError, csv.Error, CorpusError) as error:

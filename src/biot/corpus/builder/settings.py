@@ -7,6 +7,7 @@ from pathlib import Path
 
 from biot.choices import Align, LabelRule, Resample, Scale, Task
 from biot.errors import ConfigError
+from biot.preprocessing import HIGHEST_SFREQ, LONGEST_WINDOW, LOWEST_FREQ
 from biot.settings import Settings, documented, setting
 
 __all__ = [
@@ -25,11 +26,12 @@ class PrepareConfig(Settings):
 
     sfreq: float = setting(
         help="Samples a second of the windows, in Hz; recordings are resampled to it.",
-        above=0, group=_WINDOWS, metavar="HZ",
+        above=0, most=HIGHEST_SFREQ, group=_WINDOWS, metavar="HZ",
     )  # fmt: skip
     window: float = setting(
-        help="Length of a window in seconds.", above=0, group=_WINDOWS, metavar="S"
-    )
+        help="Length of a window in seconds.",
+        above=0, most=LONGEST_WINDOW, group=_WINDOWS, metavar="S",
+    )  # fmt: skip
     stride: float | None = setting(
         None,
         help="Seconds between the starts of windows; without it the window, so that none overlap.",
@@ -100,8 +102,10 @@ class PrepareConfig(Settings):
         group=_SIGNAL,
     )
     l_freq: float | None = setting(
-        None, help="Filter out what lies below, in Hz.", above=0, group=_SIGNAL, metavar="HZ"
-    )
+        None,
+        help="Filter out what lies below, in Hz.",
+        least=LOWEST_FREQ, group=_SIGNAL, metavar="HZ",
+    )  # fmt: skip
     h_freq: float | None = setting(
         None, help="Filter out what lies above, in Hz.", above=0, group=_SIGNAL, metavar="HZ"
     )

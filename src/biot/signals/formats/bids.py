@@ -37,6 +37,10 @@ _KINDS = {"EEG": "eeg", "ECG": "ecg", "EOG": "eog", "VEOG": "eog", "HEOG": "eog"
 _KINDS |= {"ACCEL": "acc", "GYRO": "gyro"}
 
 
+_LONGEST_EVENT = 366 * 86_400
+"""In seconds; events often reach beyond a recording's end."""
+
+
 _Rows = list[dict[str, str]]
 
 
@@ -61,7 +65,7 @@ def participants(folder: Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         raise RecordingError(f"{folder.name}: has no participants.tsv, looked for at {path}.")
     found = {}
-    for row in _rows(path, needed=("participant_id",)):
+    for row in _rows(path, needed=("participant_id",), is_even=False):
         subject = row.pop("participant_id").removeprefix("sub-")
         if subject in _NOTHING or subject in found:
             raise RecordingError(
@@ -144,6 +148,7 @@ def _table_entities(table: Path) -> set[tuple[str, str]]:
 
 def _with_channels(recording: Recording, table: Path) -> Recording:
     rows = {row["name"]: row for row in _rows(table, needed=("name",))}
+    _require_complete(recording, table, rows)
     unknown = [name for name in rows if name not in recording.ch_names]
     if unknown:
         warnings.warn(
@@ -177,8 +182,30 @@ def _with_channels(recording: Recording, table: Path) -> Recording:
     return replace(recording, units=tuple(units), limits=limits, read_samples=read_samples)
 
 
+_STATES = ("good", "bad", *_NOTHING)
+
+
+def _require_complete(recording: Recording, table: Path, rows: dict[str, dict[str, str]]) -> None:
+    """Raise ``RecordingError`` where a channel's row or its state cannot be trusted."""
+    # channels of triggers are written by some systems and programs, and not by others
+    absent = [n for n in recording.ch_names if n not in rows and kind(n) != "stim"]
+    if absent:
+        raise RecordingError(
+            f"{recording.name}: {table.name} has no row for the channels {listed(absent)}, so it "
+            "is cut, or of another recording, and nothing says whether they are bad. Copy it "
+            "again from its source, or complete it."
+        )
+    for name, row in rows.items():
+        if row.get("status", "").lower() not in _STATES:
+            raise RecordingError(
+                f"{recording.name}: {table.name} says of channel {name} the status "
+                f"{row['status']!r}. It may be good, bad or n/a."
+            )
+
+
 def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
     found = [annotation for annotation in recording.annotations if is_missing(annotation)]
+    outside = 0
     for number, row in enumerate(_rows(table, needed=("onset", "duration")), start=2):
         labels = [row.get(column, "") for column in ("trial_type", "value")]
         label = next((text for text in labels if text not in _NOTHING), "")
@@ -188,9 +215,30 @@ def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
             else _seconds(table, number, name, row)
             for name in ("onset", "duration")
         )
+        _require_near(recording, table, number, onset, duration)
         if label:
             found.append(Annotation(onset, duration, label))
+            outside += not -duration <= onset <= recording.duration
+    if outside:
+        warnings.warn(
+            f"{recording.name}: {outside} events of {table.name} lie before or after the "
+            f"recording of {recording.duration:g} s.",
+            stacklevel=4,
+        )
     return tuple(sorted(found, key=lambda annotation: annotation.onset))
+
+
+def _require_near(
+    recording: Recording, table: Path, number: int, onset: float, duration: float
+) -> None:
+    """Raise ``RecordingError`` for an event further away than the recording is long."""
+    length = recording.duration
+    for name, value in (("onset", onset), ("duration", duration)):
+        if not -length <= value <= max(2 * length, _LONGEST_EVENT * (name == "duration")):
+            raise RecordingError(
+                f"{table.name}: the {name} in line {number} is {value:g} s, but {recording.name} "
+                f"lasts {length:g} s. The table is damaged, or of another recording."
+            )
 
 
 def _seconds(table: Path, number: int, name: str, row: dict[str, str]) -> float:
@@ -205,7 +253,7 @@ def _seconds(table: Path, number: int, name: str, row: dict[str, str]) -> float:
     return value
 
 
-def _rows(path: Path, *, needed: tuple[str, ...]) -> _Rows:
+def _rows(path: Path, *, needed: tuple[str, ...], is_even: bool = True) -> _Rows:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -217,4 +265,12 @@ def _rows(path: Path, *, needed: tuple[str, ...]) -> _Rows:
             f"{path.name}: lacks the column {', '.join(lacking)}; it has "
             f"{', '.join(reader.fieldnames or ())}."
         )
-    return [{k: (v or "").strip() for k, v in row.items() if k is not None} for row in reader]
+    rows = []
+    for row in reader:
+        if is_even and None in row.values():
+            raise RecordingError(
+                f"{path.name}: line {reader.line_num} has fewer cells than the first, so the "
+                "table is cut. Copy it again from its source."
+            )
+        rows.append({k: (v or "").strip() for k, v in row.items() if k is not None})
+    return rows

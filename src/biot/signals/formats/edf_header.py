@@ -17,6 +17,7 @@ import numpy as np
 
 from biot.errors import RecordingError
 from biot.signals.formats.headers import require_plausible
+from biot.signals.formats.transfer import went_through_text_mode
 
 __all__ = [
     "EdfHeader",
@@ -224,6 +225,12 @@ def _n_records(path: Path, main: bytes, n_data_bytes: int, record_bytes: int) ->
             f"to {whole} with an EDF editor."
         )
     surplus = n_data_bytes - announced * record_bytes
+    if surplus and went_through_text_mode(path, surplus):
+        raise RecordingError(
+            f"{path.name}: was changed by a transfer in text mode: it has {surplus} bytes too "
+            "many, and before every line feed stands a carriage return. Copy it again from its "
+            "source, in binary mode."
+        )
     if surplus:
         warnings.warn(
             f"{path.name}: {surplus} surplus bytes after the {announced} data records that the "

@@ -12,10 +12,12 @@ from biot.signals.formats.headers import header_text
 from biot.signals.formats.mne import FORMATS, goes_on_in
 
 __all__ = [
+    "SPREADSHEETS",
     "SUFFIXES",
     "UNREAD",
     "files_in",
     "files_of",
+    "is_spreadsheet",
     "recordings_in",
 ]
 
@@ -24,6 +26,10 @@ SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea")
 
 Tables and NumPy archives are read when they are named: in a folder they may be anything.
 """
+
+
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
+"""Suffixes of tables that are to be saved as CSV, of recordings and of labels."""
 
 
 UNREAD = (
@@ -39,6 +45,20 @@ _NOT_RAW = ("derivatives", "sourcedata", "code", "stimuli")
 
 # By the names that MNE asks for: events, averages, projections and the like, without samples.
 _NO_SIGNAL = re.compile(r".*[-_](?:eve|ave|cov|proj|ica|fwd|inv|src|bem|sol|trans|dip)")
+
+
+_SPREADSHEET_BYTES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+
+
+def is_spreadsheet(path: Path) -> bool:
+    """Whether a table is a spreadsheet: by its suffix, or its first bytes if it is called CSV."""
+    suffix = path.suffix.lower()
+    if suffix in SPREADSHEETS:
+        return True
+    if suffix not in (".csv", ".tsv") or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) in _SPREADSHEET_BYTES
 
 
 def recordings_in(folder: Path) -> list[Path]:

@@ -87,6 +87,8 @@ def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
 def _tidy(path: Path, message: object) -> str:
     """A message on one line, without the folder's name."""
     text = str(message)
+    if isinstance(message, OSError) and message.strerror:  # without its number
+        text = f"{Path(str(message.filename or path)).name}: {message.strerror}"
     for folder in (path.resolve().parent, path.parent):
         text = text.replace(f"{folder}/", "")
     return " ".join(text.split()).rstrip(".")

@@ -21,7 +21,14 @@ from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.tuner import Trained
-from biot.training.run import RUN_FILE, describe_corpus, open_run, provenance, relative
+from biot.training.run import (
+    RUN_FILE,
+    checksums_of,
+    describe_corpus,
+    open_run,
+    provenance,
+    relative,
+)
 
 __all__ = [
     "RunRecord",
@@ -82,7 +89,7 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
     }
     told = {
         "what": dict(record.identity), **_description(record), "model": dict(model_config),
-        "files": {f"model/{p.name}": sha256_of(p) for p in sorted((folder / "model").glob("*.*"))},
+        "files": checksums_of(folder, "model"),
     }  # fmt: skip
     write_json(folder / RUN_FILE, told)
     write_json(folder / _LAST_FILE, metrics)

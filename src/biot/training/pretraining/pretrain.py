@@ -15,7 +15,7 @@ from biot import plots
 from biot.corpus.corpora import Corpora
 from biot.corpus.loader import Loader, WindowSampler
 from biot.errors import ConfigError
-from biot.io import read_json
+from biot.io import read_json, write_json
 from biot.settings import configured, takes_settings
 from biot.training.checkpoint import Checkpoints
 from biot.training.distributed import launch_processes, once
@@ -29,7 +29,15 @@ from biot.training.pretraining.setup import (
     save_models,
 )
 from biot.training.pretraining.validation import held_out_rows, validation_batches
-from biot.training.run import RUN_FILE, alone_in, identity_of, open_run, provenance, relative
+from biot.training.run import (
+    RUN_FILE,
+    alone_in,
+    checksums_of,
+    identity_of,
+    open_run,
+    provenance,
+    relative,
+)
 from biot.training.trainer import Schedule, Trainer
 
 __all__ = [
@@ -227,6 +235,8 @@ def _finish(out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora) ->
             shutil.rmtree(out / folder.name)
         folder.rename(out / folder.name)
     partial.rmdir()
+    about = read_json(out / RUN_FILE, ConfigError)
+    write_json(out / RUN_FILE, {**about, "files": checksums_of(out, "model", "heads")})
     lines = trainer.history.rows
     plots.draw(
         out / "curves.png",
