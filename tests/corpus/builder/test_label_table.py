@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from biot.corpus.builder.label_table import LabelTable
+from biot.corpus.builder.labels.table import LabelTable
 from biot.corpus.builder.windowing import Stretch
 from biot.errors import CorpusError
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from biot.corpus import load_corpus, prepare
-from biot.corpus.builder.label_table import LabelFormat
-from biot.corpus.builder.labels import LabelSource
+from biot.corpus.builder.labels.source import LabelSource
+from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.sources import find_sources
 from biot.errors import ConfigError, CorpusError
 

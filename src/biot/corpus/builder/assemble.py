@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from biot.corpus.builder.channels import layout_of
 from biot.corpus.builder.config import WorkerConfig
-from biot.corpus.builder.label_table import LabelFormat
+from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging
 from biot.corpus.builder.writer import write_description

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.config import WorkerConfig, windowing
-from biot.corpus.builder.label_table import TableColumns
-from biot.corpus.builder.labels import LabelSource
+from biot.corpus.builder.labels.source import LabelSource
+from biot.corpus.builder.labels.table import TableColumns
 from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
@@ -60,7 +60,7 @@ def prepare(
     **settings
         The settings of :class:`biot.corpus.builder.settings.PrepareConfig` as keywords; `sfreq`
         and `window` are required. For the table of labels see
-        :meth:`biot.corpus.builder.label_table.LabelTable.read`, for filters
+        :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
         :func:`biot.corpus.builder.windowing.grid_labels` and
         :func:`biot.corpus.builder.windowing.window_tags`. A cluster other than dask: call this

@@ -14,7 +14,7 @@ from typing import Any
 
 from biot.corpus.builder.channels import without_triggers
 from biot.corpus.builder.config import WorkerConfig
-from biot.corpus.builder.labels import LabelSource
+from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, readable
 from biot.corpus.builder.windowing import cut, to_events
 from biot.corpus.builder.writer import Shard, shard_name, write_shard

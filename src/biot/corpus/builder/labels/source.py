@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from biot.corpus.builder.label_table import LabelFormat, LabelTable, TableColumns
+from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windowing import Stretch
 from biot.corpus.schema import Label

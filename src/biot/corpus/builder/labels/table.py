@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from biot.corpus.builder.table_cells import Recordings, Sheet, read_sheet
+from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
 from biot.corpus.builder.windowing import Stretch
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
