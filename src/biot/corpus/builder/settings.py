@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from biot.choices import Align, LabelRule, Resample, Scale, Task
+from biot.choices import (
+    HIGHEST_SFREQ,
+    LONGEST_WINDOW,
+    LOWEST_FREQ,
+    Align,
+    LabelRule,
+    Resample,
+    Scale,
+    Task,
+)
 from biot.errors import ConfigError
-from biot.preprocessing import HIGHEST_SFREQ, LONGEST_WINDOW, LOWEST_FREQ
 from biot.settings import Settings, documented, setting
 
 __all__ = [
