@@ -115,13 +115,20 @@ def test_an_event_beyond_the_recording_is_named(read: Callable[..., LabelTable])
 
 
 def test_other_files_are_refused(read: Callable[..., LabelTable], tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"labels must be none, .*, folder, or a table.*\.xlsx"):
-        LabelTable.read(tmp_path / "labels.xlsx", RECORDINGS)
+    with pytest.raises(CorpusError, match=r"labels must be none, .*, folder, or a table.*\.txt"):
+        LabelTable.read(tmp_path / "labels.txt", RECORDINGS)
     with pytest.raises(CorpusError, match=r"gone\.tsv: cannot be read.*No such file"):
         LabelTable.read(tmp_path / "gone.tsv", RECORDINGS)
     (tmp_path / "latin.tsv").write_bytes(b"file\tlabel\none\t\xe4\n")
     with pytest.raises(CorpusError, match=r"latin\.tsv: cannot be read as a UTF-8 table"):
         LabelTable.read(tmp_path / "latin.tsv", RECORDINGS)
+
+
+@pytest.mark.parametrize("name", ["labels.xlsx", "labels.ods", "labels.csv"])
+def test_a_spreadsheet_is_refused_with_the_way_out(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04 and more")
+    with pytest.raises(CorpusError, match=rf"{name}: is a spreadsheet.* Save the sheet as .csv"):
+        LabelTable.read(tmp_path / name, ["a.edf"])
 
 
 @pytest.mark.parametrize(
