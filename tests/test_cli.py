@@ -60,7 +60,7 @@ def test_version(capsys: Capture) -> None:
         ([], "the following arguments are required: COMMAND"),
         (["fintune"], "there is no command 'fintune'. Did you mean 'finetune'?"),
         (["predict", "model"], "the following arguments are required: RECORDING, --out"),
-        (["prepare", "a", "--out", "b", "--sfreq", "0", "--window", "1"], "above 0 and at most 86400, got '0'"),
+        (["prepare", "a", "--out", "b", "--sfreq", "0", "--window", "1"], "above 0 and at most 1000000, got '0'"),
         (["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "x"], "above 0 and at most 86400, got 'x'"),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
