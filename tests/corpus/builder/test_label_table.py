@@ -126,6 +126,13 @@ def test_other_files_are_refused(read: Callable[..., LabelTable], tmp_path: Path
         LabelTable.read(tmp_path / "latin.tsv", RECORDINGS)
 
 
+@pytest.mark.parametrize("name", ["labels.xlsx", "labels.ods", "labels.csv"])
+def test_a_spreadsheet_is_refused_with_the_way_out(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04 and more")
+    with pytest.raises(CorpusError, match=rf"{name}: is a spreadsheet.* Save the sheet as .csv"):
+        LabelTable.read(tmp_path / name, ["a.edf"])
+
+
 @pytest.mark.parametrize(
     "column", ["participant", "participant_id", "Patient", "patient_id", "subject_id", "Subject"]
 )
