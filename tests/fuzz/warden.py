@@ -8,7 +8,7 @@ child process that has so much time and memory and no more. What came of it is o
 - read equal: all that is read is as in the original;
 - told: something else is read, and a warning says that something is odd;
 - silent: something else is read, without a word; the parts that differ are counted;
-- refused: an error of our own kinds, which names the file;
+- refused: an error of our own kinds, which names the file, or what was opened;
 - other: another exception, an error that names no file, a crash, too much time or memory.
 """
 
@@ -54,6 +54,8 @@ IMPORTS = (
     "biot.training.pretraining.pretrain", "biot.training.finetuning.finetune",
 )  # fmt: skip
 """What is imported once, before children are forked."""
+FOREIGN = ("BrainVision", "FIF", "EEGLAB", "GDF", "WFDB", "Parquet")
+"""Kinds that other packages parse, in a child process of ours that costs time to start."""
 OUTCOMES = ("read equal", "told", "silent", "refused", "other")
 
 
@@ -69,14 +71,16 @@ class Kind:
     see: Callable[[Path], Iterator[tuple[str, Any]]]
     """Parts of what is read from the folder."""
     opened: str = ""
-    """The file that is named in messages, where it is another one."""
+    """The file or folder that is named in messages, where it is another one."""
     seal: Callable[[bytes], bytes] = bytes
     """Makes checksums of the damaged file agree again."""
 
     @property
     def cost(self) -> int:
-        """By how much fewer cases are tried: of trainings, each of which takes a second."""
-        return 6 if "pretraining" in self.name or "fine-tuning" in self.name else 1
+        """By how much fewer cases are tried of what takes long: trainings, and foreign parsers."""
+        if "pretraining" in self.name or "fine-tuning" in self.name:
+            return 12
+        return 4 if self.name.split()[0] in FOREIGN else 1
 
 
 Seen = tuple[dict[str, str], list[str]]
@@ -105,7 +109,8 @@ def _kinds() -> Iterator[Kind]:
 
         yield Kind(name, make, file, see, Path(opened).name)
     for name, (make, file, seen) in OWN_FILES.items():
-        yield Kind(name, make, file, seen, seal=resealed if "resealed" in name else bytes)
+        seal = resealed if "resealed" in name else bytes
+        yield Kind(name, make, file, seen, "corpus" if "again" in name else "", seal)
 
 
 KINDS = {kind.name: kind for kind in _kinds()}

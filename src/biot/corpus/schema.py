@@ -266,8 +266,9 @@ def shard_path(folder: Path, name: object) -> Path:
     plain = len(parts) == 2 and parts[0] == SHARDS and not re.search(r"[\\:\0]", parts[1])
     if not plain or parts[1] in ("", ".", ".."):
         raise CorpusError(
-            f"{folder}: names the shard {name!r}, but shards of a corpus are files in its folder "
-            f"{SHARDS}. The corpus is damaged or not to be trusted; prepare it again elsewhere."
+            f"{folder}: state.json or manifest.json names the shard {name!r}, but shards of a "
+            f"corpus are files in its folder {SHARDS}. The corpus is damaged or not to be trusted; "
+            "prepare it again elsewhere."
         )
     path = folder / SHARDS / parts[1]
     if path.is_symlink() or path.parent.is_symlink():

@@ -118,7 +118,7 @@ def unit_factors(
             )
             raise ContractError(
                 f"{recording.name}: {entry.name} must be in {wanted!r}, the recording has {names}. "
-                "Correct the recording's units."
+                "Correct the recording's units, or the model's preprocessing.json."
             )
         factors[row] = ratios.popitem()[1]
     return factors

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from biot.signals import recordings_in
+from biot.signals.formats.files import files_of
 
 
 @pytest.fixture
@@ -72,3 +73,15 @@ def test_what_a_bids_data_set_keeps_beside_its_data_is_left_out(found_in):
     names = ("derivatives/x.edf", "sourcedata/x.edf", "sub-1/eeg/sub-1_eeg.edf")
     assert found_in(*names) == sorted(names)
     assert found_in("dataset_description.json") == ["sub-1/eeg/sub-1_eeg.edf"]
+
+
+@pytest.mark.parametrize("name", ["a" * 400, "../../x", "a/b", "(5)/mV"])
+def test_a_header_that_names_no_possible_file_stands_alone(tmp_path, name):
+    header = tmp_path / "made.hea"
+    header.write_text(f"made 1 100 10\n{name} 16 1 16 0 0 0 0 I\n")
+    assert files_of(header) == [header]
+    header.write_text(f"made/1 1 100 10\n{name} 10\n")
+    assert recordings_in(tmp_path) == [header]
+    markers = tmp_path / "made.vhdr"
+    markers.write_text(f"[Common Infos]\nDataFile={name}\nMarkerFile={name}\n")
+    assert files_of(markers) == [markers]

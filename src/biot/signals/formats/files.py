@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from biot.signals.formats.bids import tables_of
@@ -41,6 +41,10 @@ UNREAD = (
 
 _NOT_RAW = ("derivatives", "sourcedata", "code", "stimuli")
 """Folders of a BIDS data set that hold no raw recording."""
+
+
+_LONGEST_NAME = 255
+"""Bytes of a file's name, on every common system."""
 
 
 # By the names that MNE asks for: events, averages, projections and the like, without samples.
@@ -105,7 +109,18 @@ def _wfdb_segments(path: Path) -> list[Path]:
     if not lines or "/" not in lines[0][0]:
         return []
     # a name of its own is a record of zero segments; "~" stands for a gap
-    return [path.with_name(f"{line[0]}{path.suffix}") for line in lines[1:] if line[0] != "~"]
+    return _beside(path, (f"{line[0]}{path.suffix}" for line in lines[1:] if line[0] != "~"))
+
+
+def _beside(path: Path, names: Iterable[str]) -> list[Path]:
+    """Files of these names in the folder of another; what cannot be a file's name is left out."""
+    return [
+        path.with_name(name)
+        for name in names
+        if name not in ("", ".", "..")
+        and not re.search(r"[/\0]", name)
+        and len(os.fsencode(name)) <= _LONGEST_NAME
+    ]
 
 
 def _is_fif_part(path: Path) -> bool:
@@ -153,7 +168,7 @@ def _of_brainvision(path: Path) -> set[Path]:
     text = header_text(path)
     pairs = [line.partition("=") for line in text.splitlines()]
     names = {n.strip() for key, _, n in pairs if key.strip() in ("DataFile", "MarkerFile")}
-    named = {path.parent / name.replace("$b", path.stem) for name in names if name}
+    named = _beside(path, (name.replace("$b", path.stem) for name in names))
     # of a set that was renamed, MNE takes the file that is named as the header is
     return {file if file.is_file() else path.with_suffix(file.suffix) for file in named}
 
@@ -171,7 +186,7 @@ def _of_wfdb(record: Path) -> set[Path]:
         lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
         names = [line[0] for line in lines[1:] if line[0] != "~"]
         if lines and "/" in lines[0][0]:  # a record of several segments names records
-            headers += [header.with_name(f"{name}.hea") for name in names]
+            headers += _beside(header, (f"{name}.hea" for name in names))
         else:
-            found |= {header.with_name(name) for name in names}
+            found |= set(_beside(header, names))
     return found
