@@ -46,13 +46,9 @@ class History:
         Raises
         ------
         CheckpointError
-            If the lines are not those of such a table, or it cannot be written.
+            If the table cannot be written.
         """
         self.rows = [dict(row) for row in rows]
-        for row in self.rows:
-            here = set(self._columns) <= set(row)
-            if not here or not all(isinstance(value, int | float) for value in row.values()):
-                raise CheckpointError("its history lacks a number of a column")
         if self._path is not None:
             lines = [self._columns, *(self._values(row) for row in self.rows)]
             with self._disk_errors(self._path), atomic_file(self._path) as partial:
@@ -61,6 +57,13 @@ class History:
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(self._tensorboard), purge_step=step + 1)
+
+    def require_lines(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Raise ``CheckpointError`` unless lines from a file have a number for every column."""
+        for row in rows:
+            here = set(self._columns) <= set(row)
+            if not here or not all(isinstance(value, int | float) for value in row.values()):
+                raise CheckpointError("its history lacks a number of a column")
 
     def add(self, step: int, row: Mapping[str, float]) -> None:
         """Append a line; raises as :meth:`restore`."""

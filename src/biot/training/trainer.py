@@ -360,6 +360,7 @@ class Trainer:
             self._require_weights(self._best["weights"])
         self._n_worse = int(state["n_worse"])
         self._stopped_early = bool(state["finished"]) and self.step < self.schedule.steps
+        self.history.require_lines(state["history"])
         if self.fabric.is_global_zero:
             self.history.restore(state["history"], self.step)
         place: Mapping[str, Any] = dict(state["sampler"])
