@@ -62,8 +62,14 @@ def test_version(capsys: Capture) -> None:
         ([], "the following arguments are required: COMMAND"),
         (["fintune"], "there is no command 'fintune'. Did you mean 'finetune'?"),
         (["predict", "model"], "the following arguments are required: RECORDING, --out"),
-        (["prepare", "a", "--out", "b", "--sfreq", "0", "--window", "1"], "above 0 and at most 1000000, got '0'"),
-        (["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "x"], "above 0 and at most 86400, got 'x'"),
+        (
+            ["prepare", "a", "--out", "b", "--sfreq", "0", "--window", "1"],
+            "at most 1000000, got '0'",
+        ),
+        (
+            ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "x"],
+            "above 0 and at most 86400",
+        ),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
             "must be none, annotations, folder or a table (.tsv, .csv); got 'yes'",
