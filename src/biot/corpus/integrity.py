@@ -65,6 +65,8 @@ def listed_shards(folder: Path, state: Mapping[str, Any]) -> list[ListedShard]:
             )
             for entry in state["_data_files"]
         ]  # fmt: skip
+        if not all(isinstance(s.n_windows, int) and s.n_windows >= 0 for s in shards):
+            raise TypeError
     except (AttributeError, KeyError, TypeError):
         raise CorpusError(
             f"{folder / STATE_FILE} does not list the shards of a corpus with their windows. "
@@ -122,7 +124,9 @@ def _modified(path: Path) -> int:
 
 def _unreadable(folder: Path, name: str, error: OSError) -> CorpusError:
     if isinstance(error, FileNotFoundError):
-        return CorpusError(f"{folder}: the shard {name} is missing. {REPAIR}")
+        return CorpusError(
+            f"{folder}: the shard {name} is missing, which {STATE_FILE} lists. {REPAIR}"
+        )
     return CorpusError(f"{folder / name}: cannot be read ({error.strerror or error}).")
 
 

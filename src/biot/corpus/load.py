@@ -117,7 +117,9 @@ def _read_shard(folder: Path, listed: ListedShard) -> OpenedShard:
     try:
         shard = open_shard(path)
     except FileNotFoundError:
-        raise CorpusError(f"{folder}: the shard {listed.name} is missing. {REPAIR}") from None
+        raise CorpusError(
+            f"{folder}: the shard {listed.name} is missing, which {STATE_FILE} lists. {REPAIR}"
+        ) from None
     except PermissionError as error:
         raise CorpusError(f"{path}: may not be read by this user (permission denied).") from error
     except (OSError, pa.ArrowException) as error:
@@ -125,7 +127,7 @@ def _read_shard(folder: Path, listed: ListedShard) -> OpenedShard:
         raise CorpusError(f"{path}: damaged ({reason}). {REPAIR}") from error
     if shard.table.num_rows != listed.n_windows:
         raise CorpusError(
-            f"{path}: damaged (it holds {shard.table.num_rows} of {listed.n_windows} windows). "
-            f"{REPAIR}"
+            f"{path}: damaged (it holds {shard.table.num_rows} of {listed.n_windows} windows), or "
+            f"{STATE_FILE} is. {REPAIR}"
         )
     return shard
