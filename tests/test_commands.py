@@ -450,8 +450,8 @@ _NOTHING_SHARED = {"checked": "subjects and checksums", "subjects": [], "recordi
         (_NOTHING_SHARED, "none"),  # of folds
         (
             [_NOTHING_SHARED | {"subjects": ["a", "b"]}, _NOTHING_SHARED | {"recordings": ["x"]}],
-            "subjects of the test that were learnt from: 2, recordings of the test that were learnt "
-            "from: 1 (run.json names them)",
+            "subjects of the test that were learnt from: 2, recordings of the test that were "
+            "learnt from: 1 (run.json names them)",
         ),
         (
             _NOTHING_SHARED | {"checked": "unknown"},

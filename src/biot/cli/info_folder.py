@@ -183,7 +183,8 @@ def _of_corpus(about: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _leakage(about: Mapping[str, Any]) -> str:
     """Whether the test holds what was learnt from."""
     found = about.get("leakage")
-    records = [one for one in (found if isinstance(found, list) else [found]) if _is_filled(one)]
+    listed = found if isinstance(found, list) else [found]
+    records = [one for one in listed if isinstance(one, dict)]
     shared = [
         f"{what} of the test that were learnt from: {len(names)}"
         for what in ("subjects", "recordings")
@@ -194,10 +195,6 @@ def _leakage(about: Mapping[str, Any]) -> str:
     if any(one.get("checked") == "unknown" for one in records):
         return "not known: what the model of --from learnt from is not written down"
     return "none"
-
-
-def _is_filled(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value)
 
 
 def _scores(folder: Path) -> str:

@@ -149,8 +149,8 @@ def require_disjoint(
         found += [_counted("recording", shared)] if shared else []
         raise CorpusError(
             f"{where} share {' and '.join(found)}: the test would flatter the model. Test on "
-            "others. Where they only happen to be named alike, --allow-leakage (allow_leakage) scores "
-            "them all the same, and the scores say so."
+            "others. Where they only happen to be named alike, --allow-leakage (allow_leakage) "
+            "scores them all the same, and the scores say so."
         )
     partly = bool(train.unknown or test.unknown)
     how = ("subjects and checksums", "subjects only") if train.subjects else (
