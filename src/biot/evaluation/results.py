@@ -213,7 +213,7 @@ def why_undefined(task: Task, truth: Truth, values: Mapping[str, float]) -> dict
         reason = "no window with usable data"
     elif kind == "classes":
         names = [task.names[index] for index in np.unique(truth)]
-        reason = f"one class in the test set: {', '.join(names)}"
+        reason = f"one class among the windows: {', '.join(names)}"
     elif kind == "multilabel":
         reason = "every tag is in all windows or in none"
     else:
