@@ -12,7 +12,7 @@ LABELS = ("rest", "task", "other")
 
 
 def texts(figure: Figure) -> set[str]:
-    found = set()
+    found = {figure.get_suptitle()}
     for axes in figure.axes:
         found |= {text.get_text() for text in axes.texts}
         found |= {axes.get_xlabel(), axes.get_ylabel(), axes.get_title()}
@@ -136,7 +136,8 @@ def test_subjects_stand_from_the_lowest_mean_to_the_highest():
     (axes,) = figure.axes
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["b", "d", "a", "c"]
     assert axes.get_ylabel() == "AUROC"
-    assert axes.get_legend().get_texts()[0].get_text() == "mean 0.633"
+    legend = axes.get_legend().get_texts()[0].get_text()
+    assert legend == "mean 0.633 of 3; undefined for the other 1"
 
 
 def test_names_are_drawn_as_they_are_also_with_what_mathtext_would_refuse(tmp_path):
@@ -147,3 +148,13 @@ def test_names_are_drawn_as_they_are_also_with_what_mathtext_would_refuse(tmp_pa
     )
     for number, figure in enumerate(figures):
         assert plots.save_png(figure, tmp_path / f"{number}.png").stat().st_size > 1000
+
+
+def test_no_heading_of_a_timeline_is_cut_beside_a_wide_legend():
+    figure = plots.timeline(
+        [0.0, 4.0], [4.0, 8.0], [[0.4, 0.6]] * 2, ["a" * 60, "b"], ["b", "b"], title="night_" * 25
+    )
+    figure.draw_without_rendering()
+    assert figure._suptitle is not None
+    box, whole = figure._suptitle.get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0 < box.x1 <= whole.x1

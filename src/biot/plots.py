@@ -199,9 +199,10 @@ def confusion(
 
 
 def _headed(figure: Figure, axes: Axes, title: str, note: str = "") -> None:
-    """Title above the axes and a small note below all, in lines that fit the figure."""
+    """Title above all, as a title of the axes is set, and a small note below, in lines that fit."""
     width = figure.get_size_inches()[0]
-    axes.set_title(textwrap.fill(title, round(8 * width)))
+    # Not that of the axes, which beside a wide legend are narrower than the title.
+    figure.suptitle(textwrap.fill(title, round(8 * width)), fontsize=axes.title.get_fontsize())
     if note:
         figure.supxlabel(textwrap.fill(note, round(14 * width)), fontsize=8, color=GREY)
 
@@ -390,12 +391,15 @@ def groups(names: Sequence[str], values: Sequence[Sequence[float]], *, score_nam
         axes.plot([place] * len(scores), scores, "o", color=colour(0), alpha=0.5, markersize=5)
     axes.plot(range(len(names)), means[order], "_", color=colour(1), markersize=12)
     if np.isfinite(means).any():
-        mean = means[np.isfinite(means)].mean()
-        axes.axhline(mean, color=GREY, linestyle="--", linewidth=1, label=f"mean {mean:.3f}")
+        defined = means[np.isfinite(means)]
+        some = len(defined) < len(names)
+        of = f" of {len(defined)}; undefined for the other {len(names) - len(defined)}" * some
+        mean = defined.mean()
+        axes.axhline(mean, color=GREY, linestyle="--", linewidth=1, label=f"mean {mean:.3f}{of}")
         axes.legend(frameon=False, loc="lower right")
     axes.set_xticks(range(len(names)), [names[index] for index in order], rotation=60, ha="right",
                     rotation_mode="anchor")  # fmt: skip
-    axes.set(xlabel="subject", ylabel=score_name)
+    axes.set(xlabel="subject", ylabel=score_name, xlim=(-0.5, len(names) - 0.5))
     plain_frame(axes)
     return figure
 

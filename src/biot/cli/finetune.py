@@ -133,9 +133,9 @@ def _tell(metrics: Mapping[str, Any]) -> None:
         kept = f"the weights of epoch {metrics['best_epoch']} of {metrics['epochs']}"
     best, n_windows = metrics["valid"].get(metric), metrics["valid"]["n_windows"]
     value = f"{best:.3f} over" if isinstance(best, float) else "over"
-    say(f"Test, with {kept}, the best by validation {metric} ({value} {n_windows} windows):\n")
     for note in metrics["notes"]:
         say(f"{note}\n")
+    say(f"Test, with {kept}, the best by validation {metric} ({value} {n_windows} windows):\n")
     say(scores_text(metrics["test"]))
 
 
