@@ -132,6 +132,8 @@ class Record:
             known[name] = tuple(known.get(name, ()))
         if "flat" in known:
             known["flat"] = FlatChannels.from_dict(known["flat"])
+        if not all(isinstance(count, int) for count in dict(known.get("labels", {})).values()):
+            raise TypeError("labels are no counts")
         known["spreads"] = tuple(Spread(**spread) for spread in known.get("spreads", ()))
         return cls(**known)
 
