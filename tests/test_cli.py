@@ -18,8 +18,10 @@ from biot import __version__
 from biot.cli import main
 from biot.cli.options import in_options, require_apart
 from biot.cli.terminal import say, show_progress, visible
+from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.settings import PrepareConfig
 from biot.errors import ConfigError
+from biot.preprocessing import Preprocessing
 from biot.settings import Settings, settings_of
 from biot.training import FinetuneConfig, PretrainConfig
 
@@ -60,8 +62,14 @@ def test_version(capsys: Capture) -> None:
         ([], "the following arguments are required: COMMAND"),
         (["fintune"], "there is no command 'fintune'. Did you mean 'finetune'?"),
         (["predict", "model"], "the following arguments are required: RECORDING, --out"),
-        (["prepare", "a", "--out", "b", "--sfreq", "0", "--window", "1"], "above 0, got '0'"),
-        (["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "x"], "above 0, got 'x'"),
+        (
+            ["prepare", "a", "--out", "b", "--sfreq", "0", "--window", "1"],
+            "above 0 and at most 1000000, got '0'",
+        ),
+        (
+            ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "x"],
+            "above 0 and at most 86400, got 'x'",
+        ),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
             "must be none, annotations, folder or a table (.tsv, .csv); got 'yes'",
@@ -149,30 +157,40 @@ def test_every_setting_is_an_option_with_its_help_and_its_default(
 
 def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
+    report = PrepareReport(
+        out=Path("c"), n_recordings=0, n_subjects=0, n_windows=0, labels={}, dropped={},
+        quarantined=(), preprocessing=Preprocessing(sfreq=1, window=1, ch_names=(), units=()),
+    )  # fmt: skip
     monkeypatch.setattr(
-        "biot.corpus.builder.prepare.prepare", lambda *_, config, **__: seen.append(config)
+        "biot.corpus.builder.prepare.prepare",
+        lambda *_, config, **__: [seen.append(config), report][1],
     )
     given: dict[str, Any] = {
         "sfreq": 100.0, "window": 2.0, "stride": 1.0, "align": "events", "labels": Path("t.csv"),
         "task": "multilabel", "label_rule": "any", "min_overlap": 0.25, "background": "x",
         "subject": "(a)", "scale": "none", "l_freq": 1.0, "h_freq": 40.0, "notch": 50.0,
         "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
+        "file_column": "b",
         "reference": "M1,M2",
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]
     words += ["--keep-flat"]
     short = ["--sfreq", "100", "--window", "2"]
-    for extra in (short, [*short, "--dask", "tcp://host:1"], words):
+    whose = ["--labels", "t.csv", "--subject-column", "who"]
+    for extra in (short, [*short, "--dask", "tcp://host:1"], [*short, *whose], words):
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {
         "label_columns": ("a", "b"), "keep_short": True, "strict": True, "keep_flat": True,
     }  # fmt: skip
-    assert {*given, *others, "dask"} == {one.name for one in settings_of(PrepareConfig)}
+    assert {*given, *others, "dask", "subject_column"} == {
+        one.name for one in settings_of(PrepareConfig)
+    }
     plain = {"sfreq": 100, "window": 2}
     assert seen == [
         PrepareConfig(**plain),
         PrepareConfig(**plain, dask="tcp://host:1"),
+        PrepareConfig(**plain, labels=Path("t.csv"), subject_column="who"),
         PrepareConfig(**given, **others),
     ]
 
@@ -480,6 +498,7 @@ def test_the_first_sign_of_life_is_for_somebody_who_watches(
         ("Lower n_fft (now 3), or", "Lower --n-fft (now 3), or"),
         ("mode is 'a', but labels is 'b'.", "--mode is 'a', but --labels is 'b'."),
         ("with from_model (--from), or", "with --from, or"),
+        ("made with mode None, not 'a'.", "made with --mode None, not 'a'."),
         # Names of files, and what stands in them, are no options.
         ("n_fft.edf: x; a/n_fft/b, my_n_fft", "n_fft.edf: x; a/n_fft/b, my_n_fft"),
         ("config.json: n_fft must be 1", "config.json: n_fft must be 1"),

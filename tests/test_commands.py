@@ -406,7 +406,7 @@ def test_info_tells_what_a_run_was_asked_and_how_well_it_did(run: Path, capsys: 
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["test"]
     assert facts["run"].endswith(": fine-tuning")
     assert facts["command"].startswith("biot finetune ")
-    assert facts["settings"].startswith("embed_dim 16, num_heads 2, num_layers 1, epochs 2")
+    assert "embed_dim 16, num_heads 2, num_layers 1, epochs 2" in facts["settings"]
     assert f"{metrics['auroc']:.3f}" in facts["AUROC"]
     assert f"{metrics['n_windows']} windows" in facts["test"]
 
@@ -452,6 +452,31 @@ def test_info_of_scores_that_are_none_is_no_traceback(run: Path, tmp_path: Path,
 def test_a_picture_is_of_corpora_only(run: Path, tmp_path: Path, capsys: Capture):
     assert main(["info", str(run), "--plot", str(tmp_path / "a.png")]) == 1
     assert "--plot draws a corpus" in only_line(capsys.readouterr().err)
+
+
+def test_doubtful_subjects_are_told_by_every_command_that_counts_them(
+    recordings: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = tmp_path / "nights"
+    folder.mkdir()
+    for number, path in enumerate(sorted(recordings.iterdir()), 1):
+        shutil.copy(path, folder / f"night_{number}.edf")
+    corpus, run = str(tmp_path / "corpus"), str(tmp_path / "run")
+    words = ["--sfreq", "100", "--window", "2", "--labels", "annotations", "--align", "events"]
+    once = [*TINY[:-1], "1", "--device", "cpu"]
+    doubt = "Each of 3 recordings counts as a subject of its own, but names begin alike"
+    assert main(["prepare", str(folder), "--out", corpus, *words]) == 0
+    assert doubt in only_line(capsys.readouterr().err)
+    for command in (
+        ["finetune", corpus, "--out", run, *once],
+        ["evaluate", f"{run}/model", corpus, "--allow-leakage"],
+        ["finetune", corpus, "--out", f"{run}3", "--folds", "3", *once],
+    ):
+        assert main(command) == 0
+        lines = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+        assert [f"corpus: {doubt}" in line for line in lines] == [True]
+    assert main(["finetune", corpus, "--out", f"{run}4", "--split", "recording", *once]) == 0
+    assert doubt not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Words that settings may have as values: each set once, for checks, options and type checkers.
+"""Words and bounds of settings: each set once, for checks, options and type checkers.
 
 This module imports nothing, so that a command shows its help at once.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import Literal
 
 __all__ = [
+    "HIGHEST_SFREQ",
+    "LONGEST_WINDOW",
+    "LOWEST_FREQ",
     "Align",
     "ClassLoss",
     "ClassWeights",
@@ -26,6 +29,13 @@ __all__ = [
     "Strategy",
     "Task",
 ]
+
+HIGHEST_SFREQ = 1_000_000
+"""Hz."""
+LONGEST_WINDOW = 86_400
+"""Seconds."""
+LOWEST_FREQ = 0.001
+"""Of a high-pass filter, in Hz; a lower one would be longer than an hour."""
 
 # where and how precisely to compute
 Device = Literal["auto", "cpu", "cuda"]

@@ -12,16 +12,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from biot.choices import Resample, Scale, Task
+from biot.choices import HIGHEST_SFREQ, LONGEST_WINDOW, LOWEST_FREQ, Resample, Scale, Task
 from biot.decision import Decision
 from biot.errors import ConfigError, ContractError
 from biot.io import read_json, write_json
 
 __all__ = [
     "FILE_NAME",
-    "HIGHEST_SFREQ",
-    "LONGEST_WINDOW",
-    "LOWEST_FREQ",
     "OF_EARLIER_RELEASES",
     "Preprocessing",
     "Resample",
@@ -34,18 +31,6 @@ FILE_NAME = "preprocessing.json"
 
 
 VERSION = 1
-
-
-HIGHEST_SFREQ = 1_000_000
-"""Hz."""
-
-
-LONGEST_WINDOW = 86_400
-"""Seconds."""
-
-
-LOWEST_FREQ = 0.001
-"""Of a high-pass filter, in Hz; a lower one would be longer than an hour."""
 
 
 OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True, "reference": "none"}

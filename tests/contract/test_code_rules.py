@@ -17,7 +17,7 @@ TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
 
 MOST_LINES = 600
 """Of a file."""
-MOST_FILES = 18
+MOST_FILES = 16
 """Of ours in one folder; the aim is 15."""
 MOST_LINES_OF_CODE = 45
 """Of a function, without signature and docstring; the aim is 40."""

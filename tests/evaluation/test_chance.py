@@ -93,8 +93,11 @@ def test_training_without_effect_is_told_and_training_with_effect_is_not():
     (note,) = notes(-0.2)
     assert note.startswith("Training learnt nothing: the validation AUROC is 0.503 over")
     assert "over 400 windows, and a random ranking gives 0.5, by luck up to 0.5" in note
-    (note,) = notes(0.5, n_windows=24)
-    assert note.startswith("Training may have learnt nothing: the validation AUROC is 0.")
+    (note,) = notes(0.0)
+    assert note == (
+        "Training may have learnt nothing: the validation AUROC is 0.545 over 400 windows, and a "
+        "random ranking gives 0.5, by luck up to 0.565."
+    )
     (note,) = notes(2.0, losses=(0.5, 0.6, 0.55))
     assert note == (
         "Training learnt nothing: its loss was 0.500 in the first epoch and never lower after it "

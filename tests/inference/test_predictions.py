@@ -47,7 +47,7 @@ def test_csv_bytes(predictions: Predictions, tmp_path: Path) -> None:
 def test_a_spreadsheet_runs_no_label(predictions: Predictions, tmp_path: Path) -> None:
     named = replace(predictions, label_names=("=1+1", "@SUM(A1)"))
     lines = named.save(tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "start,stop,label,p_=1+1,p_@SUM(A1)"
+    assert lines[0] == "start,stop,label,p_=1+1,p_@SUM(A1),threshold"
     assert [line.split(",")[2] for line in lines[1:]] == ["'=1+1", "", "'@SUM(A1)"]
     numbers = replace(
         predictions, label_names=("-x", "+y"), task="regression",

@@ -134,6 +134,13 @@ def test_what_may_be_at_rest_is_named_with_the_option() -> None:
     assert FlatChannels(whole=("Cz",)).way_out == "preparing with keep_flat would keep them"
 
 
+def test_a_slow_signal_that_is_held_is_flat_throughout_and_named_as_such() -> None:
+    heart_rate = np.repeat([60.0, 62.0, 61.0, 64.0], 100)
+    found = find_flat(recording_of([heart_rate, np.full(400, 3.0)], 100.0))
+    assert found == FlatChannels(whole=("EEG 0", "EEG 1"), mostly=("EEG 0",))
+    assert found.way_out.startswith("EEG 0 may be at rest, or slow and stored with repeated values")
+
+
 def test_raw_samples_decide_before_filters_and_resampling() -> None:
     data = np.random.default_rng(1).normal(size=(2, 4000))
     data[0, 1000:2000] = 100  # a filter would let the neighbours ring into it

@@ -145,7 +145,7 @@ def test_fft_resampling_refuses_a_gap_but_keeps_an_absent_channel():
     assert np.isnan(found[0]).all()
     np.testing.assert_allclose(found[1], fourier_resample(data[1], 200), atol=1e-12)
     data[1, 3] = np.nan
-    with pytest.raises(ConfigError, match=r"'fft' needs every sample.*Use method 'polyphase'"):
+    with pytest.raises(ConfigError, match=r"'fft' needs every sample.*Use method='polyphase'"):
         resample(data, 256, 200, method="fft")
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from biot.errors import CheckpointError, ConfigError
 from biot.io import read_json
-from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.settings import Settings, settings_of
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.pretraining.config import PretrainConfig
@@ -66,6 +65,8 @@ def describe_model(folder: Path) -> str:
 
 
 def _preprocessing(folder: Path) -> list[tuple[str, str]]:
+    from biot.preprocessing import FILE_NAME, Preprocessing
+
     if not (folder / FILE_NAME).is_file():
         return [("preprocessing", f"not said: there is no {FILE_NAME}")]
     found = Preprocessing.load(folder)

@@ -156,7 +156,7 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
     text = re.sub(rf"{outside}({either(compound)})(?![\w/=]|\.\w)", lambda f: plain[f[1]], text)
     # "epochs must be", "mode is 'lora', but labels is 'none'"; not the labels of a sentence
     before = r"(^|; |, but |, | and |with |got |half of )"
-    after = r"(?= (?:must |is '|is for |is not given|cannot |goes |and --|'|[0-9])|, [0-9])"
+    after = r"(?= (?:must |is '|is for |is not given|cannot |goes |and --|None,|'|[0-9])|, [0-9])"
     text = re.sub(rf"{before}({either(plain)}){after}", lambda f: f[1] + plain[f[2]], text)
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from biot.cli.options import (
     Parser,
@@ -15,6 +17,10 @@ from biot.cli.options import (
 )
 from biot.cli.terminal import say, show_progress
 from biot.corpus.builder.settings import PrepareConfig
+from biot.settings import settings_of
+
+if TYPE_CHECKING:
+    from biot.corpus.builder.report import PrepareReport
 
 __all__ = ["parser"]
 
@@ -70,4 +76,15 @@ def _execute(args: Namespace) -> None:
     from biot.corpus.builder.prepare import prepare
 
     report = prepare(args.paths, args.out, config=config, progress=show_progress())
-    say(in_options(str(report), _NAMES))
+    say(in_options(str(_with_options(report)), _NAMES))
+
+
+def _with_options(report: PrepareReport) -> PrepareReport:
+    """The report with the names of options in its reasons, which begin with a file's name."""
+    names = {**{one.name: one.option for one in settings_of(PrepareConfig)}, **_NAMES}
+    names["method"] = names["resample"]
+    reasons = [
+        (file, f"{file}: {in_options(reason.removeprefix(f'{file}: '), names)}")
+        for file, reason in report.quarantined
+    ]
+    return replace(report, quarantined=tuple(reasons))

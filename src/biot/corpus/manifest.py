@@ -23,6 +23,7 @@ __all__ = [
     "Manifest",
     "Record",
     "Spread",
+    "tally_of",
     "versions",
 ]
 
@@ -97,6 +98,8 @@ class Record:
     sha256: str | None
     """Of its files, one after the other in the order of their names; None if they are closed."""
     subject: str
+    subject_from: str | None = None
+    """What named the subject, in words; None in corpora that were prepared before it was kept."""
     shard: str | None = None
     """Its file in the corpus; None if it gave no window."""
     shard_sha256: str | None = None
@@ -134,6 +137,9 @@ class Record:
             known["flat"] = FlatChannels.from_dict(known["flat"])
         if not all(isinstance(count, int) for count in dict(known.get("labels", {})).values()):
             raise TypeError("labels are no counts")
+        for name, kind in (("sfreq", int | float), ("reference", str)):
+            if not isinstance(known.get(name), kind | None):
+                raise TypeError(f"{name} is {known[name]!r}")
         known["spreads"] = tuple(Spread(**spread) for spread in known.get("spreads", ()))
         return cls(**known)
 
@@ -253,6 +259,14 @@ def _is_of_another_release(folder: Path) -> bool:
     except CorpusError:
         return False
     return type(number) is int and number > _VERSION
+
+
+def tally_of(records: Mapping[str, Record]) -> LabelCounts:
+    """What the windows of all recordings together are labelled."""
+    tally = LabelCounts()
+    for _, record in sorted(records.items()):
+        tally.merge(LabelCounts(Counter(record.labels), [replace(each) for each in record.spreads]))
+    return tally
 
 
 def versions() -> dict[str, str]:

@@ -18,6 +18,7 @@ from biot.corpus.corpus import Corpus
 from biot.corpus.load import load_corpus
 from biot.corpus.manifest import Manifest
 from biot.corpus.schema import MISSING, QUARANTINE_FILE
+from biot.corpus.subjects import origins
 from biot.errors import CorpusError
 from biot.io import true_cell
 
@@ -62,6 +63,8 @@ class CorpusOverview:
     missing: float
     """Share of all samples that was not recorded."""
     subjects: tuple[str, ...]
+    subjects_from: tuple[str, ...] = ()
+    """What named the subjects, each with their number; empty where that is not known."""
     label_names: tuple[str, ...]
     """Classes, tags or targets, or ``all windows`` where there are none."""
     windows_of_label: Counts
@@ -99,6 +102,7 @@ class CorpusOverview:
             ("corpus", str(self.path)),
             ("recordings", str(self.n_recordings)),
             ("subjects", str(len(self.subjects))),
+            *(("", text) for text in self.subjects_from),
             ("windows", str(self.n_windows)),
             ("hours", f"{self.hours:.2f}"),
             ("rate", f"{self.sfreq:g} Hz"),
@@ -161,7 +165,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         If the folder is not a corpus.
     """
     data = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
-    contract = data.preprocessing
+    contract, manifest = data.preprocessing, Manifest.load(data.path)
     windows, samples, lost = _by_channel(data)
     subjects, subject_of = np.unique(data.subjects, return_inverse=True)
     names, has_label = _labels(data)
@@ -175,7 +179,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         n_windows=len(data),
         hours=float(data.lengths.sum()) / contract.sfreq / 3600,
         sfreq=contract.sfreq,
-        recorded_at=_rates(data.path),
+        recorded_at=() if manifest is None else _rates(manifest),
         reference=contract.reference_in_words,
         keep_flat=contract.keep_flat,
         ch_names=contract.ch_names,
@@ -184,6 +188,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         missing_of_channel=lost / np.maximum(samples, 1),
         missing=float(lost.sum() / samples.sum()),
         subjects=tuple(subjects.tolist()),
+        subjects_from=() if manifest is None else origins(manifest.recordings),
         label_names=names,
         windows_of_label=counts.T.astype(np.int64),
         targets=data.targets if numbers else None,
@@ -192,9 +197,8 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
     )
 
 
-def _rates(folder: Path) -> tuple[tuple[float, int], ...]:
-    manifest = Manifest.load(folder)
-    records = manifest.recordings.values() if manifest is not None else ()
+def _rates(manifest: Manifest) -> tuple[tuple[float, int], ...]:
+    records = manifest.recordings.values()
     rates = Counter(each.sfreq for each in records if each.shard and each.sfreq is not None)
     return tuple(sorted(rates.items(), key=lambda item: (-item[1], item[0])))
 

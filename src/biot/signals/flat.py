@@ -50,17 +50,23 @@ class FlatChannels:
     whole: tuple[str, ...] = ()
     """Channels that are flat wherever they were recorded."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Of each other channel that has flat stretches, how long they are together."""
+    """Of each other channel that has flat stretches, how long they last together."""
     mostly: tuple[str, ...] = ()
-    """Those of them that are flat for more than half of the time."""
+    """Channels that are flat for more than half of the time, and yet have several values."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FlatChannels:
-        """The inverse of ``dataclasses.asdict``, by way of JSON."""
+        """The inverse of ``dataclasses.asdict``, by way of JSON.
+
+        Raises
+        ------
+        TypeError, ValueError, KeyError
+            If they are not such values.
+        """
         return cls(
-            whole=tuple(values["whole"]),
-            seconds=dict(values["seconds"]),
-            mostly=tuple(values["mostly"]),
+            whole=tuple(map(str, values["whole"])),
+            seconds={str(name): float(time) for name, time in dict(values["seconds"]).items()},
+            mostly=tuple(map(str, values["mostly"])),
         )
 
     def among(self, ch_names: Collection[str]) -> FlatChannels:
@@ -130,18 +136,16 @@ def without_flat(recording: Recording) -> Recording:
 
 
 def find_flat(recording: Recording) -> FlatChannels:
-    """Which channels of a recording are flat, and for how long; all samples are read once."""
+    """Which channels of a recording are flat, and for how long; reads all samples."""
     find = _Finder(recording)
-    none = np.zeros(len(recording.ch_names), np.int64)
-    n_flat = n_present = sum(
-        (np.count_nonzero(flat, axis=1) for _, flat in _pieces(recording, find)), start=none
-    )
+    n_flat = np.zeros(len(recording.ch_names), np.int64)
+    for _, flat in _pieces(recording, find):
+        n_flat += np.count_nonzero(flat, axis=1)
+    there = _Presence(len(n_flat))
     if n_flat.any():
-        n_present = sum(
-            (np.count_nonzero(~np.isnan(data), axis=1) for data, _ in _pieces(recording, find)),
-            start=none,
-        )
-    return _summed(recording.ch_names, n_flat, n_present, recording.sfreq)
+        for data, _ in _pieces(recording, find):
+            there.add(data)
+    return _summed(recording.ch_names, n_flat, there, recording.sfreq)
 
 
 def _pieces(recording: Recording, find: _Finder) -> Iterator[tuple[Array, Mask]]:
@@ -171,27 +175,48 @@ def varying_windows(
     """
     n, n_chans, n_times = X.shape
     out, least = X, _least(sfreq, n_times)
-    n_flat, n_present = np.zeros(n_chans, np.int64), np.zeros(n_chans, np.int64)
+    n_flat, there = np.zeros(n_chans, np.int64), _Presence(n_chans)
     step = max(1, _VALUES_AT_ONCE // max(1, n_chans * n_times))
     for first in range(0, n, step):
         part = X[first : first + step]
         flat = _equal(part.reshape(-1, n_times), least).reshape(part.shape)
-        n_flat += flat.sum(axis=(0, 2))
-        n_present += (~np.isnan(part)).sum(axis=(0, 2))
+        n_flat += np.count_nonzero(flat, axis=(0, 2))
         if flat.any():
             out = X.copy() if out is X else out
             out[first : first + step][flat] = np.nan
-    return out, _summed(ch_names, n_flat, n_present, sfreq)
+    if n_flat.any():
+        for first in range(0, n, step):
+            there.add(np.moveaxis(X[first : first + step], 1, 0).reshape(n_chans, -1))
+    return out, _summed(ch_names, n_flat, there, sfreq)
+
+
+class _Presence:
+    """How many samples each channel has, and between which values."""
+
+    def __init__(self, n_chans: int) -> None:
+        self.n = np.zeros(n_chans, np.int64)
+        self.low, self.high = np.full(n_chans, np.nan), np.full(n_chans, np.nan)
+
+    def add(self, data: npt.NDArray[Any]) -> None:
+        """Count (C, T) samples in."""
+        self.n += np.count_nonzero(~np.isnan(data), axis=1)
+        self.low = np.fmin(self.low, np.fmin.reduce(data, axis=1))
+        self.high = np.fmax(self.high, np.fmax.reduce(data, axis=1))
 
 
 def _summed(
-    ch_names: Sequence[str], n_flat: npt.NDArray[Any], n_present: npt.NDArray[Any], sfreq: float
+    ch_names: Sequence[str], n_flat: npt.NDArray[Any], there: _Presence, sfreq: float
 ) -> FlatChannels:
-    rows = list(zip(ch_names, n_flat.tolist(), n_present.tolist(), strict=True))
+    rows = list(zip(ch_names, n_flat.tolist(), there.n.tolist(), strict=True))
+    varies = (there.low < there.high).tolist()
     return FlatChannels(
-        whole=tuple(name for name, flat, there in rows if flat and flat == there),
-        seconds={name: round(flat / sfreq, 3) for name, flat, there in rows if 0 < flat < there},
-        mostly=tuple(name for name, flat, there in rows if _MOSTLY * there < flat < there),
+        whole=tuple(name for name, flat, n in rows if flat and flat == n),
+        seconds={name: round(flat / sfreq, 3) for name, flat, n in rows if 0 < flat < n},
+        mostly=tuple(
+            name
+            for (name, flat, n), many in zip(rows, varies, strict=True)
+            if many and flat > _MOSTLY * n
+        ),
     )
 
 

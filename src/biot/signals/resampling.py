@@ -115,8 +115,8 @@ _LARGEST_DRIFT = 0.1
 
 
 _NOT_BY_FFT = (
-    "method 'fft' needs every sample of a channel, but some are missing: lost, marked as bad, or "
-    "flat. Use method 'polyphase', which leaves out what rests on a missing sample."
+    "method='fft' needs every sample of a channel, but some are missing: lost, marked as bad, or "
+    "flat. Use method='polyphase', which leaves out what rests on a missing sample."
 )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
+from biot.corpus.subjects import warn_of_own_subjects
 from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError
 from biot.evaluation.metrics import Floats, Ints
@@ -165,6 +166,7 @@ def evaluate(
             f"{batch_size} and {n_bootstrap}."
         )
     folder, data = Path(model), load_corpus(Path(corpus))
+    warn_of_own_subjects(data.path)
     network = BIOT.from_pretrained(folder, return_feature=False)
     contract = Preprocessing.load(folder)
     require_fit(network, contract, labelled=True, where=folder)

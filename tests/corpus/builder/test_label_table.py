@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from biot.corpus.builder.label_table import LabelTable
+from biot.corpus.builder.labels.table import LabelTable
 from biot.corpus.builder.windowing import Stretch
 from biot.errors import CorpusError
 
@@ -78,7 +78,7 @@ def test_a_csv_from_a_spreadsheet_is_read(read: Callable[..., LabelTable]) -> No
         ("", "holds no row"),
         ("file|label\n", "holds no row below its header"),
         ("name|label\none|x\n", "no column names the recording; it has name, label"),
-        ("file|path|label\none|one|x\n", "file and path both name the recording"),
+        ("file|path|label\none|b/two|x\n", "file and path name different recordings, in line 2"),
         ("file|class\none|x\n", "the column label is missing; it has file, class"),
         ("file|label|label\none|x|y\n", "two columns have the same name"),
         ("file|label|onset\none|x|1\n", "the column duration is missing"),
@@ -115,13 +115,22 @@ def test_an_event_beyond_the_recording_is_named(read: Callable[..., LabelTable])
 
 
 def test_other_files_are_refused(read: Callable[..., LabelTable], tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"labels must be none, .*, folder, or a table.*\.xlsx"):
+    with pytest.raises(CorpusError, match=r"labels must be none, .*, folder, or a table.*\.txt"):
+        LabelTable.read(tmp_path / "labels.txt", RECORDINGS)
+    with pytest.raises(CorpusError, match=r"labels\.xlsx: is a spreadsheet, which is not read"):
         LabelTable.read(tmp_path / "labels.xlsx", RECORDINGS)
     with pytest.raises(CorpusError, match=r"gone\.tsv: cannot be read.*No such file"):
         LabelTable.read(tmp_path / "gone.tsv", RECORDINGS)
     (tmp_path / "latin.tsv").write_bytes(b"file\tlabel\none\t\xe4\n")
     with pytest.raises(CorpusError, match=r"latin\.tsv: cannot be read as a UTF-8 table"):
         LabelTable.read(tmp_path / "latin.tsv", RECORDINGS)
+
+
+@pytest.mark.parametrize("name", ["labels.xlsx", "labels.ods", "labels.csv"])
+def test_a_spreadsheet_is_refused_with_the_way_out(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04 and more")
+    with pytest.raises(CorpusError, match=rf"{name}: is a spreadsheet.* Save the sheet as .csv"):
+        LabelTable.read(tmp_path / name, ["a.edf"])
 
 
 @pytest.mark.parametrize(
@@ -133,6 +142,82 @@ def test_a_column_of_subjects_may_have_any_known_name(tmp_path: Path, column: st
     table = LabelTable.read(path, ["a.edf", "b.edf"])
     assert table.has_subjects
     assert table.subject("a.edf") == table.subject("b.edf") == "one"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "file_name", "filepath", "File Path", "fname", "record", "record_id", "recording_id",
+        "filename_hr", "edf", "EDF file", "psg_file", "signal_path",
+    ],
+)  # fmt: skip
+def test_columns_of_recordings_have_many_names(
+    read: Callable[..., LabelTable], column: str
+) -> None:
+    table = read(f"{column}|label\none|x\n")
+    assert (set(table.rows), table.notes) == ({"a/one.edf"}, ())
+
+
+@pytest.mark.parametrize(
+    ("named", "recording"),
+    [
+        ("A/One.EDF", "a/one.edf"),
+        ("ONE", "a/one.edf"),
+        ("a/one", "a/one.edf"),
+        (r".\a\one", "a/one.edf"),
+        ("C:" + r"\study\a\one.edf", "a/one.edf"),
+        ("/elsewhere/study/b/two.edf", "b/two.edf"),
+        ("study/b/two", "b/two.edf"),
+        ("../b/two.edf", "b/two.edf"),
+        ("/elsewhere/three.bdf", "three.bdf"),
+        ("c/four.dat", "c/four.hea"),
+        ("four.eeg", None),
+        ("c/one.edf", None),
+        ("ne.edf", None),
+        ("one.bdf", None),
+        ("other/three.bdf", None),
+    ],
+)
+def test_a_row_names_a_recording_in_any_spelling_but_no_other(
+    tmp_path: Path, named: str, recording: str | None
+) -> None:
+    (tmp_path / "a").mkdir()
+    path = tmp_path / "a" / "labels.tsv"
+    path.write_text(f"file\tlabel\n{named}\tx\nthree.edf\ty\n")
+    recordings = [*RECORDINGS, "c/four.hea"]
+    places = {name: tmp_path / name for name in recordings}
+    table = LabelTable.read(path, recordings, places=places)
+    assert set(table.rows) == {"three.edf"} | ({recording} if recording else set())
+    assert table.absent == (() if recording else (named,))
+
+
+def test_a_path_may_be_relative_to_the_table(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    path = tmp_path / "b" / "labels.tsv"
+    path.write_text("file\tlabel\ntwo.edf\tx\n")
+    places = {name: tmp_path / name for name in RECORDINGS}
+    assert set(LabelTable.read(path, RECORDINGS, places=places).rows) == {"b/two.edf"}
+    with pytest.raises(CorpusError, match=r"two\.edf may be b/two\.edf or two\.edf"):
+        LabelTable.read(
+            path, ["b/two.edf", "two.edf"], places={**places, "two.edf": tmp_path / "two.edf"}
+        )
+
+
+def test_of_several_columns_that_one_counts_whose_cells_name_recordings(
+    read: Callable[..., LabelTable],
+) -> None:
+    table = read("filename_lr|filename_hr|label\nlow/one|one|x\nlow/three|three.bdf|y\n")
+    assert set(table.rows) == {"a/one.edf", "three.bdf"}
+    assert table.notes == (
+        "labels.tsv: the column 'filename_hr' names the recordings, not filename_lr",
+    )
+    assert set(read("path|file|label\nb/two.edf|two.edf|x\n").rows) == {"b/two.edf"}
+
+
+def test_a_column_whose_cells_name_recordings_is_suggested(read: Callable[..., LabelTable]) -> None:
+    message = "no column names the recording.*The cells of 'what' do: .* give file_column=what"
+    with pytest.raises(CorpusError, match=message):
+        read("age|what|label\n3|one|x\n")
 
 
 def test_cells_that_were_marked_for_spreadsheets_are_read_as_they_were(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from biot.corpus import from_arrays, load_corpus, prepare
+from biot.corpus.manifest import Manifest
 from biot.corpus.schema import decode
 from biot.errors import CorpusError, RecordingError
 from biot.preprocessing import FILE_NAME
@@ -61,6 +62,23 @@ def test_flat_channels_and_stretches_are_missing_and_counted(
     assert again.flat == report.flat
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("flat", {"whole": 5, "seconds": {}, "mostly": []}), ("flat", [])],
+        *[("flat", {"whole": [], "seconds": {"C3": "long"}, "mostly": []}), ("reference", 5)],
+    ],
+)
+def test_a_damaged_manifest_is_told(
+    write_edf: WriteEdf, tmp_path: Path, key: str, value: Any
+) -> None:
+    prepare(write_edf("a.edf", noise(), ch_names=NAMES), tmp_path / "corpus", sfreq=100, window=5)
+    path = tmp_path / "corpus" / "manifest.json"
+    _rewrite(path, lambda values: values["recordings"]["a.edf"].update({key: value}))
+    with pytest.raises(CorpusError, match=r"manifest.json: damaged"):
+        Manifest.load(tmp_path / "corpus")
+
+
 def test_keep_flat_keeps_them(write_edf: WriteEdf, tmp_path: Path) -> None:
     path = write_edf("a.edf", np.full((3, 2000), 2999), ch_names=NAMES)
     report = prepare(path, tmp_path / "corpus", sfreq=100, window=5, scale="none", keep_flat=True)
@@ -69,19 +87,21 @@ def test_keep_flat_keeps_them(write_edf: WriteEdf, tmp_path: Path) -> None:
     assert not report.flat
 
 
+def _rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    change(values)
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
 def test_a_corpus_of_an_earlier_release_kept_flat_channels(
     write_edf: WriteEdf, tmp_path: Path
 ) -> None:
     path, out = write_edf("a.edf", noise(), ch_names=NAMES), tmp_path / "corpus"
     prepare(path, out, sfreq=100, window=5, keep_flat=True)
-    for name, keys in ((FILE_NAME, ("keep_flat", "reference", "recorded_references")),):
-        values = json.loads((out / name).read_text(encoding="utf-8"))
-        text = json.dumps({k: v for k, v in values.items() if k not in keys})
-        (out / name).write_text(text, encoding="utf-8")
-    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
-    for key in ("keep_flat", "reference"):
-        del manifest["parameters"][key]
-    (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    later = ("keep_flat", "reference", "recorded_references")
+    _rewrite(out / FILE_NAME, lambda values: [values.pop(key) for key in later])
+    _rewrite(out / "manifest.json", lambda values: [values["parameters"].pop(k) for k in later[:2]])
+    _rewrite(out / "state.json", lambda values: values.pop("_biot"))
     assert load_corpus(out).preprocessing.keep_flat
     report = prepare(path, out, sfreq=100, window=5, keep_flat=True)
     assert report.changes == ("none: the corpus is as these recordings and parameters make it",)

@@ -59,7 +59,7 @@ def test_a_gap_of_days_is_known_as_a_gap(with_a_gap):
     first, last = at_5_hz.gaps[0]
     assert np.isnan(at_5_hz.read(first, first + 100)).all()
     assert np.isnan(at_5_hz.read(last - 100, last)).all()
-    with pytest.raises(ConfigError, match="method 'fft' needs every sample"):
+    with pytest.raises(ConfigError, match="method='fft' needs every sample"):
         resampled(recording, 5, method="fft")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import numpy.typing as npt
 
 from biot.corpus.builder.channels import layout_of
 from biot.corpus.builder.config import WorkerConfig
-from biot.corpus.builder.label_table import LabelFormat
+from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging
 from biot.corpus.builder.writer import write_description
-from biot.corpus.manifest import LabelCounts, Manifest, Record, versions
+from biot.corpus.manifest import Manifest, Record, tally_of, versions
 from biot.corpus.schema import SHARDS
-from biot.errors import CorpusError, require
+from biot.corpus.subjects import doubts, of_one_class, origins
+from biot.errors import CorpusError, listed, require
 from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
@@ -166,6 +168,7 @@ def _in_one_layout(place: Staging, records: Mapping[str, Record]) -> dict[str, R
                 size=record.size,
                 sha256=record.sha256,
                 subject=record.subject,
+                subject_from=record.subject_from,
                 rows=record.rows,
                 quarantine=layout.clashes[name],
                 clash=True,
@@ -188,15 +191,20 @@ def report_of(
     manifest: Manifest,
     skipped: Mapping[str, int],
     changes: tuple[str, ...],
+    notes: tuple[str, ...] = (),
 ) -> PrepareReport:
     """What became of all recordings of a corpus, whichever run prepared them."""
+    for doubt in doubts(manifest, contract.task):
+        warnings.warn(doubt, stacklevel=4)
     used = [record for record in manifest.recordings.values() if record.shard is not None]
     tally, names = tally_of(manifest.recordings), contract.label_names or ()
+    one_class = of_one_class(manifest.recordings) if contract.task == "classes" else None
     return PrepareReport(
         out=out,
         preprocessing=contract,
         n_recordings=len(used),
         n_subjects=len({record.subject for record in used}),
+        subjects_from=origins(manifest.recordings),
         n_windows=sum(record.n_windows for record in used),
         labels={name: tally.counts[name] for name in names if not tally.spreads},
         targets=dict(zip(names, tally.spreads, strict=False)),
@@ -210,6 +218,7 @@ def report_of(
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,
+        notes=(*notes, *([one_class] if one_class is not None else [])),
     )
 
 
@@ -234,12 +243,33 @@ def _why_nothing(
     counts = _left_out(records) + Counter(skipped)
     reasons = [f"{count} {what}" for what, count in counts.items()]
     unusable = quarantined(records)
+    settings = _unsuitable_settings(unusable, recipe)
+    if settings and not reasons:
+        return f"{settings}. No window could be prepared."
     reasons += [reason.rstrip(".") for _, reason in unusable[:3]]
     if len(unusable) > 3:
         reasons.append(f"and {len(unusable) - 3} more that cannot be read")
-    if recipe.how.labelled and not any(record.labelled for record in records.values()):
+    read = [record for record in records.values() if record.quarantine is None]
+    if recipe.how.labelled and read and not any(record.labelled for record in read):
         reasons.append("no recording has a label")
+    if any("shorter than a window" in what for what in counts):
+        longest = recipe.contract.window
+        reasons.append(f"window must be less than {longest:g} s, or keep_short be set")
     return f"No window could be prepared: {'; '.join(reasons)}."
+
+
+def _unsuitable_settings(unusable: Sequence[tuple[str, str]], recipe: WorkerConfig) -> str | None:
+    """What no recording allows of the settings, each said once; None if anything else is wrong."""
+    suffering: dict[str, list[str]] = {}
+    for name, reason in unusable:
+        text = reason.removeprefix(f"{name}: ").rstrip(".")
+        setting = re.match(r"(\w+)(?= must |=)", text)
+        if text.startswith("Resampling"):
+            text = f"sfreq must be another rate. {text}"
+        elif setting is None or setting[1] not in recipe.parameters:
+            return None
+        suffering.setdefault(text, []).append(name)
+    return "; ".join(f"{text} ({listed(names, 3)})" for text, names in suffering.items())
 
 
 def _label_names(
@@ -250,14 +280,6 @@ def _label_names(
     if old is not None and old.dropped and (out / FILE_NAME).is_file():
         tally.counts.update(dict.fromkeys(Preprocessing.load(out).label_names or (), 0))
     return labels.names(tally)
-
-
-def tally_of(records: Mapping[str, Record]) -> LabelCounts:
-    """What the windows of all recordings together are labelled."""
-    tally = LabelCounts()
-    for _, record in sorted(records.items()):
-        tally.merge(LabelCounts(Counter(record.labels), [replace(each) for each in record.spreads]))
-    return tally
 
 
 def _left_out(records: Mapping[str, Record]) -> Counter[str]:

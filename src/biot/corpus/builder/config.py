@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.choices import Align
-from biot.corpus.builder.label_table import LabelFormat
+from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.sources import TableOptions
 from biot.corpus.builder.windowing import Windowing
 from biot.corpus.schema import Label
@@ -64,8 +64,8 @@ def windowing(
     named = bool(background) or tags
     if background is not None and (not named or not labelled or align == "events"):
         raise ConfigError(
-            "background names the windows outside all events: it needs a name, labels, and "
-            f"windows on a grid; got {background!r}, labels {str(labels)!r}, align {align!r}."
+            "background must have a name, labels, and windows on a grid, as it labels the windows "
+            f"outside all events; got {background!r}, labels {str(labels)!r}, align {align!r}."
         )
     return Windowing(
         n_times=contract.n_times,

@@ -18,6 +18,7 @@ from biot.corpus.builder.writer import CorpusWriter
 from biot.corpus.corpus import Corpus
 from biot.corpus.load import load_corpus
 from biot.corpus.schema import CHUNK_VALUES, Label, WindowBlock
+from biot.corpus.subjects import doubts
 from biot.errors import CorpusError
 from biot.io import atomic_folder
 from biot.preprocessing import Preprocessing, Scale, Task
@@ -245,7 +246,9 @@ def from_arrays(
         for name in dict.fromkeys(subjects.tolist()):
             rows = np.flatnonzero(subjects == name)
             writer.add(parts(rows), preprocessing, subject=name, recording=name)
-        writer.finish(preprocessing)
+        manifest = writer.finish(preprocessing)
+    for doubt in doubts(manifest, task):
+        warnings.warn(doubt, stacklevel=2)
     return load_corpus(out)
 
 

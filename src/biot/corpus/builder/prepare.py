@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.config import WorkerConfig, windowing
-from biot.corpus.builder.labels import LabelSource
+from biot.corpus.builder.labels.source import LabelSource
+from biot.corpus.builder.labels.table import TableColumns
 from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
@@ -59,7 +60,7 @@ def prepare(
     **settings
         The settings of :class:`biot.corpus.builder.settings.PrepareConfig` as keywords; `sfreq`
         and `window` are required. For the table of labels see
-        :meth:`biot.corpus.builder.label_table.LabelTable.read`, for filters
+        :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
         :func:`biot.corpus.builder.windowing.grid_labels` and
         :func:`biot.corpus.builder.windowing.window_tags`. A cluster other than dask: call this
@@ -94,14 +95,16 @@ def prepare(
     parameters = _parameters(
         contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
+        file_column=how.file_column, subject_column=how.subject_column,
     )  # fmt: skip
     recipe = WorkerConfig(contract=contract, how=cutting, tables=tables, parameters=parameters)
-    names = [source.recording for source in sources]
-    labels = LabelSource.open(how.labels, recipe.labels, names, pattern, how.background)
+    columns = TableColumns(how.file_column, how.subject_column)
+    labels = LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns)
+    notes = labels.notes([source.recording for source in sources], strict=how.strict)
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)
-        return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress)
+        return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress, notes)
 
 
 def _parameters(
@@ -139,5 +142,10 @@ def _jobs(
             continue
         whose = labels.subject(name, pattern)
         absolute = Source(name, source.path.absolute())  # workers may stand in another folder
-        jobs.append(Job(source=absolute, subject=whose, labels=labels.only(name)))
+        jobs.append(
+            Job(
+                source=absolute, subject=whose.name, subject_from=whose.origin,
+                labels=labels.only(name),
+            )
+        )  # fmt: skip
     return jobs, skipped

@@ -34,6 +34,8 @@ class PrepareReport:
     n_recordings: int
     """Recordings that gave at least one window."""
     n_subjects: int
+    subjects_from: tuple[str, ...] = ()
+    """What named the subjects, each with their number."""
     n_windows: int
     labels: Mapping[str, int]
     """Windows of each class, or of each tag, sorted by name; empty without labels."""
@@ -52,6 +54,8 @@ class PrepareReport:
     """Recordings that could not be read, each with the reason; also in ``quarantine.tsv``."""
     changes: tuple[str, ...] = ()
     """What this run found other than it was, where the folder was begun or made before."""
+    notes: tuple[str, ...] = ()
+    """What else is worth knowing of tables, subjects and labels."""
 
     def __str__(self) -> str:
         contract = self.preprocessing
@@ -59,6 +63,7 @@ class PrepareReport:
             ("corpus", str(self.out)),
             ("recordings", f"{self.n_recordings}"),
             ("subjects", f"{self.n_subjects}"),
+            *(("", text) for text in self.subjects_from),
             (
                 "windows",
                 f"{self.n_windows} of {contract.window:g} s, "
@@ -71,6 +76,7 @@ class PrepareReport:
             *_block("reference", reference_lines(contract, self.references)),
             *_block("slower", slower_lines(self.slower, self.n_recordings)),
             *_block("flat", flat_lines(self.flat)),
+            *_block("told", list(self.notes)),
             *_block("changes", list(self.changes)),
             *_block("quarantined", [_named(*entry) for entry in self.quarantined]),
         ]
@@ -123,7 +129,7 @@ def flat_lines(flat: Mapping[str, FlatChannels]) -> list[str]:
     mostly = Counter(name for each in flat.values() for name in each.mostly)
     if mostly:
         names = [name for name, _ in mostly.most_common()]
-        lines.append(f"more than half of the time: {listed(names, 10)}")
+        lines.append(f"of several values, each held for long: {listed(names, 10)}")
     if lines:
         lines.append(f"these are missing data; {way_out([*whole, *seconds], mostly)}")
     return lines

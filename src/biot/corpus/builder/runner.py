@@ -50,10 +50,12 @@ class _Plan:
     todo: list[Job]
     removed: list[str]
     """Recordings that are in the corpus but no longer given."""
+    renamed: dict[str, str]
+    """What names the subjects of recordings now, where something else did, though alike."""
     died: list[str]
     """Recordings to do that have ended a process before."""
     changes: tuple[str, ...]
-    """The same in words."""
+    """All of it in words."""
 
 
 def make(
@@ -64,6 +66,7 @@ def make(
     engine: Engine,
     strict: bool,
     progress: bool,
+    notes: tuple[str, ...] = (),
 ) -> PrepareReport:
     """Bring a corpus to what the recordings given say; the caller holds its lock.
 
@@ -85,12 +88,12 @@ def make(
         known |= place.records()
         plan = _plan(jobs, known, engine, begun=old is None or lost is not None)
         unfinished = place.parameters() is not None
-        idle = not (unfinished or plan.todo or plan.removed or damage)
+        idle = not (unfinished or plan.todo or plan.removed or plan.renamed or damage)
         if old is not None and idle:
             _require_readable(old.recordings, strict, place)
             contract = Preprocessing.load(place.out)
             said = ("none: the corpus is as these recordings and parameters make it",)
-            return report_of(place.out, contract, old, skipped, said)
+            return report_of(place.out, contract, old, skipped, said, notes)
         place.begin(recipe.parameters, old)
         records = _prepared(place, recipe, plan, engine, progress)
         _require_readable(records, strict, place)
@@ -104,7 +107,8 @@ def make(
         place.tidy()
         if not place.is_whole and not any(r.shard for r, _ in place.records().values()):
             place.discard()  # nothing that another run could go on from
-    return report_of(place.out, contract, manifest, skipped, (*damage, *plan.changes))
+    changes = (*damage, *plan.changes)
+    return report_of(place.out, contract, manifest, skipped, changes, notes)
 
 
 def _old(place: Staging, recipe: WorkerConfig) -> tuple[Manifest | None, str | None]:
@@ -226,6 +230,12 @@ def _plan(
             changed[name] = f"{name} has changed and was prepared anew"
         elif job.rows != record.rows or job.subject != record.subject:
             changed[name] = f"{name} has another subject or labels and was prepared anew"
+    renamed = {
+        job.source.recording: job.subject_from
+        for job in there
+        if job.source.recording not in changed
+        and known[job.source.recording][0].subject_from != job.subject_from
+    }
     names = [job.source.recording for job in jobs]
     added = [name for name in names if name not in known]
     removed = sorted(set(known) - set(names))
@@ -237,13 +247,15 @@ def _plan(
             if name in known and known[name][0].clash
         }
     said = [text for _, text in sorted(changed.items())]
+    if renamed:
+        said.append(f"what names the subjects of {len(renamed)} recordings was written down anew")
     said += [f"{name} was added" for name in added if not begun]
     said += [f"{name} is no longer given and was removed" for name in removed]
     if begun and there:
         said.append(f"{len(there) - len(changed)} recordings were prepared by an earlier run")
     todo = [t for t in jobs if t.source.recording in changed or t.source.recording not in known]
     died = [name for name in changed if DIED in (known[name][0].quarantine or "")]
-    return _Plan(todo=todo, removed=removed, died=died, changes=tuple(said))
+    return _Plan(todo=todo, removed=removed, renamed=renamed, died=died, changes=tuple(said))
 
 
 def _untouched(job: Job, known: Any) -> bool:
@@ -261,6 +273,9 @@ def _prepared(
     """The records of all recordings, after those that were left to do are done."""
     for name in plan.removed:
         place.forget(name)
+    for name, (record, seen) in place.records().items():
+        if name in plan.renamed:
+            place.keep(name, replace(record, subject_from=plan.renamed[name]), seen)
     for name in plan.died:
         place.suspect(name)
     work = partial(prepare_recording, recipe=recipe, folder=place.folder)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from biot.choices import Align, LabelRule, Resample, Scale, Task
+from biot.choices import (
+    HIGHEST_SFREQ,
+    LONGEST_WINDOW,
+    LOWEST_FREQ,
+    Align,
+    LabelRule,
+    Resample,
+    Scale,
+    Task,
+)
 from biot.errors import ConfigError
-from biot.preprocessing import HIGHEST_SFREQ, LONGEST_WINDOW, LOWEST_FREQ
 from biot.settings import Settings, documented, setting
 
 __all__ = [
@@ -88,11 +96,24 @@ class PrepareConfig(Settings):
         "for multilabel: they are kept without a tag.",
         group=_LABELS,
     )
+    file_column: str | None = setting(
+        None,
+        help="Column of the table that names recordings; without it one called file, filename, "
+        "path, recording or the like.",
+        group=_LABELS, metavar="NAME",
+    )  # fmt: skip
     subject: str | None = setting(
         None,
         help="Regular expression that finds the subject in a file's path, in its first group; "
-        "without it the labels table, a BIDS name (sub-01) or the file's stem says.",
+        "without it a column of the table says, the name of the file or of a folder (sub-01, "
+        "S001R04, subject_03, …), or each recording is its own subject. What is found is said.",
         group=_LABELS, metavar="REGEX",
+    )  # fmt: skip
+    subject_column: str | None = setting(
+        None,
+        help="Column of the table that names subjects; without it one called subject, "
+        "participant_id, patient or the like.",
+        group=_LABELS, metavar="NAME",
     )  # fmt: skip
 
     scale: Scale = setting(
@@ -169,6 +190,16 @@ class PrepareConfig(Settings):
         if self.dask is not None and self.workers != 1:
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
+            )
+        is_table = str(self.labels) not in ("none", "annotations", "folder")
+        for name in ("file_column", "subject_column"):
+            if getattr(self, name) is not None and not is_table:
+                raise ConfigError(
+                    f"{name} is a column of a table of labels, but labels is {str(self.labels)!r}."
+                )
+        if self.subject is not None and self.subject_column is not None:
+            raise ConfigError(
+                "subject and subject_column both name the subjects; leave one of them out."
             )
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)

@@ -8,32 +8,23 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
+from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, listed
 from biot.signals.formats.files import SUFFIXES, UNREAD, files_in, recordings_in
 from biot.signals.readers import is_table
 
 __all__ = [
+    "BY_PATTERN",
     "Source",
+    "Subject",
     "TableOptions",
     "find_sources",
     "readable",
     "subject_of",
     "subject_pattern",
 ]
-
-_BIDS_SUBJECT = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9]+)")
-
-
-_KNOWN_SUBJECTS = (
-    re.compile(r"(S\d{3})R\d{2}"),  # PhysioNet eegmmidb: S001R04
-    re.compile(r"(chb\d{2})[a-z]?_\d+\+?"),  # CHB-MIT: chb01_03
-    re.compile(r"(S[CT][47]\d{2})\d[A-Z]\w(?:-PSG)?"),  # Sleep-EDF: SC4ssNE0-PSG, N the night
-    re.compile(r"([a-z]{8})_s\d{3}_t\d{3}"),  # TUH: aaaaaaac_s001_t000
-    re.compile(r"((?:p|s|subj?|subject|participant|patient)[-_]?\d+)_.+", re.IGNORECASE),
-)
-"""How known collections name files, the subject first; the whole stem must match."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +123,60 @@ def _tell_of_unread(folder: Path) -> None:
         )
 
 
+class Subject(NamedTuple):
+    """A subject, and what named it."""
+
+    name: str
+    origin: str
+    """In words, such as ``"the file names (BIDS)"``; kept in the manifest."""
+
+
+BY_PATTERN = "--subject"
+
+
+_BIDS = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9]+)")
+
+
+_COLLECTIONS = {
+    "PhysioNet, eegmmidb": r"(S\d{3})R\d{2}",  # S001R04
+    "CHB-MIT": r"(chb\d{2})[a-z]?_\d+\+?",  # chb01_03
+    "Sleep-EDF": r"(S[CT][47]\d{2})\d[A-Z]\w(?:-PSG|-Hypnogram)?",  # SC4ssNE0-PSG, N the night
+    "TUH": r"([a-z]{8}|\d{8})_s\d{3}_t\d{3}",  # aaaaaaac_s001_t000
+    "TUEV": r"([a-z]{8})_0{5}\d{3}",  # aaaaaaar_00000001
+    "BCI Competition IV": r"(A0\d|B0\d(?=\d\d))(?:\d\d)?[TE]",  # A01T, B0103T
+    "Siena": r"(PN\d{2})-\d.*",  # PN00-1
+    "SHHS": r"shhs[12]-(\d{6})",  # shhs1-200001
+}
+"""How known collections name files, the subject first; the whole stem must match."""
+
+
+_FOLDERS = {
+    "TUH": r"([a-z]{8}|\d{8})/s\d{3}(?:_[^/]*)?",  # aaaaaaac/s001_2002/02_tcp_le/
+    "CHB-MIT": r"(chb\d{2})",
+    "Siena": r"(PN\d{2})",
+}
+"""The same of folders; one whole folder must match, or two that follow each other."""
+
+
+_END = r"(?![A-Za-z0-9])"
+_WORD = (
+    r"(?<![A-Za-z0-9])((?:subject|subj|sub|participant|patient|pat|proband|volunteer|person|user)"
+    rf"(?:[-_ ]?\d+[a-z]?|[-_ ][a-z]\d*)){_END}"
+)
+_LETTERS = r"((?!p300\b|p300_)(?:vp|pt|p)[-_ ]?\d+)", r"(s[-_ ]?\d+)"
+"""P01/S02_rest is session 2 of P01, so that P goes before S; P300 is a kind of experiment."""
+
+
+def _ignoring_case(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_WORD_IN_STEM = _ignoring_case(_WORD)
+_WORD_IN_FOLDER = _ignoring_case(_WORD + r"(?![-_ ]*(?:-|to)[-_ ]*\d)")  # not subject1-10
+_LETTER_RULES = [(_ignoring_case(f"^{p}$"), _ignoring_case(f"^{p}{_END}")) for p in _LETTERS]
+"""Of each letter the rule for folders, and that for the beginning of a file's stem."""
+
+
 def subject_pattern(text: str) -> re.Pattern[str]:
     """Compile the user's pattern for subjects; its first group is the subject's name.
 
@@ -143,37 +188,94 @@ def subject_pattern(text: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise ConfigError(f"subject: {text!r} is no regular expression ({error}).") from error
+        raise ConfigError(
+            f"subject must be a regular expression, got {text!r} ({error})."
+        ) from error
     if pattern.groups == 0:
         raise ConfigError(
-            f"subject: {text!r} has no group. Put parentheses around the subject's name."
+            f"subject must have a group, but {text!r} has no group. Put parentheses around the "
+            "subject's name."
         )
     return pattern
 
 
-def subject_of(recording: str, pattern: re.Pattern[str] | None) -> str:
-    """Name of a recording's subject, from its path relative to the folder given.
+def subject_of(
+    recording: str, pattern: re.Pattern[str] | None = None, *, labelled_by_folder: bool = False
+) -> Subject:
+    """Subject of a recording, from its path relative to the folder given.
 
-    It is the pattern's first group where there is a pattern, else the BIDS entity ``sub-…``, else
-    what the names of PhysioNet's eegmmidb, CHB-MIT, Sleep-EDF, TUH or ``P00_rest`` say, else the
-    file's stem. What the file's header says of a person is not looked at.
+    The first of these that there is: the pattern's first group; the BIDS entity ``sub-…``; a folder
+    such as ``subject_03``; the names and folders of known collections (eegmmidb, CHB-MIT,
+    Sleep-EDF, TUH, BCI Competition IV, Siena, SHHS); a file name with ``subject03`` in it; ``P03``,
+    then ``S03``, as a folder or at the beginning of the file name. Of several folders the outer
+    one counts. Otherwise the recording is its own subject, by the file's stem. What the file's
+    header says of a person is not looked at.
+
+    Parameters
+    ----------
+    recording
+        With forward slashes.
+    pattern
+        See :func:`subject_pattern`.
+    labelled_by_folder
+        Whether the folder that the file lies in is its label: ``S2`` is a stage of sleep then.
 
     Raises
     ------
     CorpusError
         If the pattern does not match.
     """
-    if pattern is None:
-        entities = _BIDS_SUBJECT.findall(recording)
-        if entities:
-            return str(entities[-1])
-        stem = PurePosixPath(recording).stem
-        matches = (known.fullmatch(stem) for known in _KNOWN_SUBJECTS)
-        return next((found[1] for found in matches if found), stem)
+    if pattern is not None:
+        return Subject(_by_pattern(recording, pattern), BY_PATTERN)
+    entities = _BIDS.findall(recording)
+    if entities:
+        return Subject(str(entities[-1]), "the file names (BIDS)")
+    path = PurePosixPath(recording)
+    folders, stem = path.parent.parts, path.stem
+    return (
+        _in_folders(_WORD_IN_FOLDER, folders)
+        or _of_collection(folders, stem)
+        or _in_stem(_WORD_IN_STEM, stem)
+        or _by_letter(folders[: len(folders) - labelled_by_folder], stem)
+        or Subject(stem, OWN)
+    )
+
+
+def _by_pattern(recording: str, pattern: re.Pattern[str]) -> str:
     match = pattern.search(recording)
     if match is None or not match[1]:
         raise CorpusError(
-            f"subject: {pattern.pattern!r} finds no subject in {recording}. "
-            "It is searched in the path relative to the folder given, and must match every file."
+            f"subject must match every file, but {pattern.pattern!r} finds no subject in "
+            f"{recording}. It is searched in the path relative to the folder given."
         )
     return match[1]
+
+
+def _in_folders(pattern: re.Pattern[str], folders: Sequence[str]) -> Subject | None:
+    found = next(filter(None, map(pattern.search, folders)), None)
+    return Subject(found[1], "the folder") if found is not None else None
+
+
+def _in_stem(pattern: re.Pattern[str], stem: str) -> Subject | None:
+    found = pattern.search(stem)
+    return Subject(found[1], "the file names") if found is not None else None
+
+
+def _by_letter(folders: Sequence[str], stem: str) -> Subject | None:
+    for of_folder, of_stem in _LETTER_RULES:
+        found = _in_folders(of_folder, folders) or _in_stem(of_stem, stem)
+        if found is not None:
+            return found
+    return None
+
+
+def _of_collection(folders: Sequence[str], stem: str) -> Subject | None:
+    for name, pattern in _COLLECTIONS.items():
+        found = re.fullmatch(pattern, stem, re.IGNORECASE)
+        if found is not None:
+            return Subject(found[1], f"the file names ({name})")
+    for name, pattern in _FOLDERS.items():
+        found = re.search(rf"(?:^|/){pattern}/", "/".join((*folders, "")))
+        if found is not None:
+            return Subject(found[1], f"the folder ({name})")
+    return None

@@ -232,8 +232,8 @@ def rule_options(
     """
     if align == "events" and not tags and (rule != "overlap" or min_overlap is not None):
         raise ConfigError(
-            "label_rule and min_overlap are for windows on a grid, or for tags; with align "
-            "'events' a window has the label of its event."
+            "label_rule and min_overlap are for windows on a grid, or for tags; where "
+            "align is 'events', a window has the label of its event."
         )
     if min_overlap is not None and rule != "overlap":
         raise ConfigError(

@@ -14,7 +14,7 @@ from typing import Any
 
 from biot.corpus.builder.channels import without_triggers
 from biot.corpus.builder.config import WorkerConfig
-from biot.corpus.builder.labels import LabelSource
+from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, readable
 from biot.corpus.builder.windowing import cut, to_events
 from biot.corpus.builder.writer import Shard, shard_name, write_shard
@@ -54,6 +54,7 @@ class Job:
 
     source: Source
     subject: str
+    subject_from: str
     labels: LabelSource
     """A table has the rows of this recording only."""
 
@@ -178,7 +179,13 @@ def _outcome(
         quarantine = _without_places(quarantine, job.source)
     size, sha256 = content
     record = Record(
-        size=size, sha256=sha256, subject=job.subject, rows=job.rows, quarantine=quarantine, **known
+        size=size,
+        sha256=sha256,
+        subject=job.subject,
+        subject_from=job.subject_from,
+        rows=job.rows,
+        quarantine=quarantine,
+        **known,
     )
     said = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return PreparedRecording(name=job.source.recording, record=record, stamp=before, warnings=said)

@@ -83,12 +83,13 @@ class CorpusWriter:
             **asdict(written),
         )
 
-    def finish(self, contract: Preprocessing) -> None:
+    def finish(self, contract: Preprocessing) -> Manifest:
         """Write the contract, the manifest and what `datasets` needs to open the folder."""
         manifest = Manifest(
             parameters=self._parameters, recordings=self._records, versions=versions()
         )
         write_description(self._folder, contract, manifest)
+        return manifest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from biot import plots
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
+from biot.corpus.subjects import warn_of_own_subjects
 from biot.decision import Decision
 from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, require
 from biot.evaluation.metrics import Floats, Ints
@@ -388,6 +389,7 @@ def cross_validate(
     require_unfinished(out)
     data = load_corpus(Path(corpus))
     require_labels(data)
+    warn_of_own_subjects(data.path)
     rows, n_unusable = _usable_rows(data, config, source)
     leakage = None
     if source is not None:

@@ -16,6 +16,7 @@ from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
 from biot.corpus.split import split
+from biot.corpus.subjects import warn_of_own_subjects
 from biot.errors import BiotError, CorpusError, StoppedError
 from biot.evaluation.metrics import Ints
 from biot.evaluation.results import Evaluation
@@ -130,6 +131,8 @@ def finetune(
     if test_data is not None:
         data.preprocessing.require_same(test_data.preprocessing, where=str(test))
     fabric = launch_processes(config)
+    if fabric.is_global_zero:
+        _warn_of_subjects([data] if config.split == "subject" else [], test_data)
     parts = _parts(data, test_data, config)
     seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
     identity = run_identity(config, data, test_data, source)
@@ -241,6 +244,12 @@ def part_of(corpus: Corpus, rows: Ints, role: str) -> Subset:
             "other shares, or --split recording|time."
         )
     return Subset(corpus=corpus, rows=labelled, labels=truth[labelled])
+
+
+def _warn_of_subjects(divided: list[Corpus], test_corpus: Corpus | None) -> None:
+    """Warn where training and test, or the windows of a test, may be of other people than said."""
+    for corpus in (*divided, *([] if test_corpus is None else [test_corpus])):
+        warn_of_own_subjects(corpus.path)
 
 
 def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -> _Parts:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path, PurePosixPath
 
-from biot.corpus.builder.label_table import LabelFormat, LabelTable
-from biot.corpus.builder.sources import subject_of
+from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
+from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windowing import Stretch
 from biot.corpus.schema import Label
-from biot.errors import ConfigError, CorpusError, RecordingError
+from biot.corpus.subjects import OWN
+from biot.errors import ConfigError, CorpusError, RecordingError, listed
 from biot.signals.preprocess import is_missing
 from biot.signals.recording import Annotation, Recording
 
@@ -38,9 +38,10 @@ class LabelSource:
         cls,
         labels: str | Path,
         how: LabelFormat,
-        recordings: Sequence[str],
+        sources: Sequence[Source],
         pattern: re.Pattern[str] | None,
         background: str | None,
+        columns: TableColumns | None = None,
     ) -> LabelSource:
         """The source that the arguments of `prepare` ask for.
 
@@ -59,13 +60,17 @@ class LabelSource:
             if str(labels) == "none" and how.task != "classes":
                 raise ConfigError(f"task is {how.task!r}, but labels is 'none'.")
             return cls(str(labels), how)
-        table = LabelTable.read(Path(labels), recordings, how, partial(subject_of, pattern=pattern))
-        if table.has_subjects and pattern is not None:
-            raise ConfigError(f"Subjects are given twice: by a pattern and in {table.path}.")
+        columns = replace(columns or TableColumns(), subjects_are_given=pattern is not None)
+        places = {source.recording: source.path for source in sources}
+        table = LabelTable.read(
+            Path(labels), list(places), how, lambda name: subject_of(name, pattern).name, columns,
+            places,
+        )  # fmt: skip
         if background is not None and not table.has_events:
             raise ConfigError(
-                f"background names the windows outside all events, but {table.path} labels whole "
-                "recordings. Give its rows an onset and a duration, or leave background out."
+                "background must go with labels in time, as it labels the windows outside all "
+                f"events, but {table.path} labels whole recordings. Give its rows an onset and a "
+                "duration, or leave background out."
             )
         return cls("table", how, table)
 
@@ -74,7 +79,7 @@ class LabelSource:
         if self.table is None:
             return self
         rows = {name: self.table.rows[name]} if name in self.table.rows else {}
-        return replace(self, table=replace(self.table, rows=rows))
+        return replace(self, table=replace(self.table, rows=rows, absent=(), notes=()))
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""
@@ -82,16 +87,41 @@ class LabelSource:
             return None
         return f"recordings without a row in {self.table.path.name}"
 
-    def subject(self, name: str, pattern: re.Pattern[str] | None) -> str:
+    def notes(self, recordings: Sequence[str], *, strict: bool = False) -> tuple[str, ...]:
+        """What is to be told of the table: its columns, and what it does not share with the folder.
+
+        Raises
+        ------
+        CorpusError
+            If rows name what is not among the recordings, and `strict` is set.
+        """
+        if self.table is None:
+            return ()
+        notes, name, absent = list(self.table.notes), self.table.path.name, self.table.absent
+        if absent:
+            told = f"{len(absent)} named in {name} are not among the recordings: {listed(absent)}"
+            if strict:
+                raise CorpusError(
+                    f"{self.table.path}: {told}, and strict forbids that. Remove their rows, or "
+                    "give the recordings."
+                )
+            notes.append(told)
+        lacking = [recording for recording in recordings if recording not in self.table.rows]
+        if lacking:
+            notes.append(f"{len(lacking)} recordings have no row in {name}: {listed(lacking)}")
+        return (*notes, *(_against_names(self.table) if self.table.has_subjects else ()))
+
+    def subject(self, name: str, pattern: re.Pattern[str] | None) -> Subject:
         """Subject of a recording: from the table if it says, else from its path."""
         if self.table is None or not self.table.has_subjects:
-            return subject_of(name, pattern)
+            return subject_of(name, pattern, labelled_by_folder=self.kind == "folder")
         if name not in self.table.rows:
             raise CorpusError(
                 f"{self.table.path}: no row names {name}, so nothing says whose it is. "
-                "Add a row, or leave the column subject out."
+                f"Add a row, or leave the column {self.table.subject_column} out."
             )
-        return self.table.subject(name)
+        origin = f"the column {self.table.subject_column!r} of {self.table.path.name}"
+        return Subject(self.table.subject(name), origin)
 
     def stretches(self, recording: Recording, name: str) -> list[Stretch]:
         """Labelled stretches of a recording; annotations of spoilt data and breaks are none.
@@ -131,6 +161,26 @@ class LabelSource:
             return self.format.of_text(note.label.strip().rstrip("\0"), where)
         except CorpusError as error:
             raise RecordingError(str(error)) from None
+
+
+def _against_names(table: LabelTable) -> Iterator[str]:
+    """Where the subjects of a table are not those that names of files and folders give."""
+    pairs: set[tuple[str, str]] = set()
+    for recording in table.rows:
+        found = subject_of(recording)
+        if found.origin != OWN:
+            pairs.add((table.subject(recording), found.name))
+    column = f"the column {table.subject_column!r} of {table.path.name}"
+    for sentence, first, second in (
+        ("has one subject where the names of files or folders have several", 0, 1),
+        ("has several subjects where the names of files or folders have one", 1, 0),
+    ):
+        others: dict[str, list[str]] = {}
+        for pair in sorted(pairs):
+            others.setdefault(pair[first], []).append(pair[second])
+        several = [f"{one} ({listed(many, 3)})" for one, many in others.items() if len(many) > 1]
+        if several:
+            yield f"{column} {sentence}: {listed(several, 3)}"
 
 
 def _is_label(note: Annotation) -> bool:

@@ -1,0 +1,1 @@
+"""Where labels and subjects come from: annotations, folders and tables."""

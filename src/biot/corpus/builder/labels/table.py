@@ -1,0 +1,477 @@
+"""`LabelTable`: labels, and perhaps subjects, of recordings from a .tsv or .csv file."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
+from biot.corpus.builder.windowing import Stretch
+from biot.corpus.manifest import LabelCounts
+from biot.corpus.schema import Label
+from biot.errors import ConfigError, CorpusError, listed, near_word
+from biot.preprocessing import Task
+
+__all__ = [
+    "LabelFormat",
+    "LabelTable",
+    "Row",
+    "TableColumns",
+]
+
+
+_SUBJECT_COLUMNS = tuple(
+    re.compile(rf"(?:{words})(?:_?(?:id|code|name|no|nr|number))?")
+    for words in ("subject|subj|participant|patient|nsrr", "person|user|animal")
+)
+"""What columns of subjects are called, in any case, with ``_`` for spaces and other separators; the
+second only where there is none of the first, since a user may be whoever made the table."""
+_FILE_COLUMN = re.compile(
+    r"(?:\w+_)?(?:file|filename|filepath|fname|path|record|recording|edf)"
+    r"(?:_?(?:name|path|id|file|hr|lr|edf|eeg|ecg))?"
+)
+"""What columns of recordings are called; of several that fit, the cells decide."""
+_FILE_COLUMNS = ("file", "filename", "recording", "path")
+"""Those that are named in messages, and preferred."""
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """What labels are, and the columns of a table that hold them."""
+
+    task: Task = "classes"
+    columns: tuple[str, ...] = ("label",)
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an empty cell says something: that no tag holds."""
+        return self.task == "multilabel" and len(self.columns) == 1
+
+    def of_cells(self, texts: Sequence[str], where: str) -> Label:
+        """Label of one row of a table, whose cells are `texts`, one a column.
+
+        Classes are taken as they are. Tags are separated by ``;`` in one column, or each has a
+        column of 0 and 1. Targets are finite numbers.
+
+        Raises
+        ------
+        CorpusError
+            If a text is not what the task needs; `where` begins the message.
+        """
+        if self.task == "regression":
+            named = zip(self.columns, texts, strict=True)
+            return tuple(_number(text, f"{where}: the column {name}") for name, text in named)
+        if self.task == "multilabel":
+            return _tags(texts[0]) if len(texts) == 1 else self._of_flags(texts, where)
+        return texts[0] if len(texts) == 1 else tuple(texts)
+
+    def of_text(self, text: str, where: str) -> Label:
+        """Label of a text that stands alone, such as an annotation's; as :meth:`of_cells`."""
+        if self.task == "regression":
+            return (_number(text, where),)
+        return _tags(text) if self.task == "multilabel" else text
+
+    def names(self, tally: LabelCounts) -> tuple[str, ...]:
+        """Names of the classes, tags or targets of a corpus with these labels."""
+        fixed = self.task == "regression" or (self.task == "multilabel" and len(self.columns) > 1)
+        return self.columns if fixed else tuple(sorted(tally.counts))
+
+    def _of_flags(self, texts: Sequence[str], where: str) -> Label:
+        for name, text in zip(self.columns, texts, strict=True):
+            if text not in ("0", "1"):
+                raise CorpusError(
+                    f"{where}: the column {name} must be 0 or 1, as one of several columns of "
+                    f"tags; got {text!r}."
+                )
+        held = (name for name, text in zip(self.columns, texts, strict=True) if text == "1")
+        return tuple(sorted(held))
+
+
+def _tags(text: str) -> Label:
+    return tuple(sorted({tag.strip() for tag in text.split(";")} - {""}))
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise CorpusError(f"{where} must be a number, the target of a regression; got {text!r}.")
+    return value
+
+
+_NO_SUBJECT = ("n/a", "na", "nan", "null")
+"""What stands, in any case, where a subject is not known."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table."""
+
+    number: int
+    """Line of the file, the header being line 1."""
+    file: str
+    """Name of the recording, or of the subject where the table is one of participants."""
+    label: Label
+    subject: str | None
+    span: tuple[float, float] | None
+    """Onset and duration in seconds; None for the whole recording."""
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """Which columns of a table name recordings and subjects, where the user says so."""
+
+    file: str | None = None
+    """Header of the column of recordings; None: one with a known name."""
+    subject: str | None = None
+    """Header of the column of subjects; None: one with a known name."""
+    subjects_are_given: bool = False
+    """Whether something else than the table names the subjects."""
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Rows of a table, each given to the recording that it names."""
+
+    path: Path
+    rows: dict[str, tuple[Row, ...]]
+    """The rows of each recording that has any."""
+    has_events: bool
+    """Whether rows label stretches of a recording, not the whole."""
+    subject_column: str | None = None
+    """The column that names the subject of each recording, if there is one."""
+    absent: tuple[str, ...] = ()
+    """What rows name that is not among the recordings, once each."""
+    notes: tuple[str, ...] = ()
+    """What is to be told: columns that were chosen or passed over."""
+
+    @property
+    def has_subjects(self) -> bool:
+        """Whether rows name the subjects of their recordings."""
+        return self.subject_column is not None
+
+    def stretches(self, recording: str, duration: float) -> list[Stretch]:
+        """Labelled stretches of a recording that lasts `duration` seconds.
+
+        Raises
+        ------
+        CorpusError
+            If a stretch begins outside the recording.
+        """
+        found = []
+        for row in self.rows.get(recording, ()):
+            onset, length = row.span or (0.0, duration)
+            if not 0 <= onset < duration:
+                raise CorpusError(
+                    f"{self.path}, line {row.number}: onset is {onset:g} s, "
+                    f"but {recording} lasts {duration:g} s. Onsets count in seconds from its start."
+                )
+            found.append(Stretch(onset, length, row.label))
+        return found
+
+    def subject(self, recording: str) -> str:
+        """Subject of a recording that has a row, in a table with subjects."""
+        return self.rows[recording][0].subject or ""
+
+    @classmethod
+    def read(
+        cls,
+        path: Path,
+        recordings: Sequence[str],
+        how: LabelFormat | None = None,
+        subject_of: Callable[[str], str] = str,
+        columns: TableColumns | None = None,
+        places: Mapping[str, Path] | None = None,
+    ) -> LabelTable:
+        """Read a table and match its rows to the recordings of a corpus.
+
+        A table without a column of recordings but with one of subjects, as BIDS has in
+        ``participants.tsv``, labels every recording of a row's subject, and with a label ``n/a``
+        none.
+
+        Parameters
+        ----------
+        path
+            A ``.tsv`` or ``.csv`` file in UTF-8 whose first line names the columns: one of
+            recordings (``file``, ``filename``, ``path``, ``recording``, ``record_id``,
+            ``filename_hr`` and the like); the columns of labels; and, where wanted, one of subjects
+            (``subject``, ``participant_id``, ``patient`` and the like), and ``onset`` and
+            ``duration`` in seconds. Further columns are ignored.
+        recordings
+            Their paths relative to the folder given. A row names one by its path (relative to this
+            folder, to the table's own, or from another machine's), by its file name, or by either
+            without suffix.
+        how
+            What the labels are, and their columns; default: classes in the column ``label``.
+        subject_of
+            Gives the subject of a recording, for a table of subjects.
+        columns
+            Which columns are meant, where their names do not say it.
+        places
+            Where the recordings lie.
+
+        Raises
+        ------
+        CorpusError
+            If a column is missing, a cell is empty or not a number, no row names a recording or one
+            names several, or rows contradict each other; with table, line and column.
+        """
+        how, columns = how or LabelFormat(), columns or TableColumns()
+        sheet = read_sheet(path)
+        _require_columns(sheet, how)
+        subjects, notes = _column_of_subjects(sheet, how, columns)
+        files = _column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
+        if files is None:
+            return _of_subjects(sheet, str(subjects), how, recordings, subject_of)
+        column, found, more = files
+        named = None if columns.subjects_are_given else subjects
+        if columns.subjects_are_given and subjects is not None:
+            if sheet.key(subjects) == "subject":
+                raise ConfigError(
+                    f"Subjects are given twice: by a pattern and in {path}. Leave subject= out, or "
+                    f"rename the column {subjects}."
+                )
+            notes += (f"{path.name}: the column {subjects!r} is not used, as --subject is given",)
+        rows: dict[str, list[Row]] = {}
+        absent: dict[str, None] = {}
+        for (number, cells), recording in zip(sheet.lines, found, strict=True):
+            name = cells[sheet.place(column)]
+            if recording is None:
+                absent[name] = None
+            else:
+                row = _row(sheet, number, cells, how, column, named)
+                rows.setdefault(recording, []).append(row)
+        table = cls(
+            path=path,
+            rows={name: tuple(of_name) for name, of_name in rows.items()},
+            has_events="onset" in sheet.columns,
+            subject_column=named,
+            absent=tuple(absent),
+            notes=(*more, *notes),
+        )
+        table._require_consistent()
+        return table
+
+    def _require_consistent(self) -> None:
+        for recording, rows in self.rows.items():
+            first, *others = rows
+            for row in others:
+                if not self.has_events:
+                    raise CorpusError(
+                        f"{self.path}: lines {first.number} and {row.number} both label "
+                        f"{recording}. Keep one, or give each an onset and a duration."
+                    )
+                if row.subject != first.subject:
+                    raise CorpusError(
+                        f"{self.path}, column {self.subject_column}: lines {first.number} and "
+                        f"{row.number} give {recording} the subjects {first.subject} and "
+                        f"{row.subject}."
+                    )
+
+
+def _require_columns(sheet: Sheet, how: LabelFormat) -> None:
+    for name in how.columns:
+        if name.lower() not in sheet.columns:
+            near = near_word(name, sheet.header)
+            raise CorpusError(f"{sheet.path}: the column {name} is missing; {sheet.has}.{near}")
+    if ("onset" in sheet.columns) != ("duration" in sheet.columns):
+        missing = "duration" if "onset" in sheet.columns else "onset"
+        raise CorpusError(
+            f"{sheet.path}: the column {missing} is missing; {sheet.has}. Events need an onset and "
+            "a duration in seconds; for labels of whole recordings remove both columns."
+        )
+
+
+def _known(sheet: Sheet, how: LabelFormat, pattern: re.Pattern[str]) -> list[str]:
+    """Columns whose name fits, other than those of labels."""
+    labels = {name.lower() for name in how.columns}
+    return [
+        name
+        for name in sheet.header
+        if name.lower() not in labels and pattern.fullmatch(sheet.key(name))
+    ]
+
+
+def _column_of_subjects(
+    sheet: Sheet, how: LabelFormat, columns: TableColumns
+) -> tuple[str | None, tuple[str, ...]]:
+    """The column that names subjects, if there is one, and what is to be told of it."""
+    if columns.subject is not None:
+        return sheet.column(columns.subject, "subject_column"), ()
+    plain, others = (_known(sheet, how, pattern) for pattern in _SUBJECT_COLUMNS)
+    named = plain or others
+    plain = [name for name in named if sheet.key(name) == "subject"]
+    if plain or len(named) < 2:
+        return next(iter(plain or named), None), ()
+    first, *others = named
+    values = {name: sheet.cells(name) for name in named}
+    for name in others:
+        if not columns.subjects_are_given and not _same_groups(values[first], values[name]):
+            raise CorpusError(
+                f"{sheet.path}: the columns {first} and {name} both may name the subject, and "
+                "divide the rows differently. Say which with subject_column."
+            )
+    note = f"{sheet.path.name}: subjects are those of the column {first!r}; {listed(others)}"
+    return first, (f"{note} would give the same",)
+
+
+def _same_groups(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two columns have equal cells in the same rows."""
+    return len(set(zip(one, other, strict=True))) == len(set(one)) == len(set(other))
+
+
+_Found = tuple[str, list[str | None], tuple[str, ...]]
+
+
+def _column_of_files(
+    sheet: Sheet,
+    how: LabelFormat,
+    columns: TableColumns,
+    recordings: Recordings,
+    subjects: str | None,
+) -> _Found | None:
+    """The column of recordings, the recording of each line, and what is to be told of it.
+
+    None for a table of subjects.
+    """
+    if columns.file is not None:
+        candidates = [sheet.column(columns.file, "file_column")]
+    else:
+        candidates = [n for n in _known(sheet, how, _FILE_COLUMN) if n != subjects]
+        candidates.sort(key=lambda name: sheet.key(name) not in _FILE_COLUMNS)
+        if not candidates and subjects is not None:
+            return None
+        if not candidates:
+            raise CorpusError(_no_column_of_files(sheet, recordings))
+    found = {name: recordings.of_column(sheet, name) for name in candidates}
+    hits = {name: sum(len(one) == 1 for one in lines) for name, lines in found.items()}
+    best = max(candidates, key=lambda name: hits[name])
+    _require_one_meaning(sheet, best, found)
+    for (number, cells), matches in zip(sheet.lines, found[best], strict=True):
+        text = cells[sheet.place(best)]
+        if not text:
+            raise CorpusError(f"{sheet.path}, line {number}: the column {best} is empty.")
+        if len(matches) > 1:
+            raise CorpusError(
+                f"{sheet.path}, line {number}: {text} may be {' or '.join(matches)}. "
+                "Write its path relative to the folder."
+            )
+    if not hits[best]:
+        number, cells = sheet.lines[0]
+        text = cells[sheet.place(best)]
+        raise CorpusError(
+            f"{sheet.path}, line {number}: no recording is called {text}; "
+            f"{len(recordings)} were found, and no line of the column {best} names one."
+            f"{recordings.hint(text)}"
+        )
+    others = listed([name for name in candidates if name != best])
+    note = f"{sheet.path.name}: the column {best!r} names the recordings, not {others}"
+    chosen = [next(iter(matches), None) for matches in found[best]]
+    return best, chosen, (note,) if others else ()
+
+
+def _require_one_meaning(sheet: Sheet, best: str, found: Mapping[str, list[list[str]]]) -> None:
+    for name, lines in found.items():
+        for (number, _), one, other in zip(sheet.lines, found[best], lines, strict=True):
+            if one and other and not set(one) & set(other):
+                raise CorpusError(
+                    f"{sheet.path}: the columns {best} and {name} name different recordings, in "
+                    f"line {number} {one[0]} and {other[0]}. Say which is meant with file_column."
+                )
+
+
+def _no_column_of_files(sheet: Sheet, recordings: Recordings) -> str:
+    message = f"{sheet.path}: no column names the recording; {sheet.has}."
+    for name in sheet.header:
+        if any(len(matches) == 1 for matches in recordings.of_column(sheet, name)):
+            return f"{message} The cells of {name!r} do: if that is meant, give file_column={name}."
+    return (
+        f"{message} Have one of {', '.join(_FILE_COLUMNS)}, or participant_id, or say which it is "
+        "with file_column."
+    )
+
+
+def _row(
+    sheet: Sheet,
+    number: int,
+    cells: list[str],
+    how: LabelFormat,
+    name_column: str,
+    subject_column: str | None,
+) -> Row:
+    where = f"{sheet.path}, line {number}"
+
+    def cell(name: str, *, may_be_empty: bool = False) -> str:
+        text = cells[sheet.place(name)]
+        if not text and not may_be_empty:
+            raise CorpusError(f"{where}: the column {name} is empty.")
+        return text
+
+    def seconds(name: str) -> float:
+        text = cell(name)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value < math.inf:
+            raise CorpusError(
+                f"{where}: the column {name} must be a number of seconds from 0 on, got {text!r}."
+            )
+        return value
+
+    texts = [cell(name, may_be_empty=how.may_be_empty) for name in how.columns]
+    subject = None if subject_column is None else cell(subject_column)
+    if subject is not None and subject.lower() in _NO_SUBJECT:
+        raise CorpusError(
+            f"{where}: the column {subject_column} is {subject!r}, so nothing says whose "
+            f"{cell(name_column)} is. Give the recording a subject, or leave the line out."
+        )
+    return Row(
+        number=number,
+        file=cell(name_column),
+        label=how.of_cells(texts, where),
+        subject=subject,
+        span=(seconds("onset"), seconds("duration")) if "onset" in sheet.columns else None,
+    )
+
+
+def _of_subjects(
+    sheet: Sheet,
+    column: str,
+    how: LabelFormat,
+    recordings: Sequence[str],
+    subject_of: Callable[[str], str],
+) -> LabelTable:
+    """A table whose rows label all recordings of a subject."""
+    of_subject: dict[str, list[Row]] = {}
+    for number, cells in sheet.lines:
+        if not any(cells[sheet.place(name)].lower() == "n/a" for name in how.columns):
+            row = _row(sheet, number, cells, how, column, None)
+            of_subject.setdefault(row.file.removeprefix("sub-"), []).append(row)
+    subjects = {name: subject_of(name) for name in recordings}
+    matched = {
+        recording: tuple(of_subject[key])
+        for recording, subject in subjects.items()
+        if (key := subject.removeprefix("sub-")) in of_subject
+    }
+    if not matched:
+        recording, subject = next(iter(subjects.items()))
+        raise CorpusError(
+            f"{sheet.path}: no {column} with a label is the subject of a recording; the first "
+            f"recording is {recording}, of the subject {subject}. Say with subject= where its "
+            "name is."
+        )
+    there = {subject.removeprefix("sub-") for subject in subjects.values()}
+    table = LabelTable(
+        path=sheet.path,
+        rows=matched,
+        has_events="onset" in sheet.columns,
+        absent=tuple(rows[0].file for key, rows in of_subject.items() if key not in there),
+    )
+    table._require_consistent()
+    return table
