@@ -135,6 +135,8 @@ class Record:
             known[name] = tuple(known.get(name, ()))
         if "flat" in known:
             known["flat"] = FlatChannels.from_dict(known["flat"])
+        if not all(isinstance(count, int) for count in dict(known.get("labels", {})).values()):
+            raise TypeError("labels are no counts")
         for name, kind in (("sfreq", int | float), ("reference", str)):
             if not isinstance(known.get(name), kind | None):
                 raise TypeError(f"{name} is {known[name]!r}")
