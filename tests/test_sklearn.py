@@ -259,7 +259,7 @@ def test_it_starts_from_a_model_in_every_mode(tmp_path):
     [
         ({"sfreq": None}, ConfigError, r"sfreq is missing"),
         ({"ch_names": ("C3",)}, ConfigError, r"ch_names names 1 channels, X has 2"),
-        ({"settings": {"colour": 1}}, ConfigError, r"settings: .*colour"),
+        ({"settings": {"colour": 1}}, ConfigError, r"no setting 'colour'"),
     ],
 )
 def test_parameters_that_do_not_suit_are_refused(changes, error, message):
