@@ -8,5 +8,5 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--fuzz-cases``."""
     parser.addoption(
-        "--fuzz-cases", type=int, default=24, help="damaged files of each kind to open (default 24)"
+        "--fuzz-cases", type=int, default=6, help="damaged files of each kind to open (default 6)"
     )

@@ -28,7 +28,7 @@ def test_damaged_files_are_read_or_told_or_refused_by_name(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """One test, as several processes that test would each open all files."""
-    n_cases = request.config.getoption("--fuzz-cases", 24)
+    n_cases = request.config.getoption("--fuzz-cases", 6)
     words = [sys.executable, str(WARDEN), "--cases", str(n_cases), "--json", str(tmp_path / "j")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

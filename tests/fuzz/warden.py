@@ -101,6 +101,14 @@ def _see_recording(path: Path) -> Iterator[tuple[str, Any]]:
     yield "samples", found.read(max(0, found.n_times - 10))
 
 
+_OPENED = {
+    "manifest.json,": "corpus",
+    "state.json,": "corpus",
+    "shard,": "corpus",
+    "model": "model",
+}
+
+
 def _kinds() -> Iterator[Kind]:
     for name, (make, file, opened) in RECORDINGS.items():
 
@@ -110,7 +118,7 @@ def _kinds() -> Iterator[Kind]:
         yield Kind(name, make, file, see, Path(opened).name)
     for name, (make, file, seen) in OWN_FILES.items():
         seal = resealed if "resealed" in name else bytes
-        yield Kind(name, make, file, seen, "corpus" if "again" in name else "", seal)
+        yield Kind(name, make, file, seen, _OPENED.get(name.split()[0], ""), seal)
 
 
 KINDS = {kind.name: kind for kind in _kinds()}

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.schema import REPAIR, STATE_FILE, Label, shard_path
+from biot.corpus.schema import MANIFEST_FILE, REPAIR, STATE_FILE, Label, shard_path
+from biot.corpus.seal import has_changed
 from biot.errors import CorpusError
 from biot.io import read_json, write_json
 from biot.preprocessing import Task
@@ -80,9 +81,6 @@ class LabelCounts:
             mine.merge(theirs)
 
 
-MANIFEST_FILE = "manifest.json"
-
-
 _VERSION = 1
 
 
@@ -135,6 +133,8 @@ class Record:
             known[name] = tuple(known.get(name, ()))
         if "flat" in known:
             known["flat"] = FlatChannels.from_dict(known["flat"])
+        if not all(isinstance(count, int) for count in dict(known.get("labels", {})).values()):
+            raise TypeError("labels are no counts")
         for name, kind in (("sfreq", int | float), ("reference", str)):
             if not isinstance(known.get(name), kind | None):
                 raise TypeError(f"{name} is {known[name]!r}")
@@ -234,6 +234,8 @@ class Manifest:
             return found, None
         if found is not None:
             dropped = tuple(sorted({*found.dropped, *kept.dropped}))
+            if _is_changed(folder):
+                return kept, "was damaged (its content is not what was written)"
             if found.parameters == kept.parameters:
                 return replace(found, dropped=dropped), None
             kept, wrong = replace(kept, dropped=dropped), f"disagreed with {STATE_FILE}"
@@ -243,12 +245,20 @@ class Manifest:
     def _kept(cls, folder: Path) -> Manifest | None:
         """What ``state.json`` keeps: all but the recordings."""
         try:
-            kept = read_json(folder / STATE_FILE, CorpusError)["_biot"]
+            state = read_json(folder / STATE_FILE, CorpusError)
+            if has_changed(folder, state, STATE_FILE):
+                return None
+            kept = state["_biot"]
             dropped = tuple(map(str, kept["dropped"]))
             parameters = dict(kept["parameters"])
         except (CorpusError, KeyError, TypeError, ValueError):
             return None
         return cls(parameters=parameters, versions=versions(), dropped=dropped, recordings={})
+
+
+def _is_changed(folder: Path) -> bool:
+    state = read_json(folder / STATE_FILE, CorpusError)
+    return has_changed(folder, state, MANIFEST_FILE)
 
 
 def _is_of_another_release(folder: Path) -> bool:

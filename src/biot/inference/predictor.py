@@ -26,6 +26,7 @@ from biot.signals.formats.mne import is_epochs
 from biot.signals.grid import grid_starts
 from biot.signals.montage import MontagePlan, plan
 from biot.signals.notes import (
+    note_of_bad,
     note_of_flat,
     note_of_other_reference,
     note_of_rate,
@@ -259,6 +260,7 @@ def _notes(
         note_of_other_reference(recording, contract, montage),
         note_of_reference(recording, found, contract),
         note_of_flat(recording, of_model, contract),
+        note_of_bad(recording, montage),
     ]
     if not usable:
         notes.append(

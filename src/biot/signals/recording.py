@@ -67,6 +67,8 @@ class Recording:
     units: tuple[str, ...]
     """Unit of each channel's numbers: ``"µV"`` for EEG, ``"mV"`` for ECG, else as the file says."""
     annotations: tuple[Annotation, ...] = ()
+    bad: tuple[str, ...] = ()
+    """Channels that the file, or a table beside it, marks as bad: all their samples are NaN."""
     starts: tuple[int, ...] = (0,)
     """First sample of each segment: a stretch recorded without a break, such as an epoch.
 

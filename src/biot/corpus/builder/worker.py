@@ -198,6 +198,7 @@ def _written(
     name, path, contract = job.source.recording, job.source.path, recipe.contract
     recording, triggers = without_triggers(read_recording(path, **recipe.tables.of(path)))
     left_out.update(f"trigger channels {channel!r}" for channel in triggers)
+    left_out.update("channels marked as bad" for name in recording.bad if name not in triggers)
     stretches = job.labels.stretches(recording, name)
     events = to_events(stretches, contract.sfreq)
     at_rate = preprocessed(recording, contract)
