@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "listed",
     "near_word",
     "require",
+    "visible",
 ]
 
 
@@ -105,3 +107,23 @@ def require(module: str, *, extra: str) -> Any:
         raise MissingDependencyError(
             f"{package} is not installed. Install it with: pip install 'biot[{extra}]'"
         ) from error
+
+
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that act instead of being seen, writing direction among them."""
+
+
+def visible(text: str) -> str:
+    """The text with every character escaped that would act on the terminal.
+
+    Control characters, escape sequences and marks of writing direction stand in names that come
+    from files; they are shown as ``\\x1b``, ``\\u202e`` and so on. Line ends and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if character not in "\n\t" and unicodedata.category(character) in _UNSEEN
+        else character
+        for character in text
+    )

@@ -55,5 +55,16 @@ def test_names_stay_in_their_cell_and_are_no_markup(card: str) -> None:
     assert "<" not in card.partition("\n# BIOT")[2]
 
 
+def test_escape_sequences_do_not_reach_the_terminal_that_shows_the_card(tmp_path: Path) -> None:
+    model = BIOT(
+        n_chans=1, n_outputs=2, n_times=400, sfreq=200, embed_dim=16, num_heads=2, num_layers=1
+    )
+    contract = Preprocessing(sfreq=200, window=2.0, ch_names=("C3",), units=("µV",))
+    model.save_pretrained(tmp_path, preprocessing=contract.with_labels(("\x1b[2Ja", "b")))
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "\x1b" not in card
+    assert r"| Classes | \x1b\[2Ja, b |" in card
+
+
 def test_the_example_opens_the_folder_whatever_it_is_called(card: str) -> None:
     assert r'model = BIOT.from_pretrained("m\"odel")' in card

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
+
+from biot.errors import visible
 
 __all__ = [
     "complain",
@@ -22,25 +23,6 @@ __all__ = [
     "silence_stdout",
     "visible",
 ]
-
-_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode categories that act instead of being seen, writing direction among them."""
-
-
-def visible(text: str) -> str:
-    """The text with every character escaped that would act on the terminal.
-
-    Control characters, escape sequences and marks of writing direction stand in names that come
-    from files; they are shown as ``\\x1b``, ``\\u202e`` and so on. Line ends and tabs stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        character.encode("unicode_escape").decode("ascii")
-        if character not in "\n\t" and unicodedata.category(character) in _UNSEEN
-        else character
-        for character in text
-    )
 
 
 def say(text: object = "") -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from biot.errors import visible
 from biot.preprocessing import Preprocessing
 
 __all__ = ["model_card"]
@@ -66,7 +67,7 @@ def model_card(
         "the Wild*, NeurIPS 2023.",
         "",
     ]
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def _front_matter(further: Mapping[str, Any]) -> str:
