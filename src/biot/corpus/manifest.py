@@ -107,6 +107,10 @@ class Record:
     ch_names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     """As the recording has them; those of the rows may be in the order of the corpus."""
+    unused: tuple[str, ...] = ()
+    """Its channels that were not chosen."""
+    unmatched: tuple[str, ...] = ()
+    """Words of the choice of channels, and old names of channels, that fit none of its own."""
     sfreq: float | None = None
     """Samples a second of the recording itself, in Hz; None where it was not read."""
     labels: Mapping[str, int] = field(default_factory=dict)
@@ -131,7 +135,7 @@ class Record:
     def from_dict(cls, values: Mapping[str, Any]) -> Record:
         """The inverse of ``dataclasses.asdict``, by way of JSON."""
         known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
-        for name in ("ch_names", "units"):
+        for name in ("ch_names", "units", "unused", "unmatched"):
             known[name] = tuple(known.get(name, ()))
         if "flat" in known:
             known["flat"] = FlatChannels.from_dict(known["flat"])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.corpus.builder.channels import layout_of
+from biot.corpus.builder.channels import choice_lines, layout_of
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.report import PrepareReport, write_quarantine
@@ -126,6 +126,8 @@ def finish(
     ------
     CorpusError
         If there is no window at all.
+    ConfigError
+        If the choice of channels names what no recording has.
     """
     final = _in_one_layout(place, records)
     if not any(record.shard for record in final.values()):
@@ -215,6 +217,7 @@ def report_of(
             for name, each in manifest.recordings.items()
             if each.shard and each.sfreq and is_slower(each.sfreq, contract)
         },
+        channels=tuple(choice_lines(manifest.recordings)),
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,

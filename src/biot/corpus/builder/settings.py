@@ -116,6 +116,24 @@ class PrepareConfig(Settings):
         group=_LABELS, metavar="NAME",
     )  # fmt: skip
 
+    channels: str | None = setting(
+        None,
+        help="The only channels to use: names, types (eeg, ecg, eog, emg, resp, acc, gyro, misc) "
+        "and patterns such as F*, with commas between them; without it all. A channel that is not "
+        "used may still be the reference.",
+        group=_SIGNAL, metavar="NAME|TYPE|PATTERN[,…]",
+    )  # fmt: skip
+    drop_channels: str | None = setting(
+        None,
+        help="Channels to leave out, given as for `channels`, and of those that it leaves.",
+        group=_SIGNAL, metavar="NAME|TYPE|PATTERN[,…]",
+    )  # fmt: skip
+    rename_channels: str | None = setting(
+        None,
+        help="New names of channels, which count from then on, also for `channels` and "
+        "`reference`; kept with the model, so that it finds channels under their old names.",
+        group=_SIGNAL, metavar="OLD=NEW[,…]",
+    )  # fmt: skip
     scale: Scale = setting(
         "q95",
         help="q95: each channel of a window is divided by the 95th percentile of its magnitude; "
