@@ -119,6 +119,8 @@ class Record:
     """Of each target of a regression."""
     labelled: bool = False
     """Whether it has any label at all, also outside the windows."""
+    met: Mapping[str, int] = field(default_factory=dict)
+    """Where labels got other names: how many stretches had each of the labels before."""
     rows: str | None = None
     """Checksum of its rows in the table of labels."""
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -141,6 +143,8 @@ class Record:
             known["flat"] = FlatChannels.from_dict(known["flat"])
         if not all(isinstance(count, int) for count in dict(known.get("labels", {})).values()):
             raise TypeError("labels are no counts")
+        if not all(isinstance(count, int) for count in dict(known.get("met", {})).values()):
+            raise TypeError("met are no counts")
         for name, kind in (("sfreq", int | float), ("reference", str)):
             if not isinstance(known.get(name), kind | None):
                 raise TypeError(f"{name} is {known[name]!r}")

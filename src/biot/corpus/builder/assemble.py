@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from biot.corpus.builder.channels import choice_lines, layout_of
 from biot.corpus.builder.config import WorkerConfig
+from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging
@@ -218,11 +219,22 @@ def report_of(
             if each.shard and each.sfreq and is_slower(each.sfreq, contract)
         },
         channels=tuple(choice_lines(manifest.recordings)),
+        label_map=_map_lines(manifest),
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,
         notes=(*notes, *([one_class] if one_class is not None else [])),
     )
+
+
+def _map_lines(manifest: Manifest) -> tuple[str, ...]:
+    pairs = manifest.parameters.get("label_map")
+    if pairs is None:
+        return ()
+    met: Counter[str] = Counter()
+    for record in manifest.recordings.values():
+        met.update(record.met)
+    return tuple(LabelMap(pairs).lines(dict(sorted(met.items()))))
 
 
 def _references(records: Mapping[str, Record]) -> dict[str, tuple[str, ...]]:

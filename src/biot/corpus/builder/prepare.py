@@ -12,6 +12,7 @@ from typing import Any
 
 from biot.corpus.builder.channels import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
+from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import TableColumns
 from biot.corpus.builder.report import PrepareReport
@@ -100,12 +101,17 @@ def prepare(
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels,
     )  # fmt: skip
+    label_map = None if how.label_map is None else LabelMap.read(how.label_map)
+    parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters,
         choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
     )  # fmt: skip
     columns = TableColumns(how.file_column, how.subject_column)
-    labels = LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns)
+    labels = replace(
+        LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns),
+        map=label_map,
+    )
     notes = labels.notes([source.recording for source in sources], strict=how.strict)
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):

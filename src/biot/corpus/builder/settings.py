@@ -73,6 +73,13 @@ class PrepareConfig(Settings):
         help="Column of the table that holds labels; there may be several.",
         group=_LABELS, option="--label-column",
     )  # fmt: skip
+    label_map: str | None = setting(
+        None,
+        help="Other names for labels: OLD=NEW with commas between; A,B=C makes two one, A= leaves "
+        "one out. Or a table (.tsv, .csv) with the columns label and new. What it does not name "
+        "stays, and is listed.",
+        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]",
+    )  # fmt: skip
     task: Task = setting(
         "classes",
         help="What labels are. classes: a window has one label; multilabel: any number of tags, "
@@ -204,7 +211,11 @@ class PrepareConfig(Settings):
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.label_map, Path):
+            object.__setattr__(self, "label_map", str(self.label_map))
         super().__post_init__()
+        if self.label_map is not None:
+            self._require_labels_to_map()
         if self.dask is not None and self.workers != 1:
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
@@ -226,3 +237,16 @@ class PrepareConfig(Settings):
                     f"{name} must be at most half of sfreq, {self.sfreq / 2:g} Hz, as windows hold "
                     f"nothing above; got {frequency:g} Hz."
                 )
+
+    def _require_labels_to_map(self) -> None:
+        if str(self.labels) == "none":
+            raise ConfigError("label_map goes with labels, but labels is 'none'.")
+        if self.task == "regression":
+            raise ConfigError(
+                "label_map is for classes and tags; the targets of a regression are numbers, "
+                "which have no other names."
+            )
+        if len(self.label_columns) > 1:
+            raise ConfigError(
+                f"label_map is for one column of labels; got {', '.join(self.label_columns)}."
+            )

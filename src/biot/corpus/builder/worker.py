@@ -202,7 +202,10 @@ def _written(
         read_recording(path, **recipe.tables.of(path)), recipe, left_out
     )
     rows, idle = recipe.choice.rows(recording)
-    stretches = job.labels.stretches(recording, name)
+    stretches, met = job.labels.stretches(recording, name), {}
+    if job.labels.map is not None:
+        met = job.labels.map.met(stretches)
+        stretches = job.labels.map.stretches(stretches)
     events = to_events(stretches, contract.sfreq)
     at_rate = preprocessed(recording, contract, rows)
     chosen = recording.pick(rows)
@@ -224,6 +227,7 @@ def _written(
         "units": units,
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
+        "met": met,
         "unused": tuple(n for n in recording.ch_names if n not in ch_names),
         "unmatched": (*not_found, *idle),
         "flat": flat.among(ch_names),
