@@ -485,6 +485,12 @@ def test_the_first_sign_of_life_is_for_somebody_who_watches(
     assert capsys.readouterr().err == "biot evaluate: loading …\n"
 
 
+def test_folds_are_a_number_or_loso(capsys: Capture) -> None:
+    assert main(["finetune", "corpus", "--out", "run", "--folds", "los"]) == 2
+    told = "--folds: must be a whole number, 1 or more, got 'los'. Or loso: leave one subject out."
+    assert told in capsys.readouterr().err
+
+
 # options, not arguments ---------------------------------------------------------------------
 
 
@@ -499,6 +505,7 @@ def test_the_first_sign_of_life_is_for_somebody_who_watches(
         ("mode is 'a', but labels is 'b'.", "--mode is 'a', but --labels is 'b'."),
         ("with from_model (--from), or", "with --from, or"),
         ("made with mode None, not 'a'.", "made with --mode None, not 'a'."),
+        ("pass --allow-leakage (allow_leakage=True), or", "pass --allow-leakage, or"),
         # Names of files, and what stands in them, are no options.
         ("n_fft.edf: x; a/n_fft/b, my_n_fft", "n_fft.edf: x; a/n_fft/b, my_n_fft"),
         ("config.json: n_fft must be 1", "config.json: n_fft must be 1"),
@@ -507,7 +514,7 @@ def test_the_first_sign_of_life_is_for_somebody_who_watches(
     ],
 )
 def test_errors_name_the_options_of_the_command(message: str, told: str) -> None:
-    names = ("n_fft", "class_weights", "epochs", "mode", "labels")
+    names = ("n_fft", "class_weights", "epochs", "mode", "labels", "allow_leakage")
     options = {name: f"--{name.replace('_', '-')}" for name in names}
     assert (
         in_options(message, {**options, "sfreq=": "--table-sfreq", "from_model": "--from"}) == told

@@ -438,6 +438,35 @@ def test_info_of_a_run_that_says_little_shows_what_there_is(
     assert "not said" in capsys.readouterr().out
 
 
+_NOTHING_SHARED = {"checked": "subjects and checksums", "subjects": [], "recordings": []}
+
+
+@pytest.mark.parametrize(
+    ("leakage", "said"),
+    [
+        ([], "none"),
+        (None, "none"),
+        ([_NOTHING_SHARED], "none"),
+        (_NOTHING_SHARED, "none"),  # of folds
+        (
+            [_NOTHING_SHARED | {"subjects": ["a", "b"]}, _NOTHING_SHARED | {"recordings": ["x"]}],
+            "subjects of the test that were learnt from: 2, recordings of the test that were "
+            "learnt from: 1 (run.json names them)",
+        ),
+        (
+            _NOTHING_SHARED | {"checked": "unknown"},
+            "not known: what the model of --from learnt from is not written down",
+        ),
+    ],
+)
+def test_info_of_a_run_counts_what_is_shared_not_what_was_compared(
+    leakage: object, said: str, tmp_path: Path, capsys: Capture
+):
+    (tmp_path / "run.json").write_text(json.dumps({"leakage": leakage}), encoding="utf-8")
+    assert main(["info", str(tmp_path)]) == 0
+    assert f"leakage {said} settings" in " ".join(capsys.readouterr().out.split())
+
+
 def test_info_of_scores_that_are_none_is_no_traceback(run: Path, tmp_path: Path, capsys: Capture):
     shutil.copy(run / "run.json", tmp_path)
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))

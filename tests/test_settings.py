@@ -254,6 +254,7 @@ def test_required_settings_have_no_default():
         ("annotation", ("none", "annotations"), "annotations"),
         ("accuracy", ("auroc", "balanced_accuracy"), "balanced_accuracy"),
         ("--sfrq", ("--scale", "--sfreq"), "--sfreq"),
+        ("--lr", ("--help", "--learning-rate"), None),
         ("FULL", ("full", "head"), "full"),
         ("gpu", ("cpu", "cuda"), None),
         ("", ("cpu",), None),

@@ -124,7 +124,7 @@ def test_the_edf_file_holds_the_samples_and_the_annotations(tmp_path: Path) -> N
 
 def test_a_study_is_one_file_a_subject_and_the_same_bytes_again(tmp_path: Path) -> None:
     first = write_study(tmp_path / "a" / "b", subjects=[0, 4], duration=40)
-    again = write_study(tmp_path / "c", subjects=[0, 4], duration=40)
+    again = write_study(str(tmp_path / "c"), subjects=[0, 4], duration=40)
     assert [path.name for path in first] == ["sub-01_eeg.edf", "sub-05_eeg.edf"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -295,6 +296,20 @@ def test_windows_that_a_pretrained_model_is_not_for_are_refused_in_their_own_wor
     arrays = clone(model).set_params(sfreq=100, ch_names=NAMES, units="g")
     with pytest.raises(BiotError, match=r"Fz is in 'g' in X, .* was trained with 'µV'.*units="):
         arrays.fit(X, y)
+    replace(fitted.preprocessing_, l_freq=0.5, notch=40.0).save(tmp_path)
+    with pytest.raises(
+        BiotError, match=r"filtered windows \(l_freq 0\.5 Hz, notch 40 Hz\).*biot\."
+    ):
+        model.fit(epochs_of(X), y)
+
+
+def test_what_is_to_be_known_of_a_training_is_kept():
+    X, y = signals()
+    shuffled = np.random.default_rng(0).permutation(y)
+    model = (
+        BIOTClassifier(**FAST).set_params(epochs=1, learning_rate=1e-6).fit(epochs_of(X), shuffled)
+    )
+    assert any("learnt nothing" in note for note in model.notes_)
 
 
 def test_other_objects_of_mne_are_refused():

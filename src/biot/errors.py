@@ -73,10 +73,11 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 def near_word(word: str, known: Iterable[str]) -> str:
     """A hint for a message, such as ``" Did you mean 'annotations'?"``; empty if none is near."""
     names = [str(name) for name in known]
-    plain = {name.lower(): name for name in names}
-    cutoff = 0.6 if len(word) > 3 else 0.7  # a cpu is no gpu
-    near = difflib.get_close_matches(word.lower(), plain, n=1, cutoff=cutoff)
-    near = near or [name for name in plain if len(word) > 2 and word.lower() in name][:1]
+    plain = {name.lower().lstrip("-"): name for name in names}  # dashes make options no nearer
+    text = word.lower().lstrip("-")
+    cutoff = 0.6 if len(text) > 3 else 0.7  # a cpu is no gpu
+    near = difflib.get_close_matches(text, plain, n=1, cutoff=cutoff)
+    near = near or [name for name in plain if len(text) > 2 and text in name][:1]
     return f" Did you mean {plain[near[0]]!r}?" if near else ""
 
 

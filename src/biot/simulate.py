@@ -148,12 +148,17 @@ def write_edf(recording: Recording, path: Path) -> Path:
 
 
 def write_study(
-    folder: Path, *, subjects: Iterable[int] = range(8), seed: int = 0, duration: float = 300.0
+    folder: str | Path,
+    *,
+    subjects: Iterable[int] = range(8),
+    seed: int = 0,
+    duration: float = 300.0,
 ) -> list[Path]:
     """Simulate subjects and write an EDF+ file each: ``sub-01_eeg.edf`` for subject 0, and so on.
 
     `seed` and `duration` are those of :func:`simulate_eeg`; the folder is made if it is absent.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return [
         write_edf(

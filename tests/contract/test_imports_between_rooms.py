@@ -92,7 +92,7 @@ RULES = {
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device preprocessing evaluation signals signals.formats model training "
+        "errors device settings preprocessing evaluation signals signals.formats model training "
         "training.finetuning",
         "numpy sklearn torch",
     ),

@@ -55,8 +55,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, arrow_schema()) as out:
                 out.write_batch(batch)
             files.append({"filename": f"shards/{recording}.arrow", "n_windows": 2})
-        state = (folder / "state.json").read_text(encoding="utf-8")
-        (folder / "state.json").write_text(json.dumps(json.loads(state) | {"_data_files": files}))
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        del state["_biot"]["sha256"]
+        (folder / "state.json").write_text(json.dumps(state | {"_data_files": files}))
         return folder
 
     return build

@@ -26,6 +26,7 @@ def rewritten(folder: Path, column: str, values: Any) -> Path:
     with pa.OSFile(str(shard), "wb") as file, pa.ipc.new_stream(file, changed.schema) as stream:
         stream.write_table(changed)
     state = json.loads((folder / "state.json").read_text())
+    state.pop("_biot", None)  # with the checksum of the rest
     for entry in state["_data_files"]:
         entry["n_windows"] = changed.num_rows
         if "sha256" in entry:
@@ -108,6 +109,7 @@ def test_a_column_more_or_less_is_refused(make_corpus: Any) -> None:
     with pa.OSFile(str(shard), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
         stream.write_table(table)
     state = json.loads((corpus.path / "state.json").read_text())
+    state.pop("_biot", None)
     for entry in state["_data_files"]:
         entry |= {"size": shard.stat().st_size,
                   "sha256": hashlib.sha256(shard.read_bytes()).hexdigest()}  # fmt: skip

@@ -172,7 +172,13 @@ def change_parameters(path: Path) -> None:
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("harm", [lose, cut, point_outside, change_parameters])
+def lose_labels(path: Path) -> None:
+    content = json.loads(path.read_text())
+    content["recordings"]["a.edf"]["labels"] = {}
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("harm", [lose, cut, point_outside, change_parameters, lose_labels])
 def test_the_same_prepare_repairs_a_manifest(
     corpus: Path, recordings: Path, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
@@ -186,6 +192,71 @@ def test_the_same_prepare_repairs_a_manifest(
     assert report.changes[0].endswith("; all recordings were prepared anew")
     assert content_of(corpus) == before
     assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("preprocessing.json", '"l_freq": 0.5', '"l_freq": 0.25'),
+        ("dataset_info.json", '"float64"', '"float32"'),
+        ("manifest.json", '"rest": 5', '"rest": 6'),
+        ("state.json", '"window": 2.0', '"window": 3.0'),
+        ("state.json", '"filename": "', '"filename": 3, "was": "'),
+    ],
+)
+def test_a_changed_word_in_what_describes_a_corpus_is_noticed_and_repaired(
+    corpus: Path,
+    recordings: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    before: str,
+    after: str,
+) -> None:
+    sound, path = content_of(corpus), corpus / name
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after, 1))
+    with pytest.raises(CorpusError, match=name):
+        load_corpus(corpus)
+    assert main(["info", str(corpus), "--check"]) == 1
+    said = capsys.readouterr()
+    assert f"1 file is wrong ({name})" in said.err
+    assert COMMAND.format(corpus) in said.err
+    assert not prepare(recordings, corpus, **HOW).changes[0].startswith("none")
+    assert content_of(corpus) == sound
+
+
+def test_a_recording_whose_shard_is_made_anew_is_not_called_added(
+    corpus: Path, recordings: Path
+) -> None:
+    flip(next((corpus / "shards").iterdir()))
+    assert len(prepare(recordings, corpus, **HOW).changes) == 1
+
+
+@pytest.mark.parametrize("name", ["preprocessing.json", "manifest.json", "state.json"])
+def test_a_subject_is_not_removed_from_a_corpus_whose_description_is_damaged(
+    corpus: Path, name: str
+) -> None:
+    path = corpus / name
+    path.write_text(path.read_text().replace("0.5", "0.25", 1) + " ")
+    path.write_text(path.read_text().replace('"rest": 5', '"rest": 6', 1))
+    before = content_of(corpus)
+    with pytest.raises(CorpusError, match=rf"{name}: damaged \(its content is not what was"):
+        drop(corpus, "c")
+    assert content_of(corpus) == before
+
+
+def test_the_command_that_repairs_a_corpus_of_an_earlier_release_keeps_flat_channels(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, at in (("manifest.json", "parameters"), ("state.json", "_biot")):
+        content = json.loads((corpus / name).read_text())
+        content[at].pop("sha256", None)
+        parameters = content[at] if at == "parameters" else content[at]["parameters"]
+        del parameters["keep_flat"], parameters["reference"]
+        (corpus / name).write_text(json.dumps(content))
+    next((corpus / "shards").iterdir()).unlink()
+    assert main(["info", str(corpus), "--check"]) == 1
+    assert f"{COMMAND.format(corpus)} --keep-flat" in capsys.readouterr().err
 
 
 def test_who_was_removed_stays_removed_when_the_manifest_is_lost(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from biot.corpus import Corpus
-from biot.corpus.leakage import SeenData, require_disjoint
+from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.errors import CorpusError
 
 
@@ -86,3 +87,14 @@ def test_a_tested_subject_of_the_training_is_refused_after_pretraining_too(
     test = SeenData.of(make("z", ["a", "s"], "z"))
     with pytest.raises(CorpusError, match=r"share 1 subject \(s\)"):
         require_disjoint(train.joined(before), test, where="training and test")
+
+
+def test_a_note_tells_of_what_is_shared_and_of_nothing_else() -> None:
+    nothing: dict[str, Any] = {"subjects": [], "recordings": []}
+    assert note_of_leakage({"checked": "subjects and checksums", **nothing}) is None
+    shared = {"checked": "subjects only", "subjects": ["t"], "recordings": ["a", "b"]}
+    assert note_of_leakage(shared) == (
+        "The model learnt from 1 subject (t) and 2 recordings (a, b) of these: the scores flatter "
+        "it."
+    )
+    assert "is not written down" in str(note_of_leakage({"checked": "unknown", **nothing}))

@@ -66,13 +66,13 @@ def test_one_class_alone_gives_no_number_where_there_is_none():
     plain = result.to_dict()
     for name in ("balanced_accuracy", "cohen_kappa", "auroc", "auprc"):
         assert plain[name] is None
-        assert plain["undefined"][name] == "one class in the test set: a"
+        assert plain["undefined"][name] == "one class among the windows: a"
         assert plain["baselines"]["chance"][name] is None
     assert plain["accuracy"] == 1.0
     assert plain["no_intervals"] == "one subject: no interval"
     text = str(result)
     assert "no window of b, c" in text
-    assert "(one class in the test set: a)." in text
+    assert "(one class among the windows: a)." in text
 
 
 def task_of(strength: float, n_windows: int = 400, seed: int = 0):

@@ -147,8 +147,36 @@ def test_predict_and_info_print_what_is_no_signal(
     assert main(["info", night, "--vocabulary", str(model_folder)]) == 0
     printed = capsys.readouterr()
     assert "Flat: 1 channel throughout (Fp1)." in printed.out
+    assert "Flat is missing data; preparing with --keep-flat would keep them." in printed.out
     assert "nothing above 16 Hz" in printed.out
     assert main(["info", str(model_folder)]) == 0
     printed = capsys.readouterr()
     assert "reference" in printed.out
     assert "flat channels" in printed.out
+
+
+def test_channels_marked_as_bad_are_told(
+    make_predictor: MakePredictor,
+    make_recording: MakeRecording,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mne = pytest.importorskip("mne")
+    data = np.random.default_rng(0).normal(size=(5, 3200)) * 2e-5
+    data[4] = 0
+    names = ["Fp1", "C3", "O1", "ECG", "STATUS"]
+    raw = mne.io.RawArray(data, mne.create_info(names, 100, "eeg"), verbose="ERROR")
+    raw.info["bads"] = ["C3", "ECG"]
+    path = tmp_path / "made_raw.fif"
+    raw.save(path, verbose="ERROR")
+    with pytest.warns(PredictionWarning, match="marked as bad") as told:
+        make_predictor().predict(raw)
+    text = "<recording in memory>: marked as bad, so missing data: C3."  # no model takes its ECG
+    assert text in [str(each.message) for each in told]
+    assert main(["info", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "Marked as bad, so missing data: C3, ECG." in printed
+    assert "Flat: nothing." in printed  # triggers rest, and are no signal
+    prepared = ["prepare", str(path), "--out", str(tmp_path / "c"), "--sfreq", "100"]
+    assert main([*prepared, "--window", "4"]) == 0
+    assert "2 channels marked as bad" in capsys.readouterr().out

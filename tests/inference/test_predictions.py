@@ -198,3 +198,24 @@ def test_a_number_called_start_leaves_the_times_in_their_columns() -> None:
         "predicted_start": [7.0, 8.0],
         "age": [40.0, 41.0],
     }
+
+
+def test_no_two_numbers_share_a_column_whatever_they_are_called() -> None:
+    names = ("predicted_start", "start", "in_training", "threshold")
+    table = Predictions(
+        name="night", start=np.zeros(1), stop=np.ones(1), task="regression", in_training=True,
+        probabilities=np.array([[5.5, 0.5, 1.5, 2.5]]), label_names=names,
+    ).columns()  # fmt: skip
+    assert table == {
+        "start": [0.0], "stop": [1.0], "predicted_start": [5.5],
+        "predicted_predicted_start": [0.5], "predicted_in_training": [1.5], "threshold": [2.5],
+        "in_training": ["yes"],
+    }  # fmt: skip
+
+
+def test_small_and_large_numbers_of_a_regression_keep_their_digits_in_a_csv(tmp_path) -> None:
+    Predictions(
+        name="night", start=np.zeros(1), stop=np.ones(1), task="regression",
+        probabilities=np.array([[1.25e-9, 12345678.9]]), label_names=("charge", "count"),
+    ).to_csv(tmp_path / "a.csv")  # fmt: skip
+    assert (tmp_path / "a.csv").read_text().splitlines()[1] == "0.0,1.0,1.25e-09,12345678.9"

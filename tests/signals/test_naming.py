@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,3 +105,10 @@ def test_what_is_no_pair_of_names_is_refused(text: str) -> None:
 def test_an_old_name_that_is_there_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="'T3' is there twice"):
         renames_of("T3=a,T7=b")
+
+
+def test_a_bad_channel_stays_bad_under_its_new_name() -> None:
+    marked = replace(recording("C3", "-", "C4", "Cz"), bad=("C4", "Cz"))
+    found = named(marked, {"C4": "Pz"}).recording
+    assert found.bad == ("Pz", "Cz")
+    assert found.pick([1]).bad == ("Pz",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 
 import numpy as np
@@ -147,3 +148,26 @@ def test_numbers_out_of_range_are_refused(wave_run, wave_corpus):
         evaluate(
             wave_run / "model", wave_corpus.path, allow_leakage=True, batch_size=0, n_bootstrap=10
         )
+
+
+def test_scores_on_what_was_learnt_from_say_so(wave_run, wave_corpus):
+    result = evaluate(
+        wave_run / "model", wave_corpus.path, allow_leakage=True, device="cpu", n_bootstrap=0
+    )
+    (note,) = result.to_dict()["notes"]
+    assert re.fullmatch(
+        r"The model learnt from \d+ subjects \(.*\) of these: the scores flatter it\.", note
+    )
+    assert note in str(result)
+
+
+def test_a_model_whose_training_is_not_written_down_is_scored_with_a_word(
+    wave_run, make_corpus, tmp_path
+):
+    model, other = shutil.copytree(wave_run / "model", tmp_path / "model"), tmp_path / "other"
+    (model / "training_data.json").unlink()
+    make_corpus(other, n_subjects=3)
+    result = evaluate(model, other, device="cpu", n_bootstrap=0)
+    assert result.notes == (
+        "What the model learnt from is not written down: it may be some of these recordings.",
+    )

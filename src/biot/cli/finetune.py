@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,10 @@ def parser() -> Parser:
 
 
 def _folds(text: str) -> int | str:
-    return text if text == "loso" else count(text)
+    try:
+        return text if text == "loso" else count(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{error} Or loso: leave one subject out.") from None
 
 
 def _execute(args: Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from biot.cli.info_folder import describe_model, describe_run, is_model, is_run
 from biot.cli.options import (
@@ -16,9 +17,15 @@ from biot.cli.options import (
     require_writable,
 )
 from biot.cli.terminal import say
-from biot.errors import ConfigError
+from biot.errors import ConfigError, listed
+
+if TYPE_CHECKING:
+    from biot.signals.recording import Recording
 
 __all__ = ["parser"]
+
+_PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+"""Options of `biot prepare` that what is said of a recording names."""
 
 _EXAMPLES = """\
   biot info corpus
@@ -117,9 +124,25 @@ def _show_corpus(args: Namespace) -> None:
         say(f"\noverview -> {args.plot}")
 
 
+def _missing(recording: Recording) -> str:
+    """What of a recording is missing data: flat, or marked as bad; triggers are no signals."""
+    from biot.signals.channels import kind
+    from biot.signals.flat import find_flat
+
+    signals = [name for name in recording.ch_names if kind(name) != "stim"]
+    flat = find_flat(recording).among(signals)
+    lines = [f"\nFlat: {flat or 'nothing'}."]
+    if flat.mostly:
+        lines.append(f"Of several values, each held for long: {listed(flat.mostly)}.")
+    if flat:
+        lines.append(in_options(f"Flat is missing data; {flat.way_out}.", _PREPARE))
+    if recording.bad:
+        lines.append(f"Marked as bad, so missing data: {listed(recording.bad)}.")
+    return "\n".join(lines)
+
+
 def _show_recording(args: Namespace) -> None:
     from biot.preprocessing import Preprocessing
-    from biot.signals.flat import find_flat
     from biot.signals.notes import note_of_other_reference, note_of_rate
     from biot.signals.readers import read_recording
     from biot.signals.reference import recorded_reference
@@ -136,11 +159,11 @@ def _show_recording(args: Namespace) -> None:
     recording = read_recording(args.path, sfreq=args.table_sfreq, units=args.table_units)
     found = overview(recording, vocabulary)
     say(found)
-    say(f"\nFlat: {find_flat(recording) or 'nothing'}.")
+    say(_missing(recording))
     say(f"Reference: {recorded_reference(recording) or 'not said'}.")
     if contract is not None:
         other = (
             None if found.plan is None else note_of_other_reference(recording, contract, found.plan)
         )
         for note in filter(None, (note_of_rate(recording, contract, found.plan), other)):
-            say(in_options(note, {"reference=": "--reference"}))
+            say(in_options(note, _PREPARE))

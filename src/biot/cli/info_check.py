@@ -57,9 +57,10 @@ def check_corpus_folder(folder: Path) -> None:
 def _command(parameters: Mapping[str, Any], folder: Path) -> str:
     """The `biot prepare` that made a corpus; the names of its recordings are not kept."""
     from biot.corpus.builder.settings import PrepareConfig
+    from biot.preprocessing import OF_EARLIER_RELEASES
     from biot.settings import settings_of
 
-    given = {"label_rule": parameters.get("rule"), **parameters}
+    given = {**OF_EARLIER_RELEASES, "label_rule": parameters.get("rule"), **parameters}
     words = []
     for one in settings_of(PrepareConfig):
         value = given.get(one.name)

@@ -177,9 +177,24 @@ def _of_corpus(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             subjects = list(map(str, _sized(found.get("subjects"))))
             whose = f" of {_count(subjects)}: {_first(subjects)}" if subjects else ""
             rows.append((part, f"{_windows(found)}{whose}"))
-    leaks = [leak for leak in _sized(about.get("leakage")) if leak]
-    rows.append(("leakage", f"{len(leaks)} found, see run.json" if leaks else "none"))
-    return rows
+    return [*rows, ("leakage", _leakage(about))]
+
+
+def _leakage(about: Mapping[str, Any]) -> str:
+    """Whether the test holds what was learnt from."""
+    found = about.get("leakage")
+    listed = found if isinstance(found, list) else [found]
+    records = [one for one in listed if isinstance(one, dict)]
+    shared = [
+        f"{what} of the test that were learnt from: {len(names)}"
+        for what in ("subjects", "recordings")
+        if (names := {str(name) for one in records for name in _sized(one.get(what))})
+    ]
+    if shared:
+        return f"{', '.join(shared)} (run.json names them)"
+    if any(one.get("checked") == "unknown" for one in records):
+        return "not known: what the model of --from learnt from is not written down"
+    return "none"
 
 
 def _scores(folder: Path) -> str:

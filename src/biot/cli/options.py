@@ -145,8 +145,9 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
         return "|".join(sorted(map(re.escape, words), key=len, reverse=True)) or "(?!)"
 
     def spelled(found: re.Match[str]) -> str:
-        value = found[2].rstrip(".,;")
+        value = found[2].rstrip(".,;)")
         rest = found[2][len(value) :]
+        value = "" if value == "True" else value  # of a switch, which takes none
         return f"{given[found[1]]}{' ' if value else ''}{value}{rest}"
 
     # "Give sfreq=.", "class_weights=sampled"

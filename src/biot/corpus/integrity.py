@@ -12,6 +12,7 @@ from typing import Any
 
 from biot.corpus.manifest import MANIFEST_FILE, Manifest
 from biot.corpus.schema import INFO_FILE, REPAIR, SHARDS, STATE_FILE, shard_path
+from biot.corpus.seal import DESCRIPTION, has_changed, require_unchanged
 from biot.errors import BiotError, CorpusError
 from biot.io import read_json, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
@@ -67,6 +68,8 @@ def listed_shards(folder: Path, state: Mapping[str, Any]) -> list[ListedShard]:
         ]  # fmt: skip
         if not all(isinstance(s.n_windows, int) and s.n_windows >= 0 for s in shards):
             raise TypeError
+        if not all(isinstance(s.name, str) for s in shards):
+            raise TypeError
     except (AttributeError, KeyError, TypeError):
         raise CorpusError(
             f"{folder / STATE_FILE} does not list the shards of a corpus with their windows. "
@@ -74,8 +77,12 @@ def listed_shards(folder: Path, state: Mapping[str, Any]) -> list[ListedShard]:
         ) from None
     if not shards:
         raise CorpusError(f"{folder}: the corpus lists no shards. {REPAIR}")
-    if len({str(shard.name) for shard in shards}) < len(shards):
+    if len({shard.name for shard in shards}) < len(shards):
         raise CorpusError(f"{folder / STATE_FILE}: lists a shard twice. {REPAIR}")
+    if has_changed(folder, state, STATE_FILE):
+        for shard in shards:
+            shard_path(folder, shard.name)  # says more, where a name leads out of the corpus
+        require_unchanged(folder, state, [STATE_FILE])
     return shards
 
 
@@ -163,6 +170,16 @@ def check_corpus(folder: Path) -> list[CheckedFile]:
         _described(FILE_NAME, lambda: Preprocessing.load(folder)),
         _described(MANIFEST_FILE, lambda: _manifest(folder)),
     ]
+    if not checked[0].is_wrong:
+        state = _json(folder, STATE_FILE)
+        changed = {name for name in DESCRIPTION if has_changed(folder, state, name)}
+        why = "its content is not what was written"
+        checked = [
+            CheckedFile(name=each.name, state=why, is_wrong=True)
+            if each.name in changed and not each.is_wrong
+            else each
+            for each in checked
+        ]
     shards: dict[str, str | None] = {}
     if not checked[-1].is_wrong:
         records = _manifest(folder).recordings.values()

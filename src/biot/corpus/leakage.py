@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from biot.corpus.corpus import Corpus
 from biot.errors import CorpusError, listed
 from biot.io import read_json, write_json
 
-__all__ = ["MANIFEST", "TRAINING_DATA", "SeenData", "require_disjoint"]
+__all__ = ["MANIFEST", "TRAINING_DATA", "SeenData", "note_of_leakage", "require_disjoint"]
 
 MANIFEST = "manifest.json"
 TRAINING_DATA = "training_data.json"
@@ -149,8 +149,8 @@ def require_disjoint(
         found += [_counted("recording", shared)] if shared else []
         raise CorpusError(
             f"{where} share {' and '.join(found)}: the test would flatter the model. Test on "
-            "others, or, where they only happen to be named alike, pass --allow-leakage "
-            "(allow_leakage=True), which is written down."
+            "others. Where they only happen to be named alike, --allow-leakage (allow_leakage) "
+            "scores them all the same, and the scores say so."
         )
     partly = bool(train.unknown or test.unknown)
     how = ("subjects and checksums", "subjects only") if train.subjects else (
@@ -162,6 +162,20 @@ def require_disjoint(
         "subjects": subjects,
         "recordings": shared,
     }
+
+
+def note_of_leakage(record: Mapping[str, Any]) -> str | None:
+    """What a reader of the scores must know of a record of :func:`require_disjoint`; None: nothing.
+
+    That is which subjects and recordings were learnt from too, or that nobody knows.
+    """
+    shared = [(what, record[f"{what}s"]) for what in ("subject", "recording")]
+    found = " and ".join(_counted(what, names) for what, names in shared if names)
+    if found:
+        return f"The model learnt from {found} of these: the scores flatter it."
+    if record["checked"] == "unknown":
+        return "What the model learnt from is not written down: it may be some of these recordings."
+    return None
 
 
 def _counted(what: str, names: Sequence[str]) -> str:

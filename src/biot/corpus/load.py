@@ -9,6 +9,7 @@ from biot.corpus.corpora import Corpora
 from biot.corpus.corpus import Corpus, WindowRows
 from biot.corpus.integrity import ListedShard, listed_shards, require_as_written
 from biot.corpus.schema import INFO_FILE, REPAIR, STATE_FILE, shard_path, staging_folder
+from biot.corpus.seal import DESCRIPTION, require_unchanged
 from biot.corpus.shards import OpenedShard, Signals, open_shard
 from biot.errors import ContractError, CorpusError, require
 from biot.io import read_json, require_text_name
@@ -87,6 +88,7 @@ def _open(path: str | Path) -> Corpus:
         raise CorpusError(str(error) if closed else f"Not a corpus. {error}") from error
     pa = require("pyarrow", extra="corpus")
     listed = listed_shards(folder, state)
+    require_unchanged(folder, state, DESCRIPTION)
     require_as_written(folder, listed)
     shards = [_read_shard(folder, shard) for shard in listed]
     return Corpus(

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.schema import REPAIR, STATE_FILE, Label, shard_path
+from biot.corpus.schema import MANIFEST_FILE, REPAIR, STATE_FILE, Label, shard_path
+from biot.corpus.seal import has_changed
 from biot.errors import CorpusError
 from biot.io import read_json, write_json
 from biot.preprocessing import Task
@@ -78,9 +79,6 @@ class LabelCounts:
         self.spreads += [Spread() for _ in others[len(self.spreads) :]]
         for mine, theirs in zip(self.spreads, others, strict=False):
             mine.merge(theirs)
-
-
-MANIFEST_FILE = "manifest.json"
 
 
 _VERSION = 1
@@ -244,6 +242,8 @@ class Manifest:
             return found, None
         if found is not None:
             dropped = tuple(sorted({*found.dropped, *kept.dropped}))
+            if _is_changed(folder):
+                return kept, "was damaged (its content is not what was written)"
             if found.parameters == kept.parameters:
                 return replace(found, dropped=dropped), None
             kept, wrong = replace(kept, dropped=dropped), f"disagreed with {STATE_FILE}"
@@ -253,12 +253,20 @@ class Manifest:
     def _kept(cls, folder: Path) -> Manifest | None:
         """What ``state.json`` keeps: all but the recordings."""
         try:
-            kept = read_json(folder / STATE_FILE, CorpusError)["_biot"]
+            state = read_json(folder / STATE_FILE, CorpusError)
+            if has_changed(folder, state, STATE_FILE):
+                return None
+            kept = state["_biot"]
             dropped = tuple(map(str, kept["dropped"]))
             parameters = dict(kept["parameters"])
         except (CorpusError, KeyError, TypeError, ValueError):
             return None
         return cls(parameters=parameters, versions=versions(), dropped=dropped, recordings={})
+
+
+def _is_changed(folder: Path) -> bool:
+    state = read_json(folder / STATE_FILE, CorpusError)
+    return has_changed(folder, state, MANIFEST_FILE)
 
 
 def _is_of_another_release(folder: Path) -> bool:

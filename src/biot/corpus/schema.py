@@ -20,6 +20,7 @@ __all__ = [
     "CHUNK_VALUES",
     "COLUMNS",
     "INFO_FILE",
+    "MANIFEST_FILE",
     "MISSING",
     "QUARANTINE_FILE",
     "REPAIR",
@@ -57,6 +58,9 @@ STATE_FILE = "state.json"
 
 
 INFO_FILE = "dataset_info.json"
+
+
+MANIFEST_FILE = "manifest.json"
 
 
 SHARDS = "shards"

@@ -56,6 +56,8 @@ class Evaluation:
     """Why there are no intervals."""
     reliability: dict[str, Reliability]
     """Probability against frequency, of the second of two classes, else of each class or tag."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores must know, a sentence each."""
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -87,6 +89,7 @@ class Evaluation:
                 "n_windows": self.n_windows,
                 "n_left_out": self.n_left_out,
                 "n_subjects": self.n_subjects,
+                "notes": self.notes,
                 "label_names": self.label_names,
                 "decision": "each fold by its own rule" if rule is None else rule.described(names),
                 "thresholds": None if rule is None else rule.limits(len(names)),
@@ -210,7 +213,7 @@ def why_undefined(task: Task, truth: Truth, values: Mapping[str, float]) -> dict
         reason = "no window with usable data"
     elif kind == "classes":
         names = [task.names[index] for index in np.unique(truth)]
-        reason = f"one class in the test set: {', '.join(names)}"
+        reason = f"one class among the windows: {', '.join(names)}"
     elif kind == "multilabel":
         reason = "every tag is in all windows or in none"
     else:

@@ -17,7 +17,7 @@ _MARKS = {"balanced_accuracy": SCORES, "r2": TARGET_SCORES, "f1": TAG_SCORES}
 
 
 def scores_text(plain: Mapping[str, Any]) -> str:
-    """How many windows and subjects the scores are of, the scores, and what is not defined.
+    """How many windows and subjects the scores are of, notes, the scores, and what is undefined.
 
     Parameters
     ----------
@@ -25,7 +25,9 @@ def scores_text(plain: Mapping[str, Any]) -> str:
         What :meth:`biot.evaluation.results.Evaluation.to_dict` gives; a file of an earlier version,
         or a damaged one, may lack some of it.
     """
-    parts = [_head(plain), _score_table(plain), *_remarks(plain)]
+    notes = plain.get("notes")
+    said = "\n".join(map(str, notes)) if isinstance(notes, list) else ""
+    parts = [_head(plain), said, _score_table(plain), *_remarks(plain)]
     return "\n\n".join(part for part in parts if part)
 
 

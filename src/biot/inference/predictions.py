@@ -102,19 +102,18 @@ class Predictions:
         and weight decides. ``in_training`` is ``yes`` or ``no`` where that is known.
 
         Of a regression there is no label, and a column ``<name>`` for each number; one that is
-        called as another column of the table stands under ``predicted_<name>``, since the times
-        keep their columns. All is None in the rows without usable data.
+        called ``start``, ``stop`` or ``in_training`` stands under ``predicted_<name>``, and where
+        another number is called so, under ``predicted_predicted_<name>``. All is None in the rows
+        without usable data.
         """
         table: dict[str, list[Any]] = {"start": self.start.tolist(), "stop": self.stop.tolist()}
-        prefix = "" if self.task == "regression" else "p_"
-        if prefix:
+        if self.task != "regression":
             table["label"] = [
                 label if usable else None
                 for label, usable in zip(self.labels, self.usable, strict=True)
             ]
-        for name, values in zip(self.label_names, self.probabilities.T, strict=True):
-            column = f"{prefix}{name}"
-            table[f"predicted_{name}" if column in (*table, "in_training") else column] = [
+        for column, values in zip(self._value_columns(), self.probabilities.T, strict=True):
+            table[column] = [
                 value if usable else None
                 for value, usable in zip(values.tolist(), self.usable, strict=True)
             ]
@@ -123,6 +122,21 @@ class Predictions:
         if self.in_training is not None:
             table["in_training"] = ["yes" if self.in_training else "no"] * len(self)
         return table
+
+    def _value_columns(self) -> list[str]:
+        """Names of the columns of the K probabilities or numbers, each a different one."""
+        if self.task != "regression":
+            return [f"p_{name}" for name in self.label_names]
+        reserved = ("start", "stop", "in_training")
+        taken, columns = {*reserved, *self.label_names}, []
+        for name in self.label_names:
+            column = name
+            if name in reserved:
+                while column in taken:
+                    column = f"predicted_{column}"
+                taken.add(column)
+            columns.append(column)
+        return columns
 
     def _rule(self) -> dict[str, float]:
         """The numbers of the decision, by the names of their columns."""
@@ -152,19 +166,19 @@ class Predictions:
         ):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(map(safe_cell, columns))
-            cells = [_shortly if name in ("start", "stop") else self._cell for name in columns]
+            cells = [_seconds if name in ("start", "stop") else self._cell for name in columns]
             for row in zip(*columns.values(), strict=True):
                 writer.writerow([cell(value) for cell, value in zip(cells, row, strict=True)])
         return path
 
     def _cell(self, value: Any) -> Any:
-        """Numbers of a regression to the millionth; probabilities, which may be small, to 6 digits.
+        """Numbers of a regression to 9 digits, as many as float32 has; probabilities to 6.
 
         Thresholds are shortened as probabilities are, so that both still compare alike.
         """
-        if self.task == "regression" or not isinstance(value, float):
-            return _shortly(value)
-        return float(f"{value:.6g}")
+        if not isinstance(value, float):
+            return safe_cell(value)
+        return float(f"{value:.9g}" if self.task == "regression" else f"{value:.6g}")
 
     def to_parquet(self, path: Path) -> Path:
         """Write :meth:`columns` as Parquet; None is a null. Its metadata say how it was decided."""
@@ -217,6 +231,6 @@ class Predictions:
         return plots.save_png(figure, path)
 
 
-def _shortly(value: Any) -> Any:
-    """Numbers to the microsecond and the millionth; texts as a spreadsheet may have them."""
-    return round(value, 6) if isinstance(value, float) else safe_cell(value)
+def _seconds(value: float) -> float:
+    """To the microsecond."""
+    return round(value, 6)

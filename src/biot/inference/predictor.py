@@ -29,6 +29,7 @@ from biot.signals.grid import grid_starts
 from biot.signals.montage import MontagePlan, plan
 from biot.signals.naming import named, renames_of
 from biot.signals.notes import (
+    note_of_bad,
     note_of_flat,
     note_of_other_reference,
     note_of_rate,
@@ -215,7 +216,8 @@ def _named(recording: Recording, contract: Preprocessing) -> Recording:
         return found.recording
     # otherwise the plan refuses two that are meant by one name
     names = tuple(numbers.get(name, name) for name in found.recording.ch_names)
-    return replace(found.recording, ch_names=names)
+    bad = tuple(numbers.get(name, name) for name in found.recording.bad)
+    return replace(found.recording, ch_names=names, bad=bad)
 
 
 def _planned(recording: Recording, contract: Preprocessing) -> MontagePlan:
@@ -277,6 +279,7 @@ def _notes(
         note_of_other_reference(recording, contract, montage),
         note_of_reference(recording, found, contract),
         note_of_flat(recording, of_model, contract),
+        note_of_bad(recording, montage),
     ]
     if not usable:
         notes.append(

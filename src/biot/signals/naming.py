@@ -97,14 +97,21 @@ def named(recording: Recording, renames: Mapping[str, str] | None = None) -> Nam
     repeated = tuple(part.ch_names[i] for i, first in enumerate(first_of) if first != i)
     part = part.pick(own) if repeated else part
     numbers = _numbers(part.ch_names)
-    part = replace(part, ch_names=tuple(numbers))
+    part = _called(part, numbers)
     old = [recording.ch_names[kept[i]] for i in own]
     numbered = tuple((a, b) for a, b in zip(old, numbers, strict=True) if a != b)
     names, not_found = _renamed(part, renames or {})
     return NamedChannels(
-        recording=replace(part, ch_names=names), dummies=dummies, repeated=repeated,
+        recording=_called(part, names), dummies=dummies, repeated=repeated,
         numbered=numbered, not_found=not_found,
     )  # fmt: skip
+
+
+def _called(recording: Recording, ch_names: Sequence[str]) -> Recording:
+    """The recording with other names of its channels, also of those that are marked as bad."""
+    pairs = zip(recording.ch_names, ch_names, strict=True)
+    bad = tuple(new for old, new in pairs if old in recording.bad)
+    return replace(recording, ch_names=tuple(ch_names), bad=bad)
 
 
 def _groups(ch_names: Sequence[str]) -> list[list[int]]:

@@ -12,6 +12,7 @@ from biot.signals.reference import is_difference, recorded_reference
 
 __all__ = [
     "is_slower",
+    "note_of_bad",
     "note_of_flat",
     "note_of_other_reference",
     "note_of_rate",
@@ -87,6 +88,13 @@ def note_of_other_reference(
         f"{listed(depends)} {'is' if len(depends) == 1 else 'are'} not the same signal. A corpus "
         "that is prepared with reference=average has no such difference."
     )
+
+
+def note_of_bad(recording: Recording, plan: MontagePlan) -> str | None:
+    """Which channels that a model uses are marked as bad; None if none is."""
+    used = {recording.ch_names[i] for i in plan.used}
+    bad = [name for name in recording.bad if name in used]
+    return f"{recording.name}: marked as bad, so missing data: {listed(bad)}." if bad else None
 
 
 def note_of_flat(recording: Recording, found: FlatChannels, contract: Preprocessing) -> str | None:

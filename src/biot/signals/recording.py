@@ -67,6 +67,8 @@ class Recording:
     units: tuple[str, ...]
     """Unit of each channel's numbers: ``"µV"`` for EEG, ``"mV"`` for ECG, else as the file says."""
     annotations: tuple[Annotation, ...] = ()
+    bad: tuple[str, ...] = ()
+    """Channels that the file, or a table beside it, marks as bad: all their samples are NaN."""
     starts: tuple[int, ...] = (0,)
     """First sample of each segment: a stretch recorded without a break, such as an epoch.
 
@@ -138,6 +140,7 @@ class Recording:
     def pick(self, rows: Sequence[int]) -> Recording:
         """The same recording with some of its channels, by their positions, in this order."""
         chosen = list(rows)
+        ch_names = tuple(self.ch_names[row] for row in chosen)
 
         def read_samples(start: int, stop: int) -> Array:
             return self.read(start, stop)[chosen]
@@ -148,7 +151,8 @@ class Recording:
 
         return replace(
             self,
-            ch_names=tuple(self.ch_names[row] for row in chosen),
+            ch_names=ch_names,
+            bad=tuple(name for name in self.bad if name in ch_names),
             units=tuple(self.units[row] for row in chosen),
             read_samples=read_samples,
             rates=tuple(self.rates[row] for row in chosen) if self.rates else (),

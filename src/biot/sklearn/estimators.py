@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from biot.device import Device
 from biot.errors import ConfigError, CorpusError, listed, require
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
+from biot.settings import configured
 from biot.signals.flat import varying_windows
 from biot.signals.reference import rereferencing
 from biot.signals.scale import scaled_window
@@ -218,6 +218,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         One record an epoch; empty for ridge and logistic regression.
     n_iter_ : int
         Epochs that were run.
+    notes_ : tuple of str
+        What is to be known of the training, such as that nothing was learnt; empty where nothing.
     n_features_in_, n_times_in_ : int
         Channels, and samples of a window.
     feature_names_in_ : numpy.ndarray
@@ -344,6 +346,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.preprocessing_ = learned.contract
         self.history_: list[EpochRecord] = learned.trained.history
         self.n_iter_ = max(1, len(self.history_))
+        self.notes_ = learned.notes
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, (n, K), in the order of ``classes_``.
@@ -411,21 +414,16 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         named = ("mode", "epochs", "patience", "metric", "batch_size", "learning_rate",
                  "valid_share", "calibration", "device", "embed_dim", "num_heads", "num_layers",
                  "n_fft", "hop_length")  # fmt: skip
-        given = {name: getattr(self, name) for name in named}
-        # The test is the caller's: all windows train or validate.
-        config = FinetuneConfig(
-            **given, test_share=1e-9, seed=_seed_of(self.random_state), class_weights="none"
-        )
         settings = dict(self.settings or {})
         if self.class_weight is not None and "class_weights" in settings:
             raise ConfigError(
                 f"class_weight={self.class_weight!r} and settings['class_weights'] are given. "
                 "Give one of them."
             )
-        try:
-            return replace(config, **settings)
-        except TypeError as error:
-            raise ConfigError(f"settings: {error}. They are fields of FinetuneConfig.") from error
+        given = {name: getattr(self, name) for name in named}
+        # The test is the caller's: all windows train or validate.
+        given |= {"test_share": 1e-9, "class_weights": "none", "seed": _seed_of(self.random_state)}
+        return configured(FinetuneConfig, None, given | settings)
 
 
 class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]  # sklearn: no types

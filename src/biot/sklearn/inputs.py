@@ -426,6 +426,13 @@ def require_known_to(source: Path, windows: Preprocessing) -> None:
                 f"{name} is {found!r}, {source} was trained with {expected!r}. Give "
                 f"{name}={expected!r}."
             )
+    filters = {name: getattr(trained, name) for name in ("l_freq", "h_freq", "notch")}
+    found = ", ".join(f"{name} {hz:g} Hz" for name, hz in filters.items() if hz is not None)
+    if found:
+        raise ContractError(
+            f"{source} was trained on filtered windows ({found}); the estimators do not filter. "
+            "Fine-tune it with biot.prepare and biot.finetune, which do, or take a model without."
+        )
     units = dict(zip(map(canonical, trained.ch_names), trained.units, strict=True))
     unknown = [name for name in windows.ch_names if canonical(name) not in units]
     if unknown:

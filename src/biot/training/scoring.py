@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from biot.corpus.corpus import Corpus
-from biot.corpus.leakage import SeenData, require_disjoint
+from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.corpus.load import load_corpus
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.device import Device, Precision
@@ -148,7 +149,8 @@ def evaluate(
     seed
         Seed of the resamples.
     allow_leakage
-        Score the model on subjects or recordings that it was trained on, too.
+        Score the model on subjects or recordings that it was trained on, too; `notes` of the result
+        say which.
 
     Raises
     ------
@@ -172,12 +174,14 @@ def evaluate(
     require_fit(network, contract, labelled=True, where=folder)
     contract.require_same(data.preprocessing, where=str(corpus))
     rows, labels = labelled_rows(data, contract)
-    require_disjoint(
+    leakage = require_disjoint(
         SeenData.load(folder), SeenData.of(data, rows),
         where=f"the training of {folder} and {data.path}", allow_leakage=allow_leakage,
     )  # fmt: skip
     fabric = launch(device, precision)
-    return evaluate_rows(
+    found = evaluate_rows(
         placed(fabric, network), data, rows, labels, contract,
         device=fabric.device, batch_size=batch_size, n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip
+    note = note_of_leakage(leakage)
+    return found if note is None else replace(found, notes=(note,))

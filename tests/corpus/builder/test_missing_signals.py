@@ -110,13 +110,16 @@ def test_a_corpus_of_an_earlier_release_kept_flat_channels(
 
 
 def test_recordings_below_the_rate_are_told_by_name(write_edf: WriteEdf, tmp_path: Path) -> None:
-    paths = [write_edf(f"{i}.edf", noise(seed=i), ch_names=NAMES, sfreq=100) for i in range(7)]
+    paths = [
+        write_edf(f"{name}.edf", noise(seed=ord(name)), ch_names=NAMES, sfreq=100)
+        for name in "abcdegh"
+    ]
     paths.append(write_edf("fast.edf", noise(n_times=8000), ch_names=NAMES, sfreq=400))
     report = prepare(paths, tmp_path / "corpus", sfreq=200, window=5)
-    assert report.slower == {f"{i}.edf": 100.0 for i in range(7)}
+    assert report.slower == {f"{name}.edf": 100.0 for name in "abcdegh"}
     assert (
         "7 of 8 recordings at 100 Hz, with nothing above 50 Hz: "
-        "0.edf, 1.edf, 2.edf, 3.edf, 4.edf and 2 more"
+        "a.edf, b.edf, c.edf, d.edf, e.edf and 2 more"
     ) in str(report)
     below = prepare(paths, tmp_path / "low", sfreq=200, window=5, h_freq=40)
     assert not below.slower  # the filter takes away what they lack
@@ -144,13 +147,14 @@ def test_a_reference_is_kept_in_the_contract_and_a_recording_without_it_is_set_a
 def test_recordings_against_different_references_are_told(
     write_edf: WriteEdf, tmp_path: Path
 ) -> None:
-    for i, word in enumerate(("REF", "REF", "LE")):
-        write_edf(f"{i}.edf", noise(seed=i), ch_names=[f"EEG {name}-{word}" for name in NAMES])
+    for name, word in zip("abc", ("REF", "REF", "LE"), strict=True):
+        labels = [f"EEG {ch_name}-{word}" for ch_name in NAMES]
+        write_edf(f"{name}.edf", noise(seed=ord(name)), ch_names=labels)
     report = prepare(tmp_path / "recordings", tmp_path / "corpus", sfreq=100, window=5)
     contract = load_corpus(tmp_path / "corpus").preprocessing
     assert contract.recorded_references == ("REF", "linked ears")
     assert "recordings have different ones, which reference=average makes alike" in str(report)
-    assert "linked ears: 1: 2.edf" in str(report)
+    assert "linked ears: 1: c.edf" in str(report)
     alike = prepare(
         tmp_path / "recordings", tmp_path / "alike", sfreq=100, window=5, reference="average"
     )

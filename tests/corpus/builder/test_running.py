@@ -513,6 +513,7 @@ def test_stopped_while_it_is_renamed_nothing_is_lost(
     renamed: int,
 ) -> None:
     prepare(folder, out, **HOW)
+    (out / "notes.txt").write_text("mine")
     write_edf("sub-09_new.edf", seconds=8, annotations=[(0, 8, "rest")])
     real, count = Path.rename, 0
 
@@ -532,6 +533,24 @@ def test_stopped_while_it_is_renamed_nothing_is_lost(
     prepare(folder, out, **HOW)
     assert opened == []
     assert len(load_corpus(out).select(subject="09")) == 4
+    assert (out / "notes.txt").read_text() == "mine"
+    assert left_beside(out) == []
+
+
+def test_what_others_put_into_a_corpus_survives_an_update(
+    folder: Path, out: Path, write_edf: Callable[..., Path]
+) -> None:
+    write_edf("broken.edf").write_bytes(b"no recording")
+    prepare(folder, out, **HOW)
+    assert (out / "quarantine.tsv").is_file()
+    (out / "README.md").write_text("mine")
+    (out / "run").mkdir()
+    (out / "run" / "metrics.json").write_text("{}")
+    (folder / "broken.edf").unlink()
+    assert any("removed" in change for change in prepare(folder, out, **HOW).changes)
+    assert (out / "README.md").read_text() == "mine"
+    assert (out / "run" / "metrics.json").read_text() == "{}"
+    assert not (out / "quarantine.tsv").exists()
     assert left_beside(out) == []
 
 

@@ -178,6 +178,9 @@ def test_a_corpus_without_word_of_its_subjects_is_told_at_the_next_run(
     for record in manifest["recordings"].values():
         del record["subject_from"]  # as an older release wrote it
     (out / "manifest.json").write_text(json.dumps(manifest))
+    state = json.loads((out / "state.json").read_text())
+    del state["_biot"]["sha256"]
+    (out / "state.json").write_text(json.dumps(state))
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("shards/*")}
     assert overview(out).subjects_from == ()
     report = prepare(folder, out, **HOW)

@@ -49,6 +49,7 @@ def test_channels_have_the_kind_and_unit_and_state_of_their_table(make_dataset):
     rows = ["name type units status", "Fp1 EEG mV bad", "lead ECG µV good", "C3 EEG mV n/a"]
     recording = read_recording(make_dataset(**{_beside("channels"): rows}))
     assert recording.units == ("µV", "mV", "µV")
+    assert recording.bad == ("Fp1",)
     assert np.isnan(recording.data[0]).all()
     np.testing.assert_allclose(recording.data[1], plain[1] * 1e-3, rtol=1e-6)
     np.testing.assert_allclose(recording.data[2], plain[2] * 1e3, rtol=1e-6)

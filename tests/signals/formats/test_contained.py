@@ -86,6 +86,18 @@ def test_one_changed_byte_that_makes_wfdb_loop_is_an_error_of_the_file(record, m
         read_recording(record)
 
 
+def test_annotations_whose_code_means_nothing_are_an_error_of_the_file(record):
+    notes = record.with_suffix(".atr")
+    whole, beat = notes.read_bytes(), (1 << 10 | 50).to_bytes(2, "little")
+    notes.write_bytes(whole[::-1].replace(beat[::-1], (55 << 10 | 50).to_bytes(2), 1)[::-1])
+    with pytest.raises(
+        RecordingError,
+        match=r"^made.hea: in its annotation file made.atr, 1 annotations have a code that has no "
+        r"meaning, the first at sample 950, so it is damaged\. Copy it again",
+    ):
+        read_recording(record)
+
+
 def test_a_recording_goes_on_when_the_child_of_another_file_has_died(record):
     recording = read_recording(record)
     before = recording.data

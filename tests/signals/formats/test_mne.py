@@ -53,6 +53,7 @@ def test_dropped_epochs_are_left_out_and_the_object_is_not_changed(epochs):
     epochs.info["bads"] = ["Fp1"]
     recording = from_mne(epochs)
     assert recording.n_times == 250
+    assert recording.bad == ("Fp1",)
     assert np.isnan(recording.data[0]).all()
     np.testing.assert_allclose(recording.read(0, 50)[1], DATA[1, 1] * 1e3, rtol=1e-5)
     assert len(epochs) == 5

@@ -22,7 +22,7 @@ from biot.training import FinetuneConfig, cross_validate, evaluate, finetune
 from biot.training.datasets import TensorWindows
 from biot.training.distributed import launch
 from biot.training.finetuning.linear_probe import features, fit_probe
-from biot.training.finetuning.tuner import _order, training_task
+from biot.training.finetuning.tuner import _deciding_metric, _order, training_task
 
 SMALL = {"embed_dim": None, "num_heads": None, "num_layers": None}
 
@@ -276,3 +276,30 @@ def test_all_changes_of_training_windows_together_still_learn(wave_corpus, tiny_
     metrics = finetune(wave_corpus.path, tmp_path / "run", config=config)
     assert metrics["metric"] == "auroc"
     assert metrics["test"]["auroc"] > 0.9
+
+
+def _windows(truth):
+    truth = np.asarray(truth)
+    return TensorWindows(
+        signal=torch.zeros(len(truth), 1, 8), truth=truth, index=np.arange(len(truth))
+    )
+
+
+def test_the_loss_decides_where_validation_leaves_the_score_undefined_and_it_is_said():
+    two, one = _windows([0, 1, 1, 0]), _windows([1, 1, 1, 1])
+    classes = Classes(names=("rest", "task"))
+    assert _deciding_metric(classes, None, two) == ("balanced_accuracy", ())
+    assert _deciding_metric(classes, "accuracy", one) == ("accuracy", ())
+    assert _deciding_metric(classes, "loss", one) == ("loss", ())
+    metric, (note,) = _deciding_metric(classes, None, one)
+    assert metric == "loss"
+    assert note == (
+        "The validation loss decided what was kept: balanced_accuracy is undefined on the 4 "
+        "validation windows (one class among the windows: task)."
+    )
+    tags = MultiLabel(names=("a", "b"))
+    assert _deciding_metric(tags, None, _windows([[0, 1], [0, 1]]))[0] == "loss"
+    assert _deciding_metric(tags, None, _windows([[0, 1], [1, 1]]))[0] == "auroc"
+    number = Regression(names=("age",))
+    assert _deciding_metric(number, None, _windows([[5.0], [5.0]]))[0] == "loss"
+    assert _deciding_metric(number, None, _windows([[5.0], [6.0]]))[0] == "r2"

@@ -139,7 +139,8 @@ def test_the_run_explains_itself(corpora: list[Path], undisturbed: Callable[[str
     assert len(told["what"]["corpora"]["wake"]["fingerprint"]) == 16
     assert told["versions"]["torch"] == str(torch.__version__)
     assert told["paths"] == [os.path.relpath(path, run) for path in corpora]
-    assert set(told) == {"what", "command", "settings", "paths", "versions", "git_revision"}
+    keys = {"what", "command", "settings", "paths", "versions", "git_revision", "files"}
+    assert set(told) == keys
 
 
 def test_supervised_gives_a_model_for_each_corpus(undisturbed: Callable[[str], Path]):

@@ -10,9 +10,11 @@ from biot.corpus.builder.report import write_quarantine
 from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.writer import write_state
 from biot.corpus.manifest import Manifest
-from biot.corpus.schema import STATE_FILE
+from biot.corpus.schema import INFO_FILE, STATE_FILE
+from biot.corpus.seal import DESCRIPTION, require_unchanged
 from biot.errors import CorpusError
-from biot.preprocessing import Preprocessing
+from biot.io import read_json
+from biot.preprocessing import FILE_NAME, Preprocessing
 
 __all__ = [
     "drop",
@@ -73,6 +75,8 @@ def _drop(folder: Path, subject: str) -> int:
     if not mine:
         gone = " It was removed before." if manifest.is_dropped(subject) else ""
         raise CorpusError(f"{folder}: has no subject {subject!r}.{gone}")
+    state = read_json(folder / STATE_FILE, CorpusError)
+    require_unchanged(folder, state, (STATE_FILE, *DESCRIPTION))
     others = {n: record for n, record in manifest.recordings.items() if n not in mine}
     if not any(record.shard for record in others.values()):
         raise CorpusError(
@@ -82,12 +86,14 @@ def _drop(folder: Path, subject: str) -> int:
     # The manifest knows the subject until the rest is gone, so that a killed run can be repeated.
     dropped = tuple(sorted({*manifest.dropped, manifest.hash_of(subject)}))
     after = replace(manifest, recordings=others, dropped=dropped)
-    write_state(folder, Preprocessing.load(folder), after)
+    contract = Preprocessing.load(folder)
+    write_state(folder, contract, after, described=(FILE_NAME, INFO_FILE))
     for record in mine.values():
         if record.shard is not None:
             (folder / record.shard).unlink(missing_ok=True)
     write_quarantine(folder, quarantined(others))
     after.save(folder)
+    write_state(folder, contract, after)
     for path in folder.rglob("*.tmp"):  # of a run that was killed
         path.unlink()
     return sum(record.n_windows for record in mine.values())

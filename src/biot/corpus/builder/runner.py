@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +26,7 @@ from biot.corpus.builder.worker import (
 from biot.corpus.integrity import fault_of_content, listed_shards
 from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record, versions
 from biot.corpus.schema import INFO_FILE, STATE_FILE, shard_path
+from biot.corpus.seal import DESCRIPTION, require_unchanged
 from biot.errors import BiotError, ConfigError, CorpusError
 from biot.io import read_json
 from biot.preprocessing import OF_EARLIER_RELEASES, Preprocessing
@@ -80,13 +81,14 @@ def make(
         old, lost = _old(place, recipe)
         jobs, skipped = _without_dropped(jobs, skipped, old)
         damage: list[str] = []
+        had = frozenset(old.recordings if old is not None else ())
         if old is not None:
             old, damage = _sound(old, place.out, lost)
         known: dict[str, tuple[Record, Any]] = {}
         if old is not None:
             known = {name: (record, None) for name, record in old.recordings.items()}
         known |= place.records()
-        plan = _plan(jobs, known, engine, begun=old is None or lost is not None)
+        plan = _plan(jobs, known, engine, had, begun=old is None or lost is not None)
         unfinished = place.parameters() is not None
         idle = not (unfinished or plan.todo or plan.removed or plan.renamed or damage)
         if old is not None and idle:
@@ -156,9 +158,11 @@ def _sound(old: Manifest, folder: Path, lost: str | None) -> tuple[Manifest, lis
             is_there = shard_path(folder, str(shard)).exists()
             damage.append(f"{shard} {how if is_there else 'was missing and is made anew'}")
     try:
-        listed_shards(folder, read_json(folder / STATE_FILE, CorpusError))
+        state = read_json(folder / STATE_FILE, CorpusError)
+        listed_shards(folder, state)
         read_json(folder / INFO_FILE, CorpusError)
         Preprocessing.load(folder)
+        require_unchanged(folder, state, DESCRIPTION)
     except BiotError as error:
         damage.append(f"the description of the corpus was damaged and is made anew ({error})")
     else:
@@ -214,10 +218,11 @@ def _plan(
     jobs: Sequence[Job],
     known: Mapping[str, tuple[Record, Any]],
     engine: Engine,
+    had: Collection[str],
     *,
     begun: bool,
 ) -> _Plan:
-    """Compare the recordings given with those that are there."""
+    """Compare the recordings given with those that are there; the corpus `had` some."""
     there = [job for job in jobs if job.source.recording in known]
     unsure = [t for t in there if not _untouched(t, known[t.source.recording][1])]
     sums = dict(run(_named_checksum, unsure, **engine))
@@ -250,7 +255,7 @@ def _plan(
     said = [text for _, text in sorted(changed.items())]
     if renamed:
         said.append(f"what names the subjects of {len(renamed)} recordings was written down anew")
-    said += [f"{name} was added" for name in added if not begun]
+    said += [f"{name} was added" for name in added if not begun and name not in had]
     said += [f"{name} is no longer given and was removed" for name in removed]
     if begun and there:
         said.append(f"{len(there) - len(changed)} recordings were prepared by an earlier run")

@@ -12,11 +12,12 @@ from typing import Any
 
 from biot.corpus.builder.worker import BEGUN
 from biot.corpus.builder.writer import shard_name
-from biot.corpus.manifest import Manifest, Record
-from biot.corpus.schema import SHARDS, STATE_FILE, staging_folder
+from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record
+from biot.corpus.schema import INFO_FILE, QUARANTINE_FILE, SHARDS, STATE_FILE, staging_folder
 from biot.errors import CorpusError
 from biot.io import PARTIAL, flush_to_disk, read_json, require_text_name, write_json
 from biot.locks import alone_on
+from biot.preprocessing import FILE_NAME
 
 __all__ = [
     "Staging",
@@ -28,14 +29,17 @@ _RECORDS = "records"
 
 _PARAMETERS = "parameters.json"
 
+_OF_A_CORPUS = (FILE_NAME, INFO_FILE, MANIFEST_FILE, QUARANTINE_FILE, SHARDS, STATE_FILE)
+
 
 class Staging:
     """Where a corpus is made: a hidden folder beside the one that it is to be.
 
     It holds the shards that are finished, and a record of each in ``records``. The corpus is whole
     when ``state.json`` is there; then the folder is renamed. While a corpus is brought up to date,
-    the old one stays as it is until the new one takes its place. Links in `out` are followed: the
-    work is done beside what they lead to.
+    the old one stays as it is until the new one takes its place. Files and folders that do not
+    belong to a corpus, such as notes or figures, move to the new one. Links in `out` are followed:
+    the work is done beside what they lead to.
     """
 
     def __init__(self, out: Path) -> None:
@@ -54,7 +58,7 @@ class Staging:
         if self.is_whole:
             self.publish()
         if self._final.exists():
-            shutil.rmtree(self._old, ignore_errors=True)
+            self._clear_old()
         elif self._old.exists():
             self._old.rename(self._final)
         self.tidy()
@@ -124,10 +128,19 @@ class Staging:
         if self._final.is_dir() and not any(self._final.iterdir()):
             self._final.rmdir()
         if self._final.exists():
-            shutil.rmtree(self._old, ignore_errors=True)
+            self._clear_old()
             self._final.rename(self._old)
         self.folder.rename(self._final)
         flush_to_disk(self._final.parent)
+        self._clear_old()
+
+    def _clear_old(self) -> None:
+        """Remove the corpus that was replaced; what others put into its folder moves to the new."""
+        for path in self._old.iterdir() if self._old.is_dir() else ():
+            is_ours = path.name in _OF_A_CORPUS or path.name.endswith(PARTIAL)
+            target = self._final / path.name
+            if not is_ours and not os.path.lexists(target):
+                path.rename(target)
         shutil.rmtree(self._old, ignore_errors=True)
 
     def discard(self) -> None:

@@ -202,13 +202,14 @@ def _written(
         read_recording(path, **recipe.tables.of(path)), recipe, left_out
     )
     rows, idle = recipe.choice.rows(recording)
+    chosen = recording.pick(rows)
+    left_out.update("channels marked as bad" for _ in chosen.bad)
     stretches, met = job.labels.stretches(recording, name), {}
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)
         stretches = job.labels.map.stretches(stretches)
     events = to_events(stretches, contract.sfreq)
     at_rate = preprocessed(recording, contract, rows)
-    chosen = recording.pick(rows)
     ch_names, units = chosen.ch_names, chosen.units
     looked_at = chosen if contract.reference == "none" else recording
     flat = FlatChannels() if contract.keep_flat else find_flat(looked_at)

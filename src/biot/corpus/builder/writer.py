@@ -26,6 +26,7 @@ from biot.corpus.schema import (
     features,
     record_batch,
 )
+from biot.corpus.seal import DESCRIPTION, sealed
 from biot.errors import require
 from biot.io import flush_to_disk, naming, sha256_of, write_json
 from biot.preprocessing import Preprocessing
@@ -159,10 +160,16 @@ def write_description(folder: Path, contract: Preprocessing, manifest: Manifest)
     write_state(folder, contract, manifest)
 
 
-def write_state(folder: Path, contract: Preprocessing, manifest: Manifest) -> None:
+def write_state(
+    folder: Path,
+    contract: Preprocessing,
+    manifest: Manifest,
+    described: Iterable[str] = DESCRIPTION,
+) -> None:
     """Write the list of shards, in the order of the manifest, with a fingerprint of all content.
 
-    What nothing but the manifest would know, should it be lost, is kept under ``_biot``.
+    What nothing but the manifest would know, should it be lost, is kept under ``_biot``, with
+    checksums of the files that describe the corpus.
     """
     used = [record for record in manifest.recordings.values() if record.shard is not None]
     digest = hashlib.sha256()
@@ -179,7 +186,7 @@ def write_state(folder: Path, contract: Preprocessing, manifest: Manifest) -> No
         "_output_all_columns": False,
         "_split": None,
     }
-    write_json(folder / STATE_FILE, state)
+    write_json(folder / STATE_FILE, sealed(folder, state, described))
 
 
 def _listed(folder: Path, record: Record) -> dict[str, Any]:

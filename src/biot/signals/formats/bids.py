@@ -179,7 +179,10 @@ def _with_channels(recording: Recording, table: Path) -> Recording:
     limits = tuple(
         (low * f, high * f) for (low, high), f in zip(recording.limits, factors, strict=False)
     )
-    return replace(recording, units=tuple(units), limits=limits, read_samples=read_samples)
+    marked = tuple(dict.fromkeys((*recording.bad, *(recording.ch_names[i] for i in bad))))
+    return replace(
+        recording, units=tuple(units), bad=marked, limits=limits, read_samples=read_samples
+    )
 
 
 _STATES = ("good", "bad", *_NOTHING)

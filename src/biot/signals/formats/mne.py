@@ -188,6 +188,7 @@ def recording_of_raw(
         units=tuple(unit for _, unit in units),
         annotations=annotations,
         starts=_starts(annotations, float(raw.info["sfreq"]), int(raw.n_times)),
+        bad=_bad(raw),
         reference=_reference(raw.info),
         read_samples=_reader(raw, read, units, path, format_name),
     )
@@ -218,6 +219,7 @@ def recording_of_epochs(
         units=tuple(unit for _, unit in units),
         annotations=tuple(_epoch_annotations(epochs, length)),
         starts=tuple(range(0, len(epochs) * length, length)),
+        bad=_bad(epochs),
         reference=_reference(epochs.info),
         read_samples=_reader(epochs, read, units, path, format_name),
     )
@@ -259,7 +261,7 @@ def _reader(
     instance: Any, read: Any, units: Units, path: Path | None, format_name: str
 ) -> ReadSamples:
     factors = np.array([factor for factor, _ in units])[:, np.newaxis]
-    bad = [instance.ch_names.index(name) for name in instance.info["bads"]]
+    bad = [instance.ch_names.index(name) for name in _bad(instance)]
 
     def read_samples(start: int, stop: int) -> Array:
         if start == stop:
@@ -270,6 +272,10 @@ def _reader(
         return np.asarray(data * factors, dtype=np.float32)
 
     return read_samples
+
+
+def _bad(instance: Any) -> tuple[str, ...]:
+    return tuple(map(str, instance.info["bads"]))
 
 
 def _named(path: Path | None, format_name: str) -> AbstractContextManager[None]:

@@ -110,6 +110,17 @@ def _annotations(path: Path, wfdb: Any, sfreq: float) -> tuple[Annotation, ...]:
             "truncated. Copy it again from its source, or remove it to do without annotations."
         )
     found = _attempt(path, wfdb.rdann, str(path.with_suffix("")), "atr")
+    unknown = [
+        at
+        for at, symbol in zip(found.sample, found.symbol, strict=True)
+        if not isinstance(symbol, str)
+    ]  # wfdb gives NaN for a code that neither WFDB nor the file defines
+    if unknown:
+        raise RecordingError(
+            f"{path.name}: in its annotation file {beats.name}, {len(unknown)} annotations have a "
+            f"code that has no meaning, the first at sample {unknown[0]}, so it is damaged. Copy "
+            "it again from its source, or remove it to do without annotations."
+        )
     rate = float(found.fs or sfreq)
     return tuple(
         Annotation(onset=float(sample) / rate, duration=0.0, label=note.strip("\x00 ") or symbol)

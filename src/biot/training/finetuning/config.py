@@ -151,8 +151,8 @@ class FinetuneConfig(TrainingSettings):
     )  # fmt: skip
     calibration: bool = setting(
         True,
-        help="Whether probabilities are corrected for the class weights, and by a temperature that "
-        "is fitted on the validation windows. Without it they are the outputs' softmax as it is.",
+        help="Correct probabilities for the class weights, and by a temperature that is fitted on "
+        "the validation windows; --no-calibration leaves them as the model's outputs give them.",
         group=TRAINING, option="--no-calibration",
     )  # fmt: skip
     regression_loss: RegressionLoss = setting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from biot import plots
 from biot.corpus.corpus import Corpus
-from biot.corpus.leakage import SeenData, require_disjoint
+from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.corpus.load import load_corpus
 from biot.corpus.split import split
 from biot.corpus.subjects import warn_of_own_subjects
@@ -188,6 +188,8 @@ def _record(
     identity: dict[str, Any],
 ) -> RunRecord:  # fmt: skip
     """What is told about a run, with its scores."""
+    valid, test = (learned.evaluate(fabric, part, config) for part in (parts.valid, parts.test))
+    flattered = tuple(note for note in map(note_of_leakage, leakage) if note is not None)
     return RunRecord(
         out=out, command=command, config=config, identity=identity, from_model=source,
         device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,
@@ -198,10 +200,7 @@ def _record(
         },
         leakage=leakage, metric=learned.metric, trained=learned.trained,
         contract=learned.contract, notes=learned.notes,
-        evaluations={
-            name: learned.evaluate(fabric, part, config)
-            for name, part in (("valid", parts.valid), ("test", parts.test))
-        },
+        evaluations={"valid": valid, "test": replace(test, notes=flattered)},
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from biot.errors import ConfigError, CorpusError, require
 from biot.evaluation.chance import notes_on
 from biot.evaluation.metrics import Floats, Ints
-from biot.evaluation.results import Evaluation
+from biot.evaluation.results import Evaluation, why_undefined
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
@@ -373,7 +373,8 @@ def learn(
             contract, config, learned_from.truth, weight=weights_of(learned_from),
             class_weight=class_weight,
         )  # fmt: skip
-        metric = task.require_metric(config.metric)
+        metric, deciding = _deciding_metric(task, config.metric, valid)
+        config = replace(config, metric=metric)
         model, trained = train_model(
             fabric,
             model,
@@ -392,9 +393,32 @@ def learn(
         trained=trained,
         metric=metric,
         kept=keep,
-        notes=notes_on(
+        notes=deciding
+        + notes_on(
             plain_task(contract), trained.losses, outputs, truth, decision, config.calibration
         ),
+    )
+
+
+def _deciding_metric(
+    task: Task, asked: str | None, valid: LabelledWindows
+) -> tuple[str, tuple[str, ...]]:
+    """The score that decides what is kept; and a note, where it is not the one asked for.
+
+    A score that is undefined on the validation windows, whatever a model says of them, cannot tell
+    one epoch from another: the loss decides then.
+    """
+    metric = task.require_metric(asked)
+    if metric == "loss":
+        return metric, ()
+    anything = np.random.default_rng(0).normal(size=(len(valid.truth), len(task.names)))
+    score = task.validation_score(metric, anything, valid.truth, weight=weights_of(valid))
+    if np.isfinite(score):
+        return metric, ()
+    reason = why_undefined(task, valid.truth, {metric: score})[metric]
+    return "loss", (
+        f"The validation loss decided what was kept: {metric} is undefined on the "
+        f"{len(valid.truth)} validation windows ({reason}).",
     )
 
 
