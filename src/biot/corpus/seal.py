@@ -40,7 +40,7 @@ def has_changed(folder: Path, state: Mapping[str, Any], name: str) -> bool:
     if name == STATE_FILE:
         return bool(_own(state) != kept)
     try:
-        return sha256_of(folder / name) != kept
+        return bool(sha256_of(folder / name) != kept)
     except OSError:
         return False
 
