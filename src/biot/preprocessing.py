@@ -94,6 +94,9 @@ class Preprocessing:
     with commas between them, whose mean it is; see :mod:`biot.signals.reference`."""
     recorded_references: tuple[str, ...] = ()
     """What the EEG of the recordings was measured against before that, as far as they say it."""
+    rename_channels: str = ""
+    """Channels that were given other names, ``OLD=NEW`` with commas between them; a recording's
+    channels are found under the old names too."""
     task: Task = "classes"
     """``"classes"``: a window has one of the labels; ``"multilabel"``: any number of them;
     ``"regression"``: a number for each."""
@@ -206,8 +209,8 @@ class Preprocessing:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
         Label names are not compared: a corpus may hold some of the classes only. Nor are the
-        columns that labels came from, a model's decision, the references of the recordings, nor
-        the task of data without labels.
+        columns that labels came from, a model's decision, the references of the recordings, their
+        earlier names of channels, nor the task of data without labels.
 
         Parameters
         ----------
@@ -218,7 +221,8 @@ class Preprocessing:
         """
         apart = {
             "label_names", "label_columns", "thresholds", "class_weights", "temperature",
-            "recorded_references", *(["task"] if data.label_names is None else []),
+            "recorded_references", "rename_channels",
+            *(["task"] if data.label_names is None else []),
         }  # fmt: skip
         differing = [
             difference(field.name, getattr(data, field.name), getattr(self, field.name))

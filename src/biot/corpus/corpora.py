@@ -227,8 +227,19 @@ def _merged(parts: Sequence[Corpus], *, resample: bool, sfreq: float | None) -> 
         units=tuple(units[name][0] for name in sorted(units)),
         label_names=labels or None,
         recorded_references=tuple(sorted(references)),
+        rename_channels=_renames(parts),
         task=first.task if len(tasks) == 1 else "multilabel",
     )
+
+
+def _renames(parts: Sequence[Corpus]) -> str:
+    """The earlier names of channels, but those that mean different channels in two corpora."""
+    new: dict[str, set[str]] = {}
+    for part in parts:
+        for pair in filter(None, part.preprocessing.rename_channels.split(",")):
+            old, _, name = (text.strip() for text in pair.partition("="))
+            new.setdefault(old, set()).add(name)
+    return ",".join(f"{old}={min(names)}" for old, names in new.items() if len(names) == 1)
 
 
 def _resampled(rows: WindowRows, sfreq: float, new_sfreq: float) -> WindowRows:

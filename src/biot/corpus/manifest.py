@@ -105,6 +105,10 @@ class Record:
     ch_names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     """As the recording has them; those of the rows may be in the order of the corpus."""
+    unused: tuple[str, ...] = ()
+    """Its channels that were not chosen."""
+    unmatched: tuple[str, ...] = ()
+    """Words of the choice of channels, and old names of channels, that fit none of its own."""
     sfreq: float | None = None
     """Samples a second of the recording itself, in Hz; None where it was not read."""
     labels: Mapping[str, int] = field(default_factory=dict)
@@ -113,6 +117,8 @@ class Record:
     """Of each target of a regression."""
     labelled: bool = False
     """Whether it has any label at all, also outside the windows."""
+    met: Mapping[str, int] = field(default_factory=dict)
+    """Where labels got other names: how many stretches had each of the labels before."""
     rows: str | None = None
     """Checksum of its rows in the table of labels."""
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -129,12 +135,14 @@ class Record:
     def from_dict(cls, values: Mapping[str, Any]) -> Record:
         """The inverse of ``dataclasses.asdict``, by way of JSON."""
         known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
-        for name in ("ch_names", "units"):
+        for name in ("ch_names", "units", "unused", "unmatched"):
             known[name] = tuple(known.get(name, ()))
         if "flat" in known:
             known["flat"] = FlatChannels.from_dict(known["flat"])
         if not all(isinstance(count, int) for count in dict(known.get("labels", {})).values()):
             raise TypeError("labels are no counts")
+        if not all(isinstance(count, int) for count in dict(known.get("met", {})).values()):
+            raise TypeError("met are no counts")
         for name, kind in (("sfreq", int | float), ("reference", str)):
             if not isinstance(known.get(name), kind | None):
                 raise TypeError(f"{name} is {known[name]!r}")

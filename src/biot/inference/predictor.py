@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,10 +22,12 @@ from biot.inference.predictions import Predictions, PredictionWarning
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
+from biot.signals.channels import canonical
 from biot.signals.flat import find_flat
 from biot.signals.formats.mne import is_epochs
 from biot.signals.grid import grid_starts
 from biot.signals.montage import MontagePlan, plan
+from biot.signals.naming import named, renames_of
 from biot.signals.notes import (
     note_of_bad,
     note_of_flat,
@@ -114,11 +117,7 @@ class Predictor:
         ChannelError
             If no channel matches, or two may; the message opens with the recording's name.
         """
-        recording = recording_of(recording)
-        try:
-            return plan(recording.ch_names, self.preprocessing.ch_names)
-        except ChannelError as error:
-            raise ChannelError(f"{recording.name}: {error}") from error
+        return _planned(_named(recording_of(recording), self.preprocessing), self.preprocessing)
 
     def predict(self, recording: Any, *, stride: float | None = None) -> Predictions:
         """Predict the whole recording, window by window.
@@ -159,8 +158,8 @@ class Predictor:
                 f"stride must be at least one sample ({1 / contract.sfreq:g} s), got {stride} s."
             )
         of_epochs = is_epochs(recording)
-        recording = recording_of(recording)
-        montage = self.montage(recording)
+        recording = _named(recording_of(recording), contract)
+        montage = _planned(recording, contract)
         source = _Windows(recording, montage, contract)
         places = [
             (first + start, min(first + start + contract.n_times, stop))
@@ -206,6 +205,26 @@ class Predictor:
             out = self._model(signal_BCT.to(self._device))
         logits_BK: Tensor = out[0] if self._model.return_feature else out
         return self.preprocessing.decision.probabilities(logits_BK.double().cpu().numpy())
+
+
+def _named(recording: Recording, contract: Preprocessing) -> Recording:
+    """The recording with the channels that count, called as in the model's corpus."""
+    found = named(recording, renames_of(contract.rename_channels))
+    wanted = {canonical(name) for name in contract.ch_names}
+    numbers = {new: old for old, new in found.numbered}
+    if any(canonical(new) in wanted for new in numbers):
+        return found.recording
+    # otherwise the plan refuses two that are meant by one name
+    names = tuple(numbers.get(name, name) for name in found.recording.ch_names)
+    bad = tuple(numbers.get(name, name) for name in found.recording.bad)
+    return replace(found.recording, ch_names=names, bad=bad)
+
+
+def _planned(recording: Recording, contract: Preprocessing) -> MontagePlan:
+    try:
+        return plan(recording.ch_names, contract.ch_names)
+    except ChannelError as error:
+        raise ChannelError(f"{recording.name}: {error}") from error
 
 
 class _Windows:

@@ -103,6 +103,12 @@ def parse(name: str) -> ChannelName:
     scalp = _scalp(bare)
     if scalp is not None:
         return scalp
+    counted = re.fullmatch(r"(.+)-(\d+)", bare)
+    scalp = _scalp(counted[1]) if counted else None
+    if counted and scalp is not None:
+        # of several with one name; which of them is the electrode's is not known
+        name = f"{scalp.canonical}-{int(counted[2])}"
+        return ChannelName(name, "eeg", reference=scalp.reference)
     bare = _without_references(bare)
     return (
         _ecg(bare)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, floor
 
@@ -57,7 +58,9 @@ def without_bad_spans(recording: Recording) -> Recording:
     return replace(recording, read_samples=read_samples)
 
 
-def preprocessed(recording: Recording, contract: Preprocessing) -> Recording:
+def preprocessed(
+    recording: Recording, contract: Preprocessing, rows: Sequence[int] | None = None
+) -> Recording:
     """Flat and bad stretches made missing, then re-referenced, filtered and resampled, lazily.
 
     Preparation and prediction both come through here, so they cannot differ.
@@ -70,6 +73,8 @@ def preprocessed(recording: Recording, contract: Preprocessing) -> Recording:
         Says the rate and how to come to it, the filters, the reference, and whether flat channels
         stay; see :func:`biot.signals.filtered`, :mod:`biot.signals.resampling`,
         :mod:`biot.signals.reference`, :mod:`biot.signals.flat`.
+    rows
+        The channels to keep, by their positions; None: all. The others take part in the reference.
 
     Raises
     ------
@@ -78,7 +83,11 @@ def preprocessed(recording: Recording, contract: Preprocessing) -> Recording:
     ConfigError
         If a frequency does not lie below half the recording's rate, or the rate cannot be reached.
     """
+    if rows is not None and contract.reference == "none":
+        recording, rows = recording.pick(rows), None  # the others need not be looked at
     clean = without_bad_spans(recording if contract.keep_flat else without_flat(recording))
     against = rereferenced(clean, contract.reference)
+    if rows is not None:
+        against = against.pick(rows)
     smooth = filtered(against, l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch)
     return resampled(smooth, contract.sfreq, method=contract.resample)

@@ -137,6 +137,29 @@ class Recording:
             )
         return self.read_samples(start, end)
 
+    def pick(self, rows: Sequence[int]) -> Recording:
+        """The same recording with some of its channels, by their positions, in this order."""
+        chosen = list(rows)
+        ch_names = tuple(self.ch_names[row] for row in chosen)
+
+        def read_samples(start: int, stop: int) -> Array:
+            return self.read(start, stop)[chosen]
+
+        def read_flat(start: int, stop: int) -> Mask:
+            assert self.read_flat is not None
+            return self.read_flat(start, stop)[chosen]
+
+        return replace(
+            self,
+            ch_names=ch_names,
+            bad=tuple(name for name in self.bad if name in ch_names),
+            units=tuple(self.units[row] for row in chosen),
+            read_samples=read_samples,
+            rates=tuple(self.rates[row] for row in chosen) if self.rates else (),
+            limits=tuple(self.limits[row] for row in chosen) if self.limits else (),
+            read_flat=None if self.read_flat is None else read_flat,
+        )
+
     @property
     def data(self) -> Array:
         """All samples: (n_chans, n_times) float32 in :attr:`units`."""

@@ -251,12 +251,14 @@ def test_a_broken_file_is_quarantined_and_the_others_go_on(folder: Path, out: Pa
     assert "quarantined  a_broken.edf: " in str(report)
 
 
-def test_channels_that_cannot_be_told_apart_are_quarantined(write_edf: WriteEdf, out: Path) -> None:
-    write_edf("a.edf")
+def test_different_channels_of_one_name_in_two_spellings_are_numbered(
+    write_edf: WriteEdf, out: Path
+) -> None:
     path = write_edf("b.edf", ch_names=("C3", "EEG c3-REF"))
-    report = prepare(path.parent, out, sfreq=100, window=4)
-    reason = "b.edf: 'C3' and 'EEG c3-REF' are the same channel by name. Rename one in the file."
-    assert report.quarantined == (("b.edf", reason),)
+    with pytest.warns(UserWarning, match="'C3' is 'C3-0', 'EEG c3-REF' is 'EEG c3-REF-1'"):
+        report = prepare(path.parent, out, sfreq=100, window=4)
+    assert report.quarantined == ()
+    assert report.preprocessing.ch_names == ("C3-0", "EEG c3-REF-1")
 
 
 def test_triggers_are_left_out_and_said(write_edf: WriteEdf, out: Path) -> None:

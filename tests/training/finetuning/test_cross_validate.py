@@ -8,6 +8,8 @@ import json
 import numpy as np
 import pytest
 
+from biot.corpus.builder.writer import write_description
+from biot.corpus.manifest import Manifest
 from biot.errors import ConfigError, CorpusError
 from biot.training import cross_validate
 from biot.training.finetuning.cross_validate import folds_by_subject
@@ -90,7 +92,8 @@ def test_too_few_subjects_are_refused_and_leave_nothing(make_corpus, tiny_config
 
 def test_an_error_names_seed_and_fold(make_corpus, tiny_config, tmp_path):
     corpus = make_corpus(tmp_path / "corpus")
-    corpus.preprocessing.with_labels(("noise", "wave", "seizure")).save(corpus.path)
+    contract = corpus.preprocessing.with_labels(("noise", "wave", "seizure"))
+    write_description(corpus.path, contract, Manifest.load(corpus.path))
     with pytest.raises(CorpusError, match=r"Seed 7, fold 1: .*no training window .* seizure"):
         cross_validate(corpus.path, tmp_path / "run", folds=2, config=tiny_config(seed=7))
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]

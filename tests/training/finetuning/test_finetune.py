@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from biot.corpus import from_arrays, load_corpus
+from biot.corpus.builder.writer import write_description
+from biot.corpus.manifest import Manifest
 from biot.errors import ConfigError, ContractError, CorpusError
 from biot.model import BIOT
 from biot.preprocessing import Preprocessing
@@ -205,7 +207,8 @@ def test_a_corpus_that_does_not_suffice_is_refused(
 
 def test_a_named_class_without_windows_is_refused(make_corpus, tiny_config, tmp_path):
     corpus = make_corpus(tmp_path / "corpus")
-    corpus.preprocessing.with_labels(("noise", "wave", "seizure")).save(corpus.path)
+    contract = corpus.preprocessing.with_labels(("noise", "wave", "seizure"))
+    write_description(corpus.path, contract, Manifest.load(corpus.path))
     with pytest.raises(
         CorpusError, match=r"no training window with usable data is labelled seizure"
     ):

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.corpus.builder.channels import layout_of
+from biot.corpus.builder.channels import choice_lines, layout_of
 from biot.corpus.builder.config import WorkerConfig
+from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging
@@ -126,6 +127,8 @@ def finish(
     ------
     CorpusError
         If there is no window at all.
+    ConfigError
+        If the choice of channels names what no recording has.
     """
     final = _in_one_layout(place, records)
     if not any(record.shard for record in final.values()):
@@ -215,11 +218,23 @@ def report_of(
             for name, each in manifest.recordings.items()
             if each.shard and each.sfreq and is_slower(each.sfreq, contract)
         },
+        channels=tuple(choice_lines(manifest.recordings)),
+        label_map=_map_lines(manifest),
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,
         notes=(*notes, *([one_class] if one_class is not None else [])),
     )
+
+
+def _map_lines(manifest: Manifest) -> tuple[str, ...]:
+    pairs = manifest.parameters.get("label_map")
+    if pairs is None:
+        return ()
+    met: Counter[str] = Counter()
+    for record in manifest.recordings.values():
+        met.update(record.met)
+    return tuple(LabelMap(pairs).lines(dict(sorted(met.items()))))
 
 
 def _references(records: Mapping[str, Record]) -> dict[str, tuple[str, ...]]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from biot.corpus.manifest import Record
-from biot.errors import RecordingError
+from biot.errors import ConfigError, RecordingError, listed, near_word
 from biot.signals.channels import canonical, kind
-from biot.signals.recording import Array, Mask, Recording
+from biot.signals.naming import renames_of
+from biot.signals.recording import Recording
 
 __all__ = [
+    "ChannelChoice",
     "Layout",
+    "choice_lines",
     "layout_of",
     "same_channel",
     "without_triggers",
@@ -35,23 +40,141 @@ def without_triggers(recording: Recording) -> tuple[Recording, list[str]]:
     Raises
     ------
     RecordingError
-        If there are channels of triggers only, or two channels cannot be told apart by name.
+        If there are channels of triggers only.
     """
     rows = [row for row, name in enumerate(recording.ch_names) if kind(name) != "stim"]
     ch_names = tuple(recording.ch_names[row] for row in rows)
     if not rows:
         raise RecordingError(f"{recording.name}: holds channels of triggers only.")
-    same = same_channel(ch_names)
-    if same is not None:
-        raise RecordingError(
-            f"{recording.name}: {same[0]!r} and {same[1]!r} are the same channel by name. "
-            "Rename one in the file."
-        )
     if len(rows) == len(recording.ch_names):
         return recording, []
     triggers = [name for name in recording.ch_names if name not in ch_names]
-    units = tuple(recording.units[row] for row in rows)
-    return _with_rows(recording, rows, ch_names, units), triggers
+    return recording.pick(rows), triggers
+
+
+_TYPES = ("eeg", "ecg", "eog", "emg", "resp", "acc", "gyro", "misc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelChoice:
+    """Which channels of recordings become windows, and what they are called."""
+
+    channels: tuple[str, ...] = ()
+    """Names, types (``eeg``) and patterns (``F*``) of those that are kept; none: all."""
+    drop_channels: tuple[str, ...] = ()
+    """The same for those that are left out, of what is kept."""
+    renames: Mapping[str, str] | None = None
+    """New names by the old ones."""
+
+    @classmethod
+    def of(
+        cls, channels: str | None, drop_channels: str | None, rename_channels: str | None
+    ) -> ChannelChoice:
+        """From the texts of the settings, with commas between names.
+
+        Raises
+        ------
+        ConfigError
+            If one is not of its form.
+        """
+        return cls(
+            channels=_words("channels", channels),
+            drop_channels=_words("drop_channels", drop_channels),
+            renames=renames_of(rename_channels),
+        )
+
+    def rows(self, recording: Recording) -> tuple[list[int], tuple[str, ...]]:
+        """Positions of the channels that are kept, and the words that fit none.
+
+        Raises
+        ------
+        RecordingError
+            If no channel is kept.
+        """
+        names = recording.ch_names
+        rows = [
+            row
+            for row, name in enumerate(names)
+            if (not self.channels or any(_fits(word, name) for word in self.channels))
+            and not any(_fits(word, name) for word in self.drop_channels)
+        ]
+        if not rows:
+            raise RecordingError(f"{recording.name}: {self._nothing(names)}")
+        words = (*self.channels, *self.drop_channels)
+        idle = [word for word in words if not any(_fits(word, name) for name in names)]
+        return rows, tuple(dict.fromkeys(idle))
+
+    def _nothing(self, names: Sequence[str]) -> str:
+        """Why none of these channels is kept."""
+        if any(_fits(word, name) for word in self.channels for name in names):
+            return f"drop_channels must leave a channel of those chosen ({listed(names, 10)})."
+        if not self.channels:
+            return f"drop_channels must leave a channel ({listed(names, 10)})."
+        words = listed([repr(word) for word in self.channels])
+        near = near_word(self.channels[0], names)
+        return (
+            f"channels must name channels that are there, or their type ({', '.join(_TYPES)}); got "
+            f"{words}, but there are {listed(names, 10)}.{near}"
+        )
+
+    def require_used(self, records: Mapping[str, Record]) -> None:
+        """Refuse a word that fits no channel of any recording.
+
+        Raises
+        ------
+        ConfigError
+            If there is one; the message names the setting, and a channel of a similar name.
+        """
+        read = [record for record in records.values() if record.ch_names]
+        if not read:
+            return
+        idle = set(read[0].unmatched).intersection(*(record.unmatched for record in read))
+        seen = Counter(name for record in read for name in (*record.ch_names, *record.unused))
+        names = [name for name, _ in seen.most_common()]
+        for setting, words in (
+            ("rename_channels", tuple(self.renames or ())),
+            ("channels", self.channels),
+            ("drop_channels", self.drop_channels),
+        ):
+            for word in (word for word in words if word in idle):
+                raise ConfigError(
+                    f"{setting} must name channels that recordings have, or their type "
+                    f"({', '.join(_TYPES)}); {word!r} fits none. They have {listed(names, 10)}."
+                    f"{near_word(word, names)}"
+                )
+
+
+def _words(setting: str, text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    words = tuple(word.strip() for word in text.split(","))
+    if not all(words):
+        raise ConfigError(
+            f"{setting} must be names, types or patterns with commas between them, such as "
+            f"'eeg,ECG,EMG*'; got {text!r}."
+        )
+    return words
+
+
+def _fits(word: str, name: str) -> bool:
+    """Whether a channel is meant: by its type, a pattern, or its name in any spelling."""
+    if word.lower() in _TYPES:
+        return kind(name) == word.lower()
+    if any(sign in word for sign in "*?["):
+        return any(fnmatchcase(text.upper(), word.upper()) for text in (name, canonical(name)))
+    return canonical(word) == canonical(name)
+
+
+def choice_lines(records: Mapping[str, Record]) -> Iterator[str]:
+    """What the choice of channels left out, and which of its words fit in some recordings only."""
+    read = {name: record for name, record in records.items() if record.ch_names}
+    out = Counter(channel for record in read.values() for channel in record.unused)
+    if out:
+        named = [f"{channel} in {count}" for channel, count in out.most_common()]
+        yield f"not chosen, of {len(read)} recordings: {listed(named, 10)}"
+    for word in dict.fromkeys(word for record in read.values() for word in record.unmatched):
+        without = [name for name, record in sorted(read.items()) if word in record.unmatched]
+        yield f"{word!r} fits nothing in {len(without)} of {len(read)}: {listed(without, 3)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,25 +226,4 @@ def layout_of(records: Mapping[str, Record]) -> Layout:
         units=tuple(units[channel] for channel in names) if mixed else first.units,
         mixed=mixed,
         clashes=clashes,
-    )
-
-
-def _with_rows(
-    recording: Recording, rows: list[int], ch_names: tuple[str, ...], units: tuple[str, ...]
-) -> Recording:
-    def read_samples(start: int, stop: int) -> Array:
-        return recording.read(start, stop)[rows]
-
-    def read_flat(start: int, stop: int) -> Mask:
-        assert recording.read_flat is not None
-        return recording.read_flat(start, stop)[rows]
-
-    return replace(
-        recording,
-        ch_names=ch_names,
-        units=units,
-        read_samples=read_samples,
-        rates=tuple(recording.rates[row] for row in rows) if recording.rates else (),
-        limits=tuple(recording.limits[row] for row in rows) if recording.limits else (),
-        read_flat=None if recording.read_flat is None else read_flat,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.choices import Align
+from biot.corpus.builder.channels import ChannelChoice
 from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.sources import TableOptions
 from biot.corpus.builder.windowing import Windowing
@@ -33,6 +34,8 @@ class WorkerConfig:
     """The same as the user gave it, for the manifest; JSON."""
     tables: TableOptions = field(default_factory=TableOptions)
     """What recordings in tables do not say themselves."""
+    choice: ChannelChoice = field(default_factory=ChannelChoice)
+    """Which channels count."""
 
     @property
     def labels(self) -> LabelFormat:

@@ -10,7 +10,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from biot.corpus.builder.channels import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
+from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import TableColumns
 from biot.corpus.builder.report import PrepareReport
@@ -44,7 +46,8 @@ def prepare(
     was when it is started again. On a corpus that is there, what has changed among the recordings
     is brought up to date. The same input gives the same bytes, whoever computes them. What
     annotations mark as ``BAD…`` or ``EDGE…`` is missing data. Channels of triggers are left out,
-    and counted: they may hold the label. Recordings may have different channels.
+    and counted: they may hold the label. Recordings may have different channels. Of equal channels
+    of one name one is kept; those without a name are left out.
 
     Parameters
     ----------
@@ -79,7 +82,7 @@ def prepare(
         sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
         task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
-        reference=how.reference,
+        reference=how.reference, rename_channels=how.rename_channels or "",
     )  # fmt: skip
     cutting = replace(
         windowing(contract, how.stride, how.align, how.labels, how.background),
@@ -95,11 +98,20 @@ def prepare(
     parameters = _parameters(
         contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
-        file_column=how.file_column, subject_column=how.subject_column,
+        file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
+        drop_channels=how.drop_channels, rename_channels=how.rename_channels,
     )  # fmt: skip
-    recipe = WorkerConfig(contract=contract, how=cutting, tables=tables, parameters=parameters)
+    label_map = None if how.label_map is None else LabelMap.read(how.label_map)
+    parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
+    recipe = WorkerConfig(
+        contract=contract, how=cutting, tables=tables, parameters=parameters,
+        choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
+    )  # fmt: skip
     columns = TableColumns(how.file_column, how.subject_column)
-    labels = LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns)
+    labels = replace(
+        LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns),
+        map=label_map,
+    )
     notes = labels.notes([source.recording for source in sources], strict=how.strict)
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):

@@ -47,6 +47,10 @@ class PrepareReport:
     """Recordings by what their EEG was measured against, as far as they say it."""
     slower: Mapping[str, float] = field(default_factory=dict)
     """Rate in Hz of each recording that lacks frequencies which the windows may hold."""
+    channels: tuple[str, ...] = ()
+    """Which channels were not chosen, and what of the choice some recordings do not have."""
+    label_map: tuple[str, ...] = ()
+    """What the map made of labels, with the stretches of each before, and what it left alone."""
     flat: Mapping[str, FlatChannels] = field(default_factory=dict)
     """Flat channels and stretches that became missing, by recording; only of those that have any
     (see :mod:`biot.signals.flat`)."""
@@ -71,8 +75,10 @@ class PrepareReport:
             ),
             *_block("filter", [contract.filter] if contract.filter else []),
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
+            *_block("label map", list(self.label_map)),
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block("channels", list(self.channels)),
             *_block("reference", reference_lines(contract, self.references)),
             *_block("slower", slower_lines(self.slower, self.n_recordings)),
             *_block("flat", flat_lines(self.flat)),

@@ -27,7 +27,7 @@ from biot.corpus.integrity import fault_of_content, listed_shards
 from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record, versions
 from biot.corpus.schema import INFO_FILE, STATE_FILE, shard_path
 from biot.corpus.seal import DESCRIPTION, require_unchanged
-from biot.errors import BiotError, CorpusError
+from biot.errors import BiotError, ConfigError, CorpusError
 from biot.io import read_json
 from biot.preprocessing import OF_EARLIER_RELEASES, Preprocessing
 
@@ -73,7 +73,7 @@ def make(
 
     Raises
     ------
-    CorpusError
+    CorpusError, ConfigError
         See :func:`biot.corpus.prepare`.
     """
     try:
@@ -99,6 +99,7 @@ def make(
         place.begin(recipe.parameters, old)
         records = _prepared(place, recipe, plan, engine, progress)
         _require_readable(records, strict, place)
+        _require_used(records, recipe, place)
         contract, manifest = finish(place, recipe, records, old, skipped)
         place.publish()
     except OSError as error:
@@ -329,3 +330,11 @@ def _require_readable(records: Mapping[str, Record], strict: bool, place: Stagin
             f"{place.out}: {len(reasons)} of {len(records)} recordings cannot be used, and strict "
             f"forbids that: {listed}{more}. The others are prepared and kept for the next run."
         )
+
+
+def _require_used(records: Mapping[str, Record], recipe: WorkerConfig, place: Staging) -> None:
+    try:
+        recipe.choice.require_used(records)
+    except ConfigError:  # a corrected choice is another corpus
+        place.discard()
+        raise

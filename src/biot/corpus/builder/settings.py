@@ -73,6 +73,13 @@ class PrepareConfig(Settings):
         help="Column of the table that holds labels; there may be several.",
         group=_LABELS, option="--label-column",
     )  # fmt: skip
+    label_map: str | None = setting(
+        None,
+        help="Other names for labels: OLD=NEW with commas between; A,B=C makes two one, A= leaves "
+        "one out. Or a table (.tsv, .csv) with the columns label and new. What it does not name "
+        "stays, and is listed.",
+        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]",
+    )  # fmt: skip
     task: Task = setting(
         "classes",
         help="What labels are. classes: a window has one label; multilabel: any number of tags, "
@@ -116,6 +123,24 @@ class PrepareConfig(Settings):
         group=_LABELS, metavar="NAME",
     )  # fmt: skip
 
+    channels: str | None = setting(
+        None,
+        help="The only channels to use: names, types (eeg, ecg, eog, emg, resp, acc, gyro, misc) "
+        "and patterns such as F*, with commas between them; without it all. A channel that is not "
+        "used may still be the reference.",
+        group=_SIGNAL, metavar="NAME|TYPE|PATTERN[,…]",
+    )  # fmt: skip
+    drop_channels: str | None = setting(
+        None,
+        help="Channels to leave out, given as for `channels`, and of those that it leaves.",
+        group=_SIGNAL, metavar="NAME|TYPE|PATTERN[,…]",
+    )  # fmt: skip
+    rename_channels: str | None = setting(
+        None,
+        help="New names of channels, which count from then on, also for `channels` and "
+        "`reference`; kept with the model, so that it finds channels under their old names.",
+        group=_SIGNAL, metavar="OLD=NEW[,…]",
+    )  # fmt: skip
     scale: Scale = setting(
         "q95",
         help="q95: each channel of a window is divided by the 95th percentile of its magnitude; "
@@ -186,7 +211,11 @@ class PrepareConfig(Settings):
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.label_map, Path):
+            object.__setattr__(self, "label_map", str(self.label_map))
         super().__post_init__()
+        if self.label_map is not None:
+            self._require_labels_to_map()
         if self.dask is not None and self.workers != 1:
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
@@ -208,3 +237,16 @@ class PrepareConfig(Settings):
                     f"{name} must be at most half of sfreq, {self.sfreq / 2:g} Hz, as windows hold "
                     f"nothing above; got {frequency:g} Hz."
                 )
+
+    def _require_labels_to_map(self) -> None:
+        if str(self.labels) == "none":
+            raise ConfigError("label_map goes with labels, but labels is 'none'.")
+        if self.task == "regression":
+            raise ConfigError(
+                "label_map is for classes and tags; the targets of a regression are numbers, "
+                "which have no other names."
+            )
+        if len(self.label_columns) > 1:
+            raise ConfigError(
+                f"label_map is for one column of labels; got {', '.join(self.label_columns)}."
+            )

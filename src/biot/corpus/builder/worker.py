@@ -19,15 +19,17 @@ from biot.corpus.builder.sources import Source, readable
 from biot.corpus.builder.windowing import cut, to_events
 from biot.corpus.builder.writer import Shard, shard_name, write_shard
 from biot.corpus.manifest import Record
-from biot.errors import ConfigError, CorpusError, RecordingError
+from biot.errors import ConfigError, CorpusError, RecordingError, listed
 from biot.io import sha256_of
 from biot.signals.flat import FlatChannels, find_flat
 from biot.signals.formats.child import Child, ChildError
 from biot.signals.formats.contained import ParserLimitError
 from biot.signals.formats.files import files_of
+from biot.signals.naming import named
 from biot.signals.notes import note_of_reference
 from biot.signals.preprocess import preprocessed
 from biot.signals.readers import read_recording
+from biot.signals.recording import Recording
 from biot.signals.reference import recorded_reference
 
 __all__ = [
@@ -196,14 +198,21 @@ def _written(
 ) -> tuple[dict[str, Any], Shard]:
     """What is to be known of a recording, and its shard."""
     name, path, contract = job.source.recording, job.source.path, recipe.contract
-    recording, triggers = without_triggers(read_recording(path, **recipe.tables.of(path)))
-    left_out.update(f"trigger channels {channel!r}" for channel in triggers)
-    left_out.update("channels marked as bad" for name in recording.bad if name not in triggers)
-    stretches = job.labels.stretches(recording, name)
+    recording, not_found = _named_channels(
+        read_recording(path, **recipe.tables.of(path)), recipe, left_out
+    )
+    rows, idle = recipe.choice.rows(recording)
+    chosen = recording.pick(rows)
+    left_out.update("channels marked as bad" for _ in chosen.bad)
+    stretches, met = job.labels.stretches(recording, name), {}
+    if job.labels.map is not None:
+        met = job.labels.map.met(stretches)
+        stretches = job.labels.map.stretches(stretches)
     events = to_events(stretches, contract.sfreq)
-    at_rate = preprocessed(recording, contract)
-    ch_names, units = recording.ch_names, recording.units
-    flat = FlatChannels() if contract.keep_flat else find_flat(recording)
+    at_rate = preprocessed(recording, contract, rows)
+    ch_names, units = chosen.ch_names, chosen.units
+    looked_at = chosen if contract.reference == "none" else recording
+    flat = FlatChannels() if contract.keep_flat else find_flat(looked_at)
     lost = note_of_reference(recording, flat, contract)
     if lost is not None:
         warnings.warn(lost, stacklevel=2)
@@ -219,10 +228,31 @@ def _written(
         "units": units,
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
-        "flat": flat,
+        "met": met,
+        "unused": tuple(n for n in recording.ch_names if n not in ch_names),
+        "unmatched": (*not_found, *idle),
+        "flat": flat.among(ch_names),
         "reference": recorded_reference(recording),
     }
     return known, written
+
+
+def _named_channels(
+    recording: Recording, recipe: WorkerConfig, left_out: Counter[str]
+) -> tuple[Recording, tuple[str, ...]]:
+    """The recording's channels of signal under the names that count, and old names not found."""
+    found = named(recording, recipe.choice.renames)
+    left_out.update("channels without a name" for _ in found.dummies)
+    left_out.update(f"channels {name!r} again, with equal samples" for name in found.repeated)
+    if found.numbered:
+        changes = [f"{old!r} is {new!r}" for old, new in found.numbered]
+        warnings.warn(
+            f"{recording.name}: channels of one name that differ got numbers: {listed(changes)}.",
+            stacklevel=2,
+        )
+    recording, triggers = without_triggers(found.recording)
+    left_out.update(f"trigger channels {channel!r}" for channel in triggers)
+    return recording, found.not_found
 
 
 def _named(error: RecordingError | ConfigError, name: str) -> str:

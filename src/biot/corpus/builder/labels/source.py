@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windowing import Stretch
@@ -32,6 +33,8 @@ class LabelSource:
     """``"none"``, ``"annotations"``, ``"folder"`` or ``"table"``."""
     format: LabelFormat = field(default_factory=LabelFormat)
     table: LabelTable | None = None
+    map: LabelMap | None = None
+    """Other names of the labels; None: they stay."""
 
     @classmethod
     def open(
@@ -124,7 +127,7 @@ class LabelSource:
         return Subject(self.table.subject(name), origin)
 
     def stretches(self, recording: Recording, name: str) -> list[Stretch]:
-        """Labelled stretches of a recording; annotations of spoilt data and breaks are none.
+        """Labelled stretches of a recording, before the map; spoilt data and breaks are none.
 
         Raises
         ------
