@@ -253,6 +253,13 @@ class Preprocessing:
         missing = sorted({"sfreq", "window", "ch_names", "units"} - set(given))
         if unknown or missing:
             raise ContractError(f"{where}: unknown keys {unknown}, missing keys {missing}.")
+        for field in fields(cls):
+            value = given.get(field.name, field.default)
+            if (value is None and field.default is not None) or (
+                isinstance(value, bool) and field.name != "keep_flat"
+            ):
+                said = {None: "null", True: "true", False: "false"}[value]
+                raise ContractError(f"{where}: {field.name} cannot be {said}.")
         for key in _LISTS:
             if given.get(key) is None:
                 continue
