@@ -64,6 +64,19 @@ def test_the_stride_may_be_shorter_or_longer_than_the_window(
         predictor.predict(recording, stride=0.001)
 
 
+def test_progress_is_a_bar_of_windows_on_stderr_and_only_where_asked(
+    make_predictor: MakePredictor, make_recording: MakeRecording, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictor, recording = make_predictor(), make_recording(8.0)
+    predictor.predict(recording)
+    assert capsys.readouterr() == ("", "")
+    predictor.predict(recording, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "4/4" in err
+    assert "window/s" in err
+
+
 def test_a_recording_shorter_than_a_window_gives_one_row(
     make_predictor: MakePredictor, make_recording: MakeRecording
 ) -> None:

@@ -20,7 +20,7 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
-from biot.cli.terminal import say
+from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _execute(args: Namespace) -> None:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PredictionWarning)  # its notes stand on stdout
-        predictions = predictor.predict(recording, stride=args.stride)
+        predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
     seen = _is_in_training(args.model, args.recording)
     predictions = replace(predictions, in_training=seen)
     predictions.save(args.out)

@@ -119,7 +119,9 @@ class Predictor:
         """
         return _planned(_named(recording_of(recording), self.preprocessing), self.preprocessing)
 
-    def predict(self, recording: Any, *, stride: float | None = None) -> Predictions:
+    def predict(
+        self, recording: Any, *, stride: float | None = None, progress: bool = False
+    ) -> Predictions:
         """Predict the whole recording, window by window.
 
         Parameters
@@ -132,6 +134,8 @@ class Predictor:
         stride
             Seconds between the starts of windows; default: the window, so that none overlap. The
             last window reaches the recording's end; what it lacks beyond is missing data.
+        progress
+            Show a bar on stderr.
 
         Returns
         -------
@@ -166,7 +170,7 @@ class Predictor:
             for first, stop in source.segments(without_last_instant=of_epochs)
             for start in grid_starts(stop - first, contract.n_times, step, covering=True)
         ]
-        values = self._of_places(source, places)
+        values = self._of_places(source, places, progress)
         start, stop = np.array(places).T / contract.sfreq
         notes = _notes(recording, contract, montage, bool(np.isfinite(values).any()))
         for note in notes:
@@ -184,13 +188,20 @@ class Predictor:
         )
 
     def _of_places(
-        self, source: _Windows, places: Sequence[tuple[int, int]]
+        self, source: _Windows, places: Sequence[tuple[int, int]], progress: bool
     ) -> npt.NDArray[np.float64]:
         """(n_windows, K); NaN without usable data. What lies in a gap is not read."""
+        from tqdm import tqdm
+
         names = self.preprocessing.label_names
         recorded = np.array([not source.is_gap(*place) for place in places])
         inside = [place for place, is_there in zip(places, recorded, strict=True) if is_there]
-        parts = [self._probabilities(signal_BCT) for signal_BCT in source.batches(inside)]
+        parts = []
+        bar = tqdm(total=len(inside), unit="window", disable=not progress, dynamic_ncols=True)
+        with bar:
+            for signal_BCT in source.batches(inside):
+                parts.append(self._probabilities(signal_BCT))
+                bar.update(len(signal_BCT))
         found = np.concatenate(parts) if parts else np.empty((0, len(names or ())))
         values = np.full((len(places), found.shape[1]), np.nan)
         values[recorded] = found
