@@ -25,7 +25,6 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "flush_to_disk",
-    "naming",
     "once_each",
     "read_json",
     "remove_leftovers",
@@ -88,12 +87,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     final = path.resolve()
     if path.exists() and not path.is_file() and not path.is_dir():
-        with naming(path):
+        with _naming(path):
             yield path
         return
     _sweep(final, _found_at_first(final.parent))
     partial = _partial(final)
-    with naming(path, partial):
+    with _naming(path, partial):
         try:
             with _marked_alive(partial):
                 yield partial
@@ -146,7 +145,7 @@ def atomic_folder(
         if final.is_dir() and not _can_move(final):
             partial = _partial(final / final.name)
             remove_leftovers(final / final.name)
-        with naming(path, partial):
+        with _naming(path, partial):
             partial.mkdir(parents=True)
             with _marked_alive(partial):
                 yield partial
@@ -272,7 +271,7 @@ def _partial(path: Path, suffix: str = PARTIAL) -> Path:
 
 
 @contextlib.contextmanager
-def naming(path: Path, partial: Path | None = None) -> Iterator[None]:
+def _naming(path: Path, partial: Path | None = None) -> Iterator[None]:
     """Let an error of the system name the file that was asked for; one of a full disk names none.
 
     A file within an unfinished folder is named by its place in the finished one.

@@ -13,7 +13,7 @@ from biot.corpus.manifest import Manifest
 from biot.corpus.schema import INFO_FILE, STATE_FILE
 from biot.corpus.seal import DESCRIPTION, require_unchanged
 from biot.errors import CorpusError
-from biot.io import read_json
+from biot.io import PARTIAL, read_json
 from biot.preprocessing import FILE_NAME, Preprocessing
 
 __all__ = [
@@ -94,6 +94,6 @@ def _drop(folder: Path, subject: str) -> int:
     write_quarantine(folder, quarantined(others))
     after.save(folder)
     write_state(folder, contract, after)
-    for path in folder.rglob("*.tmp"):  # of a run that was killed
+    for path in folder.rglob(f".*{PARTIAL}"):  # of a run that was killed
         path.unlink()
     return sum(record.n_windows for record in mine.values())

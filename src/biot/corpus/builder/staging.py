@@ -15,7 +15,7 @@ from biot.corpus.builder.writer import shard_name
 from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record
 from biot.corpus.schema import INFO_FILE, QUARANTINE_FILE, SHARDS, STATE_FILE, staging_folder
 from biot.errors import CorpusError
-from biot.io import PARTIAL, flush_to_disk, read_json, require_text_name, write_json
+from biot.io import PARTIAL, atomic_file, flush_to_disk, read_json, require_text_name, write_json
 from biot.locks import alone_on
 from biot.preprocessing import FILE_NAME
 
@@ -65,9 +65,8 @@ class Staging:
 
     def tidy(self) -> None:
         """Remove files under temporary names; nobody else may be writing."""
-        for pattern in ("*.tmp", f".*{PARTIAL}"):
-            for path in self.folder.rglob(pattern):
-                path.unlink(missing_ok=True)
+        for path in self.folder.rglob(f".*{PARTIAL}"):
+            path.unlink(missing_ok=True)
 
     def parameters(self) -> Mapping[str, Any] | None:
         """Those of the unfinished corpus; None if there is none."""
@@ -155,9 +154,8 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        temporary = target.with_name(f".{target.name}.tmp")
-        shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
+        with atomic_file(target) as partial:
+            shutil.copyfile(source, partial)
 
 
 @contextlib.contextmanager

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from biot.corpus.schema import (
 )
 from biot.corpus.seal import DESCRIPTION, sealed
 from biot.errors import require
-from biot.io import flush_to_disk, naming, sha256_of, write_json
+from biot.io import atomic_file, sha256_of, write_json
 from biot.preprocessing import Preprocessing
 from biot.signals.scale import q95_scale
 
@@ -114,32 +113,27 @@ def write_shard(
     subject: str,
     recording: str,
 ) -> Shard:
-    """Write the windows of one recording into a corpus under a temporary name, and rename it.
+    """Write the windows of one recording into a corpus: the whole shard, or nothing.
 
     Without any window there is no shard. An error that comes out of `parts` passes through, and
     leaves no file either.
     """
     pa = require("pyarrow", extra="corpus")
     shard = f"{SHARDS}/{shard_name(recording)}"
-    path = folder / shard
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.tmp")
+    parts = iter(parts)
+    first = next(parts, None)
+    if first is None:
+        return Shard()
     labels: list[Label | None] = []
-    try:
-        with naming(path, temporary):
-            with (
-                pa.OSFile(str(temporary), "wb") as sink,
-                pa.ipc.new_stream(sink, arrow_schema()) as to,
-            ):
-                for part in parts:
-                    to.write_batch(_encoded(part, contract, subject, recording))
-                    labels += part.labels
-            if not labels:
-                return Shard()
-            digest = sha256_of(temporary)
-            flush_to_disk(temporary)
-            os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_file(folder / shard) as partial:
+        with (
+            pa.OSFile(str(partial), "wb") as sink,
+            pa.ipc.new_stream(sink, arrow_schema()) as to,
+        ):
+            for part in chain([first], parts):
+                to.write_batch(_encoded(part, contract, subject, recording))
+                labels += part.labels
+        digest = sha256_of(partial)
     tally = LabelCounts()
     tally.update(labels, contract.task)
     return Shard(
