@@ -170,27 +170,27 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "task": "multilabel", "label_rule": "any", "min_overlap": 0.25, "background": "x",
         "subject": "(a)", "scale": "none", "l_freq": 1.0, "h_freq": 40.0, "notch": 50.0,
         "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
-        "file_column": "b",
-        "reference": "M1,M2",
+        "file_column": "b", "reference": "M1,M2", "channels": "eeg", "drop_channels": "Fp*",
+        "rename_channels": "T3=T7",
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]
     words += ["--keep-flat"]
     short = ["--sfreq", "100", "--window", "2"]
-    whose = ["--labels", "t.csv", "--subject-column", "who"]
+    whose = ["--labels", "t.csv", "--subject-column", "who", "--label-map", "x=y"]
     for extra in (short, [*short, "--dask", "tcp://host:1"], [*short, *whose], words):
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {
         "label_columns": ("a", "b"), "keep_short": True, "strict": True, "keep_flat": True,
     }  # fmt: skip
-    assert {*given, *others, "dask", "subject_column"} == {
+    assert {*given, *others, "dask", "subject_column", "label_map"} == {
         one.name for one in settings_of(PrepareConfig)
     }
     plain = {"sfreq": 100, "window": 2}
     assert seen == [
         PrepareConfig(**plain),
         PrepareConfig(**plain, dask="tcp://host:1"),
-        PrepareConfig(**plain, labels=Path("t.csv"), subject_column="who"),
+        PrepareConfig(**plain, labels=Path("t.csv"), subject_column="who", label_map="x=y"),
         PrepareConfig(**given, **others),
     ]
 
