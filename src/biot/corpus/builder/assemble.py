@@ -224,9 +224,7 @@ def report_of(
             for name, each in manifest.recordings.items()
             if each.shard and each.sfreq and is_slower(each.sfreq, contract)
         },
-        channels=(
-            *choice_lines(manifest.recordings), *difference_lines(manifest.recordings)
-        ),
+        channels=(*choice_lines(manifest.recordings), *difference_lines(manifest.recordings)),
         label_map=_map_lines(manifest),
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
