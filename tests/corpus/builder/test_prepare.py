@@ -230,13 +230,13 @@ def test_a_channel_in_another_unit_is_quarantined(write_edf: WriteEdf, out: Path
     report = prepare(path.parent, out, sfreq=100, window=4)
     ((name, reason),) = report.quarantined
     assert name == "b.edf"
-    assert reason.startswith("b.edf: C4 is in degC, but in µV in recordings before it.")
+    assert reason.startswith("b.edf: C4 is in °C, but is in µV in 2 of 3 recordings.")
     assert "a.edf" not in reason
     assert sorted(set(load_corpus(out).recordings.tolist())) == ["a.edf", "c.edf"]
     (path.parent / "a.edf").unlink()  # now it comes before the others
     again = prepare(path.parent, out, sfreq=100, window=4)
     assert [name for name, _ in again.quarantined] == ["c.edf"]
-    assert load_corpus(out).preprocessing.units == ("µV", "degC")
+    assert load_corpus(out).preprocessing.units == ("µV", "°C")
 
 
 def test_a_broken_file_is_quarantined_and_the_others_go_on(folder: Path, out: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.channels import ChannelChoice
+from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource

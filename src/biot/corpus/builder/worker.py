@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.channels import without_triggers
+from biot.corpus.builder.channels.choice import without_triggers
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, readable
