@@ -93,7 +93,7 @@ def prepare(
         keep_short=how.keep_short,
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    sources = find_sources(paths)
+    sources = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(sources)
     parameters = _parameters(
