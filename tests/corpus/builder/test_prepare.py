@@ -288,7 +288,7 @@ def test_a_first_file_that_is_broken_inside_does_not_set_the_channels(
 
         return replace(recording, read_samples=fail)
 
-    monkeypatch.setattr("biot.corpus.builder.windowing.CHUNK_VALUES", 400)
+    monkeypatch.setattr("biot.corpus.builder.windows.placing.CHUNK_VALUES", 400)
     monkeypatch.setattr(sys.modules["biot.corpus.builder.worker"], "read_recording", read)
     write_edf("a.edf", ch_names=("O1", "O2"))
     path = write_edf("b.edf", ch_names=("C3", "C4"))
@@ -305,7 +305,7 @@ def test_cutting_in_small_steps_changes_nothing(
 ) -> None:
     how: dict[str, Any] = {"sfreq": 64, "window": 2, "stride": 0.7}
     prepare(folder, out, **how)
-    monkeypatch.setattr("biot.corpus.builder.windowing.CHUNK_VALUES", 700)
+    monkeypatch.setattr("biot.corpus.builder.windows.placing.CHUNK_VALUES", 700)
     again = out.parent / "again"
     prepare(folder, again, **how)
     one, two = load_corpus(out), load_corpus(again)
