@@ -15,12 +15,12 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING
+from dataclasses import MISSING, replace
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
-from biot.cli.terminal import visible
-from biot.errors import BiotError, ConfigError, near_word
+from biot.cli.terminal import say, visible
+from biot.errors import BiotError, ConfigError, listed, near_word
 from biot.settings import Setting, Settings, settings_of
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "count",
     "in_options",
     "new_command",
+    "open_recording",
     "parse",
     "perform",
     "positive",
@@ -41,6 +42,9 @@ __all__ = [
     "require_writable",
     "whole",
 ]
+
+if TYPE_CHECKING:
+    from biot.signals.recording import Recording
 
 C = TypeVar("C", bound=Settings)
 
@@ -157,7 +161,8 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
     text = re.sub(rf"{outside}({either(compound)})(?![\w/=]|\.\w)", lambda f: plain[f[1]], text)
     # "epochs must be", "mode is 'lora', but labels is 'none'"; not the labels of a sentence
     before = r"(^|; |, but |, | and |with |got |half of )"
-    after = r"(?= (?:must |is '|is for |is not given|cannot |goes |and --|None,|'|[0-9])|, [0-9])"
+    words = "must |forbids |is '|is for |is not given|cannot |goes |and --|None,|'|[0-9]"
+    after = rf"(?= (?:{words})|, [0-9])"
     text = re.sub(rf"{before}({either(plain)}){after}", lambda f: f[1] + plain[f[2]], text)
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)
 
@@ -226,11 +231,42 @@ def add_device(parser: ArgumentParser) -> None:
 
 
 def add_table_options(parser: ArgumentParser) -> None:
-    """``--table-sfreq`` and ``--table-units``."""
+    """``--units``, ``--table-sfreq`` and ``--table-units``."""
     from biot.corpus.builder.settings import PrepareConfig
 
-    add_settings(parser, PrepareConfig, only=("table_sfreq", "table_units"))
-    parser.set_defaults(library_names={"sfreq=": "--table-sfreq", "units=": "--table-units"})
+    add_settings(parser, PrepareConfig, only=("units", "table_sfreq", "table_units"))
+    parser.set_defaults(library_names={"sfreq=": "--table-sfreq", "units=": "--units"})
+
+
+def open_recording(
+    args: Namespace, path: Path, renames: Mapping[str, str] | None = None
+) -> Recording:
+    """The recording at a path, read with :func:`add_table_options`; what was given is told.
+
+    Parameters
+    ----------
+    renames
+        New names of channels by the old ones, as a model has them; units may be given for these.
+    """
+    from biot.corpus.builder.channels.given_units import GivenUnits
+    from biot.corpus.builder.sources import Source, TableOptions
+    from biot.signals.channels import canonical
+    from biot.signals.readers import read_recording
+
+    given = GivenUnits.read(args.units, {path.name: path})
+    tables = TableOptions(args.table_sfreq, args.table_units)
+    tables.require_a_table([Source(path.name, path)])
+    recording = read_recording(path, **tables.of(path, units_later=given.is_given))
+    new = {canonical(old): name for old, name in (renames or {}).items()}
+    called = replace(
+        recording, ch_names=tuple(new.get(canonical(name), name) for name in recording.ch_names)
+    )
+    changed, done = given.said_of(called, path.name)
+    for what, names in done.items():
+        say(f"{listed(names)}: {what}.")
+    for word in given.unmatched(called, path.name):
+        say(f"{word!r} of {given.table} fits no channel.")
+    return replace(changed, ch_names=recording.ch_names)
 
 
 def _numbers(

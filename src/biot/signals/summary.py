@@ -45,7 +45,8 @@ class RecordingOverview:
         return sorted(rows, key=lambda row: (-row[1], row[0]))
 
     def __str__(self) -> str:
-        parts = [self._header(), _table(self.channels, ("channel", "canonical", "kind", "unit"))]
+        rows = [(*row[:3], row[3] or "no unit") for row in self.channels]
+        parts = [self._header(), _table(rows, ("channel", "canonical", "kind", "unit"))]
         if self.labels:
             shown = self.labels[:MOST_LABELS]
             parts.append(_table(shown, ("annotation", "times", "seconds in all")))

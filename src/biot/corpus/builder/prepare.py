@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
+from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
@@ -93,7 +94,7 @@ def prepare(
         keep_short=how.keep_short,
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    sources = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    sources = find_sources(paths, tables=how.search_tables, but=how.tables)
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(sources)
     parameters = _parameters(
@@ -103,6 +104,8 @@ def prepare(
         drop_channels=how.drop_channels, rename_channels=how.rename_channels,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
+    units = GivenUnits.read(how.units, {source.recording: source.path for source in sources})
+    parameters["units"] = units.parameter
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters,
@@ -114,7 +117,8 @@ def prepare(
         map=label_map,
     )
     notes = labels.notes([source.recording for source in sources], strict=how.strict)
-    jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
+    notes = (*notes, *units.notes())
+    jobs, skipped = _jobs(sources, labels, units, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)
         return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress, notes)
@@ -141,6 +145,7 @@ def _parameters(
 def _jobs(
     sources: list[Source],
     labels: LabelSource,
+    units: GivenUnits,
     pattern: re.Pattern[str] | None,
     has_background: bool,
 ) -> tuple[list[Job], Mapping[str, int]]:
@@ -158,7 +163,7 @@ def _jobs(
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,
-                labels=labels.only(name),
+                labels=labels.only(name), units=units.only(name),
             )
         )  # fmt: skip
     return jobs, skipped

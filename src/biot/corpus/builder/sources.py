@@ -46,9 +46,13 @@ class TableOptions:
     units: str | None = None
     """Unit of all their channels."""
 
-    def of(self, path: Path) -> dict[str, Any]:
-        """Options of :func:`biot.signals.read_recording` for a file; none for other formats."""
-        given = {"sfreq": self.sfreq, "units": self.units}
+    def of(self, path: Path, *, units_later: bool = False) -> dict[str, Any]:
+        """Options of :func:`biot.signals.read_recording` for a file; none for other formats.
+
+        With `units_later`, a table or archive need not say units.
+        """
+        units = "" if self.units is None and units_later else self.units
+        given = {"sfreq": self.sfreq, "units": units}
         return {k: v for k, v in given.items() if v is not None} if is_table(path) else {}
 
     def require_a_table(self, sources: Sequence[Source]) -> None:
@@ -56,7 +60,7 @@ class TableOptions:
         if self != TableOptions() and not any(is_table(source.path) for source in sources):
             raise ConfigError(
                 "table_sfreq and table_units are for tables and NumPy archives, but no such "
-                "recording is given; the other formats say both themselves."
+                "recording is given; other formats say their rate, and units= is for all formats."
             )
 
 
@@ -69,7 +73,7 @@ def find_sources(
     paths: str | Path | Sequence[str | Path],
     *,
     tables: bool = False,
-    but: Path | None = None,
+    but: Sequence[str | Path | None] = (),
 ) -> list[Source]:
     """The recordings among files and, recursively, in folders, sorted by name.
 
@@ -108,14 +112,15 @@ def find_sources(
     return [found[name] for name in sorted(found)]
 
 
-def _sources_at(path: Path, tables: bool, but: Path | None) -> list[Source]:
+def _sources_at(path: Path, tables: bool, but: Sequence[str | Path | None]) -> list[Source]:
     if path.is_file():
         return [Source(readable(path.name), path)]
     if not path.is_dir():
         raise CorpusError(f"{path} does not exist. Name files or folders of recordings.")
     found = recordings_in(path, tables=tables)
-    if but is not None and but.is_file():
-        found = [file for file in found if os.path.realpath(file) != os.path.realpath(but)]
+    if tables:
+        others = {os.path.realpath(each) for each in but if each is not None}
+        found = [file for file in found if os.path.realpath(file) not in others]
     sources = [Source(readable(file.relative_to(path).as_posix()), file) for file in found]
     if not sources:
         suffixes = (*SUFFIXES, *TABLES) if tables else SUFFIXES
