@@ -175,7 +175,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]
-    words += ["--keep-flat"]
+    words += ["--keep-flat", "--search-tables"]
     short = ["--sfreq", "100", "--window", "2"]
     whose = ["--labels", "t.csv", "--subject-column", "who", "--label-map", "x=y"]
     beside = ["--labels", "sidecars", "--sidecar", ".tse_bi"]
@@ -185,6 +185,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {
         "label_columns": ("a", "b"), "keep_short": True, "strict": True, "keep_flat": True,
+        "search_tables": True,
     }  # fmt: skip
     assert {*given, *others, "dask", "subject_column", "label_map", "sidecar"} == {
         one.name for one in settings_of(PrepareConfig)

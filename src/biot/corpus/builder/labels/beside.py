@@ -16,7 +16,7 @@ from biot.corpus.builder.labels.sidecars.finding import (
 )
 from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.sources import Source
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
 from biot.io import sha256_of
@@ -154,7 +154,10 @@ class SidecarLabels:
         ]
         lacking = [name for name in recordings if name not in self.found]
         if lacking:
-            instead = "" if self.only else "; their own annotations count"
+            instead = "; their own annotations count"
+            if self.only:
+                windows = "are left out" if self.background is None else "are background throughout"
+                instead = f" and {windows}"
             notes.append(
                 f"{len(lacking)} recordings have no {self._what.removeprefix('a ')} beside them"
                 f"{instead}: {listed(lacking, 3)}"
@@ -178,12 +181,10 @@ class SidecarLabels:
         if name not in self.found:
             return None
         path = self.found[name].path
-        sidecar = read_sidecar(path, recording).within(recording.duration)
-        found = tuple(
-            stretch._replace(label=self._label(stretch, path))
-            for stretch in sidecar.column(self.column)
-        )
-        return LabelsFound(found, sidecar.left_out, sidecar.told)
+        sidecar = read_sidecar(path, recording)
+        kept, left_out = sidecar.within(recording.duration, self.column)
+        found = tuple(one._replace(label=self._label(one, path)) for one in kept)
+        return LabelsFound(found, left_out, sidecar.told)
 
     def _label(self, stretch: Stretch, path: Path) -> Label:
         where = f"{path.name}: the label {stretch.label!r} at {stretch.onset:g} s"

@@ -10,8 +10,8 @@ import warnings
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from biot.corpus.builder.labels.sidecars.sidecar import Beside, Kind, Sidecar, damaged
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.labels.sidecars.sidecar import Beside, Kind, Sidecar
+from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
 from biot.signals.formats.edf_annotations import read_timeline
 from biot.signals.formats.edf_header import read_edf_header
@@ -57,22 +57,7 @@ def _read(path: Path, beside: Beside) -> Sidecar:
         for note in annotations
         if note.label.strip("\0 ")
     )
-    if stretches and shift:
-        _require_shared(path, beside, stretches, shift)
     return Sidecar(path, "annotation-only EDF+ or BDF+", {"label": stretches}, {}, told)
-
-
-def _require_shared(
-    path: Path, beside: Beside, stretches: tuple[Stretch, ...], shift: float
-) -> None:
-    """Raise ``RecordingError`` if no stretch lies in the recording, for want of a common start."""
-    duration = beside.recording.duration
-    if all(s.onset >= duration or s.onset + max(s.duration, 1e-9) <= 0 for s in stretches):
-        damaged(
-            path, None, f"a start {shift:+g} s from that of {beside.path.name}, so that no "
-            "annotation lies in it", f"one within its {duration:g} s. Correct the start in one of "
-            "the headers, or give the labels as a table",
-        )  # fmt: skip
 
 
 def difference_of_starts(path: Path, recording: Path) -> tuple[float, tuple[str, ...]]:
@@ -85,7 +70,7 @@ def difference_of_starts(path: Path, recording: Path) -> tuple[float, tuple[str,
     start, other = _start_of(path), _start_of(recording)
     if start is None or other is None:
         return 0.0, (
-            "of a file of labels or its recording, nothing says when it starts: taken as starting "
+            "files of labels or recordings that do not say when they start: taken as starting "
             "together",
         ) if recording.suffix.lower() in _SUFFIXES else ()
     seconds = (start - other).total_seconds()
@@ -96,7 +81,7 @@ def difference_of_starts(path: Path, recording: Path) -> tuple[float, tuple[str,
     if not seconds:
         return 0.0, ()
     return seconds, (
-        "a file of labels does not start when its recording does: the difference counts",
+        "files of labels that do not start when their recordings do: the difference counts",
     )
 
 

@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from biot.corpus.builder.labels.sidecars import edf, tuh
+from biot.corpus.builder.labels.sidecars import (
+    chb_mit,
+    edf,
+    events,
+    hypnogram,
+    nsrr,
+    siena,
+    tuh,
+    wfdb,
+)
 from biot.corpus.builder.labels.sidecars.sidecar import Beside, Kind, Sidecar
 from biot.errors import RecordingError, listed
 from biot.signals.recording import Recording
@@ -23,7 +32,10 @@ __all__ = [
     "scorings_among",
 ]
 
-KINDS: tuple[Kind, ...] = (*edf.KINDS, *tuh.KINDS)
+KINDS: tuple[Kind, ...] = (
+    *edf.KINDS, *tuh.KINDS, *chb_mit.KINDS, *siena.KINDS, *events.KINDS, *nsrr.KINDS, *wfdb.KINDS,
+    *hypnogram.KINDS,
+)  # fmt: skip
 """In the order of preference: of several files beside a recording, the first counts."""
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError, listed
 from biot.signals.readers import read_recording
 from biot.signals.recording import Recording
@@ -58,8 +58,8 @@ class Sidecar:
     kind: str
     """In words, such as ``"TUH, whole recording (.csv_bi)"``."""
     columns: Mapping[str, tuple[Stretch, ...]]
-    """Labelled stretches by column of labels; the first column is the one that counts unless
-    another is asked for."""
+    """Stretches by column of labels, with an empty label where there is none; the first column is
+    the one that counts unless another is asked for."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """By reason, how many rows say nothing."""
     told: tuple[str, ...] = ()
@@ -67,38 +67,48 @@ class Sidecar:
 
     @property
     def stretches(self) -> list[Stretch]:
-        """Those of the first column."""
-        return list(next(iter(self.columns.values()), ()))
+        """Those of the first column that have a label."""
+        return [stretch for stretch in self._of(None) if stretch.label]
 
-    def column(self, name: str | None) -> list[Stretch]:
-        """The stretches of a column; None: of the first.
+    def within(
+        self, duration: float, column: str | None = None
+    ) -> tuple[list[Stretch], Counter[str]]:
+        """What a column says of a recording of `duration` seconds, and by reason what is left out.
+
+        What begins before the recording and reaches into it counts from the recording's start.
+
+        Parameters
+        ----------
+        column
+            Its name, in any case; None: the first.
 
         Raises
         ------
         RecordingError
-            If the file has no such column.
-        """
-        if name is None:
-            return self.stretches
-        if name not in self.columns:
-            raise RecordingError(
-                f"{self.path.name}: has no column of labels called {name!r}, as label_columns "
-                f"says; it has {listed(list(self.columns), 20)}."
-            )
-        return list(self.columns[name])
-
-    def within(self, duration: float) -> Sidecar:
-        """What lies in a recording of `duration` seconds; the rest is counted.
-
-        What begins before the recording and reaches into it counts from the recording's start.
+            If the file has no such column, or all that it labels lies outside the recording.
         """
         left_out = Counter(self.left_out)
-        first = next(iter(self.columns), None)
-        columns = {
-            name: tuple(_inside(found, duration, left_out if name == first else Counter()))
-            for name, found in self.columns.items()
-        }
-        return replace(self, columns=columns, left_out=dict(left_out))
+        labelled = [stretch for stretch in self._of(column) if stretch.label]
+        left_out[WITHOUT_LABEL] += len(self._of(column)) - len(labelled)
+        kept = list(_inside(labelled, duration, left_out))
+        if labelled and not kept:
+            first, last = labelled[0].onset, labelled[-1].onset
+            damaged(
+                self.path, None, f"{len(labelled)} labels from {first:g} to {last:g} s, all "
+                "outside the recording", f"labels within its {duration:g} s",
+            )  # fmt: skip
+        return kept, +left_out
+
+    def _of(self, column: str | None) -> tuple[Stretch, ...]:
+        if column is None:
+            return next(iter(self.columns.values()), ())
+        for name, found in self.columns.items():
+            if name.lower() == column.lower():
+                return found
+        raise RecordingError(
+            f"{self.path.name}: has no column of labels called {column!r}, as label_columns says; "
+            f"it has {listed(list(self.columns), 20)}."
+        )
 
 
 def _inside(found: Iterable[Stretch], duration: float, left_out: Counter[str]) -> Iterator[Stretch]:
@@ -148,7 +158,7 @@ def damaged(path: Path, line: int | None, found: str, expected: str) -> NoReturn
     raise RecordingError(f"{where}: found {found}; expected {expected}.")
 
 
-def seconds(path: Path, line: int, name: str, text: str) -> float:
+def seconds(path: Path, line: int | None, name: str, text: str) -> float:
     """A time of a file of labels, as a finite number of seconds.
 
     Raises

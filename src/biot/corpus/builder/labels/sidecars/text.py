@@ -51,8 +51,13 @@ def text_of(path: Path) -> str:
         return raw.decode("latin-1")
 
 
-def lines_of(path: Path) -> list[tuple[int, str]]:
-    """The lines that are not blank, without spaces at their ends, each with its number from 1.
+def lines_of(path: Path, strip: str | None = None) -> list[tuple[int, str]]:
+    """The lines that are not blank, each with its number from 1.
+
+    Parameters
+    ----------
+    strip
+        The characters that are taken from both ends; None: all kinds of space.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def lines_of(path: Path) -> list[tuple[int, str]]:
         As :func:`text_of`.
     """
     lines = text_of(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return [(n, line.strip()) for n, line in enumerate(lines, start=1) if line.strip()]
+    return [(n, line.strip(strip)) for n, line in enumerate(lines, start=1) if line.strip()]
 
 
 def first_lines(path: Path, count: int) -> list[str]:

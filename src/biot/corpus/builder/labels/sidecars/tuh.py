@@ -25,7 +25,7 @@ from biot.corpus.builder.labels.sidecars.sidecar import (
     seconds,
 )
 from biot.corpus.builder.labels.sidecars.text import first_lines, is_nothing, lines_of
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 
 __all__ = [
     "KINDS",
