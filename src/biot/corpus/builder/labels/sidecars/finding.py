@@ -134,9 +134,13 @@ def _candidates(kind: Kind, path: Path, folders: _Folders) -> Iterator[Path]:
         for file in folders.starting(path.parent, stem):
             if pattern.fullmatch(file.name.casefold()) and _is_one(kind, file, path):
                 yield file
-    for file in kind.elsewhere(path) if kind.elsewhere is not None else ():
+    for file in _elsewhere(kind, path):
         if _is_one(kind, file, path):
             yield file
+
+
+def _elsewhere(kind: Kind, path: Path) -> list[Path]:
+    return list(kind.elsewhere(path)) if kind.elsewhere is not None else []
 
 
 def _is_one(kind: Kind, file: Path, path: Path) -> bool:
@@ -184,7 +188,8 @@ def _kind_of(file: Path, recording: Path) -> Kind | None:
     """The kind of a file of labels: by its name and content, else by its content alone."""
     name = file.name.casefold()
     for kind in KINDS:
-        if re.search(f"(?:{kind.pattern})$", name) and _is_one(kind, file, recording):
+        named = re.search(f"(?:{kind.pattern})$", name) is not None
+        if (named or file in _elsewhere(kind, recording)) and _is_one(kind, file, recording):
             return kind
     chosen = (k for k in KINDS if k.any_name and _is_one(k, file, recording))
     return next(chosen, None)
