@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 from biot.corpus.manifest import Record
@@ -131,8 +131,13 @@ def _reason(
             f"{listed(channels)} {have}, but {'is' if one else 'are'} {other} in {count} of "
             f"{total} recordings"
         )
-        ways.add("say its unit with units=" if not unit else "convert it" if wanted else
-                 "say the unit of the others with units=")
+        ways.add(
+            "say its unit with units="
+            if not unit
+            else "convert it"
+            if wanted
+            else "say the unit of the others with units="
+        )
     return f"{name}: {'; '.join(parts)}. {_capital(', '.join(sorted(ways)))}, or prepare it apart."
 
 
