@@ -66,15 +66,17 @@ class Job:
 
     @property
     def rows(self) -> str | None:
-        """Checksum of its rows in the table of labels, and in that of units."""
+        """Checksum of its rows in the tables of labels and units, and of its file of labels."""
+        beside = self.labels.sidecars
         table, own = self.labels.table, self.units.of_recordings.get(self.source.recording)
-        if table is None and own is None:
-            return None
+        scored = None if beside is None else beside.checksum(self.source.recording)
+        if own is None and (beside is not None or table is None):
+            return scored
         rows = [asdict(r) for r in table.rows.get(self.source.recording, ())] if table else []
         content: list[Any] = [
             {k: v for k, v in row.items() if k not in ("number", "file")} for row in rows
         ]
-        content += [] if own is None else [{"units": own}]
+        content += [] if own is None else [{"units": own, "beside": scored}]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -212,7 +214,8 @@ def _written(
     rows, idle = recipe.choice.rows(recording)
     chosen = recording.pick(rows)
     left_out.update("channels marked as bad" for _ in chosen.bad)
-    stretches, met = job.labels.stretches(recording, name), {}
+    told: list[str] = []
+    stretches, met = job.labels.stretches(recording, name, left_out, told), {}
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)
         stretches = job.labels.map.stretches(stretches)
@@ -237,6 +240,7 @@ def _written(
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
         "met": met,
+        "told": tuple(told),
         "unused": tuple(n for n in recording.ch_names if n not in ch_names),
         "unmatched": (*not_found, *idle),
         "flat": flat.among(ch_names),
