@@ -159,7 +159,7 @@ def _show_recording(args: Namespace) -> None:
         vocabulary = channel_names(args.vocabulary)
     renames = None if contract is None else renames_of(contract.rename_channels)
     recording = open_recording(args, args.path, renames)
-    found = overview(recording, vocabulary)
+    found = overview(recording, vocabulary, renames)
     say(found)
     say(_missing(recording))
     say(f"Reference: {recorded_reference(recording) or 'not said'}.")

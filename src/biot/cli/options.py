@@ -250,21 +250,18 @@ def open_recording(
     """
     from biot.corpus.builder.channels.given_units import GivenUnits
     from biot.corpus.builder.sources import Source, TableOptions
-    from biot.signals.channels import canonical
+    from biot.signals.naming import called
     from biot.signals.readers import read_recording
 
     given = GivenUnits.read(args.units, {path.name: path})
     tables = TableOptions(args.table_sfreq, args.table_units)
     tables.require_a_table([Source(path.name, path)])
     recording = read_recording(path, **tables.of(path, units_later=given.is_given))
-    new = {canonical(old): name for old, name in (renames or {}).items()}
-    called = replace(
-        recording, ch_names=tuple(new.get(canonical(name), name) for name in recording.ch_names)
-    )
-    changed, done = given.said_of(called, path.name)
+    as_known = replace(recording, ch_names=called(recording.ch_names, renames or {}))
+    changed, done = given.said_of(as_known, path.name)
     for what, names in done.items():
         say(f"{listed(names)}: {what}.")
-    for word in given.unmatched(called, path.name):
+    for word in given.unmatched(as_known, path.name):
         say(f"{word!r} of {given.table} fits no channel.")
     return replace(changed, ch_names=recording.ch_names)
 

@@ -135,7 +135,7 @@ def test_what_is_said_of_one_recording_prepares_that_one_anew(
     rows = "channel,unit,file\nECG,mV,\n,uV,a.edf\n"
     assert prepare(folder, out, **HOW, units=table(rows)).n_recordings == 2
     again = prepare(folder, out, **HOW, units=table(rows + "Fp1,nV,a.edf\n"))
-    assert again.changes == ("a.edf has another subject or labels and was prepared anew",)
+    assert again.changes == ("a.edf has another subject, labels or units and was prepared anew",)
     # of rows that fit, those of the recording go before, then the one further up
     np.testing.assert_allclose(
         numbers(out, "a.edf"), read_recording(folder / "a.edf").data * [[1], [1], [1e-3]], atol=0.01

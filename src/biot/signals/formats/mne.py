@@ -17,6 +17,7 @@ from biot.signals.formats.beside_mne.brainvision import (
     is_ascii,
     read_ascii,
     read_brainvision_header,
+    require_sampling_interval,
 )
 from biot.signals.formats.beside_mne.eeglab import as_eeglab_means, require_hdf5_reader
 from biot.signals.formats.beside_mne.gdf import NEW_SEGMENT, read_gdf_header, with_event_table
@@ -311,6 +312,8 @@ def read_with_mne(path: Path) -> Recording:
     suffix = path.suffix.lower()
     format_name, _ = FORMATS[suffix]
     with in_the_name_of(path, format_name):
+        if suffix == ".vhdr":
+            require_sampling_interval(path)
         if suffix == ".vhdr" and is_ascii(path):
             return _of_ascii(path)
         opened, of_epochs = _open(path, suffix)
