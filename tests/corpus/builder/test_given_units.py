@@ -220,3 +220,14 @@ def test_the_command_line_takes_units_and_its_messages_name_the_option(
     shown = capsys.readouterr().out
     assert shown.startswith("Fp1, C3, ECG: without a unit, so uV as given.\n")
     assert "no unit" not in shown
+
+
+def test_units_of_brainvision_are_overruled_as_those_of_its_header(shared_data: Path) -> None:
+    found = read_recording(shared_data / "readers/brainvision/test.vhdr")  # in µV
+    row = GivenUnits.read("nV", {}).rows[0]._replace(channel="FP1")
+    given = GivenUnits(of_recordings={"test.vhdr": (row,)})
+    changed, done = given.said_of(found, "test.vhdr")
+    assert done == {"declared in µV, but nV as given for this recording": ["FP1"]}
+    np.testing.assert_allclose(changed.read(0, 99)[0], found.read(0, 99)[0] * 1e-3, rtol=1e-6)
+    np.testing.assert_array_equal(changed.read(0, 99)[1:], found.read(0, 99)[1:])
+    assert (changed.units, changed.declared[0]) == (found.units, "nV")

@@ -323,9 +323,13 @@ def read_with_mne(path: Path) -> Recording:
             opened.get_data(start=opened.n_times - 1, verbose="WARNING")
     if suffix == ".gdf":
         return _of_gdf(path, opened, format_name)
-    units = units_of(opened, _declared_units(path, opened) if suffix == ".vhdr" else None)
+    declared = _declared_units(path, opened) if suffix == ".vhdr" else {}
+    units = units_of(opened, declared)
     make = recording_of_epochs if of_epochs else recording_of_raw
     recording = make(opened, units, path=path, format_name=format_name)
+    if suffix == ".vhdr":  # where the header says none, it means µV
+        written = tuple(declared.get(name) or "µV" for name in recording.ch_names)
+        return replace(recording, declared=written)
     if suffix != ".set":
         return recording
     events = as_eeglab_means(recording.annotations)

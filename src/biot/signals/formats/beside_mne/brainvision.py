@@ -16,7 +16,14 @@ from biot.signals.formats.headers import header_text
 from biot.signals.recording import Annotation
 from biot.signals.units import conversion
 
-__all__ = ["AsciiFile", "BrainVisionHeader", "is_ascii", "read_ascii", "read_brainvision_header", "require_sampling_interval"]
+__all__ = [
+    "AsciiFile",
+    "BrainVisionHeader",
+    "is_ascii",
+    "read_ascii",
+    "read_brainvision_header",
+    "require_sampling_interval",
+]
 
 
 @dataclass(frozen=True)
