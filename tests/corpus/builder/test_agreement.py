@@ -216,3 +216,10 @@ def test_what_is_kept_agrees_and_nothing_more_could_be_kept(own: list[dict[str, 
     assert layout_of(kept).clashes == {}
     for order in itertools.islice(itertools.permutations(records), 6):
         assert layout_of({name: records[name] for name in order}) == layout
+
+
+def test_the_reported_folder_keeps_all_but_the_odd_one(shared_reports: Path, out: Path) -> None:
+    folder = shared_reports / "read" / "unit-order"
+    with pytest.warns(UserWarning, match=r"same recording|counts as a subject of its own"):
+        assert list(prepared(folder, out)) == ["a_first.edf"]
+    assert recordings_of(out) == {"b1.edf", "b2.edf"}
