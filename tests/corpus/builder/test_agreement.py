@@ -67,7 +67,7 @@ def test_the_file_without_a_unit_that_sorts_first_is_the_one_set_aside(
     reasons = prepared(folder, out)
     assert reasons == {
         "a_first.edf": "a_first.edf: C3, C4 have no unit, but are in µV in 2 of 3 recordings. Say "
-        "the unit of it with units=, or prepare it apart."
+        "its unit with units=, or prepare it apart."
     }
     assert recordings_of(out) == {"b.edf", "c.edf"}
     assert load_corpus(out).preprocessing.units == ("µV", "µV")

@@ -209,7 +209,7 @@ def test_the_command_line_takes_units_and_its_messages_name_the_option(
     write("b.edf", ("uV", "uV", "mV"))
     words = ["prepare", str(folder), "--sfreq", "100", "--window", "4", "--out"]
     assert main([*words, str(out)]) == 0
-    assert "Say the unit of it with --units, or prepare it apart." in capsys.readouterr().out
+    assert "Say its unit with --units, or prepare it apart." in capsys.readouterr().out
     assert main([*words, str(out.with_name("other")), "--units", "yV"]) == 1
     assert "--units must be a unit or a table" in capsys.readouterr().err
     assert main([*words, str(out.with_name("other")), "--units", "uV"]) == 0

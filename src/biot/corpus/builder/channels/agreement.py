@@ -133,8 +133,8 @@ def _reason(
     if all(unit and wanted for unit, wanted, *_ in found):
         way = "Convert it"
     else:
-        silent = "it" if any(not unit for unit, *_ in found) else "the others"
-        way = f"Say the unit of {silent} with units="
+        whose = "its unit" if any(not unit for unit, *_ in found) else "the unit of the others"
+        way = f"Say {whose} with units="
     return f"{name}: {'; '.join(parts)}. {way}, or prepare it apart."
 
 
