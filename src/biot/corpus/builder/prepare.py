@@ -63,7 +63,7 @@ def prepare(
         Show a progress bar over recordings.
     **settings
         The settings of :class:`biot.corpus.builder.settings.PrepareConfig` as keywords; `sfreq`
-        and `window` are required. For the table of labels see
+        and `window` (or `epoch`) are required. For the table of labels see
         :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
         :func:`biot.corpus.builder.windows.rules.grid_labels` and
@@ -80,15 +80,15 @@ def prepare(
     """
     how = configured(PrepareConfig, config, settings)
     contract = Preprocessing(
-        sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
+        sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
         task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
         reference=how.reference, rename_channels=how.rename_channels or "",
     )  # fmt: skip
     cutting = replace(
-        windowing(contract, how.stride, how.align, how.labels, how.background),
+        windowing(contract, how.stride, how.placed, how.labels, how.background, how.epoch),
         **rule_options(
-            how.label_rule, how.min_overlap, tags=how.task == "multilabel", align=how.align
+            how.label_rule, how.min_overlap, tags=how.task == "multilabel", align=how.placed
         ),
         keep_short=how.keep_short,
     )
@@ -97,10 +97,11 @@ def prepare(
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(sources)
     parameters = _parameters(
-        contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
+        contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels,
+        epoch=how.epoch, label_scope=how.label_scope,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
@@ -108,11 +109,17 @@ def prepare(
         contract=contract, how=cutting, tables=tables, parameters=parameters,
         choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
     )  # fmt: skip
-    columns = TableColumns(how.file_column, how.subject_column)
-    labels = replace(
-        LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns),
-        map=label_map,
+    columns = TableColumns(
+        how.file_column, how.subject_column, times=how.label_scope != "recording"
     )
+    labels = replace(
+        LabelSource.open(
+            how.labels, recipe.labels, sources, pattern, how.background, columns, how.label_scope
+        ),
+        map=label_map,
+    )  # fmt: skip
+    if how.epoch is not None:
+        labels.require_times("epoch")
     notes = labels.notes([source.recording for source in sources], strict=how.strict)
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from biot.choices import LabelScope
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.scope import scope_note, whole_recording
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windows.events import Stretch
@@ -35,6 +37,8 @@ class LabelSource:
     table: LabelTable | None = None
     map: LabelMap | None = None
     """Other names of the labels; None: they stay."""
+    scope: LabelScope | None = None
+    """What labels count for; None: what the source says."""
 
     @classmethod
     def open(
@@ -45,6 +49,7 @@ class LabelSource:
         pattern: re.Pattern[str] | None,
         background: str | None,
         columns: TableColumns | None = None,
+        scope: LabelScope | None = None,
     ) -> LabelSource:
         """The source that the arguments of `prepare` ask for.
 
@@ -62,7 +67,7 @@ class LabelSource:
                 )
             if str(labels) == "none" and how.task != "classes":
                 raise ConfigError(f"task is {how.task!r}, but labels is 'none'.")
-            return cls(str(labels), how)
+            return cls(str(labels), how, scope=scope)
         columns = replace(columns or TableColumns(), subjects_are_given=pattern is not None)
         places = {source.recording: source.path for source in sources}
         table = LabelTable.read(
@@ -75,7 +80,24 @@ class LabelSource:
                 f"events, but {table.path} labels whole recordings. Give its rows an onset and a "
                 "duration, or leave background out."
             )
-        return cls("table", how, table)
+        source = cls("table", how, table, scope=scope)
+        if scope == "window":
+            source.require_times("label_scope=window")
+        return source
+
+    def require_times(self, option: str) -> None:
+        """Refuse a table of whole recordings where an option goes with labels in time.
+
+        Raises
+        ------
+        ConfigError
+            If the table has no times; the message names the `option`.
+        """
+        if self.table is not None and not self.table.has_events:
+            raise ConfigError(
+                f"{option} goes with labels in time, but {self.table.path} labels whole "
+                "recordings. Give its rows an onset and a duration, or leave the option out."
+            )
 
     def only(self, name: str) -> LabelSource:
         """The same with no rows but those of one recording: all that a worker needs."""
@@ -98,9 +120,11 @@ class LabelSource:
         CorpusError
             If rows name what is not among the recordings, and `strict` is set.
         """
+        notes = [] if self.scope is None else [scope_note(self.scope)]
         if self.table is None:
-            return ()
-        notes, name, absent = list(self.table.notes), self.table.path.name, self.table.absent
+            return tuple(notes)
+        notes += self.table.notes
+        name, absent = self.table.path.name, self.table.absent
         if absent:
             told = f"{len(absent)} named in {name} are not among the recordings: {listed(absent)}"
             if strict:
@@ -127,7 +151,7 @@ class LabelSource:
         return Subject(self.table.subject(name), origin)
 
     def stretches(self, recording: Recording, name: str) -> list[Stretch]:
-        """Labelled stretches of a recording, before the map; spoilt data and breaks are none.
+        """Labelled stretches of a recording, before map and scope; no spoilt data, no breaks.
 
         Raises
         ------
@@ -147,6 +171,18 @@ class LabelSource:
             for note in recording.annotations
             if _is_label(note)
         ]
+
+    def in_scope(self, stretches: list[Stretch], duration: float, name: str) -> list[Stretch]:
+        """What labels count for, of a recording of `duration` seconds; after the map.
+
+        Raises
+        ------
+        RecordingError
+            If labels are to count for the whole recording, and several differ.
+        """
+        if self.scope != "recording":
+            return stretches
+        return whole_recording(stretches, duration, self.format.task, name)
 
     def _of_folder(self, name: str) -> Label:
         folder = PurePosixPath(name).parent.name
