@@ -12,9 +12,10 @@ from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
+from biot.corpus.builder.labels.beside import without_scorings
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import TableColumns
+from biot.corpus.builder.labels.table import LabelFormat, TableColumns
 from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
@@ -93,14 +94,15 @@ def prepare(
         keep_short=how.keep_short,
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    sources = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    sources, beside = without_scorings(given)
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(sources)
     parameters = _parameters(
         contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
-        drop_channels=how.drop_channels, rename_channels=how.rename_channels,
+        drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
         epoch=how.epoch, label_scope=how.label_scope,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
@@ -109,22 +111,35 @@ def prepare(
         contract=contract, how=cutting, tables=tables, parameters=parameters,
         choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
     )  # fmt: skip
-    columns = TableColumns(
-        how.file_column, how.subject_column, times=how.label_scope != "recording"
-    )
-    labels = replace(
-        LabelSource.open(
-            how.labels, recipe.labels, sources, pattern, how.background, columns, how.label_scope
-        ),
-        map=label_map,
-    )  # fmt: skip
-    if how.epoch is not None:
-        labels.require_times("epoch")
-    notes = labels.notes([source.recording for source in sources], strict=how.strict)
+    labels = replace(_label_source(how, recipe.labels, sources, pattern), map=label_map)
+    names = [source.recording for source in sources]
+    notes = (*beside, *labels.notes(names, strict=how.strict))
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)
         return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress, notes)
+
+
+def _label_source(
+    how: PrepareConfig,
+    labels: LabelFormat,
+    sources: list[Source],
+    pattern: re.Pattern[str] | None,
+) -> LabelSource:
+    columns = TableColumns(
+        how.file_column, how.subject_column, times=how.label_scope != "recording"
+    )  # fmt: skip
+    source = replace(
+        LabelSource.open(
+            how.labels, labels, sources, pattern, how.background, columns, how.sidecar
+        ),
+        scope=how.label_scope,
+    )  # fmt: skip
+    if how.label_scope == "window":
+        source.require_times("label_scope=window")
+    if how.epoch is not None:
+        source.require_times("epoch")
+    return source
 
 
 def _parameters(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from biot.choices import LabelScope
+from biot.corpus.builder.labels.beside import SidecarLabels
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.scope import scope_note, whole_recording
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
@@ -32,9 +34,11 @@ class LabelSource:
     """Gives the labelled stretches of recordings; may be sent to another process."""
 
     kind: str = "none"
-    """``"none"``, ``"annotations"``, ``"folder"`` or ``"table"``."""
+    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"folder"`` or ``"table"``."""
     format: LabelFormat = field(default_factory=LabelFormat)
     table: LabelTable | None = None
+    sidecars: SidecarLabels | None = None
+    """Files of labels beside the recordings, where they count."""
     map: LabelMap | None = None
     """Other names of the labels; None: they stay."""
     scope: LabelScope | None = None
@@ -49,7 +53,7 @@ class LabelSource:
         pattern: re.Pattern[str] | None,
         background: str | None,
         columns: TableColumns | None = None,
-        scope: LabelScope | None = None,
+        sidecar: str | None = None,
     ) -> LabelSource:
         """The source that the arguments of `prepare` ask for.
 
@@ -60,14 +64,19 @@ class LabelSource:
         CorpusError
             If the table is at fault.
         """
-        if str(labels) in ("none", "annotations", "folder"):
+        if str(labels) in ("annotations", "sidecars"):
+            found = SidecarLabels.find(
+                sources, how, sidecar, only=str(labels) == "sidecars", background=background
+            )
+            return cls(str(labels), how, sidecars=found)
+        if str(labels) in ("none", "folder"):
             if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
                 raise ConfigError(
                     f"label_columns are those of a table, but labels is {str(labels)!r}."
                 )
             if str(labels) == "none" and how.task != "classes":
                 raise ConfigError(f"task is {how.task!r}, but labels is 'none'.")
-            return cls(str(labels), how, scope=scope)
+            return cls(str(labels), how)
         columns = replace(columns or TableColumns(), subjects_are_given=pattern is not None)
         places = {source.recording: source.path for source in sources}
         table = LabelTable.read(
@@ -80,10 +89,7 @@ class LabelSource:
                 f"events, but {table.path} labels whole recordings. Give its rows an onset and a "
                 "duration, or leave background out."
             )
-        source = cls("table", how, table, scope=scope)
-        if scope == "window":
-            source.require_times("label_scope=window")
-        return source
+        return cls("table", how, table)
 
     def require_times(self, option: str) -> None:
         """Refuse a table of whole recordings where an option goes with labels in time.
@@ -101,6 +107,8 @@ class LabelSource:
 
     def only(self, name: str) -> LabelSource:
         """The same with no rows but those of one recording: all that a worker needs."""
+        if self.sidecars is not None:
+            return replace(self, sidecars=self.sidecars.of(name))
         if self.table is None:
             return self
         rows = {name: self.table.rows[name]} if name in self.table.rows else {}
@@ -108,6 +116,8 @@ class LabelSource:
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""
+        if self.sidecars is not None:
+            return self.sidecars.lacks(name)
         if self.table is None or name in self.table.rows:
             return None
         return f"recordings without a row in {self.table.path.name}"
@@ -121,6 +131,8 @@ class LabelSource:
             If rows name what is not among the recordings, and `strict` is set.
         """
         notes = [] if self.scope is None else [scope_note(self.scope)]
+        if self.sidecars is not None:
+            return (*notes, *self.sidecars.notes(recordings))
         if self.table is None:
             return tuple(notes)
         notes += self.table.notes
@@ -150,8 +162,21 @@ class LabelSource:
         origin = f"the column {self.table.subject_column!r} of {self.table.path.name}"
         return Subject(self.table.subject(name), origin)
 
-    def stretches(self, recording: Recording, name: str) -> list[Stretch]:
+    def stretches(
+        self,
+        recording: Recording,
+        name: str,
+        left_out: Counter[str] | None = None,
+        told: list[str] | None = None,
+    ) -> list[Stretch]:
         """Labelled stretches of a recording, before map and scope; no spoilt data, no breaks.
+
+        Parameters
+        ----------
+        left_out
+            Counts by reason which labels say nothing.
+        told
+            Gets what was assumed.
 
         Raises
         ------
@@ -164,6 +189,14 @@ class LabelSource:
             return []
         if self.table is not None:
             return self.table.stretches(name, recording.duration)
+        if self.sidecars is not None:
+            found = self.sidecars.stretches(recording, name)
+            if found is not None:
+                (Counter() if left_out is None else left_out).update(found.left_out)
+                ([] if told is None else told).extend(found.told)
+                return list(found.stretches)
+        if self.kind == "sidecars":
+            return []
         if self.kind == "folder":
             return [Stretch(0.0, recording.duration, self._of_folder(name))]
         return [
