@@ -315,8 +315,8 @@ class PrepareConfig(Settings):
             )
         if self.window is not None and self.window != length:
             raise ConfigError(
-                f"window is {self.window:g}, but epoch spans {length:g} s, from {start:g} to "
-                f"{stop:g} s. Leave one of them out."
+                f"window must be left out, or be the {length:g} s of the epoch from {start:g} to "
+                f"{stop:g} s; got {self.window:g} s."
             )
         if self.align == "grid":
             raise ConfigError(
@@ -324,8 +324,8 @@ class PrepareConfig(Settings):
             )
         if self.stride is not None:
             raise ConfigError(
-                f"stride is not for epoch, which gives each event one window; got {self.stride:g}. "
-                "Leave one of them out."
+                f"stride must be left out with an epoch, of which each event has one; got "
+                f"{self.stride:g} s."
             )
 
     def _require_labels_in_time(self) -> None:
