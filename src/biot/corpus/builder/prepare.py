@@ -6,13 +6,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.samples import SAMPLES, with_labels_in_samples
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import TableColumns
 from biot.corpus.builder.report import PrepareReport
@@ -79,6 +80,8 @@ def prepare(
         prepared with other parameters, another run is at work on it, or it cannot be written.
     """
     how = configured(PrepareConfig, config, settings)
+    sources = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    how = with_labels_in_samples(how, sources)
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
@@ -93,8 +96,9 @@ def prepare(
         keep_short=how.keep_short,
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    sources = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
-    tables = TableOptions(how.table_sfreq, how.table_units)
+    choice = ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels)
+    in_samples = how.label_columns if str(how.labels) == SAMPLES else ()
+    tables = TableOptions(how.table_sfreq, how.table_units, choice.channels, in_samples)
     tables.require_a_table(sources)
     parameters = _parameters(
         contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
@@ -106,7 +110,7 @@ def prepare(
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters,
-        choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
+        choice=choice,
     )  # fmt: skip
     columns = TableColumns(how.file_column, how.subject_column)
     labels = replace(
@@ -132,7 +136,7 @@ def _parameters(
     of_windows = {
         name: getattr(how, name) for name in ("align", "rule", "min_overlap", "keep_short")
     }
-    of_tables = {f"table_{name}": value for name, value in asdict(tables).items()}
+    of_tables = {"table_sfreq": tables.sfreq, "table_units": tables.units}
     content = {**of_contract, **of_windows, **of_tables, **given}
     plain: dict[str, Any] = json.loads(json.dumps(content))  # as it is read back
     return plain

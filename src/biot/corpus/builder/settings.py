@@ -62,15 +62,17 @@ class PrepareConfig(Settings):
     labels: str | Path = setting(
         "none",
         help="Where labels come from. annotations: those of the recordings, and BIDS events; "
+        "samples: the column `label_columns` of recordings that are tables; "
         "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "folder"),
-        group=_LABELS, metavar="none|annotations|folder|TABLE.tsv",
+        choices=("none", "annotations", "samples", "folder"),
+        group=_LABELS, metavar="none|annotations|samples|folder|TABLE.tsv",
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
-        help="Column of the table that holds labels; there may be several.",
+        help="Column of the table that holds labels; there may be several. Without `labels`, the "
+        "column of labels in recordings that are tables of samples.",
         group=_LABELS, option="--label-column",
     )  # fmt: skip
     label_map: str | None = setting(
@@ -226,7 +228,7 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
             )
-        is_table = str(self.labels) not in ("none", "annotations", "folder")
+        is_table = str(self.labels) not in ("none", "annotations", "samples", "folder")
         for name in ("file_column", "subject_column"):
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(
@@ -245,7 +247,7 @@ class PrepareConfig(Settings):
                 )
 
     def _require_labels_to_map(self) -> None:
-        if str(self.labels) == "none":
+        if str(self.labels) == "none" and self.label_columns == ("label",):
             raise ConfigError("label_map goes with labels, but labels is 'none'.")
         if self.task == "regression":
             raise ConfigError(

@@ -30,7 +30,7 @@ class LabelSource:
     """Gives the labelled stretches of recordings; may be sent to another process."""
 
     kind: str = "none"
-    """``"none"``, ``"annotations"``, ``"folder"`` or ``"table"``."""
+    """``"none"``, ``"annotations"``, ``"samples"``, ``"folder"`` or ``"table"``."""
     format: LabelFormat = field(default_factory=LabelFormat)
     table: LabelTable | None = None
     map: LabelMap | None = None
@@ -55,6 +55,8 @@ class LabelSource:
         CorpusError
             If the table is at fault.
         """
+        if str(labels) == "samples":
+            return cls("samples", how)
         if str(labels) in ("none", "annotations", "folder"):
             if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
                 raise ConfigError(
@@ -145,7 +147,7 @@ class LabelSource:
         return [
             Stretch(note.onset, note.duration, self._of_annotation(note, name))
             for note in recording.annotations
-            if _is_label(note)
+            if _is_label(note) and (self.kind != "samples" or note.column in self.format.columns)
         ]
 
     def _of_folder(self, name: str) -> Label:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from biot.errors import RecordingError, listed
 from biot.signals.channels import canonical, kind
 from biot.signals.formats.tables.devices import Device
-from biot.signals.formats.tables.sheet import Column, Sheet, is_text
+from biot.signals.formats.tables.sheet import Column, SampleTable, is_text
 from biot.signals.formats.tables.times import is_epoch, is_time_name, words_of
 
-__all__ = ["Chosen", "choose", "subjects_in", "word_of"]
+__all__ = ["Chosen", "ColumnsLeftOut", "choose", "subjects_in", "word_of"]
 
 _NEVER = frozenset(
     (
@@ -61,6 +61,30 @@ _RUN, _LONG_RUN = 5, 50
 _FEWEST_TO_COUNT = 16
 
 
+class ColumnsLeftOut(UserWarning):
+    """Says which columns of a table are no channels, and why."""
+
+    def __init__(self, name: str, reasons: Mapping[str, str]) -> None:
+        super().__init__(
+            f"{name}: not read as channels: {_said(reasons)}. To read one all the same, name it "
+            "in columns=."
+        )
+        self.reasons = dict(reasons)
+        """Why, by the column's name."""
+
+    def counted(self) -> dict[str, int]:
+        """The columns of each reason in words, and how many they are."""
+        names: dict[str, list[str]] = {}
+        for name, reason in self.reasons.items():
+            names.setdefault(reason, []).append(name)
+        return {
+            f"columns not read as channels: {listed(found)} ({reason}), unless named in columns=": (
+                len(found)
+            )
+            for reason, found in names.items()
+        }
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The signals of a table."""
@@ -72,7 +96,7 @@ class Chosen:
     units: tuple[str, ...]
 
 
-def choose(sheet: Sheet, device: Device | None, kept: Sequence[str] = ()) -> Chosen:
+def choose(sheet: SampleTable, device: Device | None, kept: Sequence[str] = ()) -> Chosen:
     """The columns of signals; a warning says what was left out, and why.
 
     Parameters
@@ -111,7 +135,7 @@ def choose(sheet: Sheet, device: Device | None, kept: Sequence[str] = ()) -> Cho
     return Chosen(tuple(names), numbers, tuple(units))
 
 
-def _require_different(sheet: Sheet, names: Sequence[str]) -> None:
+def _require_different(sheet: SampleTable, names: Sequence[str]) -> None:
     plain = [name.rpartition(".")[0] for name in names]
     again = [name for name in plain if name in sheet.repeated] or [
         name for name in set(names) if names.count(name) > 1
@@ -123,7 +147,7 @@ def _require_different(sheet: Sheet, names: Sequence[str]) -> None:
         )
 
 
-def _numbers(sheet: Sheet, name: str) -> npt.NDArray[np.float64]:
+def _numbers(sheet: SampleTable, name: str) -> npt.NDArray[np.float64]:
     column = sheet.column(name)
     if not is_text(column):
         return np.asarray(column, dtype=np.float64)
@@ -147,7 +171,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _reason(sheet: Sheet, name: str, device: Device | None) -> str | None:
+def _reason(sheet: SampleTable, name: str, device: Device | None) -> str | None:
     """Why a column is no signal; None for a signal."""
     column = sheet.column(name)
     if name.strip().lower() == "sfreq" or column.dtype.kind == "M":
@@ -226,7 +250,7 @@ def _looks_like_labels(column: Column) -> bool:
     return different <= _SOME and run >= _LONG_RUN and jumps > 0.2
 
 
-def _tell(sheet: Sheet, reasons: dict[str, str | None], device: Device | None) -> None:
+def _tell(sheet: SampleTable, reasons: dict[str, str | None], device: Device | None) -> None:
     texts = [name for name, reason in reasons.items() if reason == "text"]
     others = {
         name: reason
@@ -243,11 +267,7 @@ def _tell(sheet: Sheet, reasons: dict[str, str | None], device: Device | None) -
             stacklevel=5,
         )
     if others:
-        warnings.warn(
-            f"{sheet.path.name}: not read as channels: {_said(others)}. To read one all the same, "
-            "name it in columns=.",
-            stacklevel=5,
-        )
+        warnings.warn(ColumnsLeftOut(sheet.path.name, others), stacklevel=5)
 
 
 def _said(reasons: Mapping[str, str | None]) -> str:
@@ -259,7 +279,7 @@ def _said(reasons: Mapping[str, str | None]) -> str:
     return "; ".join(f"{listed(names)} ({reason})" for reason, names in by_reason.items())
 
 
-def subjects_in(sheet: Sheet) -> Iterator[tuple[str, list[str]]]:
+def subjects_in(sheet: SampleTable) -> Iterator[tuple[str, list[str]]]:
     """Columns of subjects, and the different values of each."""
     for name, column in zip(sheet.names, sheet.columns, strict=True):
         if _is_subject_name(name):

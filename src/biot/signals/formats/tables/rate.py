@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from biot.errors import RecordingError
-from biot.signals.formats.tables.sheet import Sheet
+from biot.signals.formats.tables.sheet import SampleTable
 from biot.signals.formats.tables.times import Seconds, time_columns, times_of
 
 __all__ = ["rate_of"]
@@ -33,7 +33,7 @@ class _Stamps(NamedTuple):
         return np.diff(np.append(self.starts, self.n_rows))
 
 
-def rate_of(sheet: Sheet, sfreq: float | None) -> float:
+def rate_of(sheet: SampleTable, sfreq: float | None) -> float:
     """Samples a second: `sfreq`, else what columns or the lines above say.
 
     Raises
@@ -61,8 +61,8 @@ def rate_of(sheet: Sheet, sfreq: float | None) -> float:
             )
         return rate
     if said is not None:
-        for error in failures[:1]:
-            reason = str(error).partition(". ")[0].rstrip(".")
+        for failure in failures[:1]:
+            reason = str(failure).partition(". ")[0].rstrip(".")
             warnings.warn(f"{reason}. It is read at {said:g} Hz all the same.", stacklevel=5)
         return said
     if failures:
@@ -73,7 +73,7 @@ def rate_of(sheet: Sheet, sfreq: float | None) -> float:
     )
 
 
-def _said(sheet: Sheet) -> float | None:
+def _said(sheet: SampleTable) -> float | None:
     """The one number of a column ``sfreq``, or what the lines above the columns say."""
     name = next((name for name in sheet.names if name.strip().lower() == "sfreq"), None)
     if name is None:
@@ -88,7 +88,9 @@ def _said(sheet: Sheet) -> float | None:
     return float(rates.pop())
 
 
-def _tell_of_other(sheet: Sheet, name: str, seconds: Seconds, rate: float, *, given: bool) -> None:
+def _tell_of_other(
+    sheet: SampleTable, name: str, seconds: Seconds, rate: float, *, given: bool
+) -> None:
     """Warn where times are far off a rate that is given or said elsewhere."""
     length = float(seconds[-1])
     measured = (len(seconds) - 1) / length if length > 0 else np.nan
@@ -108,7 +110,7 @@ def _largest_shift(seconds: Seconds, rate: float) -> float:
     return float(np.abs((seconds - seconds[0]) * rate - np.arange(len(seconds))).max())
 
 
-def _measured(sheet: Sheet, name: str, seconds: Seconds) -> float:
+def _measured(sheet: SampleTable, name: str, seconds: Seconds) -> float:
     where = f"{sheet.path.name}: the times in column {name}"
     stamps = _stamps(seconds)
     if len(stamps.seconds) < 2:
