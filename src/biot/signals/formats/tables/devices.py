@@ -134,15 +134,19 @@ def _of_empatica(sheet: SampleTable) -> SampleTable | None:
     """The columns below the first row, the start, and the second, the rate."""
     stem = sheet.path.name.partition(".")[0].lower().rpartition("_")[2]
     names = _E4.get(stem, ())
-    if len(names) != len(sheet.names) or sheet.n_rows < 3 or any(map(is_text, sheet.columns[1:])):
+    if len(names) != len(sheet.names) or sheet.n_rows < 3:
         return None
-    starts = {str(column[0]) for column in sheet.columns}
-    rates = {float(column[1]) for column in sheet.columns}
-    (start, *more), (rate, *others) = starts, rates
+    try:
+        columns = tuple(np.asarray(column[1:], dtype=np.float64) for column in sheet.columns)
+    except ValueError:
+        return None
+    (start, *more), (rate, *others) = (
+        {str(column[0]) for column in sheet.columns}, {float(column[0]) for column in columns},
+    )  # fmt: skip
     is_start = re.match(r"\d{4}-\d\d-\d\d", start) or (_is_number(start) and float(start) > 1e8)
     if not is_start or more or others or not 0 < rate <= 1024:
         return None
-    columns = tuple(np.asarray(column[2:], dtype=np.float64) for column in sheet.columns)
+    columns = tuple(column[1:] for column in columns)
     preamble = (*sheet.preamble, f"sampling rate = {rate:g} Hz")
     return replace(sheet, columns=columns, preamble=preamble).named(names)
 
@@ -222,16 +226,17 @@ DEVICES = (
         preamble=r"Data File Created By ActiGraph", header=_of_actigraph,
     ),
     Device(
-        "Axivity", (DeviceSignal(r"Acc_[XYZ]", unit=_G), DeviceSignal(r"Gyro_[XYZ]", unit=_TURNING)),
-        header=_of_axivity,
-    ),
-    Device(
         "GENEActiv", (DeviceSignal(r"([xyz])", r"Acc_\1", _G),),
         preamble=r"Device Type\W+GENEActiv", header=_of_geneactiv,
     ),
     Device(
         "Polar Sensor Logger", (DeviceSignal(r"([XYZ])", r"Acc_\1"), DeviceSignal(r"ecg", "ECG")),
         names=(r"Phone timestamp", r"sensor timestamp"),
+    ),
+    Device(
+        "Axivity",
+        (DeviceSignal(r"Acc_[XYZ]", unit=_G), DeviceSignal(r"Gyro_[XYZ]", unit=_TURNING)),
+        header=_of_axivity,
     ),
 )  # fmt: skip
 """The devices, the first that fits being the one."""
@@ -263,7 +268,7 @@ def _require_samples(sheet: SampleTable) -> None:
             f"{sheet.path.name}: holds activity counts of ActiGraph, one for each epoch of "
             f"{':'.join(epoch.groups())}, and no samples. Export the raw data."
         )
-    if sheet.names[-1:] == ("IBI",) and len(sheet.names) == 2:
+    if len(sheet.names) == 2 and "IBI" in (sheet.names[1], str(sheet.columns[1][0])):
         raise RecordingError(
             f"{sheet.path.name}: holds intervals between heart beats, which are not evenly spaced "
             "in time, and no samples. Name BVP.csv, or ACC.csv, EDA.csv, TEMP.csv."

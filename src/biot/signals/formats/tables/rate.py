@@ -92,8 +92,9 @@ def _tell_of_other(
     sheet: SampleTable, name: str, seconds: Seconds, rate: float, *, given: bool
 ) -> None:
     """Warn where times are far off a rate that is given or said elsewhere."""
-    length = float(seconds[-1])
-    measured = (len(seconds) - 1) / length if length > 0 else np.nan
+    stamps = _stamps(seconds)
+    span = float(stamps.seconds[-1] - stamps.seconds[0])
+    measured = float(stamps.starts[-1] - stamps.starts[0]) / span if span > 0 else np.nan
     off = _largest_shift(seconds, rate)
     fits = off <= 0.5 if given else abs(measured / rate - 1) < 0.02
     if not fits:
