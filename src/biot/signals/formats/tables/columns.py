@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,14 @@ _SUBJECTS = frozenset(
 )
 _KNOWN_KINDS = frozenset(("eeg", "ecg", "eog", "emg", "resp", "acc", "gyro"))
 _AXES = frozenset(("x", "y", "z"))
+_SENSORS = frozenset(
+    (
+        "temp", "temperature", "spo", "sao", "heart", "hr", "bpm", "pulse", "ppg", "bvp", "eda",
+        "gsr", "pressure", "light", "lux", "humidity", "mag", "magnetometer", "raw", "aux", "adc",
+        "flow", "co", "steps", "position",
+    )
+)  # fmt: skip
+"""Words of names that slow sensors have, whose numbers may be few."""
 
 _FEWEST_ROWS = 100
 _FEW, _SOME = 12, 40
@@ -110,8 +119,9 @@ def choose(sheet: SampleTable, device: Device | None, kept: Sequence[str] = ()) 
         If no signal remains, two have one name, or a cell of one is no number.
     """
     wanted = {canonical(name) for name in kept}
+    lower = frozenset(name.lower() for name in sheet.names)
     reasons = {
-        name: None if canonical(name) in wanted else _reason(sheet, name, device)
+        name: None if wanted and canonical(name) in wanted else _reason(sheet, name, device, lower)
         for name in sheet.names
     }
     found = [name for name, reason in reasons.items() if reason is None]
@@ -125,7 +135,7 @@ def choose(sheet: SampleTable, device: Device | None, kept: Sequence[str] = ()) 
     for row, name in enumerate(found):
         numbers[row] = _numbers(sheet, name)
         rule = None if device is None else device.signal(name)
-        unit = sheet.units[sheet.names.index(name)]
+        unit = sheet.unit(name)
         if rule is not None and rule.unit is not None and not unit:
             numbers[row] *= rule.factor
             unit = rule.unit
@@ -136,10 +146,10 @@ def choose(sheet: SampleTable, device: Device | None, kept: Sequence[str] = ()) 
 
 
 def _require_different(sheet: SampleTable, names: Sequence[str]) -> None:
-    plain = [name.rpartition(".")[0] for name in names]
-    again = [name for name in plain if name in sheet.repeated] or [
-        name for name in set(names) if names.count(name) > 1
-    ]
+    repeated = frozenset(sheet.repeated)
+    again = [name.rpartition(".")[0] for name in names]
+    again = [name for name in again if name in repeated]
+    again += [name for name, count in Counter(names).items() if count > 1]
     if again:
         raise RecordingError(
             f"{sheet.path.name}: needs a first line with a different name for each column, but "
@@ -171,7 +181,9 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _reason(sheet: SampleTable, name: str, device: Device | None) -> str | None:
+def _reason(
+    sheet: SampleTable, name: str, device: Device | None, lower: frozenset[str]
+) -> str | None:
     """Why a column is no signal; None for a signal."""
     column = sheet.column(name)
     if name.strip().lower() == "sfreq" or column.dtype.kind == "M":
@@ -190,8 +202,7 @@ def _reason(sheet: SampleTable, name: str, device: Device | None) -> str | None:
         return None  # with numbers among them: an error that names the cell
     if _counts_up(column):
         return "counter or clock"
-    may_be_labels = kind(name) not in _KNOWN_KINDS and not _is_axis(name, sheet.names)
-    if may_be_labels and _looks_like_labels(column):
+    if not _is_of_a_sensor(name, lower) and _looks_like_labels(column):
         return "few whole numbers, each held for long, as labels are"
     return None
 
@@ -204,10 +215,11 @@ def _is_named_otherwise(name: str) -> bool:
     return bool(known) and all(word in _WORDS or word in _FILLING for word in words)
 
 
-def _is_axis(name: str, names: Sequence[str]) -> bool:
-    """Whether a column is one of three, such as ``ax``, ``ay`` and ``az``."""
+def _is_of_a_sensor(name: str, lower: frozenset[str]) -> bool:
+    """Whether a name is a sensor's, or one of three axes, such as ``ax``, ``ay`` and ``az``."""
+    if kind(name) in _KNOWN_KINDS or _SENSORS.intersection(words_of(name)):
+        return True
     stem, axis = name[:-1].lower(), name[-1:].lower()
-    lower = {other.lower() for other in names}
     return axis in _AXES and {f"{stem}{other}" for other in _AXES} <= lower
 
 

@@ -156,6 +156,7 @@ def _is_number(text: str) -> bool:
 
 
 _G, _TURNING = "g", "°/s"
+_SITE = r"(?:AF|FC|FT|CP|PO|TP|F|C|T|P|O)[z\d]\d*"
 
 DEVICES = (
     Device(
@@ -188,14 +189,14 @@ DEVICES = (
     Device(
         "EmotivPRO",
         (
-            DeviceSignal(r"EEG\.((?:AF|FC|FT|CP|PO|TP|F|C|T|P|O)[z\d]\d*)", r"\1", "µV"),
+            DeviceSignal(rf"EEG\.({_SITE})", r"\1", "µV"),
             DeviceSignal(r"MOT\.Acc([XYZ])", r"Acc_\1", _G),
             DeviceSignal(r"MOT\.Gyro([XYZ])", r"Gyro_\1", _TURNING),
         ),
-        names=(r"EEG\.Counter|EEG\.Interpolated|OriginalTimestamp|EEG\.RawCq", r"EEG\.\w+"),
+        names=(r"EEG\.Counter|EEG\.Interpolated|OriginalTimestamp|EEG\.RawCq", rf"EEG\.{_SITE}"),
     ),
     Device(
-        "EmotivPRO", (DeviceSignal(r"(?:AF|FC|FT|CP|PO|TP|F|C|T|P|O)[z\d]\d*", unit="µV"),),
+        "EmotivPRO", (DeviceSignal(_SITE, unit="µV"),),
         preamble=r"labels:.*\bCOUNTER\b", header=_of_emotiv,
     ),
     Device(

@@ -46,7 +46,10 @@ def cells_of(line: str, separator: str) -> list[str]:
     """The cells of a line, without spaces around them."""
     if separator == " ":
         return re.split(" +", line.strip(" "))
-    cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    try:
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:  # longer than a cell may be, so that it is another separator's
+        cells = line.split(separator)
     return [cell.strip() for cell in cells]
 
 
@@ -116,6 +119,9 @@ def _heads(
     above = first
     while above > skipped:
         row = _fitted(rows[above - 1], n)
+        if not rows[above - 1] and not heads:  # a blank line
+            above -= 1
+            continue
         if row is None or lines[above - 1].lstrip()[:1] in ("#", "%") or (n == 1 and heads):
             break
         heads.insert(0, row)

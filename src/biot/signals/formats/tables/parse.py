@@ -25,6 +25,7 @@ __all__ = ["read_delimited", "read_parquet", "without_repeats"]
 
 _LONGEST_CELL = 131_072
 """Characters, as in Python's module csv."""
+_MOST_COLUMNS = 10_000
 _HEAD_LINES, _HEAD_BYTES = 400, 2**20
 _EMPTY = sorted({spelled for word in EMPTY for spelled in (word, word.upper(), word.title())})
 
@@ -47,6 +48,11 @@ def read_delimited(path: Path) -> SampleTable:
         raise RecordingError(
             f"{path.name}: needs a first line with a different name for each column, and lines of "
             f"samples; its first line is {first!r} of {len(ends) + 1}."
+        )
+    if layout.n_columns > _MOST_COLUMNS:
+        raise RecordingError(
+            f"{path.name}: has {layout.n_columns} columns; a table of samples has one a channel, "
+            f"at most {_MOST_COLUMNS}. Is it turned, with a row a channel?"
         )
     ragged = _require_even(path, content, layout)
     columns = _parsed(path, content, layout)

@@ -9,7 +9,7 @@ import numpy as np
 
 from biot.errors import RecordingError
 from biot.signals.formats.tables.sheet import SampleTable
-from biot.signals.formats.tables.times import Seconds, time_columns, times_of
+from biot.signals.formats.tables.times import Seconds, is_epoch, time_columns, times_of
 
 __all__ = ["rate_of"]
 
@@ -49,7 +49,8 @@ def rate_of(sheet: SampleTable, sfreq: float | None) -> float:
             if said is not None:
                 _tell_of_other(sheet, name, seconds, said, given=sfreq is not None)
                 return said
-            rate = _measured(sheet, name, seconds)
+            certain = unit is None or is_epoch(sheet.column(name))
+            rate = _measured(sheet, name, seconds, may_jitter=certain)
         except RecordingError as error:
             failures.append(error)
             continue
@@ -111,7 +112,7 @@ def _largest_shift(seconds: Seconds, rate: float) -> float:
     return float(np.abs((seconds - seconds[0]) * rate - np.arange(len(seconds))).max())
 
 
-def _measured(sheet: SampleTable, name: str, seconds: Seconds) -> float:
+def _measured(sheet: SampleTable, name: str, seconds: Seconds, *, may_jitter: bool) -> float:
     where = f"{sheet.path.name}: the times in column {name}"
     stamps = _stamps(seconds)
     if len(stamps.seconds) < 2:
@@ -129,7 +130,7 @@ def _measured(sheet: SampleTable, name: str, seconds: Seconds) -> float:
     even = _even(stamps, rate)
     if even is None:
         _require_no_gap(where, stamps, rate)
-        even = _with_jitter(where, stamps, rate)
+        even = _with_jitter(where, stamps, rate, _JITTER if may_jitter else 0.0)
     if even < LOWEST_RATE:
         raise RecordingError(
             f"{where} make a rate of {even:.4g} Hz and a length of "
@@ -197,7 +198,7 @@ def _step(off: Seconds, i: int, n: int = 15) -> float:
     return float(np.median(off[i : i + n]) - np.median(off[max(0, i - n) : i]))
 
 
-def _with_jitter(where: str, stamps: _Stamps, rate: float) -> float:
+def _with_jitter(where: str, stamps: _Stamps, rate: float, most: float) -> float:
     """The mean rate of times that jitter as those of arrival do.
 
     Raises
@@ -209,7 +210,7 @@ def _with_jitter(where: str, stamps: _Stamps, rate: float) -> float:
     slope, start = np.polyfit(stamps.starts, stamps.seconds, 1)
     fitted = 1 / float(slope) if slope > 0 else rate
     shift = float(np.abs(stamps.seconds - (start + stamps.starts / fitted)).max())
-    if shift > _JITTER or shift * fitted > len(stamps.starts) / 4:
+    if shift > most or shift * fitted > len(stamps.starts) / 4:
         raise RecordingError(
             f"{where} are not evenly spaced (some are {np.abs(off).max():.3g} samples off "
             f"{rate:.5g} Hz), so samples are missing or the rate varies. Give sfreq= to take the "

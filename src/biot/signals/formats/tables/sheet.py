@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,15 @@ class SampleTable:
 
     def column(self, name: str) -> Column:
         """The column of a name."""
-        return self.columns[self.names.index(name)]
+        return self.columns[self._places[name]]
+
+    def unit(self, name: str) -> str:
+        """The unit of a column, as far as the table says it."""
+        return self.units[self._places[name]]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
 
     def said_rate(self) -> float | None:
         """The rate that the preamble says, in Hz.

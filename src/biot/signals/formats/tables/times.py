@@ -69,13 +69,13 @@ def _epoch_unit(first: float) -> str | None:
 
 def time_columns(sheet: SampleTable) -> list[str]:
     """Columns that hold times by their names, or by rising as times since 1970 do."""
-    by_name = [name for name in sheet.names if is_time_name(name)]
+    by_name = {name: None for name in sheet.names if is_time_name(name)}
     others = [
         name
         for name, column in zip(sheet.names, sheet.columns, strict=True)
         if name not in by_name and is_epoch(column)
     ]
-    return by_name + others
+    return [*by_name, *others]
 
 
 def times_of(sheet: SampleTable, name: str) -> tuple[Seconds, str | None]:
@@ -104,7 +104,7 @@ def times_of(sheet: SampleTable, name: str) -> tuple[Seconds, str | None]:
 
 def _unit(sheet: SampleTable, name: str, first: float, since: Seconds) -> tuple[str, bool]:
     """The unit of times in numbers, and whether it was assumed."""
-    said = _said_unit(name, sheet.units[sheet.names.index(name)])
+    said = _said_unit(name, sheet.unit(name))
     if said is not None:
         return said, False
     epoch = _epoch_unit(first)
