@@ -12,8 +12,9 @@ from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
+from biot.corpus.builder.labels.beside import without_scorings
 from biot.corpus.builder.labels.mapping import LabelMap
-from biot.corpus.builder.labels.samples import SAMPLES, with_labels_in_samples
+from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import TableColumns
 from biot.corpus.builder.report import PrepareReport
@@ -80,7 +81,8 @@ def prepare(
         prepared with other parameters, another run is at work on it, or it cannot be written.
     """
     how = configured(PrepareConfig, config, settings)
-    sources = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    sources, beside = without_scorings(given)
     how = with_labels_in_samples(how, sources)
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
@@ -97,27 +99,28 @@ def prepare(
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
     choice = ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels)
-    in_samples = how.label_columns if str(how.labels) == SAMPLES else ()
-    tables = TableOptions(how.table_sfreq, how.table_units, choice.channels, in_samples)
+    tables = table_options(how, choice.channels)
     tables.require_a_table(sources)
     parameters = _parameters(
         contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
-        drop_channels=how.drop_channels, rename_channels=how.rename_channels,
+        drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
     recipe = WorkerConfig(
-        contract=contract, how=cutting, tables=tables, parameters=parameters,
-        choice=choice,
-    )  # fmt: skip
+        contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
+    )
     columns = TableColumns(how.file_column, how.subject_column)
     labels = replace(
-        LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns),
+        LabelSource.open(
+            how.labels, recipe.labels, sources, pattern, how.background, columns, how.sidecar
+        ),
         map=label_map,
     )
-    notes = labels.notes([source.recording for source in sources], strict=how.strict)
+    names = [source.recording for source in sources]
+    notes = (*beside, *labels.notes(names, strict=how.strict))
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)

@@ -64,7 +64,9 @@ class Job:
 
     @property
     def rows(self) -> str | None:
-        """Checksum of its rows in the table."""
+        """Checksum of its rows in the table, or of the file of labels beside it."""
+        if self.labels.sidecars is not None:
+            return self.labels.sidecars.checksum(self.source.recording)
         table = self.labels.table
         if table is None:
             return None
@@ -170,7 +172,6 @@ def _prepared(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording
     columns = [w.message for w in caught if isinstance(w.message, ColumnsLeftOut)]
     for counted in {str(message): message.counted() for message in columns}.values():
         left_out.update(counted)
-    caught = [w for w in caught if not isinstance(w.message, ColumnsLeftOut)]
     known |= {**asdict(written), "left_out": dict(sorted(left_out.items()))}
     return _outcome(job, before, content, None, caught, **known)
 
@@ -195,7 +196,9 @@ def _outcome(
         quarantine=quarantine,
         **known,
     )
-    said = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    # what columns were left out is counted
+    messages = [w.message for w in caught if not isinstance(w.message, ColumnsLeftOut)]
+    said = tuple(dict.fromkeys(map(str, messages)))
     return PreparedRecording(name=job.source.recording, record=record, stamp=before, warnings=said)
 
 
@@ -210,7 +213,8 @@ def _written(
     rows, idle = recipe.choice.rows(recording)
     chosen = recording.pick(rows)
     left_out.update("channels marked as bad" for _ in chosen.bad)
-    stretches, met = job.labels.stretches(recording, name), {}
+    told: list[str] = []
+    stretches, met = job.labels.stretches(recording, name, left_out, told), {}
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)
         stretches = job.labels.map.stretches(stretches)
@@ -235,6 +239,7 @@ def _written(
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
         "met": met,
+        "told": tuple(told),
         "unused": tuple(n for n in recording.ch_names if n not in ch_names),
         "unmatched": (*not_found, *idle),
         "flat": flat.among(ch_names),

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from biot.corpus.builder.settings import PrepareConfig
-from biot.corpus.builder.sources import Source
+from biot.corpus.builder.sources import Source, TableOptions
 from biot.errors import ConfigError
 from biot.signals.readers import is_table
 
-__all__ = ["SAMPLES", "with_labels_in_samples"]
+__all__ = ["table_options", "with_labels_in_samples"]
 
-SAMPLES = "samples"
-"""What `labels` is then."""
+_SAMPLES = "samples"
 
 
 def with_labels_in_samples(how: PrepareConfig, sources: Sequence[Source]) -> PrepareConfig:
@@ -25,7 +24,7 @@ def with_labels_in_samples(how: PrepareConfig, sources: Sequence[Source]) -> Pre
         If labels are to be in samples, and no recording is a table or several columns are named.
     """
     columns_alone = str(how.labels) == "none" and how.label_columns != ("label",)
-    if str(how.labels) != SAMPLES and not columns_alone:
+    if str(how.labels) != _SAMPLES and not columns_alone:
         return how
     if not any(is_table(source.path) and source.path.suffix != ".npz" for source in sources):
         if columns_alone:
@@ -38,4 +37,10 @@ def with_labels_in_samples(how: PrepareConfig, sources: Sequence[Source]) -> Pre
         raise ConfigError(
             f"labels in samples are one column; got label_columns {', '.join(how.label_columns)}."
         )
-    return replace(how, labels=SAMPLES)
+    return replace(how, labels=_SAMPLES)
+
+
+def table_options(how: PrepareConfig, channels: tuple[str, ...]) -> TableOptions:
+    """What is to be known of recordings in tables, `channels` being those that are asked for."""
+    labels = how.label_columns if str(how.labels) == _SAMPLES else ()
+    return TableOptions(how.table_sfreq, how.table_units, channels, labels)
