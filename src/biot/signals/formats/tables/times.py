@@ -48,7 +48,7 @@ def words_of(name: str) -> list[str]:
 def is_time_name(name: str) -> bool:
     """Whether a column's name says that it holds times."""
     words = words_of(name)
-    whole = "".join(words)
+    whole = re.sub(r"[^\w]|_", "", name.lower())  # T3 and T4 are electrodes
     return whole in _WHOLE_NAMES or bool(_WORDS.intersection(words)) or "timestamp" in whole
 
 
