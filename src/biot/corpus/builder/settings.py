@@ -72,11 +72,12 @@ class PrepareConfig(Settings):
         "none",
         help="Where labels come from. annotations: those of the recordings, of BIDS events, and "
         "of the files of labels beside them; sidecars: of these files only; "
+        "samples: the column `label_columns` of recordings that are tables; "
         "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "sidecars", "folder"),
-        group=_LABELS, metavar="none|annotations|sidecars|folder|TABLE.tsv",
+        choices=("none", "annotations", "sidecars", "samples", "folder"),
+        group=_LABELS, metavar="none|annotations|sidecars|samples|folder|TABLE.tsv",
     )  # fmt: skip
     sidecar: str | None = setting(
         None,
@@ -87,7 +88,8 @@ class PrepareConfig(Settings):
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
-        help="Column of the table that holds labels; there may be several.",
+        help="Column of the table that holds labels; there may be several. Without `labels`, the "
+        "column of labels in recordings that are tables of samples.",
         group=_LABELS, option="--label-column",
     )  # fmt: skip
     label_map: str | None = setting(
@@ -260,7 +262,9 @@ class PrepareConfig(Settings):
                 f"with labels 'annotations' or 'sidecars'; got {self.sidecar!r} and labels "
                 f"{str(self.labels)!r}."
             )
-        is_table = str(self.labels) not in ("none", "annotations", "sidecars", "folder")
+        is_table = str(self.labels) not in (
+            "none", "annotations", "sidecars", "samples", "folder",
+        )  # fmt: skip
         for name in ("file_column", "subject_column"):
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(
@@ -350,7 +354,7 @@ class PrepareConfig(Settings):
                 )
 
     def _require_labels_to_map(self) -> None:
-        if str(self.labels) == "none":
+        if str(self.labels) == "none" and self.label_columns == ("label",):
             raise ConfigError("label_map goes with labels, but labels is 'none'.")
         if self.task == "regression":
             raise ConfigError(
