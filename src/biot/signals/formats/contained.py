@@ -44,7 +44,7 @@ _VALUES_AT_ONCE = 2**22
 
 _MNE = (
     "mne", "mne.io.brainvision", "mne.io.edf", "mne.io.eeglab", "mne.io.fiff", "mne.epochs",
-    "scipy.io.matlab",
+    "scipy.io.matlab", "pymatreader", "h5py",
 )  # fmt: skip
 _PACKAGES = {
     "WFDB record": ("wfdb",),

@@ -47,7 +47,8 @@ _DAMAGE = ("possibly corrupted", "Invalid tag")
 _UNREMARKABLE = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 
 
-_CONVENTION = "does not conform to MNE naming conventions"
+# About the file's name, or joins, at which a segment begins here.
+_NO_NEWS = ("does not conform to MNE naming conventions", "The data contains 'boundary' events")
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
             "Check that it is complete, and that the files it names lie beside it."
         ) from failure
     for message in told:
-        if _CONVENTION not in message:
+        if not any(text in message for text in _NO_NEWS):
             warnings.warn(f"{path.name}: {message}.", stacklevel=4)
 
 
@@ -334,7 +335,6 @@ def read_with_mne(path: Path) -> Recording:
 
 def _of_ascii(path: Path) -> Recording:
     """A BrainVision recording whose data file is text."""
-    require("mne", extra="signals")
     found = read_ascii(path)
     return Recording.from_array(
         found.data,
