@@ -12,6 +12,7 @@ from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
+from biot.corpus.builder.labels.beside import without_scorings
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import TableColumns
@@ -93,14 +94,15 @@ def prepare(
         keep_short=how.keep_short,
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    sources = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    sources, beside = without_scorings(given)
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(sources)
     parameters = _parameters(
         contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
-        drop_channels=how.drop_channels, rename_channels=how.rename_channels,
+        drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
@@ -110,10 +112,13 @@ def prepare(
     )  # fmt: skip
     columns = TableColumns(how.file_column, how.subject_column)
     labels = replace(
-        LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns),
+        LabelSource.open(
+            how.labels, recipe.labels, sources, pattern, how.background, columns, how.sidecar
+        ),
         map=label_map,
     )
-    notes = labels.notes([source.recording for source in sources], strict=how.strict)
+    names = [source.recording for source in sources]
+    notes = (*beside, *labels.notes(names, strict=how.strict))
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)
