@@ -142,8 +142,7 @@ def test_an_event_without_a_duration_is_an_instant(write_set):
 @pytest.mark.parametrize("in_struct", [True, False])
 def test_files_of_matlab_7_3_are_read(write_hdf5, in_struct):
     events = [
-        {"type": kind, "latency": at}
-        for kind, at in [(1.0, 101.0), (-99.0, 200.5), (2.0, 301.0)]
+        {"type": kind, "latency": at} for kind, at in [(1.0, 101.0), (-99.0, 200.5), (2.0, 301.0)]
     ]
     path = write_hdf5(events, in_struct=in_struct)
     _check(read_recording(path), ["1", "boundary", "2"], (0, 200))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -321,6 +322,8 @@ def read_with_mne(path: Path) -> Recording:
             opened.get_data(start=opened.n_times - 1, verbose="WARNING")
     if suffix == ".gdf":
         return _of_gdf(path, opened, format_name)
+    if suffix == ".fif" and not of_epochs and opened.first_samp > 0:
+        _require_first_part(path, format_name)
     units = units_of(opened, _declared_units(path, opened) if suffix == ".vhdr" else None)
     make = recording_of_epochs if of_epochs else recording_of_raw
     recording = make(opened, units, path=path, format_name=format_name)
@@ -328,9 +331,7 @@ def read_with_mne(path: Path) -> Recording:
         return recording
     events = as_eeglab_means(recording.annotations)
     joins = starts_of(events, recording.sfreq, recording.n_times)
-    return replace(
-        recording, annotations=events, starts=recording.starts if of_epochs else joins
-    )
+    return replace(recording, annotations=events, starts=recording.starts if of_epochs else joins)
 
 
 def _of_ascii(path: Path) -> Recording:
@@ -376,6 +377,26 @@ def goes_on_in(first: Path, further: Path) -> bool:
     except RecordingError:
         return True
     return further.resolve() in parts
+
+
+def _require_first_part(path: Path, format_name: str) -> None:
+    """Raise ``RecordingError`` for a part of a split recording that goes on from another file."""
+    mne = require("mne", extra="signals")
+    with in_the_name_of(path, format_name):
+        tags = mne.io.show_fiff(path, tag=118)  # the names of other parts, and which those are
+    if not re.search(r"FIFF_REF_ROLE .*= \[1\]", tags):
+        return
+    stem = re.sub(r"_split-\d+", "_split-01", re.sub(r"-\d+$", "", path.stem))
+    first = path.with_name(f"{stem}{path.suffix}")
+    if first.is_file() and first != path:
+        raise RecordingError(
+            f"{path.name}: is a further part of a recording that begins in another file. Name its "
+            f"first file, {first.name}; the parts are read with it."
+        )
+    raise RecordingError(
+        f"{path.name}: is a further part of a recording whose first file, {first.name} by its "
+        "name, is missing. Put all parts beside each other under their own names."
+    )
 
 
 def _parts_of_fif(first: Path) -> set[Path]:
