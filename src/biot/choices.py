@@ -48,7 +48,7 @@ Align = Literal["grid", "events"]
 LabelRule = Literal["overlap", "centre", "any"]
 Resample = Literal["polyphase", "fft"]
 Scale = Literal["q95", "none"]
-SplitBy = Literal["subject", "recording", "time"]
+SplitBy = Literal["subject", "recording", "time", "column"]
 Task = Literal["classes", "multilabel", "regression"]
 
 # what is trained, and by which loss

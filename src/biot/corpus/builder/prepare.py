@@ -100,6 +100,7 @@ def prepare(
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels,
+        split_column=how.split_column, split_parts=how.split_parts,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
@@ -107,7 +108,10 @@ def prepare(
         contract=contract, how=cutting, tables=tables, parameters=parameters,
         choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
     )  # fmt: skip
-    columns = TableColumns(how.file_column, how.subject_column)
+    columns = TableColumns(
+        file=how.file_column, subject=how.subject_column, split=how.split_column,
+        split_parts=how.split_parts,
+    )  # fmt: skip
     labels = replace(
         LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns),
         map=label_map,
@@ -157,7 +161,7 @@ def _jobs(
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,
-                labels=labels.only(name),
+                labels=labels.only(name), split=labels.split(name),
             )
         )  # fmt: skip
     return jobs, skipped
