@@ -74,7 +74,7 @@ def test_values_that_are_not_understood_are_refused(
 @pytest.fixture
 def folder(write_edf: WriteEdf) -> Path:
     noise = np.random.default_rng(0).integers(-200, 200, (7, 2, 400))
-    return [write_edf(f"r{n}.edf", one, seconds=4) for n, one in enumerate(noise, 1)][0].parent
+    return [write_edf(f"r{n}.edf", one, seconds=4) for n, one in enumerate(noise, 1)].pop().parent
 
 
 def table(tmp_path: Path, folds: str, *, subjects: str = "1234567") -> Path:
