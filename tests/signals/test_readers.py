@@ -311,7 +311,7 @@ def test_a_unit_is_taken_for_channels_that_declare_none(tmp_path):
         read_recording(path, units=["µV"])
 
 
-@pytest.mark.parametrize("name", ["a.xdf", "a.cnt", "a.mff", "a.npy", "a.edf.gz"])
+@pytest.mark.parametrize("name", ["a.nwb", "a.cnt", "a.mff", "a.npy", "a.edf.gz"])
 def test_other_formats_are_refused_with_what_is_supported(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(

@@ -94,8 +94,10 @@ def _execute(args: Namespace) -> None:
     predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
     if args.png is not None and predictor.preprocessing.task != "classes":
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
-    renames = renames_of(predictor.preprocessing.rename_channels)
-    recording = open_recording(args, args.recording, renames)
+    contract = predictor.preprocessing
+    recording = open_recording(
+        args, args.recording, renames_of(contract.rename_channels), contract.ch_names
+    )
     say(predictor.montage(recording))
     window = predictor.preprocessing.window
     if args.stride is not None and args.stride > window:

@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -45,19 +45,25 @@ class TableOptions:
     """Their rate in Hz."""
     units: str | None = None
     """Unit of all their channels."""
+    columns: tuple[str, ...] = ()
+    """Columns that are channels although they look like labels, clocks or counters."""
+    labels: tuple[str, ...] = ()
+    """Columns that label the samples."""
 
     def of(self, path: Path, *, units_later: bool = False) -> dict[str, Any]:
         """Options of :func:`biot.signals.read_recording` for a file; none for other formats.
 
         With `units_later`, a table or archive need not say units.
         """
-        units = "" if self.units is None and units_later else self.units
-        given = {"sfreq": self.sfreq, "units": units}
-        return {k: v for k, v in given.items() if v is not None} if is_table(path) else {}
+        given = asdict(self)
+        if self.units is None and units_later:
+            given["units"] = ""
+        return {k: v for k, v in given.items() if v not in (None, ())} if is_table(path) else {}
 
     def require_a_table(self, sources: Sequence[Source]) -> None:
         """Raise ``ConfigError`` if something is said of tables, but none is given."""
-        if self != TableOptions() and not any(is_table(source.path) for source in sources):
+        is_given = self.sfreq is not None or self.units is not None
+        if is_given and not any(is_table(source.path) for source in sources):
             raise ConfigError(
                 "table_sfreq and table_units are for tables and NumPy archives, but no such "
                 "recording is given; other formats say their rate, and units= is for all formats."
@@ -85,7 +91,7 @@ def find_sources(
     tables
         Search folders for tables and NumPy archives too.
     but
-        A file that is none of them, if it exists: the table of labels.
+        Files that are none of them, such as the table of labels.
 
     Raises
     ------
