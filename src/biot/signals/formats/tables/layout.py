@@ -103,7 +103,7 @@ def _begins(rows: Sequence[Sequence[str]], i: int, n: int) -> bool:
 def _is_data(row: Sequence[str]) -> bool:
     filled = [cell for cell in row if not _is_empty(cell)]
     n_known = sum(_is_number(cell) or _is_time(cell) for cell in filled)
-    return n_known > 0 and 2 * n_known >= len(filled)
+    return n_known > 1 or (n_known == 1 and len(filled) <= 2)
 
 
 def _heads(
@@ -170,6 +170,8 @@ def names_and_units(
     named = [row for row in rows if not {cell.lower() for cell in row} <= _OF_FORMAT]
     telling = [row for row in named if len(set(row) - {""}) > 1] or named[-1:] or rows[-1:]
     names = telling[-1]
+    if len(set(names)) < len(names) and len(telling) > 1:  # such as back, back / x, y
+        names = tuple(f"{a}_{b}" if a else b for a, b in zip(telling[-2], names, strict=True))
     formats = next((row for row in rows if {cell.lower() for cell in row} <= _OF_FORMAT), None)
     if formats is not None:  # Shimmer: the same signal may be there as it came and calibrated
         names = tuple(f"{n}_{f}" if f else n for n, f in zip(names, formats, strict=True))

@@ -19,6 +19,7 @@ _WORDS = frozenset(
     (
         "time", "times", "timestamp", "timestamps", "timestap", "datetime", "date", "dates",
         "clock", "elapsed", "epoch", "utc",
+        "zeit", "uhrzeit", "zeitstempel", "datum", "tiempo", "fecha", "hora",
     )
 )  # fmt: skip
 _WHOLE_NAMES = frozenset(
@@ -194,6 +195,8 @@ def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
     if clock is None:
         raise RecordingError(f"{parts[4].iloc[0]!r} is no time of day")
     within = _clock_seconds(pandas, parts[4], clock)
+    if clock[1] is None:  # hours and minutes, as spreadsheets show them
+        within = within * 60
     found = []
     for day, month in ((days[0], days[1]), (days[1], days[0])):
         if month.max() <= 12:
@@ -206,6 +209,8 @@ def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
 
 def _from_clock(pandas: Any, texts: Any, first: re.Match[str]) -> Seconds:
     """Times of day; a night that goes over midnight goes on, as an hour does without hours."""
+    if first[1] is None and first[4] is None:
+        raise RecordingError("these may be hours and minutes, or minutes and seconds")
     seconds = _clock_seconds(pandas, texts, first)
     period = 86_400.0 if first[1] is not None else 3600.0
     back = np.diff(seconds, prepend=seconds[0]) < -period / 2
