@@ -10,6 +10,7 @@ from pathlib import Path
 from biot.signals.formats.bids import tables_of
 from biot.signals.formats.headers import header_text
 from biot.signals.formats.mne import FORMATS, goes_on_in
+from biot.signals.formats.xdf import XDF_SUFFIXES
 
 __all__ = [
     "SPREADSHEETS",
@@ -23,7 +24,7 @@ __all__ = [
     "suffix_of",
 ]
 
-SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea")
+SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea", *XDF_SUFFIXES)
 """Suffixes of the files that a folder is searched for, one a recording.
 
 Tables and NumPy archives are read when they are named: in a folder they may be anything.
@@ -39,8 +40,7 @@ SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 
 
 UNREAD = (
-    ".acq", ".cnt", ".lay", ".mefd", ".mff", ".ncs", ".nwb", ".nxe", ".snirf", ".trc", ".xdf",
-    ".xdfz",
+    ".acq", ".cnt", ".lay", ".mefd", ".mff", ".ncs", ".nwb", ".nxe", ".snirf", ".trc",
 )  # fmt: skip
 """Suffixes of recordings in formats that are not supported; in a folder they are told of."""
 
