@@ -272,6 +272,18 @@ def test_a_column_of_labels_is_no_channel_whatever_it_holds(read):
     assert [float(note.label) for note in recording.annotations] == values.tolist()
 
 
+@pytest.mark.parametrize("empty", ["", "NA", "nan"])
+@pytest.mark.parametrize("place", [0, 1, 2, 5, 38])
+def test_rows_without_any_number_are_missing_samples_wherever_they_stand(tmp_path, empty, place):
+    path = tmp_path / "made.csv"
+    lines = [f"{x * x},{-x * x}" for x in range(40)]
+    lines[place] = lines[place + 1] = f"{empty},{empty}"
+    path.write_text("\n".join(["Fp1,surprise", *lines]))
+    recording = read_recording(path, sfreq=50, units="uV")
+    assert (recording.ch_names, recording.n_times) == (("Fp1", "surprise"), 40)
+    assert np.flatnonzero(np.isnan(recording.data[0])).tolist() == [place, place + 1]
+
+
 def test_a_row_of_places_above_the_axes_makes_their_names(tmp_path):
     path = tmp_path / "made.csv"
     path.write_text("time,back,back,thigh,thigh\n,x,y,x,y\n" + "".join(

@@ -173,8 +173,8 @@ def _numbers(sheet: SampleTable, name: str) -> npt.NDArray[np.float64]:
     texts = [i for i, cell in enumerate(column) if cell and not _is_number(cell)]
     row = texts[0] if texts else 0
     raise RecordingError(
-        f"{sheet.path.name}: column {name}, row {row + 2}: {column[row]!r} is no number, but "
-        f"{_count(column)} other cells of the column are. Correct or empty the cell."
+        f"{sheet.path.name}: column {name}, row {row + sheet.first_row}: {column[row]!r} is no "
+        f"number, but {_count(column)} other cells of the column are. Correct or empty the cell."
     )
 
 

@@ -25,19 +25,21 @@ _WORDS = frozenset(
 _WHOLE_NAMES = frozenset(
     (
         "t", "ts", "sec", "secs", "second", "seconds", "ms", "msec", "msecs", "millis",
+        "millisec", "millisecs",
+        "microsec",
         "milliseconds", "us", "usec", "micros", "microseconds", "ns", "nanoseconds", "unix",
         "unixtime", "epochtime", "timems", "systime",
     )
 )  # fmt: skip
 _UNITS = {
     "s": re.compile(r"s|secs?|seconds?"),
-    "ms": re.compile(r"ms|msecs?|millis|milliseconds?"),
+    "ms": re.compile(r"ms|msecs?|millis|millisec(?:ond)?s?"),
     "µs": re.compile(r"[µμu]s|[µμu]secs?|micros|microseconds?"),
     "ns": re.compile(r"ns|nsecs?|nanos|nanoseconds?"),
 }
 _FACTORS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9}
-_EPOCHS = {"s": (1e8, 1e11), "ms": (1e11, 1e14), "µs": (1e14, 1e17), "ns": (1e17, 9.3e18)}
-"""Where numbers are times since 1970; the year 1973 and later."""
+_EPOCHS = {unit: (5e8 * factor, 4.1e9 * factor) for unit, factor in _FACTORS.items()}
+"""Where numbers are times since 1970: from 1985 to 2099."""
 
 
 def words_of(name: str) -> list[str]:
