@@ -204,7 +204,7 @@ def test_the_look_alike_of_tusz_has_bckg_seiz_bckg(
     shutil.copy(path, folder)
     report = prepared(folder, window=0.25)
     assert report.labels == {"bckg": 58 + 39, "seiz": 63}
-    assert load_corpus(report.out).targets.tolist() == [0] * 58 + [1] * 63 + [0] * 39
+    assert load_corpus(report.out).label_ids.tolist() == [0] * 58 + [1] * 63 + [0] * 39
     shutil.rmtree(folder.parent / "corpus")
     assert prepared(folder, window=1, sidecar=".rec").labels == {"bckg": 1, "spsw": 1}
 

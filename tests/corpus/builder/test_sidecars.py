@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -88,6 +89,7 @@ def labels_of(recording: Path, suffix: str | None = None) -> Rows:
         ("x.bdf", "x_Hypnogram.bdf"),
         ("x-PSG.edf", "x-Hypnogram.edf"),
         ("SN001.edf", "SN001_sleepscoring.edf"),
+        ("01-03-0001 PSG.edf", "01-03-0001 Base.edf"),
     ],
 )
 def test_a_scoring_is_found_by_the_names_that_are_published(
@@ -217,9 +219,11 @@ def test_events_of_tuev_have_their_six_names(tmp_path: Path) -> None:
     path = tmp_path / "aaaaaaar_00000001.edf"
     path.touch()
     rows = [f"{code},{code}.5,{code + 1}.5,{code}" for code in range(1, 7)]
+    rows.append(rows[0].replace("1,", "9,", 1))  # another channel has the first one, too
     path.with_suffix(".rec").write_text("\n".join(rows))
     names = ["spsw", "gped", "pled", "eyem", "artf", "bckg"]
-    assert labels_of(path) == [(n + 1.5, 1.0, name) for n, name in enumerate(names)]
+    expected = [(n + 1.5, 1.0, name) for n, name in enumerate(names)]
+    assert labels_of(path) == [*expected, expected[0]]
 
 
 @given(
@@ -510,6 +514,26 @@ def test_marks_are_as_wfdb_reads_them(write_edf: WriteEdf) -> None:
         warnings.simplefilter("ignore")  # of pandas, about how wfdb uses it
         expected = wfdb.rdann(str(path.with_suffix("")), "qrs").sample
     assert [onset * 100 for onset, _, _ in labels_of(path, "qrs")] == pytest.approx(list(expected))
+
+
+def test_names_of_physionet_keep_the_suffix_of_the_recording(write_edf: WriteEdf) -> None:
+    path = write_edf("r01.edf", sfreq=100)
+    write_wfdb(Path(f"{path}.qrs"), [(50, 1, "")])
+    write_wfdb(Path(f"{path}.event"), [(100, 22, "T0")])
+    assert labels_of(path) == [(0.5, 0, "N")]
+    assert labels_of(path, ".event") == labels_of(path, "edf.event") == [(1, 0, "T0")]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_wfdb_record_s_own_annotations_are_one_of_its_files(tmp_path: Path) -> None:
+    wfdb = pytest.importorskip("wfdb")
+    samples = np.arange(1000.0)[:, np.newaxis] / 100
+    wfdb.wrsamp("r1", 100, ["mV"], ["II"], samples, fmt=["16"], write_dir=str(tmp_path))
+    path = write_wfdb(tmp_path / "r1.atr", [(50, 1, "")]).with_suffix(".hea")
+    write_wfdb(tmp_path / "r1.qrs", [(70, 1, "")])
+    assert labels_of(path) == [(0.5, 0, "N")]
+    assert labels_of(path, ".qrs") == [(0.7, 0, "N")]
+    assert find_sidecars([path], own=False) == {}
 
 
 # choosing, and damage --------------------------------------------------------------------------

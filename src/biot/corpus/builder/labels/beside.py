@@ -98,7 +98,7 @@ class SidecarLabels:
                 f"one at a time, got {', '.join(how.columns)}."
             )
         paths = {source.path: source.recording for source in sources}
-        found = find_sidecars(list(paths), suffix)
+        found = find_sidecars(list(paths), suffix, own=only)
         if not found and (only or suffix is not None):
             what = "files of labels that are known" if suffix is None else f"a file {suffix!r}"
             option = "labels is 'sidecars'" if suffix is None else "sidecar names it"

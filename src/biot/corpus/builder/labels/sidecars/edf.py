@@ -129,7 +129,8 @@ KINDS = (
         name="annotation-only EDF+ or BDF+",
         # SC4001E0-PSG and SC4001EC-Hypnogram: the eighth letter is the scorer's
         pattern=r"(?:|[a-z0-9]{1,2}(?=-hypnogram)|[-_. ])"
-        r"(?:[-_. ]?(?:annotations?|hypnogram|hypno|scoring|sleepscoring|stages?|events?|labels?))?"
+        r"(?:[-_. ]?(?:annotations?|hypnogram|hypno|scoring|sleepscoring|stages?|events?|labels?"
+        r"|base))?"  # MASS: "01-03-0001 Base" for "01-03-0001 PSG"
         r"\.(?:edf|bdf)",
         read=_read,
         recognises=holds_annotations_only,

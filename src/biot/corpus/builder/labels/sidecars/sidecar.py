@@ -136,8 +136,10 @@ class Kind:
     recognises: Callable[[Path, Path], bool] | None = None
     """Whether a file is of this kind and tells of a recording, by its content; None: its name is
     enough."""
+    of_folder: str | None = None
+    """Of names, in lower case, of files that may tell of several recordings in their folder."""
     elsewhere: Callable[[Path], Iterable[Path]] | None = None
-    """Files that are not named as the recording is, but may tell of it."""
+    """Files in other folders that may tell of a recording."""
     any_name: bool = False
     """Whether a file that the user chose is tried as this kind, however it is called."""
     events_only: bool = False

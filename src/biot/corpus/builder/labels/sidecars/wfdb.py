@@ -14,10 +14,14 @@ from biot.signals.formats.wfdb_annotations import is_wfdb_annotation, read_annot
 
 __all__ = [
     "KINDS",
+    "is_own",
 ]
 
 _OWN = (".hea", ".dat", ".mat")
 """Of WFDB records."""
+
+_EDF = r"(?:\.[eb]df)?"
+"""PhysioNet names annotators of EDF files x.edf.qrs."""
 
 _COMMON = (".atr", ".qrs", ".ecg", ".apn", ".ari", ".st")
 """Annotators that are known by their names."""
@@ -29,6 +33,22 @@ def _read(path: Path, beside: Beside) -> Sidecar:
     return Sidecar(path, f"WFDB {path.suffix.lower()}", {"label": stretches})
 
 
+def is_own(path: Path, recording: Path) -> bool:
+    """Whether an annotation file is read with the record that it lies beside."""
+    return recording.suffix.lower() in _OWN and path == recording.with_suffix(".atr")
+
+
+def _read_own(path: Path, beside: Beside) -> Sidecar:
+    """The ``.atr`` of a WFDB record is read with it, which knows its columns."""
+    if not is_own(path, beside.path):
+        return _read(path, beside)
+    columns: dict[str, list[Stretch]] = {}
+    for note in beside.recording.annotations:
+        found = columns.setdefault(note.column, [])
+        found.append(Stretch(note.onset, note.duration, note.label))
+    return Sidecar(path, "WFDB .atr", {name: tuple(found) for name, found in columns.items()})
+
+
 def _beside_others(path: Path, recording: Path) -> bool:
     return recording.suffix.lower() not in _OWN
 
@@ -38,9 +58,9 @@ def _is_annotation(path: Path, recording: Path) -> bool:
 
 
 KINDS = (
-    Kind(name="WFDB .atr", pattern=r"\.atr", read=_read, recognises=_beside_others),
-    Kind(name="WFDB .qrs", pattern=r"\.qrs", read=_read, recognises=_beside_others),
-    Kind(name="WFDB .ecg", pattern=r"\.ecg", read=_read, recognises=_beside_others),
+    Kind(name="WFDB .atr", pattern=rf"{_EDF}\.atr", read=_read_own),
+    Kind(name="WFDB .qrs", pattern=rf"{_EDF}\.qrs", read=_read, recognises=_beside_others),
+    Kind(name="WFDB .ecg", pattern=rf"{_EDF}\.ecg", read=_read, recognises=_beside_others),
     Kind(
         name="WFDB annotations", pattern=r"\.[a-z0-9]+", read=_read, recognises=_is_annotation,
         any_name=True, on_request=True,
