@@ -20,6 +20,7 @@ from biot.corpus.builder.labels.sidecars.sidecar import BEYOND, WITHOUT_LABEL, W
 from biot.corpus.builder.labels.sidecars.tuh import over_channels
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
+from biot.signals.recording import Recording
 
 WriteEdf = Callable[..., Path]
 Rows = list[tuple[float, float, str]]
@@ -560,6 +561,7 @@ def test_of_several_files_the_order_of_preference_decides_unless_one_is_named(
     ("suffix", "text", "message"),
     [
         (".csv_bi", f"{CSV}TERM,0.0,four,bckg,1\n", "line 7: found the stop 'four'; expected a nu"),
+        (".csv_bi", f"{CSV}TERM,1e300,2e300,bckg,1\n", "line 7: found the start '1e300'; expected"),
         (".csv_bi", f"{CSV}TERM,4.0,2.0,bckg,1\n", "line 7: found the stop 2.0 before the start"),
         (".csv_bi", f"{CSV}TERM,0.0,4.0\n", "line 7: found 3 cells; expected 5"),
         (".csv_bi", "", "found 'nothing'; expected the columns channel,start_time"),
@@ -600,3 +602,38 @@ def test_text_in_latin_1_and_utf_16_is_read(tmp_path: Path) -> None:
 def test_every_kind_of_file_is_documented(request: pytest.FixtureRequest) -> None:
     text = (request.config.rootpath / "docs/labels.md").read_text(encoding="utf-8")
     assert [kind.name for kind in KINDS if kind.name not in text] == []
+
+
+_PUBLISHED = {
+    ".csv_bi": CSV_BI, ".csv": CSV_BI, ".tse": TSE, ".lbl": LBL, ".rec": "0,5.0,6.0,6\n",
+    "-summary.txt": SUMMARY.replace("chb01_03", "x"), "_seizures_list.txt": SIENA,
+    "_events.tsv": SZCORE, "_hypno.txt": "W\nN1\n", "-nsrr.xml": NSRR,
+}  # fmt: skip
+
+
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_with_any_damage_is_read_or_refused_by_its_name(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    path = tmp_path / "x.edf"
+    recording = Recording.from_array(
+        np.zeros((1, 600)), ch_names=["C3"], sfreq=10, units=["µV"], path=path
+    )
+    suffix = data.draw(st.sampled_from([*_PUBLISHED, ".atr", ".edf.seizures"]))
+    content = _PUBLISHED.get(suffix, "").encode() or bytes.fromhex("00ec0000320004100000")
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content)))
+        length = data.draw(st.integers(0, 9))
+        content = content[:place] + data.draw(st.binary(max_size=9)) + content[place + length :]
+    sidecar = tmp_path / f"x{suffix}"
+    sidecar.write_bytes(content)
+    found, left_out, refusal = [], Counter(), sidecar.name
+    try:
+        found, left_out = read_sidecar(sidecar, recording).within(recording.duration)
+    except RecordingError as error:
+        refusal = str(error)
+    finally:
+        assert refusal.startswith(sidecar.name)
+        assert all(0 <= onset < 60 and length >= 0 and label for onset, length, label in found)
+        assert all(left_out.values())

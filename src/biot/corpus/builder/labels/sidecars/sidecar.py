@@ -31,6 +31,10 @@ BEYOND = "labels beside recordings that begin at or beyond the recording's end"
 _BEFORE = "labels beside recordings that end before the recording begins"
 
 
+_LONGEST = 1e9
+"""Seconds, some thirty years: a greater number is no time in a recording."""
+
+
 class Beside:
     """The recording that a file of labels lies beside; opened when something of it is asked for."""
 
@@ -172,6 +176,6 @@ def seconds(path: Path, line: int | None, name: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not abs(value) < float("inf"):
+    if not abs(value) <= _LONGEST:
         damaged(path, line, f"the {name} {text!r}", "a number of seconds")
     return value
