@@ -181,9 +181,15 @@ def test_a_night_of_sleep_edf_has_its_twelve_windows(reported: Callable[[str], P
     assert report.labels == expected
     assert report.n_windows == 12
     assert report.notes[0] == (
-        "1 files hold annotations of recordings only, and are none of their own: "
-        "SC4001EC-Hypnogram.edf"
+        "1 files hold labels of recordings only, and are none of their own: SC4001EC-Hypnogram.edf"
     )
+
+
+def test_a_table_of_labels_is_no_recording_where_tables_are_searched(session: Path) -> None:
+    (session / "aaaaaaaa_s001_t000_hypno.csv").write_text("W\nN1\n")
+    report = prepared(session, labels="none", search_tables=True)
+    assert report.n_recordings == 2
+    assert report.notes[0].endswith("none of their own: aaaaaaaa_s001_t000_hypno.csv")
 
 
 def test_a_scoring_without_its_recording_is_told(reported: Callable[[str], Path]) -> None:

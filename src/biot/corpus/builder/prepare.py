@@ -12,7 +12,7 @@ from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
-from biot.corpus.builder.labels.beside import without_scorings
+from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import TableColumns
@@ -95,7 +95,7 @@ def prepare(
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
     given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
-    sources, beside = without_scorings(given)
+    sources, beside = without_sidecars(given)
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(sources)
     parameters = _parameters(

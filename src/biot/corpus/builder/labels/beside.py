@@ -10,9 +10,9 @@ from pathlib import Path
 from biot.corpus.builder.labels.sidecars.edf import holds_annotations_only
 from biot.corpus.builder.labels.sidecars.finding import (
     Found,
+    all_sidecars,
     find_sidecars,
     read_sidecar,
-    scorings_among,
 )
 from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.sources import Source
@@ -20,33 +20,32 @@ from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
 from biot.io import sha256_of
+from biot.signals.readers import is_table
 from biot.signals.recording import Recording
 
 __all__ = [
     "LabelsFound",
     "SidecarLabels",
-    "without_scorings",
+    "without_sidecars",
 ]
 
 
-def without_scorings(sources: Sequence[Source]) -> tuple[list[Source], tuple[str, ...]]:
-    """The recordings without EDF+ files that only hold annotations of one, and what is to be told.
+def without_sidecars(sources: Sequence[Source]) -> tuple[list[Source], tuple[str, ...]]:
+    """The recordings without EDF+ files and tables that hold labels of one, and what is told.
 
-    Such a file that belongs to none of the recordings stays, so that reading it tells.
+    A file of annotations that belongs to none of the recordings stays, so that reading it tells.
     """
     scorings = {source.path for source in sources if holds_annotations_only(source.path)}
-    if not scorings:
+    if not scorings and not any(is_table(source.path) for source in sources):
         return list(sources), ()
-    recordings = [source.path for source in sources if source.path not in scorings]
-    used = scorings_among(recordings)
-    passed = [source for source in sources if source.path in used]
-    left = [source for source in sources if source not in passed]
+    used = all_sidecars([source.path for source in sources if source.path not in scorings])
+    passed = [source.recording for source in sources if source.path in used]
+    left = [source for source in sources if source.path not in used]
     if not passed:
         return left, ()
-    names = listed([source.recording for source in passed], 3)
     return left, (
-        f"{len(passed)} files hold annotations of recordings only, and are none of their own: "
-        f"{names}",
+        f"{len(passed)} files hold labels of recordings only, and are none of their own: "
+        f"{listed(passed, 3)}",
     )
 
 

@@ -26,10 +26,10 @@ from biot.signals.recording import Recording
 __all__ = [
     "KINDS",
     "Found",
+    "all_sidecars",
     "find_sidecar",
     "find_sidecars",
     "read_sidecar",
-    "scorings_among",
 ]
 
 KINDS: tuple[Kind, ...] = (
@@ -123,10 +123,10 @@ def find_sidecars(
     return found
 
 
-def scorings_among(recordings: Sequence[Path]) -> set[Path]:
-    """Annotation-only EDF+ files that belong to one of the recordings."""
+def all_sidecars(recordings: Sequence[Path]) -> set[Path]:
+    """All files of labels that belong to recordings, of all kinds that count unless asked for."""
     folders = _Folders()
-    kinds = edf.KINDS
+    kinds = [kind for kind in KINDS if not kind.on_request]
     return {
         file for path in recordings for kind in kinds for file in _candidates(kind, path, folders)
     }
