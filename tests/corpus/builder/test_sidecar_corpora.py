@@ -225,3 +225,52 @@ def test_of_the_reported_bids_events_four_and_two_remain(reported: Callable[[str
         "labels beside recordings that begin at or beyond the recording's end": 1,
         "labels beside recordings without a time": 2,
     }
+
+
+@pytest.mark.filterwarnings("ignore:.*highest frequency|.*slower")
+def test_the_published_hypnogram_gives_as_many_windows_as_it_has_epochs(
+    shared_data: Path, write_edf: WriteEdf
+) -> None:
+    mne = pytest.importorskip("mne")
+    published = shared_data / "readers/edf/SC4001EC-Hypnogram.edf"
+    path = write_edf("SC4001E0-PSG.edf", seconds=79500, sfreq=1)
+    content = path.read_bytes()
+    path.write_bytes(content[:168] + b"24.04.8916.13.00" + content[184:])
+    shutil.copy(published, path.parent)
+    expected: Counter[str] = Counter()
+    for note in mne.read_annotations(published):
+        inside = min(note["onset"] + note["duration"], 79500) - note["onset"]
+        expected[note["description"]] += int(inside // 30)
+    report = prepared(path.parent, sfreq=1, window=30, labels="annotations")
+    assert report.labels == +expected
+    assert report.n_windows == 2650
+    assert report.dropped == {  # "Sleep stage ?", from the recording's end on
+        "labels beside recordings that begin at or beyond the recording's end": 1
+    }
+
+
+def test_stages_of_a_night_of_shhs_are_mapped(write_edf: WriteEdf, tmp_path: Path) -> None:
+    name = "polysomnography/edfs/shhs1/shhs1-200001.edf"
+    path = write_edf(name, seconds=300, sfreq=10)
+    stages = ["Wake|0", "Stage 1 sleep|1", "Stage 4 sleep|4", "Stage 3 sleep|3", "REM sleep|5"]
+    events = [
+        f"<ScoredEvent><EventType>Stages|Stages</EventType><EventConcept>{stage}</EventConcept>"
+        f"<Start>{60 * place}</Start><Duration>60</Duration></ScoredEvent>"
+        for place, stage in enumerate(stages)
+    ]
+    folder = path.parents[2] / "annotations-events-nsrr/shhs1"
+    folder.mkdir(parents=True)
+    (folder / "shhs1-200001-nsrr.xml").write_text(
+        f"<?xml version='1.0'?><PSGAnnotation><ScoredEvents>{''.join(events)}</ScoredEvents>"
+        "</PSGAnnotation>"
+    )
+    report = prepared(
+        tmp_path / "recordings", sfreq=10, window=30,
+        label_map="Wake=W,Stage 1 sleep=N1,Stage 3 sleep,Stage 4 sleep=N3,REM sleep=R",
+    )  # fmt: skip
+    assert report.labels == {"N1": 2, "N3": 4, "R": 2, "W": 2}
+
+
+def test_workers_read_files_of_labels_as_one_process_does(session: Path) -> None:
+    report = prepared(session, labels="annotations", workers=2)
+    assert report.labels == {"bckg": 4, "own": 10, "seiz": 6}
