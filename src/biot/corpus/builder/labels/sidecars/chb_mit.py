@@ -14,7 +14,7 @@ from biot.corpus.builder.labels.sidecars.sidecar import Beside, Kind, Sidecar, d
 from biot.corpus.builder.labels.sidecars.text import lines_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
-from biot.signals.formats.wfdb_annotations import read_annotation_file
+from biot.signals.formats.annotators import read_annotation_file
 
 __all__ = [
     "KINDS",

@@ -6,11 +6,13 @@ the user names them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from biot.corpus.builder.labels.sidecars.sidecar import Beside, Kind, Sidecar
 from biot.corpus.builder.windows.events import Stretch
-from biot.signals.formats.wfdb_annotations import is_wfdb_annotation, read_annotation_file
+from biot.signals.formats.annotators import is_wfdb_annotation, read_annotation_file
+from biot.signals.recording import Annotation
 
 __all__ = [
     "KINDS",
@@ -20,6 +22,9 @@ __all__ = [
 _OWN = (".hea", ".dat", ".mat")
 """Of WFDB records."""
 
+_COLUMNS = ("label", "beat", "rhythm", "note", "wave")
+"""Columns of labels; of those that a file has, the first counts unless another is asked for."""
+
 _EDF = r"(?:\.[eb]df)?"
 """PhysioNet names annotators of EDF files x.edf.qrs."""
 
@@ -28,9 +33,17 @@ _COMMON = (".atr", ".qrs", ".ecg", ".apn", ".ari", ".st")
 
 
 def _read(path: Path, beside: Beside) -> Sidecar:
-    notes = read_annotation_file(path, beside.recording.sfreq)
-    stretches = tuple(Stretch(note.onset, note.duration, note.label) for note in notes)
-    return Sidecar(path, f"WFDB {path.suffix.lower()}", {"label": stretches})
+    return _by_column(path, read_annotation_file(path, beside.recording.sfreq))
+
+
+def _by_column(path: Path, notes: Iterable[Annotation]) -> Sidecar:
+    columns: dict[str, list[Stretch]] = {}
+    for note in sorted(notes, key=lambda note: _COLUMNS.index(note.column)):
+        found = columns.setdefault(note.column, [])
+        found.append(Stretch(note.onset, note.duration, note.label))
+    columns = columns or {"label": []}
+    found_columns = {name: tuple(found) for name, found in columns.items()}
+    return Sidecar(path, f"WFDB {path.suffix.lower()}", found_columns)
 
 
 def is_own(path: Path, recording: Path) -> bool:
@@ -42,11 +55,7 @@ def _read_own(path: Path, beside: Beside) -> Sidecar:
     """The ``.atr`` of a WFDB record is read with it, which knows its columns."""
     if not is_own(path, beside.path):
         return _read(path, beside)
-    columns: dict[str, list[Stretch]] = {}
-    for note in beside.recording.annotations:
-        found = columns.setdefault(note.column, [])
-        found.append(Stretch(note.onset, note.duration, note.label))
-    return Sidecar(path, "WFDB .atr", {name: tuple(found) for name, found in columns.items()})
+    return _by_column(path, beside.recording.annotations)
 
 
 def _beside_others(path: Path, recording: Path) -> bool:
