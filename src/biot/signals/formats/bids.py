@@ -227,7 +227,8 @@ def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
             outside += not -duration <= onset <= recording.duration
     if timeless:
         warnings.warn(
-            f"{recording.name}: {timeless} events of {table.name} have no onset, and were left out.",
+            f"{recording.name}: {timeless} events of {table.name} have no onset, and were left "
+            "out.",
             stacklevel=4,
         )
     if outside:

@@ -38,11 +38,11 @@ def _read(path: Path, beside: Beside) -> Sidecar:
 
 def _by_column(path: Path, notes: Iterable[Annotation]) -> Sidecar:
     columns: dict[str, list[Stretch]] = {}
-    for note in sorted(notes, key=lambda note: _COLUMNS.index(note.column)):
+    for note in notes:
         found = columns.setdefault(note.column, [])
         found.append(Stretch(note.onset, note.duration, note.label))
-    columns = columns or {"label": []}
-    found_columns = {name: tuple(found) for name, found in columns.items()}
+    order = [*(name for name in _COLUMNS if name in columns), *columns, "label"]
+    found_columns = {name: tuple(columns.get(name, ())) for name in order}
     return Sidecar(path, f"WFDB {path.suffix.lower()}", found_columns)
 
 
