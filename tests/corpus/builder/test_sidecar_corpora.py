@@ -103,15 +103,17 @@ def test_the_suffix_chooses_among_files(session: Path) -> None:
     binary.write_text(TSE.replace("8.0000", "6.0000"))
     report = prepared(session)
     assert report.labels == {"bckg": 3, "seiz": 7}
-    assert "1 recordings also have TUH .tse, which sidecar would choose" in report.notes
+    assert "1 recordings also have TUH .tse, which --sidecar would choose" in report.notes
     shutil.rmtree(session.parent / "corpus")
     assert prepared(session, sidecar=".tse").labels == {"bckg": 4, "seiz": 6}
 
 
 def test_words_that_contradict_each_other_are_refused(session: Path) -> None:
-    with pytest.raises(CorpusError, match=r"None of the 2 recordings has a file '.rec' beside it"):
+    with pytest.raises(
+        CorpusError, match=r"None of the 2 recordings has a file '.rec' beside it, but"
+    ):
         prepared(session, sidecar=".rec")
-    with pytest.raises(ConfigError, match=r"goes with labels 'annotations' or 'sidecars'; got"):
+    with pytest.raises(ConfigError, match=r"such as .tse_bi; got sidecar '.tse' and labels 'f"):
         prepared(session, sidecar=".tse", labels="folder")
     with pytest.raises(ConfigError, match=r"files beside recordings give one at a time, got a, b"):
         prepared(session, label_columns=("a", "b"))
@@ -134,7 +136,7 @@ def test_windows_outside_seizures_are_background(write_edf: WriteEdf) -> None:
     assert report.labels == {"seizure": 4}
     assert report.dropped == {"windows without a label": 16}
     assert (
-        "CHB-MIT -summary.txt mark events only: windows outside get a label with background, and "
+        "CHB-MIT -summary.txt mark events only: windows outside get a label with --background, and "
         "are left out without it"
     ) in report.notes
 

@@ -104,9 +104,9 @@ class SidecarLabels:
         found = find_sidecars(list(paths), suffix, own=only)
         if not found and (only or suffix is not None):
             what = "files of labels that are known" if suffix is None else f"a file {suffix!r}"
-            option = "labels is 'sidecars'" if suffix is None else "sidecar names it"
+            option = "labels is 'sidecars'" if suffix is None else f"sidecar is {suffix!r}"
             raise CorpusError(
-                f"None of the {len(paths)} recordings has {what} beside it, though {option}."
+                f"None of the {len(paths)} recordings has {what} beside it, but {option}."
             )
         has_columns = found or any(path.suffix.lower() in _OF_WFDB for path in paths)
         if not has_columns and how.columns != ("label",) and how.task != "regression":
@@ -153,7 +153,7 @@ class SidecarLabels:
         others = Counter(kind for one in self.found.values() for kind in one.others)
         notes = [f"labels of {n} recordings are from {kind}" for kind, n in sorted(kinds.items())]
         notes += [
-            f"{n} recordings also have {kind}, which sidecar would choose"
+            f"{n} recordings also have {kind}, which --sidecar would choose"
             for kind, n in sorted(others.items())
         ]
         lacking = [name for name in recordings if name not in self.found]
@@ -170,7 +170,7 @@ class SidecarLabels:
         if events and self.background is None:
             notes.append(
                 f"{listed(events)} mark events only: windows outside get a label with "
-                "background, and are left out without it"
+                "--background, and are left out without it"
             )
         return tuple(notes)
 

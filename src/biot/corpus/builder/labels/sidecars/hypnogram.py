@@ -72,7 +72,7 @@ def _read(path: Path, beside: Beside) -> Sidecar:
     )
     told = [f"a stage a line is taken for {EPOCH:g} s from the recording's start on"]
     if any(cell.lstrip("-").replace(".", "").isdigit() for _, cell in lines):
-        told.append("stages are numbers, which label_map may name, such as 0=W,1=N1")
+        told.append("stages are numbers, which --label-map may name, such as 0=W,1=N1")
     return Sidecar(path, _NAME, {"stage": stretches}, {}, tuple(told))
 
 
