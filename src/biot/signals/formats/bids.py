@@ -82,12 +82,13 @@ def with_bids_tables(recording: Recording) -> Recording:
     entities are among those of the recording; the nearest is taken. Channels with the status
     ``bad`` are missing. The table's unit counts where the file declares none, its type where the
     channel's name does not tell the kind. Events take the place of the file's annotations, save of
-    those that mark missing data; their label is ``trial_type``, else ``value``.
+    those that mark missing data; their label is ``trial_type``, else ``value``, else ``eventType`` (SzCORE). Those without an
+    onset are left out, and told.
 
     Raises
     ------
     RecordingError
-        If a table lacks a column that it needs, or an onset or a duration is no number.
+        If a table lacks a column that it needs, or an onset or a duration is neither a number nor ``n/a``.
     """
     if recording.path is None or not entities_of(recording.path):
         return recording
@@ -213,7 +214,7 @@ def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
         if row["onset"].lower() in (*_NOTHING, "nan"):
             timeless += 1
             continue
-        labels = [row.get(column, "") for column in ("trial_type", "value")]
+        labels = [row.get(column, "") for column in ("trial_type", "value", "eventType")]
         label = next((text for text in labels if text not in _NOTHING), "")
         onset, duration = (
             0.0
