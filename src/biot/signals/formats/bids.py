@@ -82,13 +82,14 @@ def with_bids_tables(recording: Recording) -> Recording:
     entities are among those of the recording; the nearest is taken. Channels with the status
     ``bad`` are missing. The table's unit counts where the file declares none, its type where the
     channel's name does not tell the kind. Events take the place of the file's annotations, save of
-    those that mark missing data; their label is ``trial_type``, else ``value``, else ``eventType`` (SzCORE). Those without an
-    onset are left out, and told.
+    those that mark missing data; their label is ``trial_type``, else ``value``, else ``eventType``
+    (SzCORE). Those without an onset are left out, and told.
 
     Raises
     ------
     RecordingError
-        If a table lacks a column that it needs, or an onset or a duration is neither a number nor ``n/a``.
+        If a table lacks a column that it needs, or an onset or a duration is neither a number nor
+        ``n/a``.
     """
     if recording.path is None or not entities_of(recording.path):
         return recording
