@@ -210,7 +210,8 @@ def _require_complete(recording: Recording, table: Path, rows: dict[str, dict[st
 
 def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
     found = [annotation for annotation in recording.annotations if is_missing(annotation)]
-    outside = timeless = 0
+    outside = timeless = near = 0
+    far: RecordingError | None = None
     for number, row in enumerate(_rows(table, needed=("onset", "duration")), start=2):
         if row["onset"].lower() in (*_NOTHING, "nan"):
             timeless += 1
@@ -223,10 +224,17 @@ def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
             else _seconds(table, number, name, row)
             for name in ("onset", "duration")
         )
-        _require_near(recording, table, number, onset, duration)
+        try:
+            _require_near(recording, table, number, onset, duration)
+        except RecordingError as error:
+            far, outside = far or error, outside + 1
+            continue
+        near += 1
         if label:
             found.append(Annotation(onset, duration, label))
             outside += not -duration <= onset <= recording.duration
+    if far is not None and not near:
+        raise far
     if timeless:
         warnings.warn(
             f"{recording.name}: {timeless} events of {table.name} have no onset, and were left "
