@@ -146,7 +146,10 @@ def test_the_starts_of_both_files_count(
 def test_a_scoring_of_another_day_is_refused(write_edf: WriteEdf) -> None:
     path = begun(write_edf("x.edf"), "24.04.8916.13.00")
     scoring = write_scoring(path.with_name("x_scoring.edf"), [(6, 4, "a")], "26.04.8916.13.00")
-    message = r"x_scoring.edf: found 1 labels from 172806 to 172806 s, all outside the recording"
+    message = (
+        r"x_scoring.edf: found 1 labels from 172806 to 172806 s, all outside the recording; expected "
+        r"labels within its 20 s. By the headers it starts \+172800 s from x.edf: correct one of the"
+    )
     with pytest.raises(RecordingError, match=message):
         read_sidecar(scoring, path).within(20)
 

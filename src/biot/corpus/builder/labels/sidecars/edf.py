@@ -57,7 +57,13 @@ def _read(path: Path, beside: Beside) -> Sidecar:
         for note in annotations
         if note.label.strip("\0 ")
     )
-    return Sidecar(path, "annotation-only EDF+ or BDF+", {"label": stretches}, {}, told)
+    way_out = (
+        f". By the headers it starts {shift:+g} s from {beside.path.name}: correct one of the two"
+        if shift
+        else ""
+    )
+    kind = "annotation-only EDF+ or BDF+"
+    return Sidecar(path, kind, {"label": stretches}, {}, told, way_out)
 
 
 def difference_of_starts(path: Path, recording: Path) -> tuple[float, tuple[str, ...]]:

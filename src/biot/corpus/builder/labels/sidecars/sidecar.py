@@ -68,6 +68,8 @@ class Sidecar:
     """By reason, how many rows say nothing."""
     told: tuple[str, ...] = ()
     """What was assumed, for the user."""
+    way_out: str = ""
+    """What may be wrong where all labels lie outside the recording."""
 
     @property
     def stretches(self) -> list[Stretch]:
@@ -99,7 +101,7 @@ class Sidecar:
             first, last = labelled[0].onset, labelled[-1].onset
             damaged(
                 self.path, None, f"{len(labelled)} labels from {first:g} to {last:g} s, all "
-                "outside the recording", f"labels within its {duration:g} s",
+                "outside the recording", f"labels within its {duration:g} s{self.way_out}",
             )  # fmt: skip
         return kept, +left_out
 
