@@ -147,8 +147,8 @@ def test_a_scoring_of_another_day_is_refused(write_edf: WriteEdf) -> None:
     path = begun(write_edf("x.edf"), "24.04.8916.13.00")
     scoring = write_scoring(path.with_name("x_scoring.edf"), [(6, 4, "a")], "26.04.8916.13.00")
     message = (
-        r"x_scoring.edf: found 1 labels from 172806 to 172806 s, all outside the recording; expected "
-        r"labels within its 20 s. By the headers it starts \+172800 s from x.edf: correct one of the"
+        r"x_scoring.edf: found 1 labels from 172806 to 172806 s, all outside the recording; "
+        r"expected labels within its 20 s. By the headers it starts \+172800 s from x.edf: correct"
     )
     with pytest.raises(RecordingError, match=message):
         read_sidecar(scoring, path).within(20)
@@ -406,6 +406,19 @@ def test_numbers_of_stages_stay_as_they_are(write_edf: WriteEdf) -> None:
     path = write_edf("x.edf", seconds=120, sfreq=10)
     path.with_name("x_hypno.txt").write_text("0\r\n-1\r\n2.0\r\n5")
     assert [label for _, _, label in labels_of(path)] == ["0", "-1", "2", "5"]
+
+
+def test_numbers_in_a_file_of_any_name_count_only_where_there_are_no_other_labels(
+    write_edf: WriteEdf,
+) -> None:
+    path = write_edf("x.edf", seconds=120, sfreq=10)
+    for text in ("R\nW\nR\nR\n", "label\n1\n2\n1\n", "0\n1\n2\n3\n"):
+        path.with_suffix(".txt").write_text(text)
+        assert find_sidecars([path], own=False) == {}
+    assert [label for _, _, label in labels_of(path)] == ["0", "1", "2", "3"]
+    assert labels_of(path, ".txt") == labels_of(path)
+    path.with_suffix(".txt").rename(path.with_name("x_hypno.txt"))
+    assert path in find_sidecars([path], own=False)
 
 
 def test_a_hypnogram_of_another_length_is_refused(write_edf: WriteEdf) -> None:

@@ -112,7 +112,9 @@ def find_sidecars(
     Parameters
     ----------
     own
-        Whether the ``.atr`` of a WFDB record is one; reading the record reads it too.
+        Whether recordings have no other labels that count. The ``.atr`` of a WFDB record, which
+        reading the record reads too, is such a file then, and so are numbers, one a line, in
+        ``X.txt``, which may be something else.
     """
     folders = _Folders()
     found = {}
@@ -138,7 +140,7 @@ def _known(path: Path, folders: _Folders, own: bool) -> Found | None:
     for kind in KINDS:
         if kind.on_request:
             continue
-        for file in _candidates(kind, path, folders):
+        for file in _candidates(kind, path, folders, lenient=own):
             if not own and wfdb.is_own(file, path):
                 continue
             if first is None:
@@ -152,11 +154,13 @@ def _known(path: Path, folders: _Folders, own: bool) -> Found | None:
     return Found(file, kind.name, kind.events_only, tuple(others))
 
 
-def _candidates(kind: Kind, path: Path, folders: _Folders) -> Iterator[Path]:
+def _candidates(
+    kind: Kind, path: Path, folders: _Folders, *, lenient: bool = False
+) -> Iterator[Path]:
     """Files of a kind that belong to a recording by name, or place, and content."""
     for stem in _stems(path):
         for file, rest in folders.starting(path.parent, stem):
-            if re.fullmatch(kind.pattern, rest) and _is_one(kind, file, path):
+            if re.fullmatch(kind.pattern, rest) and _is_one(kind, file, path, lenient=lenient):
                 yield file
     for file in _elsewhere(kind, path, folders):
         if _is_one(kind, file, path):
@@ -169,10 +173,11 @@ def _elsewhere(kind: Kind, path: Path, folders: _Folders) -> list[Path]:
     return [*near, *(kind.elsewhere(path) if kind.elsewhere is not None else ())]
 
 
-def _is_one(kind: Kind, file: Path, path: Path) -> bool:
+def _is_one(kind: Kind, file: Path, path: Path, *, lenient: bool = False) -> bool:
     if file.name == path.name or not file.is_file():
         return False
-    return kind.recognises is None or kind.recognises(file, path)
+    by_content = kind.any_name if lenient and kind.any_name is not None else kind.recognises
+    return by_content is None or by_content(file, path)
 
 
 def _stems(path: Path) -> list[str]:
@@ -219,7 +224,7 @@ def _kind_of(file: Path, recording: Path) -> Kind | None:
             kind, file, recording
         ):
             return kind
-    chosen = (k for k in KINDS if k.any_name and _is_one(k, file, recording))
+    chosen = (k for k in KINDS if k.any_name and _is_one(k, file, recording, lenient=True))
     return next(chosen, None)
 
 

@@ -146,8 +146,9 @@ class Kind:
     """Of names, in lower case, of files that may tell of several recordings in their folder."""
     elsewhere: Callable[[Path], Iterable[Path]] | None = None
     """Files in other folders that may tell of a recording."""
-    any_name: bool = False
-    """Whether a file that the user chose is tried as this kind, however it is called."""
+    any_name: Callable[[Path, Path], bool] | None = None
+    """Whether a file that the user chose is of this kind, however it is called, by its content;
+    None: it is not tried."""
     events_only: bool = False
     """Whether the files mark events, and what lies between them is background."""
     on_request: bool = False

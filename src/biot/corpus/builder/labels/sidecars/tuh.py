@@ -203,9 +203,9 @@ def _name(path: Path) -> str:
 KINDS = (
     Kind(name="TUH .csv_bi", pattern=r"\.csv_bi", read=_read_csv),
     Kind(name="TUH .tse_bi", pattern=r"\.tse_bi", read=_read_tse),
-    Kind(name="TUH .csv", pattern=r"\.csv", read=_read_csv, recognises=_is_csv, any_name=True),
+    Kind(name="TUH .csv", pattern=r"\.csv", read=_read_csv, recognises=_is_csv, any_name=_is_csv),
     Kind(name="TUH .tse", pattern=r"\.tse(?:_agg)?", read=_read_tse),
-    Kind(name="TUH .rec", pattern=r"\.rec", read=_read_rec, recognises=_is_rec, any_name=True),
+    Kind(name="TUH .rec", pattern=r"\.rec", read=_read_rec, recognises=_is_rec, any_name=_is_rec),
     Kind(name="TUH .lbl_bi", pattern=r"\.lbl_bi", read=_read_lbl),
     Kind(name="TUH .lbl", pattern=r"\.lbl(?:_agg)?", read=_read_lbl),
 )

@@ -72,6 +72,6 @@ KINDS = (
     Kind(name="WFDB .ecg", pattern=rf"{_EDF}\.ecg", read=_read, recognises=_beside_others),
     Kind(
         name="WFDB annotations", pattern=r"\.[a-z0-9]+", read=_read, recognises=_is_annotation,
-        any_name=True, on_request=True,
+        any_name=_is_annotation, on_request=True,
     ),
 )  # fmt: skip
