@@ -15,7 +15,7 @@ from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import TableColumns
+from biot.corpus.builder.labels.table import LabelFormat, TableColumns
 from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
@@ -64,7 +64,7 @@ def prepare(
         Show a progress bar over recordings.
     **settings
         The settings of :class:`biot.corpus.builder.settings.PrepareConfig` as keywords; `sfreq`
-        and `window` are required. For the table of labels see
+        and `window` (or `epoch`) are required. For the table of labels see
         :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
         :func:`biot.corpus.builder.windows.rules.grid_labels` and
@@ -81,15 +81,15 @@ def prepare(
     """
     how = configured(PrepareConfig, config, settings)
     contract = Preprocessing(
-        sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
+        sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
         task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
         reference=how.reference, rename_channels=how.rename_channels or "",
     )  # fmt: skip
     cutting = replace(
-        windowing(contract, how.stride, how.align, how.labels, how.background),
+        windowing(contract, how.stride, how.placed, how.labels, how.background, how.epoch),
         **rule_options(
-            how.label_rule, how.min_overlap, tags=how.task == "multilabel", align=how.align
+            how.label_rule, how.min_overlap, tags=how.task == "multilabel", align=how.placed
         ),
         keep_short=how.keep_short,
     )
@@ -99,10 +99,11 @@ def prepare(
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(sources)
     parameters = _parameters(
-        contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
+        contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
+        epoch=how.epoch, label_scope=how.label_scope,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
@@ -110,19 +111,35 @@ def prepare(
         contract=contract, how=cutting, tables=tables, parameters=parameters,
         choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
     )  # fmt: skip
-    columns = TableColumns(how.file_column, how.subject_column)
-    labels = replace(
-        LabelSource.open(
-            how.labels, recipe.labels, sources, pattern, how.background, columns, how.sidecar
-        ),
-        map=label_map,
-    )
+    labels = replace(_label_source(how, recipe.labels, sources, pattern), map=label_map)
     names = [source.recording for source in sources]
     notes = (*beside, *labels.notes(names, strict=how.strict))
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)
         return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress, notes)
+
+
+def _label_source(
+    how: PrepareConfig,
+    labels: LabelFormat,
+    sources: list[Source],
+    pattern: re.Pattern[str] | None,
+) -> LabelSource:
+    columns = TableColumns(
+        how.file_column, how.subject_column, times=how.label_scope != "recording"
+    )  # fmt: skip
+    source = replace(
+        LabelSource.open(
+            how.labels, labels, sources, pattern, how.background, columns, how.sidecar
+        ),
+        scope=how.label_scope,
+    )  # fmt: skip
+    if how.label_scope == "window":
+        source.require_times("label_scope=window")
+    if how.epoch is not None:
+        source.require_times("epoch")
+    return source
 
 
 def _parameters(
