@@ -153,6 +153,14 @@ def test_columns_of_a_file_are_chosen_by_name(write_edf: WriteEdf) -> None:
         prepared(path.parent, label_columns=("hand",))
 
 
+@pytest.mark.parametrize("label", ["BAD_blink", "boundary", "EDGE"])
+def test_marks_of_bad_data_and_breaks_are_no_labels(session: Path, label: str) -> None:
+    (session / "aaaaaaaa_s001_t000.tse").write_text(f"{TSE}2 4 {label} 1\n")
+    report = prepared(session)
+    assert report.labels == {"bckg": 4, "seiz": 6}
+    assert report.dropped["labels beside recordings that mark bad data or breaks"] == 1
+
+
 # reported inputs -------------------------------------------------------------------------------
 
 
