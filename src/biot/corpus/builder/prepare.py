@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import LabelFormat, TableColumns
 from biot.corpus.builder.report import PrepareReport
@@ -80,6 +81,9 @@ def prepare(
         prepared with other parameters, another run is at work on it, or it cannot be written.
     """
     how = configured(PrepareConfig, config, settings)
+    given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    sources, beside = without_sidecars(given)
+    how = with_labels_in_samples(how, sources)
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
@@ -94,9 +98,8 @@ def prepare(
         keep_short=how.keep_short,
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
-    sources, beside = without_sidecars(given)
-    tables = TableOptions(how.table_sfreq, how.table_units)
+    choice = ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels)
+    tables = table_options(how, choice.channels)
     tables.require_a_table(sources)
     parameters = _parameters(
         contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
@@ -104,13 +107,13 @@ def prepare(
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
         epoch=how.epoch, label_scope=how.label_scope,
+        split_column=how.split_column, split_parts=how.split_parts,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
     recipe = WorkerConfig(
-        contract=contract, how=cutting, tables=tables, parameters=parameters,
-        choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
-    )  # fmt: skip
+        contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
+    )
     labels = replace(_label_source(how, recipe.labels, sources, pattern), map=label_map)
     names = [source.recording for source in sources]
     notes = (*beside, *labels.notes(names, strict=how.strict))
@@ -127,7 +130,8 @@ def _label_source(
     pattern: re.Pattern[str] | None,
 ) -> LabelSource:
     columns = TableColumns(
-        how.file_column, how.subject_column, times=how.label_scope != "recording"
+        file=how.file_column, subject=how.subject_column, split=how.split_column,
+        split_parts=how.split_parts, times=how.label_scope != "recording",
     )  # fmt: skip
     source = replace(
         LabelSource.open(
@@ -154,7 +158,7 @@ def _parameters(
     of_windows = {
         name: getattr(how, name) for name in ("align", "rule", "min_overlap", "keep_short")
     }
-    of_tables = {f"table_{name}": value for name, value in asdict(tables).items()}
+    of_tables = {"table_sfreq": tables.sfreq, "table_units": tables.units}
     content = {**of_contract, **of_windows, **of_tables, **given}
     plain: dict[str, Any] = json.loads(json.dumps(content))  # as it is read back
     return plain
@@ -180,7 +184,7 @@ def _jobs(
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,
-                labels=labels.only(name),
+                labels=labels.only(name), split=labels.split(name),
             )
         )  # fmt: skip
     return jobs, skipped

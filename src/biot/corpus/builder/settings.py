@@ -72,11 +72,12 @@ class PrepareConfig(Settings):
         "none",
         help="Where labels come from. annotations: those of the recordings, of BIDS events, and "
         "of the files of labels beside them; sidecars: of these files only; "
+        "samples: the column `label_columns` of recordings that are tables; "
         "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "sidecars", "folder"),
-        group=_LABELS, metavar="none|annotations|sidecars|folder|TABLE.tsv",
+        choices=("none", "annotations", "sidecars", "samples", "folder"),
+        group=_LABELS, metavar="none|annotations|sidecars|samples|folder|TABLE.tsv",
     )  # fmt: skip
     sidecar: str | None = setting(
         None,
@@ -87,7 +88,8 @@ class PrepareConfig(Settings):
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
-        help="Column of the table that holds labels; there may be several.",
+        help="Column of the table that holds labels; there may be several. Without `labels`, the "
+        "column of labels in recordings that are tables of samples.",
         group=_LABELS, option="--label-column",
     )  # fmt: skip
     label_map: str | None = setting(
@@ -146,6 +148,20 @@ class PrepareConfig(Settings):
         help="Column of the table that names subjects; without it one called subject, "
         "participant_id, patient or the like.",
         group=_LABELS, metavar="NAME",
+    )  # fmt: skip
+
+    split_column: str | None = setting(
+        None,
+        help="Column of the table with the official part of each recording, kept for `biot "
+        "finetune --split column`. Words such as train, dev, val, test and eval are parts; numbers "
+        "are folds: the highest is the test, the one below it the validation.",
+        group=_LABELS, metavar="NAME",
+    )  # fmt: skip
+    split_parts: str | None = setting(
+        None,
+        help="Which values of `split_column` are which part, such as train=1-8,valid=9,test=10; "
+        "none=… belong to no part.",
+        group=_LABELS, metavar="PART=VALUE[,…]",
     )  # fmt: skip
 
     channels: str | None = setting(
@@ -260,8 +276,10 @@ class PrepareConfig(Settings):
                 f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
                 f"{str(self.labels)!r}."
             )
-        is_table = str(self.labels) not in ("none", "annotations", "sidecars", "folder")
-        for name in ("file_column", "subject_column"):
+        is_table = str(self.labels) not in (
+            "none", "annotations", "sidecars", "samples", "folder",
+        )  # fmt: skip
+        for name in ("file_column", "subject_column", "split_column"):
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(
                     f"{name} is a column of a table of labels, but labels is {str(self.labels)!r}."
@@ -270,6 +288,8 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 "subject and subject_column both name the subjects; leave one of them out."
             )
+        if self.split_parts is not None and self.split_column is None:
+            raise ConfigError("split_parts goes with split_column, whose values it explains.")
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
             if frequency is not None and frequency > self.sfreq / 2:
@@ -350,7 +370,7 @@ class PrepareConfig(Settings):
                 )
 
     def _require_labels_to_map(self) -> None:
-        if str(self.labels) == "none":
+        if str(self.labels) == "none" and self.label_columns == ("label",):
             raise ConfigError("label_map goes with labels, but labels is 'none'.")
         if self.task == "regression":
             raise ConfigError(
