@@ -12,7 +12,7 @@ from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
-from biot.corpus.builder.labels.beside import without_scorings
+from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
 from biot.corpus.builder.labels.source import LabelSource
@@ -82,7 +82,7 @@ def prepare(
     """
     how = configured(PrepareConfig, config, settings)
     given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
-    sources, beside = without_scorings(given)
+    sources, beside = without_sidecars(given)
     how = with_labels_in_samples(how, sources)
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,

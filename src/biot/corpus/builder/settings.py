@@ -272,8 +272,8 @@ class PrepareConfig(Settings):
         beside = str(self.labels) in ("annotations", "sidecars")
         if self.sidecar is not None and not (beside and self.sidecar):
             raise ConfigError(
-                "sidecar is how files of labels beside recordings end, such as .tse_bi, and goes "
-                f"with labels 'annotations' or 'sidecars'; got {self.sidecar!r} and labels "
+                "sidecar goes with labels 'annotations' or 'sidecars', and is how the names of "
+                f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
                 f"{str(self.labels)!r}."
             )
         is_table = str(self.labels) not in (
