@@ -106,6 +106,9 @@ def recordings_in(folder: Path, *, tables: bool = False) -> list[Path]:
             continue
         if not _NO_SAMPLES.fullmatch(path.name):
             found.append(path)
+    # a table that is called like a recording beside it holds labels of that
+    others = {path.with_suffix("") for path in found if suffix_of(path) in SUFFIXES}
+    found = [p for p in found if suffix_of(p) in SUFFIXES or p.with_suffix("") not in others]
     segments = {segment for path in found for segment in _wfdb_segments(path)}
     return [path for path in found if path not in segments and not _is_fif_part(path)]
 
