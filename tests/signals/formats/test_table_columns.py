@@ -119,7 +119,7 @@ def test_electrodes_leads_and_sensors_are_channels_by_all_their_names(read):
     names += ["EOG-L", "Resp", "Chin", "SpO2", "PPG"]
     names += ["T3-T5", "EEG T4-REF", "t7", "Thorax", "Right AUX", "back_x", "gyro_y", "S1"]
     names += ["Muscle Activity", "EDA", "TEMP", "HR", "ay", "gz", "x", "roll", "class A current"]
-    table = {name: NOISE[0] for name in names}
+    table = dict.fromkeys(names, NOISE[0])
     assert read(table)[0].ch_names == (*AXES, *table)
 
 

@@ -107,6 +107,7 @@ def prepare(
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
         epoch=how.epoch, label_scope=how.label_scope,
+        split_column=how.split_column, split_parts=how.split_parts,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
@@ -129,7 +130,8 @@ def _label_source(
     pattern: re.Pattern[str] | None,
 ) -> LabelSource:
     columns = TableColumns(
-        how.file_column, how.subject_column, times=how.label_scope != "recording"
+        file=how.file_column, subject=how.subject_column, split=how.split_column,
+        split_parts=how.split_parts, times=how.label_scope != "recording",
     )  # fmt: skip
     source = replace(
         LabelSource.open(
@@ -182,7 +184,7 @@ def _jobs(
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,
-                labels=labels.only(name),
+                labels=labels.only(name), split=labels.split(name),
             )
         )  # fmt: skip
     return jobs, skipped

@@ -164,6 +164,10 @@ class LabelSource:
         origin = f"the column {self.table.subject_column!r} of {self.table.path.name}"
         return Subject(self.table.subject(name), origin)
 
+    def split(self, name: str) -> str | None:
+        """Official part of a recording, if a column of the table says it."""
+        return None if self.table is None else self.table.split(name)
+
     def stretches(
         self,
         recording: Recording,
