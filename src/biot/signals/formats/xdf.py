@@ -229,7 +229,8 @@ def _annotations(
     found = []
     for stream in marks:
         for at, values in zip(stream["time_stamps"], stream["time_series"], strict=True):
-            onset = _place(float(at), stamps, sfreq) / sfreq
+            # smoothed time stamps carry the error of their fit
+            onset = round(_place(float(at), stamps, sfreq), 6) / sfreq
             found += [Annotation(onset, 0.0, label) for label in map(_label, values) if label]
     return sorted(found, key=lambda a: a.onset)
 
