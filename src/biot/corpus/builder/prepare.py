@@ -108,6 +108,8 @@ def prepare(
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
         epoch=how.epoch, label_scope=how.label_scope,
         split_column=how.split_column, split_parts=how.split_parts,
+        onset_column=how.onset_column, duration_column=how.duration_column,
+        stop_column=how.stop_column,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
@@ -131,6 +133,7 @@ def _label_source(
 ) -> LabelSource:
     columns = TableColumns(
         file=how.file_column, subject=how.subject_column, split=how.split_column,
+        onset=how.onset_column, duration=how.duration_column, stop=how.stop_column,
         split_parts=how.split_parts, times=how.label_scope != "recording",
     )  # fmt: skip
     source = replace(
