@@ -57,7 +57,7 @@ def parser() -> Parser:
         nargs="+",
         type=Path,
         help="recordings, or folders to search for them: EDF, BDF, BrainVision, FIF, EEGLAB, "
-        "GDF, WFDB; tables and NumPy archives (.csv, .tsv, .parquet, .npz) only where "
+        "GDF, WFDB, XDF; tables and NumPy archives (.csv, .tsv, .parquet, .npz) only where "
         "they are named themselves",
     )
     made.add_argument(

@@ -13,7 +13,7 @@ from typing import Any
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig, windowing
-from biot.corpus.builder.labels.beside import without_scorings
+from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
 from biot.corpus.builder.labels.source import LabelSource
@@ -83,7 +83,7 @@ def prepare(
     """
     how = configured(PrepareConfig, config, settings)
     given = find_sources(paths, tables=how.search_tables, but=how.tables)
-    sources, beside = without_scorings(given)
+    sources, beside = without_sidecars(given)
     how = with_labels_in_samples(how, sources)
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,
@@ -112,6 +112,8 @@ def prepare(
         units=units.parameter, label_map=None if label_map is None else dict(label_map.pairs),
         epoch=how.epoch, label_scope=how.label_scope,
         split_column=how.split_column, split_parts=how.split_parts,
+        onset_column=how.onset_column, duration_column=how.duration_column,
+        stop_column=how.stop_column,
     )  # fmt: skip
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
@@ -133,6 +135,7 @@ def _label_source(
 ) -> LabelSource:
     columns = TableColumns(
         file=how.file_column, subject=how.subject_column, split=how.split_column,
+        onset=how.onset_column, duration=how.duration_column, stop=how.stop_column,
         split_parts=how.split_parts, times=how.label_scope != "recording",
     )  # fmt: skip
     source = replace(

@@ -146,7 +146,8 @@ def _tell_of_unread(folder: Path) -> None:
     if names:
         warnings.warn(
             f"{folder}: {listed(names, 3)} passed over, of formats that are not "
-            f"supported. Supported are {', '.join(SUFFIXES)}.",
+            f"supported. Supported are {', '.join(SUFFIXES)}. Save them as EDF or FIF with a "
+            "package that reads them, such as MNE.",
             stacklevel=5,
         )
 

@@ -357,7 +357,8 @@ def _of_ascii(path: Path) -> Recording:
 
 def _of_gdf(path: Path, raw: Any, format_name: str) -> Recording:
     """A GDF recording: missing samples are NaN, events as its own table has them."""
-    header = read_gdf_header(path)
+    with in_the_name_of(path, format_name):
+        header = read_gdf_header(path)
     recording = recording_of_raw(raw, header.units, path=path, format_name=format_name)
     events = header.annotations
     return replace(
