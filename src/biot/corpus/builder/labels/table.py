@@ -246,9 +246,7 @@ class LabelTable:
         notes += told
         files = _column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
         if files is None:
-            table = _of_subjects(
-                sheet, str(subjects), how, recordings, subject_of, columns, parts
-            )
+            table = _of_subjects(sheet, str(subjects), how, recordings, subject_of, columns, parts)
             return replace(table, notes=notes)
         column, found, more = files
         named = None if columns.subjects_are_given else subjects
