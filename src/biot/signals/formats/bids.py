@@ -183,8 +183,9 @@ def _with_channels(recording: Recording, table: Path) -> Recording:
     )
     marked = tuple(dict.fromkeys((*recording.bad, *(recording.ch_names[i] for i in bad))))
     return replace(
-        recording, units=tuple(units), bad=marked, limits=limits, read_samples=read_samples
-    )
+        recording, units=tuple(units), bad=marked, limits=limits, declared=(),
+        read_samples=read_samples,
+    )  # fmt: skip
 
 
 _STATES = ("good", "bad", *_NOTHING)

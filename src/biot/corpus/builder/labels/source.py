@@ -141,6 +141,11 @@ class LabelSource:
             return tuple(notes)
         notes += self.table.notes
         name, absent = self.table.path.name, self.table.absent
+        if self.table.left_out and strict:
+            raise CorpusError(
+                f"{self.table.path}: {'; '.join(self.table.left_out)}, and strict forbids that."
+            )
+        notes += self.table.left_out
         if absent:
             told = f"{len(absent)} named in {name} are not among the recordings: {listed(absent)}"
             if strict:
@@ -196,7 +201,7 @@ class LabelSource:
         if self.kind == "none":
             return []
         if self.table is not None:
-            return self.table.stretches(name, recording.duration)
+            return self.table.stretches(name, recording.duration, left_out)
         if self.sidecars is not None:
             found = self.sidecars.stretches(recording, name)
             if found is not None:
