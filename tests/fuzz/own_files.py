@@ -186,7 +186,7 @@ def _see_update(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _see_model(folder: Path) -> Iterator[tuple[str, Any]]:
-    from biot.cli.info_folder import describe_model
+    from biot.cli.reports.folders import describe_model
     from biot.corpus.leakage import SeenData
     from biot.inference.predictor import Predictor
     from biot.signals.recording import Recording
@@ -204,7 +204,7 @@ def _see_model(folder: Path) -> Iterator[tuple[str, Any]]:
 def _see_pretraining(folder: Path) -> Iterator[tuple[str, Any]]:
     from safetensors.torch import load_file
 
-    from biot.cli.info_folder import describe_run
+    from biot.cli.reports.folders import describe_run
 
     yield "text", describe_run(folder / "run")
     _pretrain(folder, STEPS)
@@ -219,7 +219,7 @@ def _see_finetuning(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _see_run(folder: Path) -> Iterator[tuple[str, Any]]:
-    from biot.cli.info_folder import describe_model, describe_run
+    from biot.cli.reports.folders import describe_model, describe_run
 
     yield "text", describe_run(folder / "run")
     yield "text", describe_model(folder / "run" / "model")

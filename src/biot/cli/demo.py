@@ -97,7 +97,7 @@ def run_demo(out: Path, study: Study, *, computing: list[str]) -> None:
     ConfigError
         If `out` holds anything but an earlier demo.
     """
-    from biot.cli.demo_report import write_demo_report
+    from biot.cli.reports.demo import write_demo_report
 
     started = time.monotonic()
     with _fresh_folder(out, study):

@@ -6,7 +6,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from biot.cli.info_folder import describe_model, describe_run, is_model, is_run
 from biot.cli.options import (
     Parser,
     add_table_options,
@@ -16,6 +15,7 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
+from biot.cli.reports.folders import describe_model, describe_run, is_model, is_run
 from biot.cli.terminal import say
 from biot.errors import ConfigError, listed
 
@@ -97,7 +97,7 @@ def _execute(args: Namespace) -> None:
 
 
 def _check(args: Namespace) -> None:
-    from biot.cli.info_check import check_corpus_folder, check_run_or_model
+    from biot.cli.reports.checks import check_corpus_folder, check_run_or_model
 
     if args.plot is not None or args.vocabulary is not None:
         raise ConfigError("--check checks and shows nothing else. Leave the other options out.")

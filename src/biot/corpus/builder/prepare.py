@@ -10,8 +10,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.channels import ChannelChoice
+from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
+from biot.corpus.builder.labels.beside import without_scorings
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import TableColumns
@@ -20,7 +21,8 @@ from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, find_sources, subject_pattern
 from biot.corpus.builder.staging import Staging, locked
-from biot.corpus.builder.windowing import Windowing, rule_options
+from biot.corpus.builder.windows.placing import Windowing
+from biot.corpus.builder.windows.rules import rule_options
 from biot.corpus.builder.worker import Job
 from biot.preprocessing import Preprocessing
 from biot.settings import configured, takes_settings
@@ -65,8 +67,8 @@ def prepare(
         and `window` are required. For the table of labels see
         :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
-        :func:`biot.corpus.builder.windowing.grid_labels` and
-        :func:`biot.corpus.builder.windowing.window_tags`. A cluster other than dask: call this
+        :func:`biot.corpus.builder.windows.rules.grid_labels` and
+        :func:`biot.corpus.builder.windows.rules.window_tags`. A cluster other than dask: call this
         inside ``joblib.parallel_config(backend=…)``, with ``workers`` above 1.
 
     Raises
@@ -92,14 +94,16 @@ def prepare(
         keep_short=how.keep_short,
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    sources = find_sources(paths)
+    given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    sources, beside = without_scorings(given)
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(sources)
     parameters = _parameters(
         contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
-        drop_channels=how.drop_channels, rename_channels=how.rename_channels,
+        drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
+        trigger_channel=how.trigger_channel,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
@@ -109,10 +113,20 @@ def prepare(
     )  # fmt: skip
     columns = TableColumns(how.file_column, how.subject_column)
     labels = replace(
-        LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns),
+        LabelSource.open(
+            how.labels,
+            recipe.labels,
+            sources,
+            pattern,
+            how.background,
+            columns,
+            how.sidecar,
+            how.trigger_channel,
+        ),
         map=label_map,
     )
-    notes = labels.notes([source.recording for source in sources], strict=how.strict)
+    names = [source.recording for source in sources]
+    notes = (*beside, *labels.notes(names, strict=how.strict))
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)

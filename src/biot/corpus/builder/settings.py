@@ -61,12 +61,25 @@ class PrepareConfig(Settings):
 
     labels: str | Path = setting(
         "none",
-        help="Where labels come from. annotations: those of the recordings, and BIDS events; "
+        help="Where labels come from. annotations: those of the recordings, of BIDS events, and "
+        "of the files of labels beside them; sidecars: of these files only; "
         "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "folder"),
-        group=_LABELS, metavar="none|annotations|folder|TABLE.tsv",
+        choices=("none", "annotations", "sidecars", "folder"),
+        group=_LABELS, metavar="none|annotations|sidecars|folder|TABLE.tsv",
+    )  # fmt: skip
+    sidecar: str | None = setting(
+        None,
+        help="How the names of the files of labels beside recordings end, such as .tse_bi or "
+        "_hypno.txt; without it, of all kinds that are there, the first in the order of the "
+        "documentation.",
+        group=_LABELS, metavar="SUFFIX",
+    )  # fmt: skip
+    trigger_channel: str | None = setting(
+        None,
+        help="The channel whose codes are the labels, where a recording has several of triggers.",
+        group=_LABELS, metavar="NAME",
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
@@ -77,8 +90,9 @@ class PrepareConfig(Settings):
         None,
         help="Other names for labels: OLD=NEW with commas between; A,B=C makes two one, A= leaves "
         "one out. Or a table (.tsv, .csv) with the columns label and new. What it does not name "
-        "stays, and is listed.",
-        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]",
+        "stays, and is listed. Or aami: symbols of beats become the classes N, S, V, F and Q of "
+        "ANSI/AAMI EC57.",
+        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]|aami",
     )  # fmt: skip
     task: Task = setting(
         "classes",
@@ -180,6 +194,12 @@ class PrepareConfig(Settings):
         group=_SIGNAL,
     )
 
+    search_tables: bool = setting(
+        False,
+        help="Search folders for tables of samples (.csv, .tsv, both also .gz, .parquet) and .npz "
+        "too; without it they are read where they are named. The table of labels is left out.",
+        group=_TABLES,
+    )
     table_sfreq: float | None = setting(
         None,
         help="Samples a second of recordings in .csv, .tsv, .parquet or .npz that do not say it.",
@@ -214,13 +234,24 @@ class PrepareConfig(Settings):
         if isinstance(self.label_map, Path):
             object.__setattr__(self, "label_map", str(self.label_map))
         super().__post_init__()
+        if self.trigger_channel is not None and str(self.labels) != "triggers":
+            raise ConfigError(
+                f"trigger_channel goes with labels=triggers, but labels is {str(self.labels)!r}."
+            )
         if self.label_map is not None:
             self._require_labels_to_map()
         if self.dask is not None and self.workers != 1:
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
             )
-        is_table = str(self.labels) not in ("none", "annotations", "folder")
+        beside = str(self.labels) in ("annotations", "sidecars")
+        if self.sidecar is not None and not (beside and self.sidecar):
+            raise ConfigError(
+                "sidecar is how files of labels beside recordings end, such as .tse_bi, and goes "
+                f"with labels 'annotations' or 'sidecars'; got {self.sidecar!r} and labels "
+                f"{str(self.labels)!r}."
+            )
+        is_table = str(self.labels) not in ("none", "annotations", "sidecars", "folder")
         for name in ("file_column", "subject_column"):
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(

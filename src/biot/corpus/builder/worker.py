@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.channels import without_triggers
+from biot.corpus.builder.channels.choice import without_triggers
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, readable
-from biot.corpus.builder.windowing import cut, to_events
+from biot.corpus.builder.windows.events import to_events
+from biot.corpus.builder.windows.placing import cut
 from biot.corpus.builder.writer import Shard, shard_name, write_shard
 from biot.corpus.manifest import Record
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
@@ -62,7 +63,9 @@ class Job:
 
     @property
     def rows(self) -> str | None:
-        """Checksum of its rows in the table."""
+        """Checksum of its rows in the table, or of the file of labels beside it."""
+        if self.labels.sidecars is not None:
+            return self.labels.sidecars.checksum(self.source.recording)
         table = self.labels.table
         if table is None:
             return None
@@ -198,15 +201,16 @@ def _written(
 ) -> tuple[dict[str, Any], Shard]:
     """What is to be known of a recording, and its shard."""
     name, path, contract = job.source.recording, job.source.path, recipe.contract
-    recording, not_found = _named_channels(
-        read_recording(path, **recipe.tables.of(path)), recipe, left_out
-    )
+    read = read_recording(path, **recipe.tables.of(path))
+    recording, not_found = _named_channels(read, recipe, left_out)
     rows, idle = recipe.choice.rows(recording)
     chosen = recording.pick(rows)
     left_out.update("channels marked as bad" for _ in chosen.bad)
-    stretches, met = job.labels.stretches(recording, name), {}
+    told: list[str] = []
+    stretches, met = job.labels.stretches(read, name, left_out, told), {}
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)
+        job.labels.map.require_known(met, name)
         stretches = job.labels.map.stretches(stretches)
     events = to_events(stretches, contract.sfreq)
     at_rate = preprocessed(recording, contract, rows)
@@ -229,6 +233,7 @@ def _written(
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
         "met": met,
+        "told": tuple(told),
         "unused": tuple(n for n in recording.ch_names if n not in ch_names),
         "unmatched": (*not_found, *idle),
         "flat": flat.among(ch_names),

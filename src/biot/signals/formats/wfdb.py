@@ -24,8 +24,9 @@ def read_wfdb(path: Path) -> Recording:
     """Open a WFDB record by its header (``.hea``) or signal file (``.dat``, ``.mat``).
 
     Beats, rhythms and notes come from the ``.atr`` file beside it, if there is one; see
-    :func:`biot.signals.formats.wfdb_annotations.read_wfdb_annotations`. Signals of which the record stores several samples a frame are
-    averaged over each frame, with a warning.
+    :func:`biot.signals.formats.wfdb_annotations.read_wfdb_annotations`. Signals
+    of which the record stores several samples a frame are averaged over each frame, with a
+    warning.
 
     Raises
     ------

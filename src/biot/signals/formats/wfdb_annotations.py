@@ -14,6 +14,7 @@ from biot.signals.recording import Annotation
 
 __all__ = [
     "BEATS",
+    "in_columns",
     "read_wfdb_annotations",
 ]
 
@@ -57,16 +58,24 @@ def read_wfdb_annotations(
         If the file is damaged.
     """
     found = _parsed(file, name)
-    rate = float(found.fs or sfreq)
-    marks = sorted(
-        (
-            (float(sample) / rate, symbol, note.strip("\x00 "))
-            for sample, symbol, note in zip(
-                found.sample, found.symbol, found.aux_note, strict=True
-            )
-        ),
-        key=lambda mark: mark[0],
-    )
+    return in_columns(found, float(found.fs or sfreq), duration)
+
+
+def in_columns(found: Any, rate: float, duration: float) -> tuple[Annotation, ...]:
+    """What wfdb has read as annotations in columns, see :func:`read_wfdb_annotations`.
+
+    Parameters
+    ----------
+    found
+        wfdb's object of an annotation file.
+    rate
+        Samples a second in which its samples count.
+    duration
+        Length of the recording in seconds.
+    """
+    fields = zip(found.sample, found.symbol or (), found.aux_note or (), strict=True)
+    marks = [(float(at) / rate, symbol, note.strip("\x00 ")) for at, symbol, note in fields]
+    marks.sort(key=lambda mark: mark[0])
     annotations = [annotation for mark in marks for annotation in _of(*mark)]
     ends = [onset for onset, symbol, _ in marks if symbol == _RHYTHM]
     return tuple(_lasting(annotations, ends, duration))
@@ -113,9 +122,7 @@ def _lasting(
 ) -> Iterator[Annotation]:
     """The same, where rhythms and flutter last until they end."""
     next_mark = dict(pairwise([*rhythm_marks, max([duration, *rhythm_marks])]))
-    flutter_ends = [
-        a.onset for a in annotations if (a.column, a.label) == ("note", _FLUTTER_END)
-    ]
+    flutter_ends = [a.onset for a in annotations if (a.column, a.label) == ("note", _FLUTTER_END)]
     for annotation in annotations:
         onset, end = annotation.onset, annotation.onset
         if annotation.column == "rhythm":

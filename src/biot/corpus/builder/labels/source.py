@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from biot.corpus.builder.labels.beside import SidecarLabels
+from biot.corpus.builder.labels.columns import in_column
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
+from biot.corpus.builder.labels.triggers import trigger_stretches
 from biot.corpus.builder.sources import Source, Subject, subject_of
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
@@ -30,9 +34,13 @@ class LabelSource:
     """Gives the labelled stretches of recordings; may be sent to another process."""
 
     kind: str = "none"
-    """``"none"``, ``"annotations"``, ``"folder"`` or ``"table"``."""
+    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"folder"`` or ``"table"``."""
     format: LabelFormat = field(default_factory=LabelFormat)
     table: LabelTable | None = None
+    sidecars: SidecarLabels | None = None
+    """Files of labels beside the recordings, where they count."""
+    trigger_channel: str | None = None
+    """The channel of triggers, where it is named."""
     map: LabelMap | None = None
     """Other names of the labels; None: they stay."""
 
@@ -45,6 +53,8 @@ class LabelSource:
         pattern: re.Pattern[str] | None,
         background: str | None,
         columns: TableColumns | None = None,
+        sidecar: str | None = None,
+        trigger_channel: str | None = None,
     ) -> LabelSource:
         """The source that the arguments of `prepare` ask for.
 
@@ -55,7 +65,14 @@ class LabelSource:
         CorpusError
             If the table is at fault.
         """
-        if str(labels) in ("none", "annotations", "folder"):
+        if str(labels) in ("annotations", "sidecars"):
+            found = SidecarLabels.find(
+                sources, how, sidecar, only=str(labels) == "sidecars", background=background
+            )
+            return cls(str(labels), how, sidecars=found)
+        if str(labels) == "triggers":
+            return cls("triggers", how, trigger_channel=trigger_channel)
+        if str(labels) in ("none", "folder"):
             if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
                 raise ConfigError(
                     f"label_columns are those of a table, but labels is {str(labels)!r}."
@@ -79,6 +96,8 @@ class LabelSource:
 
     def only(self, name: str) -> LabelSource:
         """The same with no rows but those of one recording: all that a worker needs."""
+        if self.sidecars is not None:
+            return replace(self, sidecars=self.sidecars.of(name))
         if self.table is None:
             return self
         rows = {name: self.table.rows[name]} if name in self.table.rows else {}
@@ -86,6 +105,8 @@ class LabelSource:
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""
+        if self.sidecars is not None:
+            return self.sidecars.lacks(name)
         if self.table is None or name in self.table.rows:
             return None
         return f"recordings without a row in {self.table.path.name}"
@@ -98,6 +119,8 @@ class LabelSource:
         CorpusError
             If rows name what is not among the recordings, and `strict` is set.
         """
+        if self.sidecars is not None:
+            return self.sidecars.notes(recordings)
         if self.table is None:
             return ()
         notes, name, absent = list(self.table.notes), self.table.path.name, self.table.absent
@@ -126,8 +149,21 @@ class LabelSource:
         origin = f"the column {self.table.subject_column!r} of {self.table.path.name}"
         return Subject(self.table.subject(name), origin)
 
-    def stretches(self, recording: Recording, name: str) -> list[Stretch]:
+    def stretches(
+        self,
+        recording: Recording,
+        name: str,
+        left_out: Counter[str] | None = None,
+        told: list[str] | None = None,
+    ) -> list[Stretch]:
         """Labelled stretches of a recording, before the map; spoilt data and breaks are none.
+
+        Parameters
+        ----------
+        left_out
+            Counts by reason which labels say nothing.
+        told
+            Gets what was assumed.
 
         Raises
         ------
@@ -140,12 +176,29 @@ class LabelSource:
             return []
         if self.table is not None:
             return self.table.stretches(name, recording.duration)
+        if self.sidecars is not None:
+            found = self.sidecars.stretches(recording, name)
+            if found is not None:
+                (Counter() if left_out is None else left_out).update(found.left_out)
+                ([] if told is None else told).extend(found.told)
+                return list(found.stretches)
+        if self.kind == "sidecars":
+            return []
         if self.kind == "folder":
             return [Stretch(0.0, recording.duration, self._of_folder(name))]
+        if self.kind == "triggers":
+            counted = Counter() if left_out is None else left_out
+            found_codes = trigger_stretches(recording, name, self.trigger_channel, counted)
+            return [
+                one._replace(label=self.format.of_text(str(one.label), name)) for one in found_codes
+            ]
+        notes = [note for note in recording.annotations if _is_label(note)]
+        if self.kind != "samples":
+            notes = in_column(notes, self.format, name, [] if told is None else told)
         return [
             Stretch(note.onset, note.duration, self._of_annotation(note, name))
-            for note in recording.annotations
-            if _is_label(note)
+            for note in notes
+            if self.kind != "samples" or note.column in self.format.columns
         ]
 
     def _of_folder(self, name: str) -> Label:
