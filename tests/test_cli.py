@@ -72,7 +72,8 @@ def test_version(capsys: Capture) -> None:
         ),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
-            "must be none, annotations, sidecars, folder or a table (.tsv, .csv); got 'yes'",
+            "must be none, annotations, sidecars, samples, "
+            "triggers, folder or a table (.tsv, .csv); got 'ye",
         ),
         (["finetune", "c", "--out", "r", "--epochs", "0"], "1 or more, got '0'"),
         (["finetune", "c", "--out", "r", "--seed", "-1"], "0 or more, got '-1'"),
@@ -171,7 +172,8 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "subject": "(a)", "scale": "none", "l_freq": 1.0, "h_freq": 40.0, "notch": 50.0,
         "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
         "file_column": "b", "reference": "M1,M2", "channels": "eeg", "drop_channels": "Fp*",
-        "rename_channels": "T3=T7",
+        "rename_channels": "T3=T7", "label_scope": "window",
+        "split_column": "fold", "split_parts": "train=1",
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]
@@ -180,8 +182,10 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     whose = ["--labels", "t.csv", "--subject-column", "who", "--label-map", "x=y"]
     beside = ["--labels", "sidecars", "--sidecar", ".tse_bi"]
     codes = ["--labels", "triggers", "--trigger-channel", "Status"]
+    around = ["--sfreq", "100", "--labels", "annotations", "--epoch", "-0.5", "4"]
     for extra in (
-        short, [*short, "--dask", "tcp://host:1"], [*short, *whose], [*short, *beside], [*short, *codes], words,
+        short, [*short, "--dask", "tcp://host:1"], [*short, *whose], [*short, *beside], around,
+        [*short, *codes], words,
     ):  # fmt: skip
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {
@@ -189,20 +193,16 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "search_tables": True,
     }  # fmt: skip
     assert {
-        *given,
-        *others,
-        "dask",
-        "subject_column",
-        "label_map",
-        "sidecar",
+        *given, *others, "dask", "subject_column", "label_map", "sidecar", "epoch",
         "trigger_channel",
-    } == {one.name for one in settings_of(PrepareConfig)}
+    } == {one.name for one in settings_of(PrepareConfig)}  # fmt: skip
     plain = {"sfreq": 100, "window": 2}
     assert seen == [
         PrepareConfig(**plain),
         PrepareConfig(**plain, dask="tcp://host:1"),
         PrepareConfig(**plain, labels=Path("t.csv"), subject_column="who", label_map="x=y"),
         PrepareConfig(**plain, labels="sidecars", sidecar=".tse_bi"),
+        PrepareConfig(sfreq=100, labels="annotations", epoch=(-0.5, 4.0)),
         PrepareConfig(**plain, labels="triggers", trigger_channel="Status"),
         PrepareConfig(**given, **others),
     ]

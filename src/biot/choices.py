@@ -16,6 +16,7 @@ __all__ = [
     "ClassWeights",
     "Device",
     "LabelRule",
+    "LabelScope",
     "LoraLayers",
     "Mode",
     "Objective",
@@ -46,9 +47,10 @@ Strategy = Literal["auto", "ddp"]
 # windows and their labels
 Align = Literal["grid", "events"]
 LabelRule = Literal["overlap", "centre", "any"]
+LabelScope = Literal["recording", "window"]
 Resample = Literal["polyphase", "fft"]
 Scale = Literal["q95", "none"]
-SplitBy = Literal["subject", "recording", "time"]
+SplitBy = Literal["subject", "recording", "time", "column"]
 Task = Literal["classes", "multilabel", "regression"]
 
 # what is trained, and by which loss

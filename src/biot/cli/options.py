@@ -6,6 +6,7 @@ import re
 import shlex
 import tempfile
 import textwrap
+import warnings
 from argparse import (
     SUPPRESS,
     ArgumentParser,
@@ -15,7 +16,8 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING
+from contextlib import contextmanager
+from dataclasses import MISSING, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -57,6 +59,8 @@ class Parser(ArgumentParser):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**{"formatter_class": _HelpFormatter, "allow_abbrev": False, **given})
+        # so that -1e-3 and -5. are numbers, not options, under every version of Python
+        self._negative_number_matcher = re.compile(r"-(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2 after one message; what was typed is shown in readable letters."""
@@ -104,17 +108,34 @@ def perform(
 ) -> None:
     """Parse the words after the program's name and run the command that they begin with.
 
-    `before` is called once they are parsed. Errors name the command's options, and pass through.
+    `before` is called once they are parsed. Errors and warnings name the command's options; errors
+    pass through.
     """
     args = parse(parser, words[1:])
     args.command_line = shlex.join(["biot", *words])
     if before is not None:
         before()
     try:
-        args.execute(args)
+        with _warnings_in_options(_names(parser)):
+            args.execute(args)
     except BiotError as error:
         error.args = (in_options(str(error), _names(parser)),)
         raise
+
+
+@contextmanager
+def _warnings_in_options(names: Mapping[str, str]) -> Iterator[None]:
+    """Warnings are shown in the words of the command."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        shown(in_options(str(message), names), category, *where, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
 
 
 def _names(parser: ArgumentParser) -> dict[str, str]:
@@ -194,11 +215,15 @@ def _add_setting(group: Any, one: Setting, options: Mapping[str, str]) -> None:
     if not required and one.default is not None:
         default = one.default[0] if one.kind == "names" else one.default
         text += f" (default: {default:g})" if one.kind == "number" else f" (default: {default})"
+    metavar: str | tuple[str, ...] = one.metavar
     if one.kind == "names":
         given.update(action="append", default=None)
+    elif one.kind == "pair":
+        given.update(nargs=2, type=_value_of(replace(one, kind="number")))
+        metavar = tuple(one.metavar.split())
     else:
         given.update(type=_value_of(one))
-    group.add_argument(one.option, metavar=one.metavar, required=required, help=text, **given)
+    group.add_argument(one.option, metavar=metavar, required=required, help=text, **given)
 
 
 def _value_of(one: Setting) -> Callable[[str], Any]:
@@ -230,7 +255,8 @@ def add_table_options(parser: ArgumentParser) -> None:
     from biot.corpus.builder.settings import PrepareConfig
 
     add_settings(parser, PrepareConfig, only=("table_sfreq", "table_units"))
-    parser.set_defaults(library_names={"sfreq=": "--table-sfreq", "units=": "--table-units"})
+    names = {"sfreq=": "--table-sfreq", "units=": "--table-units"}
+    parser.set_defaults(library_names={**names, "columns=": "--channels of biot prepare"})
 
 
 def _numbers(

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.schema import MANIFEST_FILE, REPAIR, STATE_FILE, Label, shard_path
+from biot.corpus.schema import MANIFEST_FILE, PARTS, REPAIR, STATE_FILE, Label, shard_path
 from biot.corpus.seal import has_changed
 from biot.errors import CorpusError
 from biot.io import read_json, write_json
@@ -98,6 +98,8 @@ class Record:
     subject: str
     subject_from: str | None = None
     """What named the subject, in words; None in corpora that were prepared before it was kept."""
+    split: str | None = None
+    """Its official part, ``"train"``, ``"valid"`` or ``"test"``; None where nothing says it."""
     shard: str | None = None
     """Its file in the corpus; None if it gave no window."""
     shard_sha256: str | None = None
@@ -119,6 +121,10 @@ class Record:
     """Whether it has any label at all, also outside the windows."""
     met: Mapping[str, int] = field(default_factory=dict)
     """Where labels got other names: how many stretches had each of the labels before."""
+    several: int = 0
+    """Windows on the grid that hold labels besides the one they got."""
+    label_over: tuple[tuple[str, str, int], ...] = ()
+    """Of these: the label that was given, another, and how many windows hold both."""
     rows: str | None = None
     """Checksum of its rows in the table of labels, or of the file of labels beside it."""
     told: tuple[str, ...] = ()
@@ -145,9 +151,15 @@ class Record:
             raise TypeError("labels are no counts")
         if not all(isinstance(count, int) for count in dict(known.get("met", {})).values()):
             raise TypeError("met are no counts")
-        for name, kind in (("sfreq", int | float), ("reference", str)):
+        known["label_over"] = tuple(
+            (str(label), str(other), int(count))
+            for label, other, count in known.get("label_over", ())
+        )
+        for name, kind in (("sfreq", int | float), ("reference", str), ("several", int)):
             if not isinstance(known.get(name), kind | None):
                 raise TypeError(f"{name} is {known[name]!r}")
+        if known.get("split") not in (None, *PARTS):
+            raise TypeError(f"split is {known['split']!r}")
         known["spreads"] = tuple(Spread(**spread) for spread in known.get("spreads", ()))
         return cls(**known)
 

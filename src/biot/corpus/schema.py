@@ -22,6 +22,7 @@ __all__ = [
     "INFO_FILE",
     "MANIFEST_FILE",
     "MISSING",
+    "PARTS",
     "QUARANTINE_FILE",
     "REPAIR",
     "SHARDS",
@@ -64,6 +65,10 @@ MANIFEST_FILE = "manifest.json"
 
 
 SHARDS = "shards"
+
+
+PARTS = ("train", "valid", "test")
+"""What a corpus is divided into."""
 
 
 Label = str | tuple[Any, ...]

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.beside import without_scorings
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import TableColumns
+from biot.corpus.builder.labels.table import LabelFormat, TableColumns
 from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
@@ -64,7 +65,7 @@ def prepare(
         Show a progress bar over recordings.
     **settings
         The settings of :class:`biot.corpus.builder.settings.PrepareConfig` as keywords; `sfreq`
-        and `window` are required. For the table of labels see
+        and `window` (or `epoch`) are required. For the table of labels see
         :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
         :func:`biot.corpus.builder.windows.rules.grid_labels` and
@@ -80,57 +81,71 @@ def prepare(
         prepared with other parameters, another run is at work on it, or it cannot be written.
     """
     how = configured(PrepareConfig, config, settings)
+    given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
+    sources, beside = without_scorings(given)
+    how = with_labels_in_samples(how, sources)
     contract = Preprocessing(
-        sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
+        sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
         task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
         reference=how.reference, rename_channels=how.rename_channels or "",
     )  # fmt: skip
     cutting = replace(
-        windowing(contract, how.stride, how.align, how.labels, how.background),
+        windowing(contract, how.stride, how.placed, how.labels, how.background, how.epoch),
         **rule_options(
-            how.label_rule, how.min_overlap, tags=how.task == "multilabel", align=how.align
+            how.label_rule, how.min_overlap, tags=how.task == "multilabel", align=how.placed
         ),
         keep_short=how.keep_short,
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
-    sources, beside = without_scorings(given)
-    tables = TableOptions(how.table_sfreq, how.table_units)
+    choice = ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels)
+    tables = table_options(how, choice.channels)
     tables.require_a_table(sources)
     parameters = _parameters(
-        contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
+        contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
         trigger_channel=how.trigger_channel,
+        epoch=how.epoch, label_scope=how.label_scope,
+        split_column=how.split_column, split_parts=how.split_parts,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
     recipe = WorkerConfig(
-        contract=contract, how=cutting, tables=tables, parameters=parameters,
-        choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
-    )  # fmt: skip
-    columns = TableColumns(how.file_column, how.subject_column)
-    labels = replace(
-        LabelSource.open(
-            how.labels,
-            recipe.labels,
-            sources,
-            pattern,
-            how.background,
-            columns,
-            how.sidecar,
-            how.trigger_channel,
-        ),
-        map=label_map,
+        contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
     )
+    labels = replace(_label_source(how, recipe.labels, sources, pattern), map=label_map)
     names = [source.recording for source in sources]
     notes = (*beside, *labels.notes(names, strict=how.strict))
     jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)
         return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress, notes)
+
+
+def _label_source(
+    how: PrepareConfig,
+    labels: LabelFormat,
+    sources: list[Source],
+    pattern: re.Pattern[str] | None,
+) -> LabelSource:
+    columns = TableColumns(
+        file=how.file_column, subject=how.subject_column, split=how.split_column,
+        split_parts=how.split_parts, times=how.label_scope != "recording",
+    )  # fmt: skip
+    source = replace(
+        LabelSource.open(
+            how.labels, labels, sources, pattern, how.background, columns, how.sidecar,
+            how.trigger_channel,
+        ),
+        scope=how.label_scope,
+    )  # fmt: skip
+    if how.label_scope == "window":
+        source.require_times("label_scope=window")
+    if how.epoch is not None:
+        source.require_times("epoch")
+    return source
 
 
 def _parameters(
@@ -145,7 +160,7 @@ def _parameters(
     of_windows = {
         name: getattr(how, name) for name in ("align", "rule", "min_overlap", "keep_short")
     }
-    of_tables = {f"table_{name}": value for name, value in asdict(tables).items()}
+    of_tables = {"table_sfreq": tables.sfreq, "table_units": tables.units}
     content = {**of_contract, **of_windows, **of_tables, **given}
     plain: dict[str, Any] = json.loads(json.dumps(content))  # as it is read back
     return plain
@@ -171,7 +186,7 @@ def _jobs(
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,
-                labels=labels.only(name),
+                labels=labels.only(name), split=labels.split(name),
             )
         )  # fmt: skip
     return jobs, skipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from biot.choices import (
@@ -11,6 +12,7 @@ from biot.choices import (
     LOWEST_FREQ,
     Align,
     LabelRule,
+    LabelScope,
     Resample,
     Scale,
     Task,
@@ -36,8 +38,9 @@ class PrepareConfig(Settings):
         help="Samples a second of the windows, in Hz; recordings are resampled to it.",
         above=0, most=HIGHEST_SFREQ, group=_WINDOWS, metavar="HZ",
     )  # fmt: skip
-    window: float = setting(
-        help="Length of a window in seconds.",
+    window: float | None = setting(
+        None,
+        help="Length of a window in seconds; required, unless `epoch` says it.",
         above=0, most=LONGEST_WINDOW, group=_WINDOWS, metavar="S",
     )  # fmt: skip
     stride: float | None = setting(
@@ -45,13 +48,19 @@ class PrepareConfig(Settings):
         help="Seconds between the starts of windows; without it the window, so that none overlap.",
         above=0, group=_WINDOWS, metavar="S",
     )  # fmt: skip
-    align: Align = setting(
-        "grid",
+    align: Align | None = setting(
+        None,
         help="Where windows start. grid: every stride from the recording's start, with labels as "
         "`label_rule` says; events: from the start of each labelled event on while they fit "
-        "inside it, but at least one.",
+        "inside it, but at least one. Without it events where `epoch` is given, else grid.",
         group=_WINDOWS,
     )
+    epoch: tuple[float, float] | None = setting(
+        None,
+        help="One window an event: from START to before STOP seconds around its onset, such as "
+        "-0.5 4. Events without room for it are counted.",
+        least=-LONGEST_WINDOW, most=LONGEST_WINDOW, group=_WINDOWS, metavar="START STOP",
+    )  # fmt: skip
     keep_short: bool = setting(
         False,
         help="Keep what is left at the end of a segment, and a segment shorter than a window, as "
@@ -63,11 +72,13 @@ class PrepareConfig(Settings):
         "none",
         help="Where labels come from. annotations: those of the recordings, of BIDS events, and "
         "of the files of labels beside them; sidecars: of these files only; "
+        "samples: the column `label_columns` of recordings that are tables; "
+        "triggers: the codes of a channel of triggers; "
         "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "sidecars", "folder"),
-        group=_LABELS, metavar="none|annotations|sidecars|folder|TABLE.tsv",
+        choices=("none", "annotations", "sidecars", "samples", "triggers", "folder"),
+        group=_LABELS, metavar="none|annotations|sidecars|samples|triggers|folder|TABLE.tsv",
     )  # fmt: skip
     sidecar: str | None = setting(
         None,
@@ -83,7 +94,8 @@ class PrepareConfig(Settings):
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
-        help="Column of the table that holds labels; there may be several.",
+        help="Column of the table that holds labels; there may be several. Without `labels`, the "
+        "column of labels in recordings that are tables of samples.",
         group=_LABELS, option="--label-column",
     )  # fmt: skip
     label_map: str | None = setting(
@@ -100,10 +112,18 @@ class PrepareConfig(Settings):
         "separated by ';' or each in a column of 0 and 1; regression: numbers.",
         group=_LABELS,
     )
+    label_scope: LabelScope | None = setting(
+        None,
+        help="What labels count for. recording: each for its whole recording, and times are not "
+        "used; window: they must be in time. Without it folders and tables without times label "
+        "whole recordings, the others are in time.",
+        group=_LABELS,
+    )
     label_rule: LabelRule = setting(
         "overlap",
         help="Which event labels a window on the grid, the one shared most of those that: overlap "
-        "enough, hold the window's middle sample (centre), or touch it (any).",
+        "enough, hold the window's middle sample (centre), or touch it (any). Of instants alone, "
+        "the most frequent label.",
         group=_LABELS,
     )
     min_overlap: float | None = setting(
@@ -135,6 +155,20 @@ class PrepareConfig(Settings):
         help="Column of the table that names subjects; without it one called subject, "
         "participant_id, patient or the like.",
         group=_LABELS, metavar="NAME",
+    )  # fmt: skip
+
+    split_column: str | None = setting(
+        None,
+        help="Column of the table with the official part of each recording, kept for `biot "
+        "finetune --split column`. Words such as train, dev, val, test and eval are parts; numbers "
+        "are folds: the highest is the test, the one below it the validation.",
+        group=_LABELS, metavar="NAME",
+    )  # fmt: skip
+    split_parts: str | None = setting(
+        None,
+        help="Which values of `split_column` are which part, such as train=1-8,valid=9,test=10; "
+        "none=… belong to no part.",
+        group=_LABELS, metavar="PART=VALUE[,…]",
     )  # fmt: skip
 
     channels: str | None = setting(
@@ -238,6 +272,8 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 f"trigger_channel goes with labels=triggers, but labels is {str(self.labels)!r}."
             )
+        self._require_a_window()
+        self._require_labels_in_time()
         if self.label_map is not None:
             self._require_labels_to_map()
         if self.dask is not None and self.workers != 1:
@@ -251,8 +287,10 @@ class PrepareConfig(Settings):
                 f"with labels 'annotations' or 'sidecars'; got {self.sidecar!r} and labels "
                 f"{str(self.labels)!r}."
             )
-        is_table = str(self.labels) not in ("none", "annotations", "sidecars", "folder")
-        for name in ("file_column", "subject_column"):
+        is_table = str(self.labels) not in (
+            "none", "annotations", "sidecars", "samples", "triggers", "folder",
+        )  # fmt: skip
+        for name in ("file_column", "subject_column", "split_column"):
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(
                     f"{name} is a column of a table of labels, but labels is {str(self.labels)!r}."
@@ -261,6 +299,8 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 "subject and subject_column both name the subjects; leave one of them out."
             )
+        if self.split_parts is not None and self.split_column is None:
+            raise ConfigError("split_parts goes with split_column, whose values it explains.")
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
             if frequency is not None and frequency > self.sfreq / 2:
@@ -269,8 +309,79 @@ class PrepareConfig(Settings):
                     f"nothing above; got {frequency:g} Hz."
                 )
 
+    @property
+    def length(self) -> float:
+        """Seconds of a window: `window`, or what `epoch` spans.
+
+        Raises
+        ------
+        ConfigError
+            If neither is given.
+        """
+        if self.epoch is not None:
+            start, stop = (Fraction(str(seconds)) for seconds in self.epoch)
+            return float(stop - start)
+        if self.window is None:
+            raise ConfigError("window is not given: the length of a window in seconds.")
+        return self.window
+
+    @property
+    def placed(self) -> Align:
+        """Where windows start: `align`, or what follows from `epoch`."""
+        return self.align or ("grid" if self.epoch is None else "events")
+
+    def _require_a_window(self) -> None:
+        length = self.length
+        if self.epoch is None:
+            return
+        start, stop = self.epoch
+        if start >= stop:
+            raise ConfigError(
+                f"epoch must have START before STOP, in seconds; got {start:g} and {stop:g}."
+            )
+        if round(length * self.sfreq) < 1:
+            raise ConfigError(
+                f"epoch must hold at least one sample, got {start:g} to {stop:g} s at "
+                f"{self.sfreq:g} Hz."
+            )
+        if self.window is not None and self.window != length:
+            raise ConfigError(
+                f"window must be left out, or be the {length:g} s of the epoch from {start:g} to "
+                f"{stop:g} s; got {self.window:g} s."
+            )
+        if self.align == "grid":
+            raise ConfigError(
+                "align is 'grid', but epoch places windows around events. Leave one of them out."
+            )
+        if self.stride is not None:
+            raise ConfigError(
+                f"stride must be left out with an epoch, of which each event has one; got "
+                f"{self.stride:g} s."
+            )
+
+    def _require_labels_in_time(self) -> None:
+        labels, scope = str(self.labels), self.label_scope
+        if scope is not None and labels == "none":
+            raise ConfigError("label_scope goes with labels, but labels is 'none'.")
+        in_time = {
+            "label_scope=window": scope == "window",
+            "epoch": self.epoch is not None,
+        }  # fmt: skip
+        for name, given in in_time.items():
+            if given and labels in ("none", "folder"):
+                of_folder = "" if labels == "none" else ", which label whole recordings"
+                raise ConfigError(
+                    f"{name} goes with labels in time, but labels is {labels!r}{of_folder}."
+                )
+        for name in ("epoch", "background"):
+            if scope == "recording" and getattr(self, name) is not None:
+                raise ConfigError(
+                    f"{name} goes with labels in time, but with label_scope=recording they count "
+                    "for whole recordings. Leave one of them out."
+                )
+
     def _require_labels_to_map(self) -> None:
-        if str(self.labels) == "none":
+        if str(self.labels) == "none" and self.label_columns == ("label",):
             raise ConfigError("label_map goes with labels, but labels is 'none'.")
         if self.task == "regression":
             raise ConfigError(

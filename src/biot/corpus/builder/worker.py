@@ -18,6 +18,7 @@ from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, readable
 from biot.corpus.builder.windows.events import to_events
 from biot.corpus.builder.windows.placing import cut
+from biot.corpus.builder.windows.several import SeveralLabels
 from biot.corpus.builder.writer import Shard, shard_name, write_shard
 from biot.corpus.manifest import Record
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
@@ -26,6 +27,7 @@ from biot.signals.flat import FlatChannels, find_flat
 from biot.signals.formats.child import Child, ChildError
 from biot.signals.formats.contained import ParserLimitError
 from biot.signals.formats.files import files_of
+from biot.signals.formats.tables.columns import ColumnsLeftOut
 from biot.signals.naming import named
 from biot.signals.notes import note_of_reference
 from biot.signals.preprocess import preprocessed
@@ -60,6 +62,8 @@ class Job:
     subject_from: str
     labels: LabelSource
     """A table has the rows of this recording only."""
+    split: str | None = None
+    """Its official part, if something says it."""
 
     @property
     def rows(self) -> str | None:
@@ -70,7 +74,8 @@ class Job:
         if table is None:
             return None
         rows = [asdict(row) for row in table.rows.get(self.source.recording, ())]
-        content = [{k: v for k, v in row.items() if k not in ("number", "file")} for row in rows]
+        unseen = ("number", "file", "split")
+        content = [{k: v for k, v in row.items() if k not in unseen} for row in rows]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -168,6 +173,9 @@ def _prepared(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording
             raise CorpusError(
                 f"{name}: its windows cannot be written ({reason}: {error.filename or folder})."
             ) from error
+    columns = [w.message for w in caught if isinstance(w.message, ColumnsLeftOut)]
+    for counted in {str(message): message.counted() for message in columns}.values():
+        left_out.update(counted)
     known |= {**asdict(written), "left_out": dict(sorted(left_out.items()))}
     return _outcome(job, before, content, None, caught, **known)
 
@@ -189,10 +197,13 @@ def _outcome(
         subject=job.subject,
         subject_from=job.subject_from,
         rows=job.rows,
+        split=job.split,
         quarantine=quarantine,
         **known,
     )
-    said = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    # what columns were left out is counted
+    messages = [w.message for w in caught if not isinstance(w.message, ColumnsLeftOut)]
+    said = tuple(dict.fromkeys(map(str, messages)))
     return PreparedRecording(name=job.source.recording, record=record, stamp=before, warnings=said)
 
 
@@ -212,6 +223,7 @@ def _written(
         met = job.labels.map.met(stretches)
         job.labels.map.require_known(met, name)
         stretches = job.labels.map.stretches(stretches)
+    stretches = job.labels.in_scope(stretches, recording.duration, name)
     events = to_events(stretches, contract.sfreq)
     at_rate = preprocessed(recording, contract, rows)
     ch_names, units = chosen.ch_names, chosen.units
@@ -222,7 +234,7 @@ def _written(
         warnings.warn(lost, stacklevel=2)
     written = write_shard(
         folder,
-        cut(at_rate, events, recipe.how, left_out),
+        cut(at_rate, events, recipe.how, left_out, several := SeveralLabels()),
         replace(contract, ch_names=ch_names, units=units),
         job.subject,
         name,
@@ -233,6 +245,8 @@ def _written(
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
         "met": met,
+        "several": several.windows,
+        "label_over": several.over,
         "told": tuple(told),
         "unused": tuple(n for n in recording.ch_names if n not in ch_names),
         "unmatched": (*not_found, *idle),

@@ -29,6 +29,10 @@ __all__ = [
 ]
 
 
+_OF_WFDB = (".hea", ".dat", ".mat")
+"""Suffixes of records whose own annotations may have several columns."""
+
+
 def without_scorings(sources: Sequence[Source]) -> tuple[list[Source], tuple[str, ...]]:
     """The recordings without EDF+ files that only hold annotations of one, and what is to be told.
 
@@ -105,7 +109,8 @@ class SidecarLabels:
             raise CorpusError(
                 f"None of the {len(paths)} recordings has {what} beside it, though {option}."
             )
-        if not found and how.columns != ("label",) and how.task != "regression":
+        has_columns = found or any(path.suffix.lower() in _OF_WFDB for path in paths)
+        if not has_columns and how.columns != ("label",) and how.task != "regression":
             raise ConfigError(
                 "label_columns are those of a table, or of files of labels beside recordings, but "
                 f"labels is 'annotations' and no recording has such a file; got {how.columns[0]!r}."

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from biot.choices import LabelScope
 from biot.corpus.builder.labels.beside import SidecarLabels
 from biot.corpus.builder.labels.columns import in_column
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.scope import scope_note, whole_recording
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
 from biot.corpus.builder.labels.triggers import trigger_stretches
 from biot.corpus.builder.sources import Source, Subject, subject_of
@@ -34,7 +36,8 @@ class LabelSource:
     """Gives the labelled stretches of recordings; may be sent to another process."""
 
     kind: str = "none"
-    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"folder"`` or ``"table"``."""
+    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"samples"``, ``"triggers"``,
+    ``"folder"`` or ``"table"``."""
     format: LabelFormat = field(default_factory=LabelFormat)
     table: LabelTable | None = None
     sidecars: SidecarLabels | None = None
@@ -43,6 +46,8 @@ class LabelSource:
     """The channel of triggers, where it is named."""
     map: LabelMap | None = None
     """Other names of the labels; None: they stay."""
+    scope: LabelScope | None = None
+    """What labels count for; None: what the source says."""
 
     @classmethod
     def open(
@@ -65,6 +70,8 @@ class LabelSource:
         CorpusError
             If the table is at fault.
         """
+        if str(labels) == "samples":
+            return cls("samples", how)
         if str(labels) in ("annotations", "sidecars"):
             found = SidecarLabels.find(
                 sources, how, sidecar, only=str(labels) == "sidecars", background=background
@@ -94,6 +101,20 @@ class LabelSource:
             )
         return cls("table", how, table)
 
+    def require_times(self, option: str) -> None:
+        """Refuse a table of whole recordings where an option goes with labels in time.
+
+        Raises
+        ------
+        ConfigError
+            If the table has no times; the message names the `option`.
+        """
+        if self.table is not None and not self.table.has_events:
+            raise ConfigError(
+                f"{option} goes with labels in time, but {self.table.path} labels whole "
+                "recordings. Give its rows an onset and a duration, or leave the option out."
+            )
+
     def only(self, name: str) -> LabelSource:
         """The same with no rows but those of one recording: all that a worker needs."""
         if self.sidecars is not None:
@@ -119,11 +140,13 @@ class LabelSource:
         CorpusError
             If rows name what is not among the recordings, and `strict` is set.
         """
+        notes = [] if self.scope is None else [scope_note(self.scope)]
         if self.sidecars is not None:
-            return self.sidecars.notes(recordings)
+            return (*notes, *self.sidecars.notes(recordings))
         if self.table is None:
-            return ()
-        notes, name, absent = list(self.table.notes), self.table.path.name, self.table.absent
+            return tuple(notes)
+        notes += self.table.notes
+        name, absent = self.table.path.name, self.table.absent
         if absent:
             told = f"{len(absent)} named in {name} are not among the recordings: {listed(absent)}"
             if strict:
@@ -149,6 +172,10 @@ class LabelSource:
         origin = f"the column {self.table.subject_column!r} of {self.table.path.name}"
         return Subject(self.table.subject(name), origin)
 
+    def split(self, name: str) -> str | None:
+        """Official part of a recording, if a column of the table says it."""
+        return None if self.table is None else self.table.split(name)
+
     def stretches(
         self,
         recording: Recording,
@@ -156,7 +183,7 @@ class LabelSource:
         left_out: Counter[str] | None = None,
         told: list[str] | None = None,
     ) -> list[Stretch]:
-        """Labelled stretches of a recording, before the map; spoilt data and breaks are none.
+        """Labelled stretches of a recording, before map and scope; no spoilt data, no breaks.
 
         Parameters
         ----------
@@ -200,6 +227,18 @@ class LabelSource:
             for note in notes
             if self.kind != "samples" or note.column in self.format.columns
         ]
+
+    def in_scope(self, stretches: list[Stretch], duration: float, name: str) -> list[Stretch]:
+        """What labels count for, of a recording of `duration` seconds; after the map.
+
+        Raises
+        ------
+        RecordingError
+            If labels are to count for the whole recording, and several differ.
+        """
+        if self.scope != "recording":
+            return stretches
+        return whole_recording(stretches, duration, self.format.task, name)
 
     def _of_folder(self, name: str) -> Label:
         folder = PurePosixPath(name).parent.name
