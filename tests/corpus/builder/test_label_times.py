@@ -154,7 +154,7 @@ def test_a_seizure_by_start_and_stop_does_not_label_the_whole_recording(
     assert load_corpus(tmp_path / "corpus").starts.tolist() == [14 + 2 * i for i in range(8)]
     assert any("onset from 'start_time'" in note for note in report.notes)
     assert any("without an onset" in note for note in report.notes)
-    with pytest.raises(CorpusError, match="without an onset .* strict forbids that"):
+    with pytest.raises(CorpusError, match=r"without an onset .* strict forbids that"):
         prepare(folder, tmp_path / "c2", sfreq=100, window=2, labels=table, strict=True)
 
 

@@ -79,11 +79,12 @@ class PrepareConfig(Settings):
         help="Where labels come from. annotations: those of the recordings, of BIDS events, and "
         "of the files of labels beside them; sidecars: of these files only; "
         "samples: the column `label_columns` of recordings that are tables; "
+        "triggers: the codes of a channel of triggers; "
         "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "sidecars", "samples", "folder"),
-        group=_LABELS, metavar="none|annotations|sidecars|samples|folder|TABLE.tsv",
+        choices=("none", "annotations", "sidecars", "samples", "triggers", "folder"),
+        group=_LABELS, metavar="none|annotations|sidecars|samples|triggers|folder|TABLE.tsv",
     )  # fmt: skip
     sidecar: str | None = setting(
         None,
@@ -91,6 +92,11 @@ class PrepareConfig(Settings):
         "_hypno.txt; without it, of all kinds that are there, the first in the order of the "
         "documentation.",
         group=_LABELS, metavar="SUFFIX",
+    )  # fmt: skip
+    trigger_channel: str | None = setting(
+        None,
+        help="The channel whose codes are the labels, where a recording has several of triggers.",
+        group=_LABELS, metavar="NAME",
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
@@ -102,8 +108,9 @@ class PrepareConfig(Settings):
         None,
         help="Other names for labels: OLD=NEW with commas between; A,B=C makes two one, A= leaves "
         "one out. Or a table (.tsv, .csv) with the columns label and new. What it does not name "
-        "stays, and is listed.",
-        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]",
+        "stays, and is listed. Or aami: symbols of beats become the classes N, S, V, F and Q of "
+        "ANSI/AAMI EC57.",
+        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]|aami",
     )  # fmt: skip
     task: Task = setting(
         "classes",
@@ -305,7 +312,7 @@ class PrepareConfig(Settings):
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
             )
         is_table = str(self.labels) not in (
-            "none", "annotations", "sidecars", "samples", "folder",
+            "none", "annotations", "sidecars", "samples", "triggers", "folder",
         )  # fmt: skip
         for name in _COLUMNS:
             if getattr(self, name) is not None and not is_table:
@@ -407,6 +414,10 @@ class PrepareConfig(Settings):
                 )
 
     def _require_labels_beside(self) -> None:
+        if self.trigger_channel is not None and str(self.labels) != "triggers":
+            raise ConfigError(
+                f"trigger_channel goes with labels=triggers, but labels is {str(self.labels)!r}."
+            )
         beside = str(self.labels) in ("annotations", "sidecars")
         if self.sidecar is not None and not (beside and self.sidecar):
             raise ConfigError(
