@@ -109,7 +109,7 @@ def prepare(
         epoch=how.epoch, label_scope=how.label_scope,
         split_column=how.split_column, split_parts=how.split_parts,
         onset_column=how.onset_column, duration_column=how.duration_column,
-        stop_column=how.stop_column,
+        stop_column=how.stop_column, label_threshold=how.label_threshold,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
@@ -138,7 +138,8 @@ def _label_source(
     )  # fmt: skip
     source = replace(
         LabelSource.open(
-            how.labels, labels, sources, pattern, how.background, columns, how.sidecar
+            how.labels, replace(labels, threshold=how.label_threshold), sources, pattern,
+            how.background, columns, how.sidecar
         ),
         scope=how.label_scope,
     )  # fmt: skip

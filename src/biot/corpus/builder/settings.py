@@ -27,9 +27,9 @@ __all__ = [
 # Headings of the command's help.
 _COLUMNS = (
     "file_column", "subject_column", "split_column", "onset_column", "duration_column",
-    "stop_column",
+    "stop_column", "label_threshold",
 )  # fmt: skip
-"""Settings that name columns of a table of labels."""
+"""Settings that are for tables of labels only."""
 
 _WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
 _TABLES, _RUNNING = "recordings in tables", "how it runs"
@@ -102,8 +102,15 @@ class PrepareConfig(Settings):
         None,
         help="Other names for labels: OLD=NEW with commas between; A,B=C makes two one, A= leaves "
         "one out. Or a table (.tsv, .csv) with the columns label and new. What it does not name "
-        "stays, and is listed.",
+        "stays, and is listed. PTB-XL's scp_statements.csv gives codes their diagnostic "
+        "superclass.",
         group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]",
+    )  # fmt: skip
+    label_threshold: float | None = setting(
+        None,
+        help="Least likelihood of a code in cells such as {'NORM': 100.0, 'SR': 0.0}, PTB-XL's "
+        "scp_codes; without it all codes count, also those of unknown likelihood, 0.",
+        least=0, most=100, group=_LABELS, metavar="PERCENT",
     )  # fmt: skip
     task: Task = setting(
         "classes",
@@ -306,7 +313,7 @@ class PrepareConfig(Settings):
         for name in _COLUMNS:
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(
-                    f"{name} is a column of a table of labels, but labels is {str(self.labels)!r}."
+                    f"{name} goes with a table of labels, but labels is {str(self.labels)!r}."
                 )
         if self.subject is not None and self.subject_column is not None:
             raise ConfigError(

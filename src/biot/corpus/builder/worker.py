@@ -223,7 +223,7 @@ def _written(
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)
         stretches = job.labels.map.stretches(stretches)
-    stretches = job.labels.in_scope(stretches, recording.duration, name)
+    stretches = job.labels.in_scope(stretches, recording.duration, name, left_out)
     events = to_events(stretches, contract.sfreq)
     at_rate = preprocessed(recording, contract, rows)
     ch_names, units = chosen.ch_names, chosen.units

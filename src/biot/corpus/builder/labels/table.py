@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
+from biot.corpus.builder.labels.codes import codes_of
 from biot.corpus.builder.labels.parts import parts_of
 from biot.corpus.builder.labels.times import EMPTY, TimeColumns, TimeNames, find_times
 from biot.corpus.builder.windows.events import Stretch
@@ -47,6 +48,14 @@ class LabelFormat:
 
     task: Task = "classes"
     columns: tuple[str, ...] = ("label",)
+    threshold: float | None = None
+    """Least likelihood of codes in a table's cells; None: all count."""
+
+    def codes(self, texts: Sequence[str], where: str) -> tuple[str, ...] | None:
+        """The codes of a row whose cell holds them with likelihoods; None of other rows."""
+        if self.task == "regression" or len(texts) != 1:
+            return None
+        return codes_of(texts[0], self.threshold, f"{where}: the column {self.columns[0]}")
 
     @property
     def may_be_empty(self) -> bool:
@@ -67,6 +76,9 @@ class LabelFormat:
         if self.task == "regression":
             named = zip(self.columns, texts, strict=True)
             return tuple(_number(text, f"{where}: the column {name}") for name, text in named)
+        codes = self.codes(texts, where)
+        if codes is not None:
+            return codes
         if self.task == "multilabel":
             return _tags(texts[0]) if len(texts) == 1 else self._of_flags(texts, where)
         return texts[0] if len(texts) == 1 else tuple(texts)
@@ -170,6 +182,8 @@ class LabelTable:
     """What rows name that is not among the recordings, once each."""
     left_out: tuple[str, ...] = ()
     """Which rows say nothing, in words."""
+    has_codes: bool = False
+    """Whether labels are sets of codes, also where there may be one class only."""
     notes: tuple[str, ...] = ()
     """What is to be told: columns that were chosen or passed over."""
 
@@ -277,7 +291,7 @@ class LabelTable:
         files = _column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
         if files is None:
             table = _of_subjects(lines, str(subjects), recordings, subject_of, columns)
-            return replace(table, notes=notes)
+            return replace(table, notes=(*notes, *lines.told_of_codes()))
         column, found, more = files
         named = None if columns.subjects_are_given else subjects
         if columns.subjects_are_given and subjects is not None:
@@ -296,6 +310,7 @@ class LabelTable:
             elif (row := lines.row(number, cells, column, named)) is not None and recording:
                 rows.setdefault(recording, []).append(row)
         lines.require_any(rows)
+        notes += lines.told_of_codes()
         table = cls(
             path=path,
             rows={name: tuple(of_name) for name, of_name in rows.items()},
@@ -303,6 +318,7 @@ class LabelTable:
             subject_column=named,
             absent=tuple(absent),
             left_out=lines.told,
+            has_codes=lines.has_codes,
             notes=(*more, *notes),
         )
         table._require_consistent(columns)
@@ -466,6 +482,8 @@ class _Lines:
     how: LabelFormat
     parts: _Parts
     times: TimeColumns | None
+    has_codes: bool = False
+    """Whether a label is a set of codes with likelihoods."""
     empty: dict[str, list[str]] = field(default_factory=dict)
     """By what is missing, the numbers of the lines that are left out."""
 
@@ -487,6 +505,11 @@ class _Lines:
             else "an onset" if self.times is not None and span is None
             else None
         )  # fmt: skip
+        codes = None if lacks else self.how.codes(texts, where)
+        if codes is not None:
+            self.has_codes = True
+            if not codes:
+                lacks = "a code that counts"
         if lacks is not None:
             self.empty.setdefault(lacks, []).append(str(number))
             return None
@@ -515,6 +538,27 @@ class _Lines:
             f"line{'s' * (len(lines) > 1)} {listed(lines)}"
             for what, lines in self.empty.items()
         )
+
+    def told_of_codes(self) -> tuple[str, ...]:
+        """Which codes count, in words.
+
+        Raises
+        ------
+        ConfigError
+            If there is a threshold, and nothing that it is for.
+        """
+        least = self.how.threshold
+        if not self.has_codes and least is not None:
+            raise ConfigError(
+                "label_threshold is for cells such as {'NORM': 100.0, 'SR': 0.0}; the column "
+                f"{', '.join(self.how.columns)} of {self.sheet.path} has none."
+            )
+        if not self.has_codes:
+            return ()
+        which = "whatever their likelihood (0 means unknown)"
+        if least is not None:
+            which = f"with a likelihood of {least:g} or more"
+        return (f"{self.sheet.path.name}: codes of {self.how.columns[0]!r} count {which}",)
 
     def require_any(self, rows: Mapping[str, list[Row]]) -> None:
         """Raise :class:`CorpusError` where no line that names a recording is left."""
@@ -556,6 +600,7 @@ def _of_subjects(
         rows=matched,
         has_events=lines.times is not None,
         left_out=lines.told,
+        has_codes=lines.has_codes,
         absent=tuple(rows[0].file for key, rows in of_subject.items() if key not in there),
     )
     table._require_consistent(columns)
