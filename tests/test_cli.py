@@ -171,7 +171,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "subject": "(a)", "scale": "none", "l_freq": 1.0, "h_freq": 40.0, "notch": 50.0,
         "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
         "file_column": "b", "reference": "M1,M2", "channels": "eeg", "drop_channels": "Fp*",
-        "rename_channels": "T3=T7", "label_scope": "window",
+        "rename_channels": "T3=T7", "label_scope": "window", "units": "mV",
         "label_threshold": 50.0,
         "onset_column": "t0", "stop_column": "t1", "split_column": "fold", "split_parts": "train=1",
     }  # fmt: skip
@@ -533,12 +533,16 @@ def test_folds_are_a_number_or_loso(capsys: Capture) -> None:
         # Names of files, and what stands in them, are no options.
         ("n_fft.edf: x; a/n_fft/b, my_n_fft", "n_fft.edf: x; a/n_fft/b, my_n_fft"),
         ("config.json: n_fft must be 1", "config.json: n_fft must be 1"),
+        (
+            "2 cannot be used, and strict forbids that.",
+            "2 cannot be used, and --strict forbids that.",
+        ),
         ("The labels of 30 epochs.", "The labels of 30 epochs."),
         ("labels holds no label", "labels holds no label"),
     ],
 )
 def test_errors_name_the_options_of_the_command(message: str, told: str) -> None:
-    names = ("n_fft", "class_weights", "epochs", "mode", "labels", "allow_leakage")
+    names = ("n_fft", "class_weights", "epochs", "mode", "labels", "allow_leakage", "strict")
     options = {name: f"--{name.replace('_', '-')}" for name in names}
     assert (
         in_options(message, {**options, "sfreq=": "--table-sfreq", "from_model": "--from"}) == told

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
+from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig, windowing
-from biot.corpus.builder.labels.beside import without_scorings
+from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
 from biot.corpus.builder.labels.source import LabelSource
@@ -81,8 +82,8 @@ def prepare(
         prepared with other parameters, another run is at work on it, or it cannot be written.
     """
     how = configured(PrepareConfig, config, settings)
-    given = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
-    sources, beside = without_scorings(given)
+    given = find_sources(paths, tables=how.search_tables, but=how.tables)
+    sources, beside = without_sidecars(given)
     how = with_labels_in_samples(how, sources)
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,
@@ -101,25 +102,26 @@ def prepare(
     choice = ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels)
     tables = table_options(how, choice.channels)
     tables.require_a_table(sources)
+    label_map = None if how.label_map is None else LabelMap.read(how.label_map)
+    units = GivenUnits.read(how.units, {source.recording: source.path for source in sources})
     parameters = _parameters(
         contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
+        units=units.parameter, label_map=None if label_map is None else dict(label_map.pairs),
         epoch=how.epoch, label_scope=how.label_scope,
         split_column=how.split_column, split_parts=how.split_parts,
         onset_column=how.onset_column, duration_column=how.duration_column,
         stop_column=how.stop_column, label_threshold=how.label_threshold,
     )  # fmt: skip
-    label_map = None if how.label_map is None else LabelMap.read(how.label_map)
-    parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
     )
     labels = replace(_label_source(how, recipe.labels, sources, pattern), map=label_map)
     names = [source.recording for source in sources]
-    notes = (*beside, *labels.notes(names, strict=how.strict))
-    jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
+    notes = (*beside, *labels.notes(names, strict=how.strict), *units.notes())
+    jobs, skipped = _jobs(sources, labels, units, pattern, how.background is not None)
     with locked(Path(out)):
         engine = Engine(workers=how.workers, dask=how.dask)
         return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress, notes)
@@ -171,6 +173,7 @@ def _parameters(
 def _jobs(
     sources: list[Source],
     labels: LabelSource,
+    units: GivenUnits,
     pattern: re.Pattern[str] | None,
     has_background: bool,
 ) -> tuple[list[Job], Mapping[str, int]]:
@@ -188,7 +191,7 @@ def _jobs(
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,
-                labels=labels.only(name), split=labels.split(name),
+                labels=labels.only(name), units=units.only(name), split=labels.split(name),
             )
         )  # fmt: skip
     return jobs, skipped

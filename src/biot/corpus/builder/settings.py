@@ -213,6 +213,13 @@ class PrepareConfig(Settings):
         "`reference`; kept with the model, so that it finds channels under their old names.",
         group=_SIGNAL, metavar="OLD=NEW[,…]",
     )  # fmt: skip
+    units: str | None = setting(
+        None,
+        help="Unit of channels for which a recording says none, such as µV; or a table (.tsv, "
+        ".csv) with the columns channel (as for `channels`), unit and, if wanted, file. A unit "
+        "that is declared stays, save where a row names both file and channel.",
+        group=_SIGNAL, metavar="UNIT|TABLE.tsv",
+    )  # fmt: skip
     scale: Scale = setting(
         "q95",
         help="q95: each channel of a window is divided by the 95th percentile of its magnitude; "
@@ -265,7 +272,8 @@ class PrepareConfig(Settings):
     )  # fmt: skip
     table_units: str | None = setting(
         None,
-        help="Unit of all channels of such recordings, such as µV.",
+        help="Unit of all channels of such recordings, such as µV, whatever they say; `units` is "
+        "for recordings of all formats, and for channels that have none.",
         group=_TABLES, metavar="UNIT",
     )  # fmt: skip
 
@@ -291,6 +299,8 @@ class PrepareConfig(Settings):
     def __post_init__(self) -> None:
         if isinstance(self.label_map, Path):
             object.__setattr__(self, "label_map", str(self.label_map))
+        if isinstance(self.units, Path):
+            object.__setattr__(self, "units", str(self.units))
         super().__post_init__()
         self._require_a_window()
         self._require_labels_in_time()
@@ -303,8 +313,8 @@ class PrepareConfig(Settings):
         beside = str(self.labels) in ("annotations", "sidecars")
         if self.sidecar is not None and not (beside and self.sidecar):
             raise ConfigError(
-                "sidecar is how files of labels beside recordings end, such as .tse_bi, and goes "
-                f"with labels 'annotations' or 'sidecars'; got {self.sidecar!r} and labels "
+                "sidecar goes with labels 'annotations' or 'sidecars', and is how the names of "
+                f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
                 f"{str(self.labels)!r}."
             )
         is_table = str(self.labels) not in (
@@ -332,6 +342,11 @@ class PrepareConfig(Settings):
                     f"{name} must be at most half of sfreq, {self.sfreq / 2:g} Hz, as windows hold "
                     f"nothing above; got {frequency:g} Hz."
                 )
+
+    @property
+    def tables(self) -> tuple[str | Path | None, ...]:
+        """What may be the paths of tables that are no recordings."""
+        return self.labels, self.label_map, self.units
 
     @property
     def length(self) -> float:

@@ -428,6 +428,9 @@ def _column_of_files(
         if not candidates:
             raise CorpusError(_no_column_of_files(sheet, recordings))
     found = {name: recordings.of_column(sheet, name) for name in candidates}
+    told: tuple[str, ...] = ()
+    if not any(matches for lines in found.values() for matches in lines):
+        told, found = _by_file_names(sheet, candidates, recordings) or (told, found)
     hits = {name: sum(len(one) == 1 for one in lines) for name, lines in found.items()}
     best = max(candidates, key=lambda name: hits[name])
     _require_one_meaning(sheet, best, found)
@@ -450,7 +453,20 @@ def _column_of_files(
     others = listed([name for name in candidates if name != best])
     note = f"{sheet.path.name}: the column {best!r} names the recordings, not {others}"
     chosen = [next(iter(matches), None) for matches in found[best]]
-    return best, chosen, (note,) if others else ()
+    return best, chosen, (*told, *([note] if others else []))
+
+
+def _by_file_names(
+    sheet: Sheet, candidates: Sequence[str], recordings: Recordings
+) -> tuple[tuple[str, ...], dict[str, list[list[str]]]] | None:
+    """The recordings that cells name where none of their folders is there; and that in words."""
+    by_name = {name: recordings.by_file_names(sheet, name) for name in candidates}
+    found = {name: lines for name, lines in by_name.items() if lines is not None}
+    if not found:
+        return None
+    note = "the folders that it names are not there, so recordings are matched by file name alone"
+    nothing: list[list[str]] = [[] for _ in sheet.lines]
+    return (f"{sheet.path.name}: {note}",), {n: found.get(n, nothing) for n in candidates}
 
 
 def _require_one_meaning(sheet: Sheet, best: str, found: Mapping[str, list[list[str]]]) -> None:
