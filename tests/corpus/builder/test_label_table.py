@@ -267,3 +267,13 @@ def test_file_names_suffice_where_the_folders_of_a_published_table_are_not_there
     path.write_text("label,file\n1,a/1_hr\n2,b/1_hr\n")
     with pytest.raises(CorpusError, match="no recording is called a/1_hr"):
         LabelTable.read(path, ["1_hr.hea"])
+
+
+def test_of_a_patient_and_a_subject_the_subject_counts_and_that_is_said(
+    read: Callable[..., LabelTable],
+) -> None:
+    table = read("file|patient_id|subject|label\none|7|s1|x\n")
+    assert table.subject("a/one.edf") == "s1"
+    assert table.notes == (
+        "labels.tsv: subjects are those of the column 'subject', not patient_id",
+    )

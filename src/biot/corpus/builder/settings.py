@@ -317,24 +317,7 @@ class PrepareConfig(Settings):
                 f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
                 f"{str(self.labels)!r}."
             )
-        is_table = str(self.labels) not in (
-            "none", "annotations", "sidecars", "samples", "folder",
-        )  # fmt: skip
-        for name in _COLUMNS:
-            if getattr(self, name) is not None and not is_table:
-                raise ConfigError(
-                    f"{name} goes with a table of labels, but labels is {str(self.labels)!r}."
-                )
-        if self.subject is not None and self.subject_column is not None:
-            raise ConfigError(
-                "subject and subject_column both name the subjects; leave one of them out."
-            )
-        if self.duration_column is not None and self.stop_column is not None:
-            raise ConfigError(
-                "duration_column and stop_column both say when labels end; leave one of them out."
-            )
-        if self.split_parts is not None and self.split_column is None:
-            raise ConfigError("split_parts goes with split_column, whose values it explains.")
+        self._require_a_table()
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
             if frequency is not None and frequency > self.sfreq / 2:
@@ -397,6 +380,27 @@ class PrepareConfig(Settings):
                 f"stride must be left out with an epoch, of which each event has one; got "
                 f"{self.stride:g} s."
             )
+
+    def _require_a_table(self) -> None:
+        """What says something of a table of labels goes with one, and once."""
+        is_table = str(self.labels) not in (
+            "none", "annotations", "sidecars", "samples", "folder",
+        )  # fmt: skip
+        for name in _COLUMNS:
+            if getattr(self, name) is not None and not is_table:
+                raise ConfigError(
+                    f"{name} goes with a table of labels, but labels is {str(self.labels)!r}."
+                )
+        if self.subject is not None and self.subject_column is not None:
+            raise ConfigError(
+                "subject and subject_column both name the subjects; leave one of them out."
+            )
+        if self.duration_column is not None and self.stop_column is not None:
+            raise ConfigError(
+                "duration_column and stop_column both say when labels end; leave one of them out."
+            )
+        if self.split_parts is not None and self.split_column is None:
+            raise ConfigError("split_parts goes with split_column, whose values it explains.")
 
     def _require_labels_in_time(self) -> None:
         labels, scope = str(self.labels), self.label_scope
