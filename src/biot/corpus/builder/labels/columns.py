@@ -16,8 +16,8 @@ __all__ = [
     "Parts",
     "TableColumns",
     "column_of_files",
+    "column_of_parts",
     "column_of_subjects",
-    "official_parts",
     "require_columns",
 ]
 
@@ -110,7 +110,8 @@ Parts = tuple[str, Mapping[str, str | None]] | None
 """The column of official parts, and what its cells mean."""
 
 
-def official_parts(sheet: Sheet, columns: TableColumns) -> tuple[Parts, tuple[str, ...]]:
+def column_of_parts(sheet: Sheet, columns: TableColumns) -> tuple[Parts, tuple[str, ...]]:
+    """The column of official parts with what its cells mean, and what is to be told of it."""
     if columns.split is None:
         return None, ()
     name = sheet.column(columns.split, "split_column")
@@ -211,6 +212,7 @@ def _no_column_of_files(sheet: Sheet, recordings: Recordings) -> str:
 
 
 def require_columns(sheet: Sheet, how: LabelFormat) -> None:
+    """Raise :class:`CorpusError` where a column of labels is missing."""
     for name in how.columns:
         if name.lower() not in sheet.columns:
             near = near_word(name, sheet.header)

@@ -12,8 +12,8 @@ from biot.corpus.builder.labels.columns import (
     Parts,
     TableColumns,
     column_of_files,
+    column_of_parts,
     column_of_subjects,
-    official_parts,
     require_columns,
 )
 from biot.corpus.builder.labels.label_format import LabelFormat
@@ -164,7 +164,7 @@ class LabelTable:
         sheet = read_sheet(path)
         require_columns(sheet, how)
         subjects, notes = column_of_subjects(sheet, how, columns)
-        parts, told = official_parts(sheet, columns)
+        parts, told = column_of_parts(sheet, columns)
         notes += told
         seen = [name for name in (*how.columns, subjects, columns.split, columns.file) if name]
         times = find_times(sheet, seen, columns.named_times) if columns.times else None
