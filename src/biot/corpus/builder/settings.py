@@ -304,18 +304,12 @@ class PrepareConfig(Settings):
         super().__post_init__()
         self._require_a_window()
         self._require_labels_in_time()
+        self._require_labels_beside()
         if self.label_map is not None:
             self._require_labels_to_map()
         if self.dask is not None and self.workers != 1:
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
-            )
-        beside = str(self.labels) in ("annotations", "sidecars")
-        if self.sidecar is not None and not (beside and self.sidecar):
-            raise ConfigError(
-                "sidecar goes with labels 'annotations' or 'sidecars', and is how the names of "
-                f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
-                f"{str(self.labels)!r}."
             )
         self._require_a_table()
         for name in ("l_freq", "h_freq", "notch"):
@@ -422,6 +416,15 @@ class PrepareConfig(Settings):
                     f"{name} goes with labels in time, but with label_scope=recording they count "
                     "for whole recordings. Leave one of them out."
                 )
+
+    def _require_labels_beside(self) -> None:
+        beside = str(self.labels) in ("annotations", "sidecars")
+        if self.sidecar is not None and not (beside and self.sidecar):
+            raise ConfigError(
+                "sidecar goes with labels 'annotations' or 'sidecars', and is how the names of "
+                f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
+                f"{str(self.labels)!r}."
+            )
 
     def _require_labels_to_map(self) -> None:
         if str(self.labels) == "none" and self.label_columns == ("label",):
