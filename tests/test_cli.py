@@ -173,6 +173,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
         "file_column": "b", "reference": "M1,M2", "channels": "eeg", "drop_channels": "Fp*",
         "rename_channels": "T3=T7", "label_scope": "window", "units": "mV",
+        "label_threshold": 50.0,
         "onset_column": "t0", "stop_column": "t1", "split_column": "fold", "split_parts": "train=1",
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]

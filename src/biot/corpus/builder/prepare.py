@@ -114,7 +114,7 @@ def prepare(
         epoch=how.epoch, label_scope=how.label_scope,
         split_column=how.split_column, split_parts=how.split_parts,
         onset_column=how.onset_column, duration_column=how.duration_column,
-        stop_column=how.stop_column,
+        stop_column=how.stop_column, label_threshold=how.label_threshold,
     )  # fmt: skip
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
@@ -141,8 +141,8 @@ def _label_source(
     )  # fmt: skip
     source = replace(
         LabelSource.open(
-            how.labels, labels, sources, pattern, how.background, columns, how.sidecar,
-            how.trigger_channel,
+            how.labels, replace(labels, threshold=how.label_threshold), sources, pattern,
+            how.background, columns, how.sidecar, how.trigger_channel,
         ),
         scope=how.label_scope,
     )  # fmt: skip

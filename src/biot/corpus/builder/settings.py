@@ -27,9 +27,9 @@ __all__ = [
 # Headings of the command's help.
 _COLUMNS = (
     "file_column", "subject_column", "split_column", "onset_column", "duration_column",
-    "stop_column",
+    "stop_column", "label_threshold",
 )  # fmt: skip
-"""Settings that name columns of a table of labels."""
+"""Settings that are for tables of labels only."""
 
 _WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
 _TABLES, _RUNNING = "recordings in tables", "how it runs"
@@ -108,9 +108,15 @@ class PrepareConfig(Settings):
         None,
         help="Other names for labels: OLD=NEW with commas between; A,B=C makes two one, A= leaves "
         "one out. Or a table (.tsv, .csv) with the columns label and new. What it does not name "
-        "stays, and is listed. Or aami: symbols of beats become the classes N, S, V, F and Q of "
-        "ANSI/AAMI EC57.",
+        "stays, and is listed. PTB-XL's scp_statements.csv gives codes their diagnostic "
+        "superclass; aami symbols of beats the classes N, S, V, F and Q of ANSI/AAMI EC57.",
         group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]|aami",
+    )  # fmt: skip
+    label_threshold: float | None = setting(
+        None,
+        help="Least likelihood of a code in cells such as {'NORM': 100.0, 'SR': 0.0}, PTB-XL's "
+        "scp_codes; without it all codes count, also those of unknown likelihood, 0.",
+        least=0, most=100, group=_LABELS, metavar="PERCENT",
     )  # fmt: skip
     task: Task = setting(
         "classes",
@@ -311,24 +317,7 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
             )
-        is_table = str(self.labels) not in (
-            "none", "annotations", "sidecars", "samples", "triggers", "folder",
-        )  # fmt: skip
-        for name in _COLUMNS:
-            if getattr(self, name) is not None and not is_table:
-                raise ConfigError(
-                    f"{name} is a column of a table of labels, but labels is {str(self.labels)!r}."
-                )
-        if self.subject is not None and self.subject_column is not None:
-            raise ConfigError(
-                "subject and subject_column both name the subjects; leave one of them out."
-            )
-        if self.duration_column is not None and self.stop_column is not None:
-            raise ConfigError(
-                "duration_column and stop_column both say when labels end; leave one of them out."
-            )
-        if self.split_parts is not None and self.split_column is None:
-            raise ConfigError("split_parts goes with split_column, whose values it explains.")
+        self._require_a_table()
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
             if frequency is not None and frequency > self.sfreq / 2:
@@ -391,6 +380,27 @@ class PrepareConfig(Settings):
                 f"stride must be left out with an epoch, of which each event has one; got "
                 f"{self.stride:g} s."
             )
+
+    def _require_a_table(self) -> None:
+        """What says something of a table of labels goes with one, and once."""
+        is_table = str(self.labels) not in (
+            "none", "annotations", "sidecars", "samples", "triggers", "folder",
+        )  # fmt: skip
+        for name in _COLUMNS:
+            if getattr(self, name) is not None and not is_table:
+                raise ConfigError(
+                    f"{name} goes with a table of labels, but labels is {str(self.labels)!r}."
+                )
+        if self.subject is not None and self.subject_column is not None:
+            raise ConfigError(
+                "subject and subject_column both name the subjects; leave one of them out."
+            )
+        if self.duration_column is not None and self.stop_column is not None:
+            raise ConfigError(
+                "duration_column and stop_column both say when labels end; leave one of them out."
+            )
+        if self.split_parts is not None and self.split_column is None:
+            raise ConfigError("split_parts goes with split_column, whose values it explains.")
 
     def _require_labels_in_time(self) -> None:
         labels, scope = str(self.labels), self.label_scope

@@ -266,7 +266,7 @@ def _labelled(
         met = job.labels.map.met(stretches)
         job.labels.map.require_known(met, name)
         stretches = job.labels.map.stretches(stretches)
-    stretches = job.labels.in_scope(stretches, recording.duration, name)
+    stretches = job.labels.in_scope(stretches, recording.duration, name, left_out)
     return stretches, {"labelled": bool(stretches), "met": met, "told": tuple(told)}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from biot.corpus.builder.labels.cells import read_sheet
+from biot.corpus.builder.labels.codes import is_statements, of_statements
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import ConfigError, RecordingError, listed, near_word
@@ -33,6 +34,10 @@ NAMED = {"aami": _AAMI}
 """Maps that are known by name."""
 
 
+_MOST_ABSENT = 10
+"""Labels of a map without a recording that are told one by one."""
+
+
 @dataclass(frozen=True)
 class LabelMap:
     """New names of labels; what has none keeps its own."""
@@ -44,6 +49,9 @@ class LabelMap:
     def read(cls, text: str) -> LabelMap:
         """From ``A=B,C=``, where ``A,B=C`` merges two, a table with the columns label and new, or
         the name of a map: ``aami``, the classes of beats of ANSI/AAMI EC57.
+
+        PTB-XL's ``scp_statements.csv`` gives each code its diagnostic superclass; codes without one
+        are left out.
 
         Raises
         ------
@@ -124,8 +132,11 @@ class LabelMap:
         untouched = [f"{label} {count}" for label, count in met.items() if label not in self.pairs]
         if untouched:
             yield f"not in the map, so as they were: {listed(untouched, 20)}"
-        for old in self.pairs:
-            if old not in met and self.name is None:
+        absent = [old for old in self.pairs if old not in met and self.name is None]
+        if len(absent) > _MOST_ABSENT:
+            yield f"no recording has {len(absent)} labels of the map: {listed(absent)}"
+        else:
+            for old in absent:
                 near = near_word(old, [label for label in met if label not in self.pairs])
                 yield f"no recording has the label {old!r}.{near}"
 
@@ -151,6 +162,8 @@ def _of_text(text: str) -> Iterator[tuple[str, str]]:
 
 def _of_table(path: Path) -> list[tuple[str, str]]:
     sheet = read_sheet(path)
+    if is_statements(sheet):
+        return of_statements(sheet)
     if set(sheet.columns) != {"label", "new"}:
         raise ConfigError(
             f"label_map must be a table with the columns label and new; {path}: {sheet.has}."

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from biot.choices import LabelScope
+from biot.corpus.builder.labels.annotated import in_column
 from biot.corpus.builder.labels.beside import SidecarLabels
-from biot.corpus.builder.labels.columns import in_column
+from biot.corpus.builder.labels.codes import with_one_label
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.scope import scope_note, whole_recording
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
@@ -239,7 +240,13 @@ class LabelSource:
             if self.kind != "samples" or note.column in self.format.columns
         ]
 
-    def in_scope(self, stretches: list[Stretch], duration: float, name: str) -> list[Stretch]:
+    def in_scope(
+        self,
+        stretches: list[Stretch],
+        duration: float,
+        name: str,
+        left_out: Counter[str] | None = None,
+    ) -> list[Stretch]:
         """What labels count for, of a recording of `duration` seconds; after the map.
 
         Raises
@@ -247,6 +254,8 @@ class LabelSource:
         RecordingError
             If labels are to count for the whole recording, and several differ.
         """
+        if self.table is not None and self.table.has_codes and self.format.task == "classes":
+            stretches = with_one_label(stretches, Counter() if left_out is None else left_out)
         if self.scope != "recording":
             return stretches
         return whole_recording(stretches, duration, self.format.task, name)
