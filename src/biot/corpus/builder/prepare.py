@@ -110,6 +110,7 @@ def prepare(
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
         units=units.parameter, label_map=None if label_map is None else dict(label_map.pairs),
+        trigger_channel=how.trigger_channel,
         epoch=how.epoch, label_scope=how.label_scope,
         split_column=how.split_column, split_parts=how.split_parts,
         onset_column=how.onset_column, duration_column=how.duration_column,
@@ -141,7 +142,7 @@ def _label_source(
     source = replace(
         LabelSource.open(
             how.labels, replace(labels, threshold=how.label_threshold), sources, pattern,
-            how.background, columns, how.sidecar
+            how.background, columns, how.sidecar, how.trigger_channel,
         ),
         scope=how.label_scope,
     )  # fmt: skip

@@ -79,11 +79,12 @@ class PrepareConfig(Settings):
         help="Where labels come from. annotations: those of the recordings, of BIDS events, and "
         "of the files of labels beside them; sidecars: of these files only; "
         "samples: the column `label_columns` of recordings that are tables; "
+        "triggers: the codes of a channel of triggers; "
         "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "sidecars", "samples", "folder"),
-        group=_LABELS, metavar="none|annotations|sidecars|samples|folder|TABLE.tsv",
+        choices=("none", "annotations", "sidecars", "samples", "triggers", "folder"),
+        group=_LABELS, metavar="none|annotations|sidecars|samples|triggers|folder|TABLE.tsv",
     )  # fmt: skip
     sidecar: str | None = setting(
         None,
@@ -91,6 +92,11 @@ class PrepareConfig(Settings):
         "_hypno.txt; without it, of all kinds that are there, the first in the order of the "
         "documentation.",
         group=_LABELS, metavar="SUFFIX",
+    )  # fmt: skip
+    trigger_channel: str | None = setting(
+        None,
+        help="The channel whose codes are the labels, where a recording has several of triggers.",
+        group=_LABELS, metavar="NAME",
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
@@ -103,8 +109,8 @@ class PrepareConfig(Settings):
         help="Other names for labels: OLD=NEW with commas between; A,B=C makes two one, A= leaves "
         "one out. Or a table (.tsv, .csv) with the columns label and new. What it does not name "
         "stays, and is listed. PTB-XL's scp_statements.csv gives codes their diagnostic "
-        "superclass.",
-        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]",
+        "superclass; aami makes symbols of beats the classes N, S, V, F and Q of ANSI/AAMI EC57.",
+        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]|aami",
     )  # fmt: skip
     label_threshold: float | None = setting(
         None,
@@ -378,7 +384,7 @@ class PrepareConfig(Settings):
     def _require_a_table(self) -> None:
         """What says something of a table of labels goes with one, and once."""
         is_table = str(self.labels) not in (
-            "none", "annotations", "sidecars", "samples", "folder",
+            "none", "annotations", "sidecars", "samples", "triggers", "folder",
         )  # fmt: skip
         for name in _COLUMNS:
             if getattr(self, name) is not None and not is_table:
@@ -418,6 +424,10 @@ class PrepareConfig(Settings):
                 )
 
     def _require_labels_beside(self) -> None:
+        if self.trigger_channel is not None and str(self.labels) != "triggers":
+            raise ConfigError(
+                f"trigger_channel goes with labels=triggers, but labels is {str(self.labels)!r}."
+            )
         beside = str(self.labels) in ("annotations", "sidecars")
         if self.sidecar is not None and not (beside and self.sidecar):
             raise ConfigError(

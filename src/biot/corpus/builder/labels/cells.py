@@ -100,7 +100,8 @@ def read_sheet(path: Path) -> Sheet:
     delimiters = _DELIMITERS.get(path.suffix.lower())
     if delimiters is None:
         raise CorpusError(
-            "labels must be none, annotations, folder, or a table that ends in .tsv or .csv; "
+            "labels must be none, annotations, sidecars, samples, triggers, folder, or a table "
+            "that ends in .tsv or .csv; "
             f"got {path}."
         )
     try:

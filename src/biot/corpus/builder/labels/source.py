@@ -11,9 +11,11 @@ from pathlib import Path, PurePosixPath
 from biot.choices import LabelScope
 from biot.corpus.builder.labels.beside import SidecarLabels
 from biot.corpus.builder.labels.codes import with_one_label
+from biot.corpus.builder.labels.columns import in_column
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.scope import scope_note, whole_recording
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
+from biot.corpus.builder.labels.triggers import trigger_stretches
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
@@ -37,11 +39,14 @@ class LabelSource:
     """Gives the labelled stretches of recordings; may be sent to another process."""
 
     kind: str = "none"
-    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"samples"``, ``"folder"`` or ``"table"``."""
+    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"samples"``, ``"triggers"``,
+    ``"folder"`` or ``"table"``."""
     format: LabelFormat = field(default_factory=LabelFormat)
     table: LabelTable | None = None
     sidecars: SidecarLabels | None = None
     """Files of labels beside the recordings, where they count."""
+    trigger_channel: str | None = None
+    """The channel of triggers, where it is named."""
     map: LabelMap | None = None
     """Other names of the labels; None: they stay."""
     scope: LabelScope | None = None
@@ -57,6 +62,7 @@ class LabelSource:
         background: str | None,
         columns: TableColumns | None = None,
         sidecar: str | None = None,
+        trigger_channel: str | None = None,
     ) -> LabelSource:
         """The source that the arguments of `prepare` ask for.
 
@@ -74,6 +80,8 @@ class LabelSource:
                 sources, how, sidecar, only=str(labels) == "sidecars", background=background
             )
             return cls(str(labels), how, sidecars=found)
+        if str(labels) == "triggers":
+            return cls("triggers", how, trigger_channel=trigger_channel)
         if str(labels) in ("none", "folder"):
             if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
                 raise ConfigError(
@@ -217,10 +225,19 @@ class LabelSource:
             return []
         if self.kind == "folder":
             return [Stretch(0.0, recording.duration, self._of_folder(name))]
+        if self.kind == "triggers":
+            counted = Counter() if left_out is None else left_out
+            found_codes = trigger_stretches(recording, name, self.trigger_channel, counted)
+            return [
+                one._replace(label=self.format.of_text(str(one.label), name)) for one in found_codes
+            ]
+        notes = [note for note in recording.annotations if _is_label(note)]
+        if self.kind != "samples":
+            notes = in_column(notes, self.format, name, [] if told is None else told)
         return [
             Stretch(note.onset, note.duration, self._of_annotation(note, name))
-            for note in recording.annotations
-            if _is_label(note) and (self.kind != "samples" or note.column in self.format.columns)
+            for note in notes
+            if self.kind != "samples" or note.column in self.format.columns
         ]
 
     def in_scope(
