@@ -158,10 +158,10 @@ class SidecarLabels:
         ]
         lacking = [name for name in recordings if name not in self.found]
         if lacking:
-            instead = "; their own annotations count"
-            if self.only:
-                windows = "are left out" if self.background is None else "are background throughout"
-                instead = f" and {windows}"
+            outside = "are left out" if self.background is None else "are background"
+            instead = f" and {outside} throughout"
+            if not self.only:
+                instead = f"; their own annotations count, and windows without {outside}"
             notes.append(
                 f"{len(lacking)} recordings have no {self._what.removeprefix('a ')} beside them"
                 f"{instead}: {listed(lacking, 3)}"
