@@ -47,6 +47,15 @@ def test_a_file_beside_takes_the_place_of_annotations_and_that_is_told(session: 
     )
 
 
+def test_background_of_recordings_without_a_file_is_told(session: Path) -> None:
+    report = prepared(session, labels="annotations", background="rest")
+    assert report.labels == {"bckg": 4, "own": 10, "seiz": 6}
+    assert report.notes[1] == (
+        "1 recordings have no file of labels beside them; their own annotations count, and windows "
+        "without one are background: aaaaaaab_s001_t000.edf"
+    )
+
+
 def test_only_files_beside_count_where_that_is_asked(session: Path) -> None:
     report = prepared(session)
     assert report.labels == {"bckg": 4, "seiz": 6}

@@ -158,10 +158,11 @@ class SidecarLabels:
         ]
         lacking = [name for name in recordings if name not in self.found]
         if lacking:
-            outside = "are left out" if self.background is None else "are background"
-            instead = f" and {outside} throughout"
-            if not self.only:
-                instead = f"; their own annotations count, and windows without {outside}"
+            instead = " and are left out" if self.only else "; their own annotations count"
+            if self.background is not None:
+                throughout = " and are background throughout"
+                outside = ", and windows without one are background"
+                instead = throughout if self.only else instead + outside
             notes.append(
                 f"{len(lacking)} recordings have no {self._what.removeprefix('a ')} beside them"
                 f"{instead}: {listed(lacking, 3)}"

@@ -152,7 +152,8 @@ class LabelSource:
         name, absent = self.table.path.name, self.table.absent
         if self.table.left_out and strict:
             raise CorpusError(
-                f"{self.table.path}: {'; '.join(self.table.left_out)}, and strict forbids that."
+                f"{self.table.path}: {'; '.join(self.table.left_out)}, and strict forbids that. "
+                "Complete these rows, or remove them."
             )
         notes += self.table.left_out
         if absent:
