@@ -1,0 +1,126 @@
+"""The settings that a layout gives, where the user does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from biot.corpus.builder.layouts.layout import Found, Layout
+from biot.corpus.builder.layouts.recognise import recognised, recordings_of
+from biot.corpus.builder.layouts.registry import NONE, layout
+from biot.corpus.builder.settings import PrepareConfig
+from biot.corpus.builder.sources import Source, find_sources
+from biot.errors import ConfigError
+
+__all__ = ["Given", "with_layout"]
+
+_OF_LABELS = ("label_columns", "label_map", "background", "task")
+"""Settings that belong to the labels of the layout, and mean nothing for others."""
+_OF_EVENTS = ("align", "epoch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What is to be prepared, with all settings that are known of it."""
+
+    config: PrepareConfig
+    sources: list[Source]
+    layout: Layout | None = None
+    """None without one."""
+    found: tuple[Found, ...] = ()
+    """The recordings of the layout, in the order of `sources`."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def with_layout(paths: str | Path | Sequence[str | Path], config: PrepareConfig) -> Given:
+    """The recordings at these paths, and the settings that their layout gives where it is used.
+
+    Raises
+    ------
+    ConfigError
+        If the layout is not known, or rate or window are given by nobody.
+    CorpusError
+        If the folder does not look like the layout.
+    """
+    chosen = None if config.layout in (None, NONE) else layout(str(config.layout))
+    sources = find_sources(paths)
+    notes: tuple[str, ...] = ()
+    if config.layout is None:
+        seen = recognised(sources)
+        if seen is not None and _is_incomplete(config):
+            chosen = seen
+            notes = (f"recognised as {seen.title}; --layout {NONE} turns that off",)
+        elif seen is not None:
+            notes = (
+                f"looks like {seen.title}: --layout {seen.name} would give {_given(seen, config)}",
+            )
+    if chosen is None:
+        _require_complete(config)
+        return Given(config=config, sources=sources, notes=notes)
+    settings = applied(chosen, config)
+    complete = replace(config, **settings)
+    _require_complete(complete)
+    assert complete.sfreq is not None, "is required"
+    found = recordings_of(chosen, sources, complete.sfreq)
+    by_name = {source.recording: source for source in sources}
+    return Given(
+        config=complete,
+        sources=[by_name[one.name] for one in found.found],
+        layout=chosen,
+        found=found.found,
+        skipped=found.skipped,
+        notes=(*notes, f"the layout {chosen.name} gave {_shown(settings)}", *found.notes),
+    )
+
+
+def applied(chosen: Layout, config: PrepareConfig) -> dict[str, Any]:
+    """The settings of a layout that hold, as the user has given none of them, nor their opposite."""
+    settings = {"labels": "layout", **chosen.settings}
+    given = config.given
+    if "labels" in given:
+        without = (*_OF_LABELS, *(_OF_EVENTS if str(config.labels) == "none" else ()))
+        settings = {name: value for name, value in settings.items() if name not in without}
+    if given & {"window", "align"}:
+        settings.pop("epoch", None)
+    if "epoch" in given:
+        settings.pop("window", None)
+    if config.align == "events" or "epoch" in given:
+        settings.pop("background", None)
+    return {name: value for name, value in settings.items() if name not in given}
+
+
+def _is_incomplete(config: PrepareConfig) -> bool:
+    return config.sfreq is None or config.window is None
+
+
+def _require_complete(config: PrepareConfig) -> None:
+    for name in ("sfreq", "window"):
+        if getattr(config, name) is None:
+            raise ConfigError(
+                f"{name} is not given, and nothing else says it: no published data set is "
+                "recognised. Give it, or a layout; `biot layouts` lists those that are known."
+            )
+
+
+def _given(chosen: Layout, config: PrepareConfig) -> str:
+    return _shown(applied(chosen, config)) or "nothing else"
+
+
+def _shown(settings: Mapping[str, Any]) -> str:
+    """Settings in the spelling of options."""
+    shown = [
+        f"--{name.replace('_', '-')} {_text(value)}"
+        for name, value in settings.items()
+        if name != "labels"
+    ]
+    return " ".join((*(["its labels"] if "labels" in settings else []), *shown))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(f"{one:g}" if isinstance(one, float | int) else str(one) for one in value)
+    text = f"{value:g}" if isinstance(value, float | int) else str(value)
+    return f"'{text}'" if " " in text or "," in text else text

@@ -1,0 +1,175 @@
+"""`Layout`: how a published data set lies on disk, and how the field uses it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from biot.corpus.builder.labels.source import LabelSource
+from biot.corpus.builder.sources import Source, Subject, subject_of
+from biot.corpus.builder.windowing import Stretch
+from biot.corpus.schema import Label
+from biot.errors import RecordingError
+from biot.signals.readers import read_recording
+from biot.signals.recording import Recording
+
+__all__ = [
+    "Found",
+    "Layout",
+    "annotated",
+    "beside",
+    "split_of_path",
+    "whole",
+]
+
+_LEVELS = 8
+"""Folders above a recording in which a file of the data set is looked for."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A recording of a data set."""
+
+    name: str
+    """Its path relative to the folder given."""
+    path: Path
+    groups: Mapping[str, str]
+    """What the layout's pattern says in its named groups."""
+
+    def nearest(self, pattern: str) -> Path | None:
+        """The file that lies nearest: in the recording's folder, or one above it.
+
+        Parameters
+        ----------
+        pattern
+            Its name or path as :meth:`pathlib.Path.glob` takes it, with groups of the layout's
+            pattern in braces: ``"{subject}-summary.txt"``.
+        """
+        return _nearest(self.path.absolute().parent, pattern.format_map(self.groups))
+
+    def require(self, pattern: str) -> Path:
+        """The same; ``RecordingError`` if there is none."""
+        found = self.nearest(pattern)
+        if found is None:
+            raise RecordingError(
+                f"{self.name}: has no file {pattern.format_map(self.groups)} in its folder or "
+                "above, which holds its labels. Copy it there."
+            )
+        return found
+
+    def read(self) -> Recording:
+        """The recording, opened."""
+        return read_recording(self.path)
+
+
+@lru_cache(maxsize=4096)
+def _nearest(folder: Path, pattern: str) -> Path | None:
+    for above in (folder, *folder.parents)[:_LEVELS]:
+        found = min(above.glob(pattern), default=None)
+        if found is not None:
+            return found
+    return None
+
+
+def whole(label: Label) -> Stretch:
+    """A label of the whole recording, however long it is."""
+    return Stretch(0.0, inf, label)
+
+
+def annotated(found: Found) -> list[Stretch]:
+    """The annotations of the recording, without those that are no labels."""
+    return LabelSource("annotations").stretches(found.read(), found.name)
+
+
+def beside(pattern: str) -> Callable[[Found], list[Stretch]]:
+    """Labels from a file beside each recording or above it, see :meth:`Found.nearest`."""
+    return partial(_beside, pattern=pattern)
+
+
+def _beside(found: Found, pattern: str) -> list[Stretch]:
+    return read_sidecar(found.require(pattern), found.path)
+
+
+def split_of_path(found: Found) -> str | None:
+    """What the group ``split`` of the layout's pattern says."""
+    return found.groups.get("split")
+
+
+def _no_subject(found: Found) -> str | None:
+    return found.groups.get("subject")
+
+
+def _all(found: Sequence[Found], sfreq: float) -> list[Found]:
+    return list(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A published data set: where things are, and the settings with which the field uses it."""
+
+    name: str
+    """As ``--layout`` takes it."""
+    title: str
+    expects: str
+    """What lies on disk, in words."""
+    licence: str
+    recordings: str
+    """Regular expression of the end of a recording's path, from the beginning of a folder's or the
+    file's name on; its groups ``subject``, ``session`` and ``split`` say what they are called."""
+    labels: Callable[[Found], Iterable[Stretch]]
+    """The labels of a recording, in seconds from its start; see :func:`whole`."""
+    label_names: tuple[str, ...]
+    """Those that come of it; none where that depends on the data set."""
+    settings: Mapping[str, Any]
+    """Of :class:`biot.corpus.builder.settings.PrepareConfig`; what the user gives goes before."""
+    needs: tuple[str, ...] = ()
+    """Files that must lie beside a recording or above, as :meth:`Found.nearest` takes them."""
+    subject: Callable[[Found], str | None] = _no_subject
+    """Whose a recording is; None: as in every other folder."""
+    split: Callable[[Found], str | None] = split_of_path
+    """The official part of a recording: ``train``, ``val``, ``test``, or a fold."""
+    choose: Callable[[Sequence[Found], float], list[Found]] = _all
+    """Which of the recordings are used at a rate in Hz, where several are the same one."""
+    companions: str = r"(?!)"
+    """Regular expression as `recordings`, of files that are no recordings of their own."""
+    tables: bool = False
+    """Whether recordings are tables of samples, which are otherwise not looked for in folders."""
+    unmistakable: bool = True
+    """Whether it is recognised by its names."""
+
+    def found(self, source: Source) -> Found | None:
+        """A source as a recording of this data set; None if its path is another one."""
+        match = _ending(self.recordings).search(source.path.absolute().as_posix())
+        if match is None:
+            return None
+        groups = {name: text for name, text in match.groupdict().items() if text is not None}
+        return Found(source.recording, source.path, groups)
+
+    def is_companion(self, source: Source) -> bool:
+        """Whether a file goes with recordings of this data set."""
+        return _ending(self.companions).search(source.path.absolute().as_posix()) is not None
+
+    def lacks(self, found: Iterable[Found]) -> list[str]:
+        """Those of the files needed that none of the recordings has."""
+        every = list(found)
+        return [need for need in self.needs if not any(one.nearest(need) for one in every)]
+
+    def subject_of(self, found: Found) -> Subject:
+        """Whose a recording is, and what says so."""
+        named = self.subject(found)
+        return subject_of(found.name) if named is None else Subject(named, self.origin)
+
+    @property
+    def origin(self) -> str:
+        """What names subjects, in words."""
+        return f"the layout {self.name}"
+
+
+@lru_cache(maxsize=256)
+def _ending(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|/)(?:{pattern})$")

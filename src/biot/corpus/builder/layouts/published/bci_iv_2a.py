@@ -1,0 +1,87 @@
+"""BCI Competition IV, data set 2a: imagined movement of left hand, right hand, feet, tongue.
+
+Source: https://www.bbci.de/competition/iv/ (Brunner et al. 2008; Tangermann et al., Front. Neurosci.
+2012). Licence: for research, with citation. One window of 4 s from each cue on; session T trains,
+E tests, as in the competition. The cues of E are unknown (783) in the file; their classes are in
+``classlabel`` of ``A01E.mat``, the true labels from the same site, wherever these lie beside.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from biot.corpus.builder.layouts.layout import Found, Layout, annotated
+from biot.corpus.builder.windowing import Stretch
+from biot.errors import RecordingError, require
+
+__all__ = ["LAYOUT"]
+
+_CLASSES = {"769": "left hand", "770": "right hand", "771": "feet", "772": "tongue"}
+_UNKNOWN = "783"
+_PLACES = "Fz FC3 FC1 FCz FC2 FC4 C5 C3 C1 Cz C2 C4 C6 CP3 CP1 CPz CP2 CP4 P1 Pz P2 POz".split()
+_UNNAMED = [name for name in _PLACES if name not in ("Fz", "C3", "Cz", "C4", "Pz")]
+_MATS = ("{stem}.mat", "true_labels/{stem}.mat")
+
+
+def _cues(found: Found) -> list[Stretch]:
+    notes = [note._replace(label=_code(note)) for note in annotated(found)]
+    cues = [note for note in notes if note.label in _CLASSES or note.label == _UNKNOWN]
+    codes = [str(cue.label) for cue in cues]
+    if _UNKNOWN in codes:
+        codes = _of_mat(found, codes)
+    return [Stretch(c.onset, 4.0, _CLASSES[code]) for c, code in zip(cues, codes, strict=True)]
+
+
+def _code(note: Stretch) -> str:
+    return re.sub(r"\.0$", "", str(note.label).strip())
+
+
+def _of_mat(found: Found, codes: list[str]) -> list[str]:
+    """The classes of session E, which lie in a file of their own."""
+    mat = next(filter(None, map(found.nearest, _MATS)), None)
+    if mat is None:
+        raise RecordingError(
+            f"{found.name}: its {len(codes)} cues are unknown (783), and {found.groups['stem']}.mat "
+            "with the true labels does not lie beside it. Copy it there, or leave the file out."
+        )
+    classes = _classlabel(mat)
+    if len(classes) != len(codes):
+        raise RecordingError(
+            f"{found.name}: has {len(codes)} cues, but {mat.name} has {len(classes)} labels."
+        )
+    return [str(768 + number) for number in classes]
+
+
+def _classlabel(mat: Path) -> list[int]:
+    try:
+        content = require("scipy.io", extra="corpus").loadmat(mat, variable_names=["classlabel"])
+        classes = [int(number) for number in content["classlabel"].ravel()]
+    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+        raise RecordingError(f"{mat.name}: holds no classlabel ({error}).") from None
+    if not set(classes) <= {1, 2, 3, 4}:
+        raise RecordingError(f"{mat.name}: classlabel must be 1 to 4, got {sorted(set(classes))}.")
+    return classes
+
+
+def _split(found: Found) -> str:
+    return "train" if found.groups["session"] == "T" else "test"
+
+
+LAYOUT = Layout(
+    name="bci-iv-2a",
+    title="BCI Competition IV 2a",
+    expects="A01T.gdf … A09E.gdf, for the test also A01E.mat … with the true labels",
+    licence="for research, with citation",
+    recordings=r"(?P<stem>(?P<subject>A0\d)(?P<session>[TE]))\.gdf",
+    labels=_cues,
+    label_names=tuple(_CLASSES.values()),
+    split=_split,
+    settings={
+        "sfreq": 250,
+        "window": 4,
+        "align": "events",
+        "rename_channels": ",".join(f"EEG-{i}={name}" for i, name in enumerate(_UNNAMED)),
+        "drop_channels": "eog",
+    },
+)

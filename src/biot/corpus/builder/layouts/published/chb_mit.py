@@ -1,0 +1,38 @@
+"""CHB-MIT: seizures, from the summary of each patient's folder.
+
+Source: https://physionet.org/content/chbmit/1.0.0/ (Shoeb, MIT 2009). Licence: ODC-By 1.0. As in
+the paper of BIOT: 200 Hz, 10 s, the 16 bipolar channels of the double banana. What is no seizure is
+background. ``chb21`` is the same person as ``chb01``, 1.5 years later.
+"""
+
+from __future__ import annotations
+
+from biot.corpus.builder.layouts.layout import Found, Layout, beside
+from biot.signals.channels import PREST_16
+
+__all__ = ["LAYOUT"]
+
+_SUMMARY = "{folder}-summary.txt"
+
+
+def _subject(found: Found) -> str:
+    return found.groups["folder"].replace("chb21", "chb01")
+
+
+LAYOUT = Layout(
+    name="chb-mit",
+    title="CHB-MIT Scalp EEG Database",
+    expects="chb01/chb01_01.edf …, chb01/chb01-summary.txt …",
+    licence="ODC-By 1.0",
+    recordings=r"(?P<folder>chb\d{2})[a-z]?_\d+\+?\.edf",
+    needs=(_SUMMARY,),
+    labels=beside(_SUMMARY),
+    label_names=("background", "seizure"),
+    subject=_subject,
+    settings={
+        "sfreq": 200,
+        "window": 10,
+        "background": "background",
+        "channels": ",".join(PREST_16),
+    },
+)
