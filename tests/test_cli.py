@@ -175,13 +175,14 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]
-    words += ["--keep-flat"]
+    words += ["--keep-flat", "--search-tables"]
     short = ["--sfreq", "100", "--window", "2"]
     whose = ["--labels", "t.csv", "--subject-column", "who", "--label-map", "x=y"]
     for extra in (short, [*short, "--dask", "tcp://host:1"], [*short, *whose], words):
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {
         "label_columns": ("a", "b"), "keep_short": True, "strict": True, "keep_flat": True,
+        "search_tables": True,
     }  # fmt: skip
     assert {*given, *others, "dask", "subject_column", "label_map"} == {
         one.name for one in settings_of(PrepareConfig)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from math import pi
 
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ContractError, listed
+from biot.errors import ContractError, RecordingError, listed
 from biot.signals.channels import kind
 from biot.signals.flat import without_flat
 from biot.signals.montage import MontagePlan
-from biot.signals.recording import Recording
+from biot.signals.recording import Array, Recording
 
 __all__ = [
     "KNOWN_UNITS",
@@ -22,19 +27,23 @@ __all__ = [
     "is_known_unit",
     "tell_of_amplitudes",
     "unit_factors",
+    "with_units",
 ]
 
-_MICRO = ("µ", "μ", "u", "micro")  # micro sign, Greek mu, what ASCII allows
+_VOLTS = re.compile(
+    r"(?:(?P<number>\d{1,6}(?:\.\d{1,9})?|\.\d{1,9})"
+    r"|(?:1(?:\.0)?[x*])?10(?:\^|\*\*)(?P<power>[+-]?\d{1,2})"
+    r"|1(?:\.0)?e(?P<exponent>[+-]?\d{1,2}))??[x*]?"
+    r"(?P<prefix>nano|n|micro|mc|mk|mu|μ|u|milli|m|)-?(?:v|volts?)"
+)
+"""A voltage in small letters, without blanks, perhaps with a number: ``0.1uv``, ``10^-6v``."""
 
 
-_PREFIXES = {"n": 1e-3, **dict.fromkeys(_MICRO, 1.0), "m": 1e3, "milli": 1e3, "": 1e6}
+_POWERS = {"nano": -9, "n": -9, "milli": -3, "m": -3, "": 0}
+"""Powers of ten of prefixes; the others mean micro. ``MV`` of old files is never mega."""
 
 
-_IN_MICROVOLT = {
-    f"{prefix}{volt}": factor
-    for prefix, factor in _PREFIXES.items()
-    for volt in ("V", "v", "Volt", "volt")
-} | {"UV": 1.0}
+_PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: ""}
 
 
 _WANTED = {"eeg": "µV", "eog": "µV", "emg": "µV", "ecg": "mV"}
@@ -43,56 +52,110 @@ _WANTED = {"eeg": "µV", "eog": "µV", "emg": "µV", "ecg": "mV"}
 _GRAVITY = 9.80665  # m/s², standard
 
 
-_OTHER = {
-    **dict.fromkeys(("m/s²", "m/s^2", "m/s2", "m/s/s", "m/sec^2", "m·s⁻²"), (1 / _GRAVITY, "g")),
-    **dict.fromkeys(
-        ("°/s", "deg/s", "dps", "deg/sec", "degree/s", "degrees/s"), (pi / 180, "rad/s")
-    ),
-    "rad/sec": (1.0, "rad/s"),
-}
-"""Accelerations and turning rates, whatever the channel is called."""
+_PER_SECOND = r"(?:(?:/|per|p)s(?:ec(?:onds?)?)?|s(?:ec)?-1)"
+_ACCELERATION = re.compile(
+    r"(?P<prefix>c|m|)m(?:et(?:er|re)s?)?"
+    r"(?:(?:/|per|p)s(?:ec(?:onds?)?)?(?:2|squared)|/s(?:ec)?/s(?:ec)?|s(?:ec)?-2)"
+)
+_TURNING = re.compile(
+    rf"(?P<prefix>milli|m|)(?:(?P<degrees>(?:°|deg(?:rees?)?){_PER_SECOND}|dps)"
+    rf"|rad(?:ians?)?{_PER_SECOND})"
+)
+_GRAVITIES = re.compile(
+    r"(?P<prefix>milli|m|micro|μ|u|)-?(?:g|gs|g'?s|gn|gravity|standardgravity|gforce)"
+)
+_PARTS = {"c": 1e-2, "milli": 1e-3, "m": 1e-3, "": 1.0}
+"""What prefixes of movements mean; the others mean micro."""
 
 
-_OF_KIND = {
-    ("acc", "mg"): (1e-3, "g"),
-    ("acc", "milli-g"): (1e-3, "g"),
-    ("acc", "G"): (1.0, "g"),
-    ("acc", "gravity"): (1.0, "g"),
+_SPELLED = {
+    **dict.fromkeys(("°c", "degc", "degreec", "degreesc", "°celsius", "celsius"), "°C"),
+    **dict.fromkeys(("degcelsius", "degreescelsius"), "°C"),
+    **dict.fromkeys(("%", "percent", "pct"), "%"),
+    **dict.fromkeys(("bpm", "beats/min", "beats/minute", "beatsperminute"), "bpm"),
+    **dict.fromkeys(("microsiemens", "microsiemen"), "µS"),
+    **dict.fromkeys(("au", "arbitraryunits"), "a.u."),
+    "mmhg": "mmHg",
 }
-"""Units that mean something else elsewhere."""
+"""Units that stay as they are, by their letters in small, and the one spelling of each."""
+
+
+_NOTHING = frozenset(("-", "--", "?", "n/a", "nan", "none", "unknown"))
+"""What files write where they say no unit."""
 
 
 def conversion(declared: str, kind: str) -> tuple[float, str]:
     """What numbers in a declared unit are multiplied by, and the unit that they are in then.
 
     The voltages of EEG, EOG and EMG become microvolts, those of ECG millivolts; m/s² become g,
-    degrees a second rad/s. Every other unit stays as it was declared, but microvolts are always
-    spelled ``µV``.
+    degrees a second rad/s. Other voltages keep their unit, which gets its usual spelling, as do
+    °C, %, bpm, mmHg and µS. What is not known stays as it was declared; empty is no unit.
     """
-    unit = declared.strip()
-    movement = _OTHER.get(unit) or _OF_KIND.get((kind, unit))
-    if movement is not None:
-        return movement
-    factor = _IN_MICROVOLT.get(unit)
-    if factor is None:
-        return 1.0, unit
-    spelled = "µV" if factor == 1.0 else unit
-    wanted = _WANTED.get(kind, spelled)
-    return factor / _IN_MICROVOLT[wanted], wanted
+    text = _readable(declared)
+    small = re.sub(r"[\s_]", "", text.casefold())
+    if small in _NOTHING:
+        return 1.0, ""
+    voltage = _VOLTS.fullmatch(small)
+    found = _voltage(voltage, kind) if voltage else _movement(re.sub(r"[.·*^()]", "", small), kind)
+    if found is not None:
+        return found
+    if re.fullmatch(r"(?:[uμ]|mc|mk|micro)S", text):  # µs are microseconds
+        return 1.0, "µS"
+    return 1.0, _SPELLED.get(small.replace(".", ""), declared.strip())
+
+
+def _readable(declared: str) -> str:
+    """A unit without brackets around it, each sign as one letter (μ, °, 2, -)."""
+    text = declared.strip()
+    if re.search("[ÂÎ]", text):  # UTF-8 that was read as Latin-1
+        with contextlib.suppress(UnicodeError):
+            text = text.encode("latin-1").decode("utf-8")
+    text = unicodedata.normalize("NFKC", re.sub("[º˚]", "°", text))
+    text = re.sub("[‐‑‒–—−]", "-", text)
+    bracketed = re.fullmatch(r"[\[({<]\s*([^\[\](){}<>]*?)\s*[\])}>]", text)
+    return bracketed[1] if bracketed else text
+
+
+def _voltage(found: re.Match[str], kind: str) -> tuple[float, str] | None:
+    """Of a voltage; exact, as the powers of ten are added up first."""
+    power = _POWERS.get(found["prefix"], -6)
+    has_number = any(found[part] for part in ("number", "power", "exponent"))
+    total = power + int(found["power"] or found["exponent"] or 0)
+    number = Fraction(found["number"] or 1)
+    if not number:
+        return None
+    plain = "µV" if has_number else f"{_PREFIXES[power]}V"
+    wanted = _WANTED.get(kind, plain)
+    of_wanted = _POWERS.get(wanted.removesuffix("V"), -6)
+    return float(number * Fraction(10) ** (total - of_wanted)), wanted
+
+
+def _movement(small: str, kind: str) -> tuple[float, str] | None:
+    """Of accelerations and turning rates, whatever the channel is called; of g, if it is one."""
+    for pattern, unit in ((_ACCELERATION, "g"), (_TURNING, "rad/s"), (_GRAVITIES, "g")):
+        found = pattern.fullmatch(small)
+        if found is None or (pattern is _GRAVITIES and kind != "acc"):
+            continue
+        factor = _PARTS.get(found["prefix"], 1e-6)
+        if pattern is _ACCELERATION:
+            factor /= _GRAVITY
+        elif pattern is _TURNING and found["degrees"]:
+            factor *= pi / 180
+        return factor, unit
+    return None
 
 
 KNOWN_UNITS = (
     *("V", "mV", "µV", "nV", "g", "mg", "m/s²", "rad/s", "°/s"),
-    *("T", "T/m", "°C", "%", "bpm", "µS", "a.u."),
+    *("T", "T/m", "°C", "%", "bpm", "mmHg", "µS", "a.u."),
 )
 """Units that may be said of arrays, one spelling each; after °/s they stay as they are."""
 
 
 def is_known_unit(declared: str) -> bool:
     """Whether a unit is one of :data:`KNOWN_UNITS`, in any spelling that files use."""
-    unit = declared.strip()
-    spelled = {*KNOWN_UNITS, *_IN_MICROVOLT, *_OTHER, *(word for _, word in _OF_KIND)}
-    return unit in spelled
+    unit = conversion(declared, "misc")[1]
+    return unit in KNOWN_UNITS or conversion(declared, "acc")[1] == "g"
 
 
 def unit_factors(
@@ -111,26 +174,85 @@ def unit_factors(
         found = {recording.units[index] for index in sources}
         if not found or found == {wanted}:
             continue
-        ratios = {unit: _voltage_ratio(unit, wanted) for unit in found}
+        ratios = {unit: _ratio(unit, wanted) for unit in found}
         if len(ratios) > 1 or None in ratios.values():
-            names = ", ".join(
-                f"{recording.ch_names[index]!r} in {recording.units[index]!r}" for index in sources
-            )
-            raise ContractError(
-                f"{recording.name}: {entry.name} must be in {wanted!r}, the recording has {names}. "
-                "Correct the recording's units, or the model's preprocessing.json."
-            )
+            raise ContractError(_cannot(recording, entry.name, wanted, sources))
         factors[row] = ratios.popitem()[1]
     return factors
 
 
-def _voltage_ratio(unit: str, wanted: str) -> float | None:
-    """How many `wanted` a `unit` is; None unless both are voltages."""
+def _ratio(unit: str, wanted: str) -> float | None:
+    """How many `wanted` a `unit` is; None unless one can be converted to the other."""
     (factor, common), (wanted_factor, wanted_common) = (
         conversion(unit, "eeg"),
         conversion(wanted, "eeg"),
     )
     return factor / wanted_factor if common == wanted_common else None
+
+
+def _cannot(recording: Recording, name: str, wanted: str, sources: Sequence[int]) -> str:
+    """Why a channel of a montage cannot be brought to its unit, and the way out."""
+    silent = [recording.ch_names[index] for index in sources if not recording.units[index]]
+    if silent and wanted:
+        return (
+            f"{recording.name}: {name} must be in {wanted!r}, but the recording says no unit of "
+            f"{listed([repr(channel) for channel in silent])}. Say it with units=, such as "
+            f"units={wanted}."
+        )
+    names = ", ".join(
+        f"{recording.ch_names[index]!r} in {recording.units[index]!r}" for index in sources
+    )
+    must = f"must be in {wanted!r}" if wanted else "must be without a unit, as in training"
+    return (
+        f"{recording.name}: {name} {must}, the recording has {names}. "
+        "Correct the recording's units, or the model's preprocessing.json."
+    )
+
+
+def with_units(recording: Recording, units: str | Sequence[str]) -> Recording:
+    """The same recording with units of the channels for which it says none.
+
+    Parameters
+    ----------
+    units
+        One unit for all of them, or one for each channel of the recording; what is empty says
+        nothing. It becomes that of the channel's kind, see :func:`conversion`. A unit that the
+        recording declares stays.
+
+    Raises
+    ------
+    RecordingError
+        If there is not one unit for each channel.
+    """
+    n_chans = len(recording.ch_names)
+    said = [units] * n_chans if isinstance(units, str) else list(units)
+    if len(said) != n_chans:
+        raise RecordingError(
+            f"{recording.name}: {len(said)} units for {n_chans} channels "
+            f"({', '.join(recording.ch_names)}). Give one unit, or one a channel."
+        )
+    rows = [row for row in range(n_chans) if said[row].strip() and not recording.units[row]]
+    return _in_units(recording, {row: said[row] for row in rows})
+
+
+def _in_units(recording: Recording, said: Mapping[int, str]) -> Recording:
+    """The recording whose channels at these positions are in these units, and told of amplitudes."""
+    if not said:
+        return recording
+    factors, units = np.ones(len(recording.ch_names)), list(recording.units)
+    for row, unit in said.items():
+        factors[row], units[row] = conversion(unit, kind(recording.ch_names[row]))
+    scale_C1 = factors.astype(np.float32)[:, np.newaxis]
+
+    def read_samples(start: int, stop: int) -> Array:
+        return np.asarray(recording.read(start, stop) * scale_C1, dtype=np.float32)
+
+    limits = tuple(
+        (low * f, high * f) for (low, high), f in zip(recording.limits, factors, strict=False)
+    )
+    changed = replace(recording, units=tuple(units), limits=limits, read_samples=read_samples)
+    tell_of_amplitudes(changed.pick(sorted(said)))
+    return changed
 
 
 # Standard deviations within two seconds, far outside what is ever recorded from a person.

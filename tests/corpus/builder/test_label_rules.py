@@ -8,14 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from biot.corpus.builder.windowing import (
-    Event,
-    LabelRule,
-    event_starts,
-    grid_labels,
-    to_events,
-    window_tags,
-)
+from biot.choices import LabelRule
+from biot.corpus.builder.windows.events import Event, event_starts, to_events
+from biot.corpus.builder.windows.rules import grid_labels, window_tags
 from biot.corpus.schema import Label
 from biot.signals.grid import grid_starts
 from biot.signals.recording import Annotation

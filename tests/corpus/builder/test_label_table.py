@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from biot.corpus.builder.labels.table import LabelTable
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.errors import CorpusError
 
 RECORDINGS = ["a/one.edf", "a/two.edf", "b/two.edf", "three.edf", "three.bdf"]

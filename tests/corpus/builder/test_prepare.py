@@ -230,13 +230,13 @@ def test_a_channel_in_another_unit_is_quarantined(write_edf: WriteEdf, out: Path
     report = prepare(path.parent, out, sfreq=100, window=4)
     ((name, reason),) = report.quarantined
     assert name == "b.edf"
-    assert reason.startswith("b.edf: C4 is in degC, but in µV in recordings before it.")
+    assert reason.startswith("b.edf: C4 is in °C, but is in µV in 2 of 3 recordings.")
     assert "a.edf" not in reason
     assert sorted(set(load_corpus(out).recordings.tolist())) == ["a.edf", "c.edf"]
     (path.parent / "a.edf").unlink()  # now it comes before the others
     again = prepare(path.parent, out, sfreq=100, window=4)
     assert [name for name, _ in again.quarantined] == ["c.edf"]
-    assert load_corpus(out).preprocessing.units == ("µV", "degC")
+    assert load_corpus(out).preprocessing.units == ("µV", "°C")
 
 
 def test_a_broken_file_is_quarantined_and_the_others_go_on(folder: Path, out: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_first_file_that_is_broken_inside_does_not_set_the_channels(
 
         return replace(recording, read_samples=fail)
 
-    monkeypatch.setattr("biot.corpus.builder.windowing.CHUNK_VALUES", 400)
+    monkeypatch.setattr("biot.corpus.builder.windows.placing.CHUNK_VALUES", 400)
     monkeypatch.setattr(sys.modules["biot.corpus.builder.worker"], "read_recording", read)
     write_edf("a.edf", ch_names=("O1", "O2"))
     path = write_edf("b.edf", ch_names=("C3", "C4"))
@@ -305,7 +305,7 @@ def test_cutting_in_small_steps_changes_nothing(
 ) -> None:
     how: dict[str, Any] = {"sfreq": 64, "window": 2, "stride": 0.7}
     prepare(folder, out, **how)
-    monkeypatch.setattr("biot.corpus.builder.windowing.CHUNK_VALUES", 700)
+    monkeypatch.setattr("biot.corpus.builder.windows.placing.CHUNK_VALUES", 700)
     again = out.parent / "again"
     prepare(folder, again, **how)
     one, two = load_corpus(out), load_corpus(again)

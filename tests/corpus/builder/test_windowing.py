@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from biot.corpus.builder.windowing import Event, Windowing, cut
+from biot.corpus.builder.windows.events import Event
+from biot.corpus.builder.windows.placing import Windowing, cut
 from biot.signals import Recording
 
 DATA = np.arange(60, dtype=np.float32).reshape(2, 30)

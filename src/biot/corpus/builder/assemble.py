@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.corpus.builder.channels import choice_lines, layout_of
+from biot.corpus.builder.channels.agreement import (
+    Layout,
+    difference_lines,
+    layout_of,
+    set_aside,
+)
+from biot.corpus.builder.channels.choice import choice_lines
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.table import LabelFormat
@@ -35,6 +41,7 @@ __all__ = [
     "quarantined",
     "reorder_channels",
     "report_of",
+    "together",
 ]
 
 _PER_CHANNEL = ("scale", "offset", "q95", "ch_names", "units")
@@ -138,7 +145,7 @@ def finish(
     for path in (place.folder / SHARDS).iterdir():
         if f"{SHARDS}/{path.name}" not in wanted:
             path.unlink()
-    layout = layout_of({n: record for n, record in final.items() if record.shard is not None})
+    layout = _layout(final)
     contract = replace(
         recipe.contract,
         ch_names=layout.ch_names,
@@ -159,24 +166,23 @@ def finish(
     return contract, manifest
 
 
+def together(records: Mapping[str, Record]) -> dict[str, Record]:
+    """The records; those that do not go together with the others are without windows then."""
+    return set_aside(records, _layout(records))
+
+
+def _layout(records: Mapping[str, Record]) -> Layout:
+    return layout_of({n: record for n, record in records.items() if record.shard is not None})
+
+
 def _in_one_layout(place: Staging, records: Mapping[str, Record]) -> dict[str, Record]:
     """The records, once the shards have the channels that they are to have."""
-    final = dict(sorted(records.items()))
-    shards = {name: record for name, record in final.items() if record.shard is not None}
-    layout = layout_of(shards)
-    for name, record in shards.items():
-        shard = place.folder / str(record.shard)
-        if name in layout.clashes:
-            final[name] = Record(
-                size=record.size,
-                sha256=record.sha256,
-                subject=record.subject,
-                subject_from=record.subject_from,
-                rows=record.rows,
-                quarantine=layout.clashes[name],
-                clash=True,
-            )
+    layout = _layout(records)
+    final = set_aside(records, layout)
+    for name, record in final.items():
+        if record.shard is None:
             continue
+        shard = place.folder / record.shard
         channels = layout.of(record)
         if channels_of(shard) != channels:
             # killed between the two, the next run must not trust the old checksum
@@ -218,7 +224,9 @@ def report_of(
             for name, each in manifest.recordings.items()
             if each.shard and each.sfreq and is_slower(each.sfreq, contract)
         },
-        channels=tuple(choice_lines(manifest.recordings)),
+        channels=(
+            *choice_lines(manifest.recordings), *difference_lines(manifest.recordings)
+        ),
         label_map=_map_lines(manifest),
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from biot.choices import Align
-from biot.corpus.builder.channels import ChannelChoice
+from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.sources import TableOptions
-from biot.corpus.builder.windowing import Windowing
+from biot.corpus.builder.windows.placing import Windowing
 from biot.corpus.schema import Label
 from biot.errors import ConfigError
 from biot.preprocessing import Preprocessing

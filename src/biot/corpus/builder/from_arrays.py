@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from biot.corpus.builder.channels import same_channel
+from biot.corpus.builder.channels.choice import same_channel
 from biot.corpus.builder.writer import CorpusWriter
 from biot.corpus.corpus import Corpus
 from biot.corpus.load import load_corpus

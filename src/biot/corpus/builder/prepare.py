@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.channels import ChannelChoice
+from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
@@ -20,7 +20,8 @@ from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, find_sources, subject_pattern
 from biot.corpus.builder.staging import Staging, locked
-from biot.corpus.builder.windowing import Windowing, rule_options
+from biot.corpus.builder.windows.placing import Windowing
+from biot.corpus.builder.windows.rules import rule_options
 from biot.corpus.builder.worker import Job
 from biot.preprocessing import Preprocessing
 from biot.settings import configured, takes_settings
@@ -65,8 +66,8 @@ def prepare(
         and `window` are required. For the table of labels see
         :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
-        :func:`biot.corpus.builder.windowing.grid_labels` and
-        :func:`biot.corpus.builder.windowing.window_tags`. A cluster other than dask: call this
+        :func:`biot.corpus.builder.windows.rules.grid_labels` and
+        :func:`biot.corpus.builder.windows.rules.window_tags`. A cluster other than dask: call this
         inside ``joblib.parallel_config(backend=…)``, with ``workers`` above 1.
 
     Raises
@@ -92,7 +93,7 @@ def prepare(
         keep_short=how.keep_short,
     )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    sources = find_sources(paths)
+    sources = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(sources)
     parameters = _parameters(

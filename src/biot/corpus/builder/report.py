@@ -48,7 +48,8 @@ class PrepareReport:
     slower: Mapping[str, float] = field(default_factory=dict)
     """Rate in Hz of each recording that lacks frequencies which the windows may hold."""
     channels: tuple[str, ...] = ()
-    """Which channels were not chosen, and what of the choice some recordings do not have."""
+    """Which channels were not chosen, what of the choice some recordings do not have, and which
+    recordings have other channels than most, or a rate far from that of most."""
     label_map: tuple[str, ...] = ()
     """What the map made of labels, with the stretches of each before, and what it left alone."""
     flat: Mapping[str, FlatChannels] = field(default_factory=dict)

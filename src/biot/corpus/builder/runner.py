@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
-from biot.corpus.builder.assemble import finish, quarantined, report_of
+from biot.corpus.builder.assemble import finish, quarantined, report_of, together
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.executor import WorkerDiedError, run
 from biot.corpus.builder.report import PrepareReport
@@ -98,7 +98,7 @@ def make(
             return report_of(place.out, contract, old, skipped, said, notes)
         place.begin(recipe.parameters, old)
         records = _prepared(place, recipe, plan, engine, progress)
-        _require_readable(records, strict, place)
+        _require_readable(together(records), strict, place)
         _require_used(records, recipe, place)
         contract, manifest = finish(place, recipe, records, old, skipped)
         place.publish()

@@ -180,6 +180,12 @@ class PrepareConfig(Settings):
         group=_SIGNAL,
     )
 
+    search_tables: bool = setting(
+        False,
+        help="Search folders for tables of samples (.csv, .tsv, both also .gz, .parquet) and .npz "
+        "too; without it they are read where they are named. The table of labels is left out.",
+        group=_TABLES,
+    )
     table_sfreq: float | None = setting(
         None,
         help="Samples a second of recordings in .csv, .tsv, .parquet or .npz that do not say it.",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, listed
-from biot.signals.formats.files import SUFFIXES, UNREAD, files_in, recordings_in
+from biot.signals.formats.files import SUFFIXES, TABLES, UNREAD, files_in, recordings_in
 from biot.signals.readers import is_table
 
 __all__ = [
@@ -65,11 +65,23 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:
+def find_sources(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    tables: bool = False,
+    but: Path | None = None,
+) -> list[Source]:
     """The recordings among files and, recursively, in folders, sorted by name.
 
     In folders those count that :func:`biot.signals.recordings_in` finds; a file that is given
     itself is taken as it is.
+
+    Parameters
+    ----------
+    tables
+        Search folders for tables and NumPy archives too.
+    but
+        A file that is none of them, if it exists: the table of labels.
 
     Raises
     ------
@@ -80,7 +92,7 @@ def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:
     found: dict[str, Source] = {}
     seen: set[str] = set()
     for path in map(Path, given):
-        for source in _sources_at(path):
+        for source in _sources_at(path, tables, but):
             place = os.path.abspath(source.path)  # links stay: two of them are two recordings
             if place in seen:
                 continue
@@ -96,18 +108,23 @@ def find_sources(paths: str | Path | Sequence[str | Path]) -> list[Source]:
     return [found[name] for name in sorted(found)]
 
 
-def _sources_at(path: Path) -> list[Source]:
+def _sources_at(path: Path, tables: bool, but: Path | None) -> list[Source]:
     if path.is_file():
         return [Source(readable(path.name), path)]
     if not path.is_dir():
         raise CorpusError(f"{path} does not exist. Name files or folders of recordings.")
-    sources = [
-        Source(readable(file.relative_to(path).as_posix()), file) for file in recordings_in(path)
-    ]
+    found = recordings_in(path, tables=tables)
+    if but is not None and but.is_file():
+        found = [file for file in found if os.path.realpath(file) != os.path.realpath(but)]
+    sources = [Source(readable(file.relative_to(path).as_posix()), file) for file in found]
     if not sources:
+        suffixes = (*SUFFIXES, *TABLES) if tables else SUFFIXES
+        way_out = (
+            "" if tables
+            else " Name tables and NumPy archives themselves, or set search_tables."
+        )  # fmt: skip
         raise CorpusError(
-            f"{path} holds no recording: no file there ends in {', '.join(SUFFIXES)}. "
-            "Name tables and NumPy archives themselves."
+            f"{path} holds no recording: no file there ends in {', '.join(suffixes)}.{way_out}"
         )
     _tell_of_unread(path)
     return sources

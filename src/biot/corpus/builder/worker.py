@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.channels import without_triggers
+from biot.corpus.builder.channels.choice import without_triggers
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, readable
-from biot.corpus.builder.windowing import cut, to_events
+from biot.corpus.builder.windows.events import to_events
+from biot.corpus.builder.windows.placing import cut
 from biot.corpus.builder.writer import Shard, shard_name, write_shard
 from biot.corpus.manifest import Record
 from biot.errors import ConfigError, CorpusError, RecordingError, listed

@@ -14,11 +14,13 @@ from biot.signals.formats.mne import FORMATS, goes_on_in
 __all__ = [
     "SPREADSHEETS",
     "SUFFIXES",
+    "TABLES",
     "UNREAD",
     "files_in",
     "files_of",
     "is_spreadsheet",
     "recordings_in",
+    "suffix_of",
 ]
 
 SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea")
@@ -26,6 +28,10 @@ SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea")
 
 Tables and NumPy archives are read when they are named: in a folder they may be anything.
 """
+
+
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz")
+"""Suffixes of the tables and archives that a folder is searched for where that is asked for."""
 
 
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
@@ -54,6 +60,19 @@ _NO_SIGNAL = re.compile(r".*[-_](?:eve|ave|cov|proj|ica|fwd|inv|src|bem|sol|tran
 _SPREADSHEET_BYTES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
+# Tables that lie beside recordings and hold none: those of BIDS, and the Empatica E4's tags.
+_NO_SAMPLES = re.compile(
+    r"(?:.*_)?(?:events|channels|electrodes|scans|sessions|participants|samples)\.tsv|tags\.csv",
+    re.IGNORECASE,
+)
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that tells a file's format, in lower case; ``.csv.gz`` is one."""
+    suffix = path.suffix.lower()
+    return f"{Path(path.stem).suffix.lower()}{suffix}" if suffix == ".gz" else suffix
+
+
 def is_spreadsheet(path: Path) -> bool:
     """Whether a table is a spreadsheet: by its suffix, or its first bytes if it is called CSV."""
     suffix = path.suffix.lower()
@@ -65,8 +84,11 @@ def is_spreadsheet(path: Path) -> bool:
         return file.read(4) in _SPREADSHEET_BYTES
 
 
-def recordings_in(folder: Path) -> list[Path]:
+def recordings_in(folder: Path, *, tables: bool = False) -> list[Path]:
     """The recordings in a folder and below, sorted; links are followed.
+
+    Tables and NumPy archives (:data:`TABLES`) are among them if `tables` is set, save for the
+    tables of BIDS, which hold no samples.
 
     A link to nothing, such as a file that git-annex has not fetched, is among them, so that
     reading it tells. Left out are hidden files and folders, the segments of WFDB records that are
@@ -74,12 +96,15 @@ def recordings_in(folder: Path) -> list[Path]:
     samples, and what a BIDS data set keeps beside its raw data.
     """
     is_bids = (folder / "dataset_description.json").is_file()
+    wanted = (*SUFFIXES, *TABLES) if tables else SUFFIXES
     found = []
     for path in files_in(folder):
         inside = path.relative_to(folder).parts
         hidden = any(part.startswith(".") for part in inside)
         beside = is_bids and inside[0] in _NOT_RAW
-        if path.suffix.lower() in SUFFIXES and not hidden and not beside and not path.is_dir():
+        if suffix_of(path) not in wanted or hidden or beside or path.is_dir():
+            continue
+        if not _NO_SAMPLES.fullmatch(path.name):
             found.append(path)
     segments = {segment for path in found for segment in _wfdb_segments(path)}
     return [path for path in found if path not in segments and not _is_fif_part(path)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from biot.corpus.builder.labels.cells import read_sheet
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import ConfigError, listed, near_word
 

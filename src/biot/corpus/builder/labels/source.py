@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
 from biot.corpus.builder.sources import Source, Subject, subject_of
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, RecordingError, listed

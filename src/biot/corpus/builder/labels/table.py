@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
 from biot.errors import ConfigError, CorpusError, listed, near_word

@@ -1,4 +1,4 @@
-"""The channels of a recording that count, and those of a whole corpus."""
+"""Which channels of a recording count."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from biot.signals.recording import Recording
 
 __all__ = [
     "ChannelChoice",
-    "Layout",
     "choice_lines",
-    "layout_of",
     "same_channel",
     "without_triggers",
 ]
@@ -175,55 +173,3 @@ def choice_lines(records: Mapping[str, Record]) -> Iterator[str]:
     for word in dict.fromkeys(word for record in read.values() for word in record.unmatched):
         without = [name for name, record in sorted(read.items()) if word in record.unmatched]
         yield f"{word!r} fits nothing in {len(without)} of {len(read)}: {listed(without, 3)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """The channels of a corpus, and what of its recordings does not go together with them."""
-
-    ch_names: tuple[str, ...]
-    units: tuple[str, ...]
-    mixed: bool
-    """Whether recordings have different channels; each row keeps its recording's own then."""
-    clashes: Mapping[str, str]
-    """Recordings that have a channel in another unit than those before, each with the reason."""
-
-    def of(self, record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Channels and units of the rows of one recording, in their order."""
-        return (record.ch_names, record.units) if self.mixed else (self.ch_names, self.units)
-
-
-def layout_of(records: Mapping[str, Record]) -> Layout:
-    """The channels of recordings, given by name, that each gave windows.
-
-    Where all have the same channels, they are those of the first by name, in its order and
-    spelling; otherwise all that occur, by their canonical names, sorted.
-    """
-    units: dict[str, str] = {}
-    clashes: dict[str, str] = {}
-    used: list[Record] = []
-    for name in sorted(records):
-        record = records[name]
-        own = {canonical(ch): unit for ch, unit in zip(record.ch_names, record.units, strict=True)}
-        other = [
-            f"{channel} is in {unit}, but in {units[channel]} in recordings before it"
-            for channel, unit in own.items()
-            if units.get(channel, unit) != unit
-        ]
-        if other:
-            # without the others' names: they may be removed from the corpus one day
-            clashes[name] = f"{name}: {'; '.join(other)}. Convert it, or prepare it apart."
-        else:
-            units |= own
-            used.append(record)
-    if not used:
-        return Layout(ch_names=(), units=(), mixed=False, clashes=clashes)
-    first = used[0]
-    mixed = any(len(record.ch_names) < len(units) for record in used)
-    names = tuple(sorted(units)) if mixed else first.ch_names
-    return Layout(
-        ch_names=names,
-        units=tuple(units[channel] for channel in names) if mixed else first.units,
-        mixed=mixed,
-        clashes=clashes,
-    )

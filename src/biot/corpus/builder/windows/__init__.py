@@ -1,0 +1,1 @@
+"""Windows of recordings: where they lie, and which labels they get."""

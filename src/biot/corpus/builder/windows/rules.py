@@ -1,0 +1,150 @@
+"""Which label a window on the grid gets, where events touch it."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+from biot.choices import Align, LabelRule
+from biot.corpus.builder.windows.events import Event
+from biot.corpus.schema import Label
+from biot.errors import ConfigError
+
+__all__ = [
+    "grid_labels",
+    "rule_options",
+    "window_tags",
+]
+
+Span = tuple[int, int]
+
+
+def grid_labels(
+    spans: Sequence[Span],
+    events: Sequence[Event],
+    rule: LabelRule = "overlap",
+    min_overlap: float = 0.5,
+) -> list[Label | None]:
+    """Label of each window: that of the event, among those that count, that it shares most with.
+
+    An event touches a window if they share a sample, or if it is an instant inside the window.
+    Ties go to the event that the window is fully inside of before rounding, then to the earlier
+    event, then to the shorter one. A window fully inside an event takes its label, whatever the
+    rule.
+
+    Parameters
+    ----------
+    spans
+        First sample of each window, and the one after its last.
+    events
+        Sorted, as :func:`to_events` gives them.
+    rule
+        Which event counts. ``"overlap"``: that which the window shares most with, if this is at
+        least `min_overlap` of the shorter of the two. ``"centre"``: those that hold the window's
+        middle sample, ``start + n_times // 2``, or are instants there. ``"any"``: those that
+        touch the window.
+    min_overlap
+        Above 0, at most 1.
+    """
+    labels: list[Label | None] = []
+    for (start, stop), near in zip(spans, _nearby(spans, events), strict=True):
+        most, within, chosen = -1, False, None
+        for event in near:
+            shared = _shared(start, stop, event)
+            if shared < max(most, 0) or (
+                rule == "centre" and not _holds_middle(start, stop, event)
+            ):
+                continue
+            inside = _is_inside(start, stop, event)
+            if (shared, inside) > (most, within):
+                most, within, chosen = shared, inside, event
+        if chosen is None or (
+            rule == "overlap" and not _enough(most, start, stop, chosen, min_overlap)
+        ):
+            labels.append(None)
+        else:
+            labels.append(chosen.label)
+    return labels
+
+
+def window_tags(
+    spans: Sequence[Span],
+    events: Sequence[Event],
+    rule: LabelRule = "overlap",
+    min_overlap: float = 0.5,
+) -> list[Label | None]:
+    """Tags of each window, sorted: those of all events that count; None if none does.
+
+    Parameters are those of :func:`grid_labels`, save that with ``"overlap"`` every event counts
+    that shares at least `min_overlap` of the shorter of the two.
+    """
+    labels: list[Label | None] = []
+    for (start, stop), near in zip(spans, _nearby(spans, events), strict=True):
+        counting = [
+            event
+            for event in near
+            if (shared := _shared(start, stop, event)) >= 0
+            and (rule != "centre" or _holds_middle(start, stop, event))
+            and (rule != "overlap" or _enough(shared, start, stop, event, min_overlap))
+        ]
+        tags = {tag for event in counting for tag in event.label}
+        labels.append(tuple(sorted(tags)) if counting else None)
+    return labels
+
+
+def rule_options(
+    rule: LabelRule, min_overlap: float | None, *, tags: bool, align: Align
+) -> dict[str, Any]:
+    """The rule of a :class:`Windowing` and its share, by name.
+
+    Raises
+    ------
+    ConfigError
+        If they would have no effect.
+    """
+    if align == "events" and not tags and (rule != "overlap" or min_overlap is not None):
+        raise ConfigError(
+            "label_rule and min_overlap are for windows on a grid, or for tags; where "
+            "align is 'events', a window has the label of its event."
+        )
+    if min_overlap is not None and rule != "overlap":
+        raise ConfigError(
+            f"min_overlap goes with label_rule 'overlap'; got {min_overlap} and {rule!r}."
+        )
+    return {"rule": rule, "min_overlap": 0.5 if min_overlap is None else min_overlap}
+
+
+def _nearby(spans: Sequence[Span], events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """The events that may touch each window: all that do, and few that do not."""
+    reached = list(itertools.accumulate((event.stop for event in events), max))
+    for start, stop in spans:
+        # Every event before this one has ended; the sort makes the rest one short stretch.
+        first = bisect.bisect_left(reached, start)
+        last = bisect.bisect_left(events, stop, key=lambda event: event.start)
+        yield events[first:last]
+
+
+def _shared(start: int, stop: int, event: Event) -> int:
+    """Samples that a window shares with an event; −1 if it does not touch it."""
+    shared = min(stop, event.stop) - max(start, event.start)
+    instant_inside = event.start == event.stop and start <= event.start < stop
+    return shared if shared > 0 or instant_inside else -1
+
+
+def _is_inside(start: int, stop: int, event: Event) -> bool:
+    """Whether a window is fully inside an event, in exact times."""
+    onset, end = event.exact or (event.start, event.stop)
+    return onset <= start and stop <= end
+
+
+def _holds_middle(start: int, stop: int, event: Event) -> bool:
+    middle = start + (stop - start) // 2
+    return event.start <= middle < max(event.stop, event.start + 1)
+
+
+def _enough(shared: int, start: int, stop: int, event: Event, min_overlap: float) -> bool:
+    # str: 0.55 means 55/100, not the nearest binary fraction
+    return shared >= Fraction(str(min_overlap)) * min(stop - start, event.stop - event.start)
