@@ -14,11 +14,13 @@ from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import TableColumns
+from biot.corpus.builder.layouts.defaults import Given, with_layout
+from biot.corpus.builder.layouts.gather import label_source
+from biot.corpus.builder.layouts.writing import labels_text
 from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
-from biot.corpus.builder.sources import Source, TableOptions, find_sources, subject_pattern
+from biot.corpus.builder.sources import Source, TableOptions, subject_pattern
 from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.windows.placing import Windowing
 from biot.corpus.builder.windows.rules import rule_options
@@ -63,7 +65,7 @@ def prepare(
         Show a progress bar over recordings.
     **settings
         The settings of :class:`biot.corpus.builder.settings.PrepareConfig` as keywords; `sfreq`
-        and `window` are required. For the table of labels see
+        and `window` are required, unless a layout gives them. For the table of labels see
         :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
         :func:`biot.corpus.builder.windows.rules.grid_labels` and
@@ -78,7 +80,29 @@ def prepare(
         If a path or the table is at fault, no window remains, `out` is something else or was
         prepared with other parameters, another run is at work on it, or it cannot be written.
     """
-    how = configured(PrepareConfig, config, settings)
+    given = with_layout(paths, configured(PrepareConfig, config, settings))
+    how, sources = given.config, given.sources
+    pattern = None if how.subject is None else subject_pattern(how.subject)
+    recipe, label_map = _recipe(given)
+    labels = replace(label_source(given, recipe.labels, pattern, progress=progress), map=label_map)
+    named = [source.recording for source in sources]
+    notes = (*given.notes, *labels.notes(named, strict=how.strict))
+    jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
+    table = labels.table if how.labels == "layout" else None
+    kept = None if table is None else labels_text(table, label_map)
+    with locked(Path(out)):
+        engine = Engine(workers=how.workers, dask=how.dask)
+        return make(
+            Staging(Path(out)), recipe, jobs, {**given.skipped, **skipped}, engine, how.strict,
+            progress, notes, kept,
+        )  # fmt: skip
+
+
+def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None]:
+    """What is done to each recording, and the map of labels."""
+    how = given.config
+    assert how.sfreq is not None, "with_layout requires it"
+    assert how.window is not None, "with_layout requires it"
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
@@ -92,32 +116,22 @@ def prepare(
         ),
         keep_short=how.keep_short,
     )
-    pattern = None if how.subject is None else subject_pattern(how.subject)
-    sources = find_sources(paths, tables=how.search_tables, but=Path(how.labels))
     tables = TableOptions(how.table_sfreq, how.table_units)
-    tables.require_a_table(sources)
+    tables.require_a_table(given.sources)
     parameters = _parameters(
         contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels,
+        layout=None if given.layout is None else given.layout.name,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
+    choice = ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels)
     recipe = WorkerConfig(
-        contract=contract, how=cutting, tables=tables, parameters=parameters,
-        choice=ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
-    )  # fmt: skip
-    columns = TableColumns(how.file_column, how.subject_column)
-    labels = replace(
-        LabelSource.open(how.labels, recipe.labels, sources, pattern, how.background, columns),
-        map=label_map,
+        contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
     )
-    notes = labels.notes([source.recording for source in sources], strict=how.strict)
-    jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
-    with locked(Path(out)):
-        engine = Engine(workers=how.workers, dask=how.dask)
-        return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress, notes)
+    return recipe, label_map
 
 
 def _parameters(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from biot.corpus.manifest import Spread
-from biot.corpus.schema import QUARANTINE_FILE
+from biot.corpus.schema import LABELS_FILE, QUARANTINE_FILE
 from biot.errors import listed
 from biot.io import atomic_file, safe_cell
 from biot.preprocessing import Preprocessing
@@ -20,6 +20,7 @@ __all__ = [
     "flat_lines",
     "reference_lines",
     "slower_lines",
+    "write_labels",
     "write_quarantine",
 ]
 
@@ -157,6 +158,15 @@ def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> 
             table = csv.writer(file, delimiter="\t", lineterminator="\n")  # quotes tabs in names
             table.writerow(("file", "reason"))
             table.writerows([map(safe_cell, row) for row in quarantined])
+
+
+def write_labels(folder: Path, labels: str | None) -> None:
+    """Write the table of labels that a layout gave into a corpus, if it gave any."""
+    if labels is None:
+        (folder / LABELS_FILE).unlink(missing_ok=True)
+    else:
+        with atomic_file(folder / LABELS_FILE) as partial:
+            partial.write_text(labels, encoding="utf-8", newline="")
 
 
 def _named(file: str, reason: str) -> str:

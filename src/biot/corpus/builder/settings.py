@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 from biot.choices import (
     HIGHEST_SFREQ,
@@ -32,12 +33,26 @@ _TABLES, _RUNNING = "recordings in tables", "how it runs"
 class PrepareConfig(Settings):
     """How recordings are filtered, resampled, cut and labelled, and how the work is run."""
 
-    sfreq: float = setting(
-        help="Samples a second of the windows, in Hz; recordings are resampled to it.",
+    given: ClassVar[frozenset[str]] = frozenset()
+    """Of an instance, the settings that were given to it."""
+
+    layout: str | None = setting(
+        None,
+        help="The published data set that a folder holds, such as sleep-edf, tuab, ptb-xl (`biot "
+        "layouts` lists all): it gives labels, subjects, official splits, and all settings that "
+        "are not given. Without it one is recognised by its names where rate or window are not "
+        "given; none turns that off.",
+        group=_WINDOWS, metavar="NAME|none",
+    )  # fmt: skip
+    sfreq: float | None = setting(
+        None,
+        help="Samples a second of the windows, in Hz; recordings are resampled to it. Required, "
+        "unless a layout gives it.",
         above=0, most=HIGHEST_SFREQ, group=_WINDOWS, metavar="HZ",
     )  # fmt: skip
-    window: float = setting(
-        help="Length of a window in seconds.",
+    window: float | None = setting(
+        None,
+        help="Length of a window in seconds. Required, unless a layout gives it.",
         above=0, most=LONGEST_WINDOW, group=_WINDOWS, metavar="S",
     )  # fmt: skip
     stride: float | None = setting(
@@ -62,11 +77,12 @@ class PrepareConfig(Settings):
     labels: str | Path = setting(
         "none",
         help="Where labels come from. annotations: those of the recordings, and BIDS events; "
-        "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
-        "with the columns file (or participant_id), label and, if wanted, subject, onset and "
-        "duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "folder"),
-        group=_LABELS, metavar="none|annotations|folder|TABLE.tsv",
+        "folder: the name of the folder that a file lies in; layout: what the layout says, which "
+        "holds wherever one is used and nothing else is given; or the path of a table (.tsv, "
+        ".csv) with the columns file (or participant_id), label and, if wanted, subject, onset "
+        "and duration in seconds. Windows without a label are left out, and counted.",
+        choices=("none", "annotations", "folder", "layout"),
+        group=_LABELS, metavar="none|annotations|folder|layout|TABLE.tsv",
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
@@ -216,17 +232,23 @@ class PrepareConfig(Settings):
         group=_RUNNING,
     )
 
+    def __new__(cls, **given: Any) -> PrepareConfig:
+        """Keep which settings were given: a layout decides over the others."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "given", frozenset(given))
+        return made
+
     def __post_init__(self) -> None:
         if isinstance(self.label_map, Path):
             object.__setattr__(self, "label_map", str(self.label_map))
         super().__post_init__()
-        if self.label_map is not None:
+        if self.label_map is not None and not self.awaits_layout:
             self._require_labels_to_map()
         if self.dask is not None and self.workers != 1:
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
             )
-        is_table = str(self.labels) not in ("none", "annotations", "folder")
+        is_table = str(self.labels) not in ("none", "annotations", "folder", "layout")
         for name in ("file_column", "subject_column"):
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(
@@ -238,11 +260,20 @@ class PrepareConfig(Settings):
             )
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
-            if frequency is not None and frequency > self.sfreq / 2:
+            if frequency is None or self.sfreq is None:
+                continue
+            if frequency > self.sfreq / 2:
                 raise ConfigError(
                     f"{name} must be at most half of sfreq, {self.sfreq / 2:g} Hz, as windows hold "
                     f"nothing above; got {frequency:g} Hz."
                 )
+
+    @property
+    def awaits_layout(self) -> bool:
+        """Whether labels may still come from a layout: what goes with labels is checked then."""
+        complete = self.sfreq is not None and self.window is not None
+        may_come = self.layout is not None or not complete
+        return "labels" not in self.given and self.layout != "none" and may_come
 
     def _require_labels_to_map(self) -> None:
         if str(self.labels) == "none":

@@ -72,8 +72,11 @@ class LabelMap:
             counts.update([stretch.label] if isinstance(stretch.label, str) else stretch.label)
         return dict(sorted(counts.items()))
 
-    def lines(self, met: Mapping[str, int]) -> Iterator[str]:
-        """What became of the labels that were met, each with its number, and what was not met."""
+    def lines(self, met: Mapping[str, int], *, tell_absent: bool = True) -> Iterator[str]:
+        """What became of the labels that were met, each with its number, and what was not met.
+
+        The map of a layout names all that a data set may have, so what is absent says nothing.
+        """
         new: dict[str, list[str]] = {}
         for label, count in met.items():
             if label in self.pairs:
@@ -83,7 +86,7 @@ class LabelMap:
         untouched = [f"{label} {count}" for label, count in met.items() if label not in self.pairs]
         if untouched:
             yield f"not in the map, so as they were: {listed(untouched, 20)}"
-        for old in self.pairs:
+        for old in self.pairs if tell_absent else ():
             if old not in met:
                 near = near_word(old, [label for label in met if label not in self.pairs])
                 yield f"no recording has the label {old!r}.{near}"

@@ -55,7 +55,7 @@ class LabelSource:
         CorpusError
             If the table is at fault.
         """
-        if str(labels) in ("none", "annotations", "folder"):
+        if str(labels) in ("none", "annotations", "folder", "layout"):
             if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
                 raise ConfigError(
                     f"label_columns are those of a table, but labels is {str(labels)!r}."
@@ -82,12 +82,16 @@ class LabelSource:
         if self.table is None:
             return self
         rows = {name: self.table.rows[name]} if name in self.table.rows else {}
-        return replace(self, table=replace(self.table, rows=rows, absent=(), notes=()))
+        facts = {name: self.table.facts[name]} if name in self.table.facts else {}
+        return replace(self, table=replace(self.table, rows=rows, facts=facts, absent=(), notes=()))
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""
         if self.table is None or name in self.table.rows:
             return None
+        if name in self.table.facts:
+            has_fault = self.table.facts[name].fault is not None
+            return None if has_fault else "recordings without a label in their layout"
         return f"recordings without a row in {self.table.path.name}"
 
     def notes(self, recordings: Sequence[str], *, strict: bool = False) -> tuple[str, ...]:
@@ -98,7 +102,7 @@ class LabelSource:
         CorpusError
             If rows name what is not among the recordings, and `strict` is set.
         """
-        if self.table is None:
+        if self.table is None or self.table.facts:
             return ()
         notes, name, absent = list(self.table.notes), self.table.path.name, self.table.absent
         if absent:
@@ -116,6 +120,9 @@ class LabelSource:
 
     def subject(self, name: str, pattern: re.Pattern[str] | None) -> Subject:
         """Subject of a recording: from the table if it says, else from its path."""
+        if self.table is not None and self.table.facts:
+            facts = self.table.facts[name]
+            return Subject(facts.subject, facts.subject_from)
         if self.table is None or not self.table.has_subjects:
             return subject_of(name, pattern, labelled_by_folder=self.kind == "folder")
         if name not in self.table.rows:

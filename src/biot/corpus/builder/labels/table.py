@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
-from biot.errors import ConfigError, CorpusError, listed, near_word
+from biot.errors import ConfigError, CorpusError, RecordingError, listed, near_word
 from biot.preprocessing import Task
 
 __all__ = [
+    "Facts",
     "LabelFormat",
     "LabelTable",
     "Row",
@@ -122,6 +124,19 @@ class Row:
     """Onset and duration in seconds; None for the whole recording."""
 
 
+class Facts(NamedTuple):
+    """What a layout says of a recording, whether it has labels or not."""
+
+    subject: str = ""
+    subject_from: str = ""
+    """What names the subject, in words."""
+    session: str | None = None
+    split: str | None = None
+    """The official part that it belongs to."""
+    fault: str | None = None
+    """Why its labels cannot be read."""
+
+
 @dataclass(frozen=True)
 class TableColumns:
     """Which columns of a table name recordings and subjects, where the user says so."""
@@ -147,6 +162,8 @@ class LabelTable:
     """The column that names the subject of each recording, if there is one."""
     absent: tuple[str, ...] = ()
     """What rows name that is not among the recordings, once each."""
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    """Of a layout, what it says of each recording."""
     notes: tuple[str, ...] = ()
     """What is to be told: columns that were chosen or passed over."""
 
@@ -162,7 +179,12 @@ class LabelTable:
         ------
         CorpusError
             If a stretch begins outside the recording.
+        RecordingError
+            If a layout could not read its labels.
         """
+        fault = self.facts.get(recording, Facts()).fault
+        if fault is not None:
+            raise RecordingError(fault)
         found = []
         for row in self.rows.get(recording, ()):
             onset, length = row.span or (0.0, duration)

@@ -35,8 +35,12 @@ class Given:
     notes: tuple[str, ...] = ()
 
 
-def with_layout(paths: str | Path | Sequence[str | Path], config: PrepareConfig) -> Given:
+def with_layout(
+    paths: str | Path | Sequence[str | Path], config: PrepareConfig, *, complete: bool = True
+) -> Given:
     """The recordings at these paths, and the settings that their layout gives where it is used.
+
+    `complete` says whether rate and window must be known in the end.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def with_layout(paths: str | Path | Sequence[str | Path], config: PrepareConfig)
         If the folder does not look like the layout.
     """
     chosen = None if config.layout in (None, NONE) else layout(str(config.layout))
-    sources = find_sources(paths)
+    sources = _sources(paths, config, chosen)
     notes: tuple[str, ...] = ()
     if config.layout is None:
         seen = recognised(sources)
@@ -58,16 +62,17 @@ def with_layout(paths: str | Path | Sequence[str | Path], config: PrepareConfig)
                 f"looks like {seen.title}: --layout {seen.name} would give {_given(seen, config)}",
             )
     if chosen is None:
-        _require_complete(config)
+        if complete:
+            _require_complete(config)
         return Given(config=config, sources=sources, notes=notes)
     settings = applied(chosen, config)
-    complete = replace(config, **settings)
-    _require_complete(complete)
-    assert complete.sfreq is not None, "is required"
-    found = recordings_of(chosen, sources, complete.sfreq)
+    whole = replace(config, **settings)
+    if complete:
+        _require_complete(whole)
+    found = recordings_of(chosen, sources, whole.sfreq or 0.0)
     by_name = {source.recording: source for source in sources}
     return Given(
-        config=complete,
+        config=whole,
         sources=[by_name[one.name] for one in found.found],
         layout=chosen,
         found=found.found,
@@ -77,7 +82,7 @@ def with_layout(paths: str | Path | Sequence[str | Path], config: PrepareConfig)
 
 
 def applied(chosen: Layout, config: PrepareConfig) -> dict[str, Any]:
-    """The settings of a layout that hold, as the user has given none of them, nor their opposite."""
+    """The settings of a layout without those that the user has given, or has excluded."""
     settings = {"labels": "layout", **chosen.settings}
     given = config.given
     if "labels" in given:
@@ -90,6 +95,13 @@ def applied(chosen: Layout, config: PrepareConfig) -> dict[str, Any]:
     if config.align == "events" or "epoch" in given:
         settings.pop("background", None)
     return {name: value for name, value in settings.items() if name not in given}
+
+
+def _sources(
+    paths: str | Path | Sequence[str | Path], config: PrepareConfig, chosen: Layout | None
+) -> list[Source]:
+    tables = config.search_tables or bool(chosen and chosen.settings.get("search_tables"))
+    return find_sources(paths, tables=tables, but=Path(config.labels))
 
 
 def _is_incomplete(config: PrepareConfig) -> bool:

@@ -2,27 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import csv
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isinf
 from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.executor import run
-from biot.corpus.builder.labels.table import Facts, LabelFormat, LabelTable, Row
+from biot.corpus.builder.labels.source import LabelSource
+from biot.corpus.builder.labels.table import Facts, LabelFormat, LabelTable, Row, TableColumns
+from biot.corpus.builder.layouts.defaults import Given
 from biot.corpus.builder.layouts.layout import Found, Layout
-from biot.corpus.builder.windowing import Stretch
-from biot.errors import BiotError
+from biot.corpus.builder.sources import subject_of
+from biot.corpus.builder.windows.events import Stretch
+from biot.corpus.schema import LABELS_FILE
+from biot.errors import BiotError, ConfigError
 
-__all__ = ["gathered"]
+__all__ = ["Labelled", "gathered", "label_source", "table_of"]
 
-TABLE = "labels.tsv"
-"""What messages call the table."""
+_FAULTS = (BiotError, OSError, LookupError, ValueError, SyntaxError, csv.Error)
+"""What a layout may meet in a file that is damaged, or not as it was published."""
+
+
+def label_source(
+    given: Given, how: LabelFormat, pattern: re.Pattern[str] | None, *, progress: bool = False
+) -> LabelSource:
+    """Where labels come from: what the settings say, or the layout.
+
+    Raises
+    ------
+    ConfigError
+        If the labels are to come from a layout, and there is none; or as `LabelSource.open`.
+    CorpusError
+        As `LabelSource.open`.
+    """
+    config = given.config
+    if config.labels != "layout":
+        columns = TableColumns(config.file_column, config.subject_column)
+        return LabelSource.open(
+            config.labels, how, given.sources, pattern, config.background, columns
+        )
+    if given.layout is None:
+        raise ConfigError(
+            "labels is 'layout', but no layout is given or recognised. Name it with layout; "
+            "`biot layouts` lists them."
+        )
+    table = gathered(given, progress=progress)
+    if pattern is not None:
+        facts = {
+            name: Facts(*subject_of(name, pattern), *one[2:]) for name, one in table.facts.items()
+        }
+        table = replace(table, facts=facts)
+    return LabelSource("table", how, table)
 
 
 @dataclass(frozen=True)
-class _Labelled:
+class Labelled:
     """What one recording gave."""
 
     name: str
@@ -30,37 +69,35 @@ class _Labelled:
     facts: Facts
 
 
-def gathered(
-    layout: Layout,
-    found: Sequence[Found],
-    how: LabelFormat,
-    *,
-    workers: int = 1,
-    dask: str | None = None,
-    progress: bool = False,
-) -> LabelTable:
+def gathered(given: Given, *, progress: bool = False) -> LabelTable:
     """The labels, subjects and splits of all recordings of a layout.
 
     A recording whose labels cannot be read has its fault in the table, so that it is quarantined.
     """
-    work = partial(_labelled, layout=layout)
-    engine: dict[str, Any] = {"workers": workers, "dask": dask}
-    done = {one.name: one for one in run(work, found, **engine, progress="labels" if progress else None)}
-    return table_of([done[one.name] for one in found])
+    assert given.layout is not None, "is what gathers"
+    work = partial(_labelled, layout=given.layout)
+    bar = "labels" if progress else None
+    engine: dict[str, Any] = {"workers": given.config.workers, "dask": given.config.dask}
+    done = {one.name: one for one in run(work, given.found, **engine, progress=bar)}
+    return table_of(done[found.name] for found in given.found)
 
 
-def _labelled(found: Found, layout: Layout) -> _Labelled:
-    facts = Facts(session=found.groups.get("session"))
+def _labelled(found: Found, layout: Layout) -> Labelled:
+    facts = Facts(*subject_of(found.name), session=found.groups.get("session"))
     try:
-        whose = layout.subject_of(found)
-        facts = Facts(whose.name, whose.origin, facts.session, layout.split(found))
-        return _Labelled(found.name, tuple(layout.labels(found)), facts)
-    except (BiotError, OSError) as error:
-        text = str(error) if isinstance(error, BiotError) else f"{found.name}: {error}"
-        return _Labelled(found.name, (), Facts(*facts[:4], fault=text))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they come again when the recording is prepared
+            whose = layout.subject_of(found)
+            facts = Facts(whose.name, whose.origin, facts.session, layout.split(found))
+            return Labelled(found.name, tuple(layout.labels(found)), facts)
+    except _FAULTS as error:
+        text = str(error)
+        if not isinstance(error, BiotError):
+            text = f"{found.name}: its labels cannot be read ({type(error).__name__}: {error})."
+        return Labelled(found.name, (), facts._replace(fault=text))
 
 
-def table_of(labelled: Iterable[_Labelled]) -> LabelTable:
+def table_of(labelled: Iterable[Labelled]) -> LabelTable:
     """Labels by recording as a table, each label a row."""
     rows: dict[str, tuple[Row, ...]] = {}
     facts = {}
@@ -77,4 +114,4 @@ def table_of(labelled: Iterable[_Labelled]) -> LabelTable:
         if own:
             rows[one.name] = tuple(own)
     has_events = any(row.span is not None for own in rows.values() for row in own)
-    return LabelTable(Path(TABLE), rows, has_events=has_events, facts=facts)
+    return LabelTable(Path(LABELS_FILE), rows, has_events=has_events, facts=facts)

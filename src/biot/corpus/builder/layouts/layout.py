@@ -12,7 +12,7 @@ from typing import Any
 
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, Subject, subject_of
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import RecordingError
 from biot.signals.readers import read_recording
@@ -92,7 +92,9 @@ def beside(pattern: str) -> Callable[[Found], list[Stretch]]:
 
 
 def _beside(found: Found, pattern: str) -> list[Stretch]:
-    return read_sidecar(found.require(pattern), found.path)
+    from biot.corpus.builder.labels.sidecars.finding import read_sidecar
+
+    return read_sidecar(found.require(pattern), found.path).stretches
 
 
 def split_of_path(found: Found) -> str | None:
@@ -137,8 +139,6 @@ class Layout:
     """Which of the recordings are used at a rate in Hz, where several are the same one."""
     companions: str = r"(?!)"
     """Regular expression as `recordings`, of files that are no recordings of their own."""
-    tables: bool = False
-    """Whether recordings are tables of samples, which are otherwise not looked for in folders."""
     unmistakable: bool = True
     """Whether it is recognised by its names."""
 

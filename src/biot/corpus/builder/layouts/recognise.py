@@ -69,7 +69,9 @@ def recognised(sources: Sequence[Source]) -> Layout | None:
     Nine in ten recordings must be named as in the layout, and the files with the labels must be
     there. None where several fit.
     """
-    fits = [layout for layout in layouts().values() if layout.unmistakable and _is_of(layout, sources)]
+    fits = [
+        layout for layout in layouts().values() if layout.unmistakable and _is_of(layout, sources)
+    ]
     return fits[0] if len(fits) == 1 else None
 
 

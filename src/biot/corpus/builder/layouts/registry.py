@@ -12,8 +12,6 @@ from biot.corpus.builder.layouts.published import (
     chb_mit,
     cinc2017,
     eegmmidb,
-    har,
-    harth,
     mit_bih,
     ptb_xl,
     shhs,
@@ -32,9 +30,9 @@ NONE = "none"
 
 _MODULES = (
     *(sleep_edf, tuab, tuev, tusz, chb_mit, siena, eegmmidb, bci_iv_2a, shhs, ptb_xl, mit_bih),
-    *(cinc2017, har, harth, bids),
+    *(cinc2017, bids),
 )
-_KNOWN = {module.LAYOUT.name: module.LAYOUT for module in _MODULES}
+_KNOWN: dict[str, Layout] = {module.LAYOUT.name: module.LAYOUT for module in _MODULES}
 
 
 def layouts() -> Mapping[str, Layout]:

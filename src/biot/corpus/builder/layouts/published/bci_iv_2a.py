@@ -1,9 +1,9 @@
 """BCI Competition IV, data set 2a: imagined movement of left hand, right hand, feet, tongue.
 
-Source: https://www.bbci.de/competition/iv/ (Brunner et al. 2008; Tangermann et al., Front. Neurosci.
-2012). Licence: for research, with citation. One window of 4 s from each cue on; session T trains,
-E tests, as in the competition. The cues of E are unknown (783) in the file; their classes are in
-``classlabel`` of ``A01E.mat``, the true labels from the same site, wherever these lie beside.
+Source: https://www.bbci.de/competition/iv/ (Tangermann et al., Front. Neurosci. 2012). Licence: for
+research, with citation. One window of 4 s from each cue on; session T trains, E tests, as in the
+competition. The cues of E are unknown (783) in the file; their classes are in ``classlabel`` of
+``A01E.mat``, the true labels from the same site, which must lie beside.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import re
 from pathlib import Path
 
 from biot.corpus.builder.layouts.layout import Found, Layout, annotated
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError, require
 
 __all__ = ["LAYOUT"]
 
 _CLASSES = {"769": "left hand", "770": "right hand", "771": "feet", "772": "tongue"}
 _UNKNOWN = "783"
-_PLACES = "Fz FC3 FC1 FCz FC2 FC4 C5 C3 C1 Cz C2 C4 C6 CP3 CP1 CPz CP2 CP4 P1 Pz P2 POz".split()
-_UNNAMED = [name for name in _PLACES if name not in ("Fz", "C3", "Cz", "C4", "Pz")]
+_ELECTRODES = (
+    "EEG-0=FC3,EEG-1=FC1,EEG-2=FCz,EEG-3=FC2,EEG-4=FC4,EEG-5=C5,EEG-6=C1,EEG-7=C2,EEG-8=C6,"
+    "EEG-9=CP3,EEG-10=CP1,EEG-11=CPz,EEG-12=CP2,EEG-13=CP4,EEG-14=P1,EEG-15=P2,EEG-16=POz"
+)
+"""Most channels are called EEG only; MNE numbers them."""
 _MATS = ("{stem}.mat", "true_labels/{stem}.mat")
 
 
@@ -42,8 +45,9 @@ def _of_mat(found: Found, codes: list[str]) -> list[str]:
     mat = next(filter(None, map(found.nearest, _MATS)), None)
     if mat is None:
         raise RecordingError(
-            f"{found.name}: its {len(codes)} cues are unknown (783), and {found.groups['stem']}.mat "
-            "with the true labels does not lie beside it. Copy it there, or leave the file out."
+            f"{found.name}: its {len(codes)} cues are unknown (783), and no "
+            f"{found.groups['stem']}.mat with the true labels lies beside it. Copy it there, or "
+            "leave the file out."
         )
     classes = _classlabel(mat)
     if len(classes) != len(codes):
@@ -81,7 +85,7 @@ LAYOUT = Layout(
         "sfreq": 250,
         "window": 4,
         "align": "events",
-        "rename_channels": ",".join(f"EEG-{i}={name}" for i, name in enumerate(_UNNAMED)),
+        "rename_channels": _ELECTRODES,
         "drop_channels": "eog",
     },
 )

@@ -9,7 +9,7 @@ window of 4 s from each cue on, as usual; three subjects (S088, S092, S100) have
 from __future__ import annotations
 
 from biot.corpus.builder.layouts.layout import Found, Layout, annotated
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
 
@@ -21,7 +21,9 @@ def _by_run(found: Found) -> list[Stretch]:
     run = found.groups["session"].removeprefix("R")
     tasks = ("left fist", "right fist") if run in _ONE_SIDE else ("both fists", "both feet")
     names = {"T0": _REST.get(run, "rest"), "T1": tasks[0], "T2": tasks[1]}
-    return [note._replace(label=names.get(str(note.label), note.label)) for note in annotated(found)]
+    return [
+        note._replace(label=names.get(str(note.label), note.label)) for note in annotated(found)
+    ]
 
 
 LAYOUT = Layout(

@@ -9,7 +9,7 @@ and 202 are of one person, who so is in both.
 from __future__ import annotations
 
 from biot.corpus.builder.layouts.layout import Found, Layout, annotated
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from biot.corpus.builder.layouts.layout import Found, Layout, whole
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
 
 __all__ = ["LAYOUT"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biot.corpus.builder.layouts.layout import Found, Layout
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
 
 __all__ = ["LAYOUT"]

@@ -8,7 +8,7 @@ BIOT (Yang et al., NeurIPS 2023): 200 Hz, 10 s; the electrodes are those of the 
 from __future__ import annotations
 
 from biot.corpus.builder.layouts.layout import Found, Layout, whole
-from biot.corpus.builder.windowing import Stretch
+from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["ELECTRODES", "LAYOUT"]
 
