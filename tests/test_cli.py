@@ -72,7 +72,7 @@ def test_version(capsys: Capture) -> None:
         ),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
-            "must be none, annotations, folder or a table (.tsv, .csv); got 'yes'",
+            "must be none, annotations, sidecars, folder or a table (.tsv, .csv); got 'yes'",
         ),
         (["finetune", "c", "--out", "r", "--epochs", "0"], "1 or more, got '0'"),
         (["finetune", "c", "--out", "r", "--seed", "-1"], "0 or more, got '-1'"),
@@ -178,13 +178,16 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     words += ["--keep-flat", "--search-tables"]
     short = ["--sfreq", "100", "--window", "2"]
     whose = ["--labels", "t.csv", "--subject-column", "who", "--label-map", "x=y"]
-    for extra in (short, [*short, "--dask", "tcp://host:1"], [*short, *whose], words):
+    beside = ["--labels", "sidecars", "--sidecar", ".tse_bi"]
+    for extra in (
+        short, [*short, "--dask", "tcp://host:1"], [*short, *whose], [*short, *beside], words,
+    ):  # fmt: skip
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {
         "label_columns": ("a", "b"), "keep_short": True, "strict": True, "keep_flat": True,
         "search_tables": True,
     }  # fmt: skip
-    assert {*given, *others, "dask", "subject_column", "label_map"} == {
+    assert {*given, *others, "dask", "subject_column", "label_map", "sidecar"} == {
         one.name for one in settings_of(PrepareConfig)
     }
     plain = {"sfreq": 100, "window": 2}
@@ -192,6 +195,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         PrepareConfig(**plain),
         PrepareConfig(**plain, dask="tcp://host:1"),
         PrepareConfig(**plain, labels=Path("t.csv"), subject_column="who", label_map="x=y"),
+        PrepareConfig(**plain, labels="sidecars", sidecar=".tse_bi"),
         PrepareConfig(**given, **others),
     ]
 

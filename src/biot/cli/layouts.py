@@ -10,7 +10,7 @@ from biot.cli.options import Parser, new_command
 from biot.cli.terminal import say
 
 if TYPE_CHECKING:
-    from biot.corpus.builder.layouts.layout import Layout
+    from biot.corpus.builder.layouts.layout import DatasetLayout
 
 __all__ = ["parser"]
 
@@ -40,7 +40,7 @@ def _execute(args: Namespace) -> None:
         say("\n".join(_lines(known)))
 
 
-def _lines(known: Layout) -> list[str]:
+def _lines(known: DatasetLayout) -> list[str]:
     rows = {
         "on disk": known.expects,
         "windows": _windows(known),
@@ -56,7 +56,7 @@ def _lines(known: Layout) -> list[str]:
     return [*lines, ""]
 
 
-def _windows(known: Layout) -> str:
+def _windows(known: DatasetLayout) -> str:
     given = known.settings
     if "epoch" in given:
         start, stop = given["epoch"]

@@ -120,7 +120,9 @@ class Record:
     met: Mapping[str, int] = field(default_factory=dict)
     """Where labels got other names: how many stretches had each of the labels before."""
     rows: str | None = None
-    """Checksum of its rows in the table of labels."""
+    """Checksum of its rows in the table of labels, or of the file of labels beside it."""
+    told: tuple[str, ...] = ()
+    """What was assumed of its labels."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     reference: str | None = None
     """What its EEG was measured against, where it says so."""
@@ -135,7 +137,7 @@ class Record:
     def from_dict(cls, values: Mapping[str, Any]) -> Record:
         """The inverse of ``dataclasses.asdict``, by way of JSON."""
         known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
-        for name in ("ch_names", "units", "unused", "unmatched"):
+        for name in ("ch_names", "units", "unused", "unmatched", "told"):
             known[name] = tuple(known.get(name, ()))
         if "flat" in known:
             known["flat"] = FlatChannels.from_dict(known["flat"])

@@ -10,10 +10,17 @@ from biot.errors import ConfigError, InputTypeError, RecordingError
 from biot.signals.formats.bids import with_bids_tables
 from biot.signals.formats.contained import contained_recording
 from biot.signals.formats.edf import read_edf
-from biot.signals.formats.files import SPREADSHEETS, SUFFIXES, files_of, is_spreadsheet
+from biot.signals.formats.files import (
+    SPREADSHEETS,
+    SUFFIXES,
+    files_of,
+    is_spreadsheet,
+    suffix_of,
+)
 from biot.signals.formats.headers import require_plausible
 from biot.signals.formats.mne import FORMATS, from_mne, is_epochs, is_raw, read_with_mne
-from biot.signals.formats.tables import read_npz, read_table
+from biot.signals.formats.tables.archive import read_npz
+from biot.signals.formats.tables.read import read_table
 from biot.signals.formats.transfer import require_binary
 from biot.signals.formats.wfdb import read_wfdb
 from biot.signals.recording import Recording
@@ -30,7 +37,9 @@ _FORMAT_NAMES = {suffix: name for suffix, (name, _) in FORMATS.items()} | dict.f
     (".hea", ".dat", ".mat"), "WFDB record"
 )
 """What other packages parse, which happens in a child process."""
-_TABLES = {**dict.fromkeys((".csv", ".tsv", ".parquet"), read_table), ".npz": read_npz}
+_TABLES = (
+    ".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".npz",
+)  # fmt: skip
 
 
 _NO_SPREADSHEET = (
@@ -41,11 +50,13 @@ _NO_SPREADSHEET = (
 
 def is_table(path: Path) -> bool:
     """Whether a recording of this name may need its rate and units said; by its suffix."""
-    return path.suffix.lower() in _TABLES
+    return suffix_of(path) in _TABLES
 
 
-def recording_of(source: Any) -> Recording:
+def recording_of(source: Any, *, columns: Sequence[str] = ()) -> Recording:
     """A recording from any of its forms: itself, its file, an MNE ``Raw`` or ``Epochs``.
+
+    `columns` are those of :func:`read_recording`.
 
     Raises
     ------
@@ -57,7 +68,7 @@ def recording_of(source: Any) -> Recording:
     if isinstance(source, Recording):
         return source
     if isinstance(source, str | Path):
-        return read_recording(source)
+        return read_recording(source, columns=columns)
     if is_raw(source) or is_epochs(source):
         return from_mne(source)
     hint = (
@@ -72,14 +83,20 @@ def recording_of(source: Any) -> Recording:
 
 
 def read_recording(
-    path: str | Path, *, sfreq: float | None = None, units: str | Sequence[str] | None = None
+    path: str | Path,
+    *,
+    sfreq: float | None = None,
+    units: str | Sequence[str] | None = None,
+    columns: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> Recording:
     """Open one recording; its samples are read when they are asked for.
 
     EDF, EDF+, BDF and BDF+ (``.edf``, ``.bdf``), BrainVision (``.vhdr``), FIF (``.fif``, raw or
     epochs), EEGLAB (``.set``, continuous or epochs), GDF (``.gdf``), WFDB (``.hea``, or the
-    ``.dat`` or ``.mat`` beside it); tables with a column a channel (``.csv``, ``.tsv``,
-    ``.parquet``) and NumPy archives (``.npz``), which are read at once. The suffix may be in
+    ``.dat`` or ``.mat`` beside it); tables with a column a channel (``.csv``, ``.tsv``, ``.txt``,
+    each also packed: ``.csv.gz``; ``.parquet``), exports of devices among them, and NumPy archives
+    (``.npz``), which are read at once. The suffix may be in
     capitals, save for ``.vhdr`` and ``.hea``. Of a BIDS data set, the tables of channels and events
     beside the file count too.
 
@@ -96,6 +113,11 @@ def read_recording(
     sfreq, units
         For tables and archives, which may not say them: the rate in Hz, and the unit of every
         channel, or one for each.
+    columns
+        Of a table: columns that are channels although they are called or look like labels, clocks
+        or counters, which are left out otherwise. Of other formats nothing is left out.
+    labels
+        Of a table: columns of labels; each run of one value becomes an annotation.
 
     Raises
     ------
@@ -107,14 +129,14 @@ def read_recording(
         If the package that reads the format is not installed.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if suffix in SPREADSHEETS:
         raise RecordingError(_NO_SPREADSHEET.format(path.name))
     if not suffix and path.is_dir():
         raise RecordingError(f"{path.name}: is a folder. Name one recording.")
     if suffix not in _READERS and suffix not in _TABLES:
         raise RecordingError(
-            f"{path.name}: files that end in {path.suffix or 'no suffix'!r} are not supported. "
+            f"{path.name}: files that end in {suffix or 'no suffix'!r} are not supported. "
             f"Supported are {', '.join((*_READERS, *_TABLES))}. What another package reads "
             "can be handed over with from_mne or Recording.from_array."
         )
@@ -139,7 +161,7 @@ def read_recording(
             raise RecordingError(_NO_SPREADSHEET.format(path.name))
         require_binary(files)
         try:
-            recording = _opened(path, files, sfreq, units)
+            recording = _opened(path, files, sfreq, units, columns, labels)
         except RecordingError:
             require_binary(files, has_failed=True)
             raise
@@ -150,11 +172,18 @@ def read_recording(
 
 
 def _opened(
-    path: Path, files: list[Path], sfreq: float | None, units: str | Sequence[str] | None
+    path: Path,
+    files: list[Path],
+    sfreq: float | None,
+    units: str | Sequence[str] | None,
+    columns: Sequence[str],
+    labels: Sequence[str],
 ) -> Recording:
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
+    if suffix == ".npz":
+        return read_npz(path, sfreq, units)
     if suffix in _TABLES:
-        return _TABLES[suffix](path, sfreq, units)
+        return read_table(path, sfreq, units, columns, labels)
     reader = _READERS[suffix]
     if suffix not in _FORMAT_NAMES:
         return reader(path)

@@ -51,6 +51,9 @@ class Annotation:
     duration: float
     """Length in seconds; 0 for an instant."""
     label: str
+    column: str = "label"
+    """Which column of labels it belongs to, where a file holds labels of several kinds: of WFDB
+    records ``"beat"``, ``"rhythm"``, ``"wave"`` and ``"note"``; else ``"label"``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,5 +273,6 @@ def _within(recording: Recording, begin: float, end: float) -> list[Annotation]:
         stop = min(annotation.onset + annotation.duration, end)
         starts_here = begin - rounding <= annotation.onset < end - rounding
         if starts_here or (annotation.onset < begin and stop > begin + rounding):
-            found.append(Annotation(onset - begin, max(0.0, stop - onset), annotation.label))
+            duration = max(0.0, stop - onset)
+            found.append(replace(annotation, onset=onset - begin, duration=duration))
     return found

@@ -25,6 +25,7 @@ __all__ = [
     "KNOWN_UNITS",
     "conversion",
     "is_known_unit",
+    "respelled",
     "tell_of_amplitudes",
     "unit_factors",
     "with_units",
@@ -145,6 +146,12 @@ def _movement(small: str, kind: str) -> tuple[float, str] | None:
     return None
 
 
+def respelled(unit: str) -> str:
+    """The unit in today's spelling, where a record of an earlier release may have another."""
+    factor, same = conversion(unit, "misc")
+    return same if factor == 1 else unit
+
+
 KNOWN_UNITS = (
     *("V", "mV", "µV", "nV", "g", "mg", "m/s²", "rad/s", "°/s"),
     *("T", "T/m", "°C", "%", "bpm", "mmHg", "µS", "a.u."),
@@ -236,7 +243,7 @@ def with_units(recording: Recording, units: str | Sequence[str]) -> Recording:
 
 
 def _in_units(recording: Recording, said: Mapping[int, str]) -> Recording:
-    """The recording whose channels at these positions are in these units, and told of amplitudes."""
+    """With these units of the channels at these positions, of whose amplitudes is told then."""
     if not said:
         return recording
     factors, units = np.ones(len(recording.ch_names)), list(recording.units)

@@ -213,7 +213,7 @@ def test_a_cell_that_the_task_cannot_use_is_named(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label_columns": ["a"], "labels": "annotations"}, "are those of a table, but labels is"),
+        ({"label_columns": ["a"], "labels": "annotations"}, "are those of a table, or of files"),
         ({"task": "multilabel"}, "task is 'multilabel', but labels is 'none'"),
         ({"task": "tags"}, "task must be one of classes, multilabel, regression; got 'tags'"),
         ({"label_rule": "most"}, "label_rule must be one of overlap, centre, any; got 'most'"),

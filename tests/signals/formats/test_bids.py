@@ -99,11 +99,19 @@ def test_events_are_the_annotations(make_dataset):
     assert recording.annotations == (Annotation(1, 0, "3"), Annotation(2.5, 1, "left"))
 
 
+@pytest.mark.parametrize("nothing", ["n/a", "nan", "NaN"])
+def test_events_without_an_onset_are_left_out_and_told(make_dataset, nothing):
+    rows = ["onset duration trial_type", "2.5 nan left", f"{nothing} 1 right"]
+    with pytest.warns(UserWarning, match=r"1 events of .*_events.tsv have no onset, and were left"):
+        recording = read_recording(make_dataset(**{_beside("events"): rows}))
+    assert recording.annotations == (Annotation(2.5, 0, "left"),)
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
         (["onset trial_type", "1 a"], "lacks the column duration; it has onset, trial_type"),
-        (["onset duration value", "n/a 1 a"], "the onset in line 2 should be seconds, found 'n/a'"),
+        (["onset duration value", "1s 1 a"], "the onset in line 2 should be seconds, found '1s'"),
         (["onset duration value", "1 -2 a"], "the duration in line 2 .* found '-2'"),
     ],
 )

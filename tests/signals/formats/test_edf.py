@@ -100,7 +100,7 @@ def test_units_are_those_wanted_or_those_declared(shared_data):
         recording = read_recording(shared_data / "readers/edf/short_psg.edf")
     declared = dict(zip(recording.ch_names, recording.units, strict=True))
     assert declared["EEG Fpz-Cz"] == declared["EMG submental"] == "µV"
-    assert declared["Temp rectal"] == "DegC"
+    assert declared["Temp rectal"] == "°C"  # as it is spelled everywhere
     assert declared["Event marker"] == ""
     temperature = recording.data[recording.ch_names.index("Temp rectal")]
     assert 36.5 < temperature.min() < temperature.max() < 38

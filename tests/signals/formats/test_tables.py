@@ -131,13 +131,16 @@ def test_columns_of_text_are_told_of(write):
         read_recording(path)
 
 
-def test_the_muse_export_is_read_and_its_column_of_text_told_of(shared_data):
+def test_the_muse_export_is_read_without_its_band_powers(shared_data):
     path = shared_data / "readers/csv/testmusemonitor.csv"
-    with pytest.warns(UserWarning, match=r"^testmusemonitor.csv: the columns Elements hold no"):
+    with pytest.warns(UserWarning, match=r"Delta_TP9, .* and 22 more \(no signal of Mind Monitor"):
         recording = read_recording(path)
-    assert (len(recording.ch_names), recording.n_times) == (37, 26)
+    assert recording.ch_names[:5] == ("TP9", "AF7", "AF8", "TP10", "AUX_RIGHT")
+    assert recording.units == (*["µV"] * 5, *["g"] * 3, *["rad/s"] * 3)
+    assert (len(recording.ch_names), recording.n_times) == (11, 26)
     assert recording.sfreq == 1  # fits every time to half a second
-    raw = np.genfromtxt(path, delimiter=",", skip_header=1, usecols=range(1, 38))
+    raw = np.genfromtxt(path, delimiter=",", skip_header=1, usecols=range(21, 32))
+    raw[:, 8:] *= np.pi / 180
     np.testing.assert_allclose(recording.data, raw.T, rtol=1e-6)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -225,14 +225,16 @@ def report_of(
             for name, each in manifest.recordings.items()
             if each.shard and each.sfreq and is_slower(each.sfreq, contract)
         },
-        channels=(
-            *choice_lines(manifest.recordings), *difference_lines(manifest.recordings)
-        ),
+        channels=(*choice_lines(manifest.recordings), *difference_lines(manifest.recordings)),
         label_map=_map_lines(manifest),
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,
-        notes=(*notes, *([one_class] if one_class is not None else [])),
+        notes=(
+            *notes,
+            *_told_lines(manifest.recordings),
+            *([one_class] if one_class is not None else []),
+        ),
     )
 
 
@@ -247,6 +249,16 @@ def _map_lines(manifest: Manifest) -> tuple[str, ...]:
     default = known.settings.get("label_map") if known is not None else None
     is_own = default is None or dict(LabelMap.read(default).pairs) != pairs
     return tuple(LabelMap(pairs).lines(dict(sorted(met.items())), tell_absent=is_own))
+
+
+def _told_lines(records: Mapping[str, Record]) -> Iterator[str]:
+    """What was assumed of the labels of recordings, each once with those that it concerns."""
+    names: dict[str, list[str]] = {}
+    for name, record in sorted(records.items()):
+        for text in record.told:
+            names.setdefault(text, []).append(name)
+    for text, files in names.items():
+        yield f"{text}, in {len(files)}: {listed(files, 3)}"
 
 
 def _references(records: Mapping[str, Record]) -> dict[str, tuple[str, ...]]:

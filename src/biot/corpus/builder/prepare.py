@@ -122,7 +122,7 @@ def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None]:
         contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
-        drop_channels=how.drop_channels, rename_channels=how.rename_channels,
+        drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
         layout=None if given.layout is None else given.layout.name,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)

@@ -25,6 +25,7 @@ __all__ = [
 
 # Headings of the command's help.
 _WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
+_WORDS = ("none", "annotations", "sidecars", "folder", "layout")
 _TABLES, _RUNNING = "recordings in tables", "how it runs"
 
 
@@ -76,13 +77,21 @@ class PrepareConfig(Settings):
 
     labels: str | Path = setting(
         "none",
-        help="Where labels come from. annotations: those of the recordings, and BIDS events; "
+        help="Where labels come from. annotations: those of the recordings, of BIDS events, and "
+        "of the files of labels beside them; sidecars: of these files only; "
         "folder: the name of the folder that a file lies in; layout: what the layout says, which "
-        "holds wherever one is used and nothing else is given; or the path of a table (.tsv, "
-        ".csv) with the columns file (or participant_id), label and, if wanted, subject, onset "
-        "and duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "folder", "layout"),
-        group=_LABELS, metavar="none|annotations|folder|layout|TABLE.tsv",
+        "holds wherever one is used and nothing else is given; or the path of a table (.tsv, .csv) "
+        "with the columns file (or participant_id), label and, if wanted, subject, onset and "
+        "duration in seconds. Windows without a label are left out, and counted.",
+        choices=_WORDS,
+        group=_LABELS, metavar="none|annotations|sidecars|folder|layout|TABLE.tsv",
+    )  # fmt: skip
+    sidecar: str | None = setting(
+        None,
+        help="How the names of the files of labels beside recordings end, such as .tse_bi or "
+        "_hypno.txt; without it, of all kinds that are there, the first in the order of the "
+        "documentation.",
+        group=_LABELS, metavar="SUFFIX",
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
@@ -248,7 +257,14 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
             )
-        is_table = str(self.labels) not in ("none", "annotations", "folder", "layout")
+        beside = str(self.labels) in ("annotations", "sidecars")
+        if self.sidecar is not None and not (beside and self.sidecar):
+            raise ConfigError(
+                "sidecar is how files of labels beside recordings end, such as .tse_bi, and goes "
+                f"with labels 'annotations' or 'sidecars'; got {self.sidecar!r} and labels "
+                f"{str(self.labels)!r}."
+            )
+        is_table = str(self.labels) not in _WORDS
         for name in ("file_column", "subject_column"):
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(

@@ -63,7 +63,9 @@ class Job:
 
     @property
     def rows(self) -> str | None:
-        """Checksum of its rows in the table."""
+        """Checksum of its rows in the table, or of the file of labels beside it."""
+        if self.labels.sidecars is not None:
+            return self.labels.sidecars.checksum(self.source.recording)
         table = self.labels.table
         if table is None:
             return None
@@ -205,7 +207,8 @@ def _written(
     rows, idle = recipe.choice.rows(recording)
     chosen = recording.pick(rows)
     left_out.update("channels marked as bad" for _ in chosen.bad)
-    stretches, met = job.labels.stretches(recording, name), {}
+    told: list[str] = []
+    stretches, met = job.labels.stretches(recording, name, left_out, told), {}
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)
         stretches = job.labels.map.stretches(stretches)
@@ -230,6 +233,7 @@ def _written(
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
         "met": met,
+        "told": tuple(told),
         "unused": tuple(n for n in recording.ch_names if n not in ch_names),
         "unmatched": (*not_found, *idle),
         "flat": flat.among(ch_names),

@@ -208,13 +208,16 @@ def _require_complete(recording: Recording, table: Path, rows: dict[str, dict[st
 
 def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
     found = [annotation for annotation in recording.annotations if is_missing(annotation)]
-    outside = 0
+    outside = timeless = 0
     for number, row in enumerate(_rows(table, needed=("onset", "duration")), start=2):
+        if row["onset"].lower() in (*_NOTHING, "nan"):
+            timeless += 1
+            continue
         labels = [row.get(column, "") for column in ("trial_type", "value")]
         label = next((text for text in labels if text not in _NOTHING), "")
         onset, duration = (
             0.0
-            if name == "duration" and row[name] in _NOTHING
+            if name == "duration" and row[name].lower() in (*_NOTHING, "nan")
             else _seconds(table, number, name, row)
             for name in ("onset", "duration")
         )
@@ -222,6 +225,11 @@ def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
         if label:
             found.append(Annotation(onset, duration, label))
             outside += not -duration <= onset <= recording.duration
+    if timeless:
+        warnings.warn(
+            f"{recording.name}: {timeless} events of {table.name} have no onset, and were left out.",
+            stacklevel=4,
+        )
     if outside:
         warnings.warn(
             f"{recording.name}: {outside} events of {table.name} lie before or after the "

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from math import ceil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,15 @@ import numpy as np
 
 from biot.errors import BiotError, MissingDependencyError, RecordingError, require
 from biot.signals.channels import kind
+from biot.signals.formats.beside_mne.brainvision import (
+    is_ascii,
+    read_ascii,
+    read_brainvision_header,
+)
+from biot.signals.formats.beside_mne.eeglab import as_eeglab_means, require_hdf5_reader
+from biot.signals.formats.beside_mne.gdf import NEW_SEGMENT, read_gdf_header, with_event_table
+from biot.signals.formats.beside_mne.joins import starts_of
 from biot.signals.formats.contained import contained
-from biot.signals.formats.headers import gdf_units, read_brainvision_header
 from biot.signals.preprocess import is_missing
 from biot.signals.recording import Annotation, Array, ReadSamples, Recording
 from biot.signals.units import conversion, tell_of_amplitudes
@@ -95,10 +101,6 @@ def _tidy(path: Path, message: object) -> str:
 
 
 _FIFF_UNITS = {107: "V", 112: "T", 114: "C", 201: "T/m"}
-
-
-# Time passed before such a mark: MNE's and EEGLAB's joins, BrainVision's pauses.
-_JOIN = re.compile(r"(?:(?:BAD|EDGE)[ _])?boundary$|New Segment/", re.IGNORECASE)
 
 
 Units = tuple[tuple[float, str], ...]
@@ -187,7 +189,7 @@ def recording_of_raw(
         n_times=int(raw.n_times),
         units=tuple(unit for _, unit in units),
         annotations=annotations,
-        starts=_starts(annotations, float(raw.info["sfreq"]), int(raw.n_times)),
+        starts=starts_of(annotations, float(raw.info["sfreq"]), int(raw.n_times)),
         bad=_bad(raw),
         reference=_reference(raw.info),
         read_samples=_reader(raw, read, units, path, format_name),
@@ -230,15 +232,6 @@ def _reference(info: Any) -> str | None:
     if any(p["active"] and "Average EEG reference" in p["desc"] for p in info["projs"]):
         return "average"
     return "custom" if info["custom_ref_applied"] else None
-
-
-def _starts(annotations: tuple[Annotation, ...], sfreq: float, n_times: int) -> tuple[int, ...]:
-    """First samples of the stretches between the joins that a continuous recording marks."""
-    joins = [a.onset * sfreq for a in annotations if _JOIN.match(a.label)]
-    # EEGLAB marks a join between two samples, BrainVision the first one after it
-    return tuple(
-        sorted({0, *(s for s in (ceil(join - 1e-3) for join in joins) if 0 < s < n_times)})
-    )
 
 
 def _epoch_annotations(epochs: Any, length: int) -> Iterator[Annotation]:
@@ -318,17 +311,53 @@ def read_with_mne(path: Path) -> Recording:
     suffix = path.suffix.lower()
     format_name, _ = FORMATS[suffix]
     with in_the_name_of(path, format_name):
+        if suffix == ".vhdr" and is_ascii(path):
+            return _of_ascii(path)
         opened, of_epochs = _open(path, suffix)
         if of_epochs and len(opened):
             opened.get_data(item=[len(opened) - 1], verbose="WARNING")
         elif not of_epochs and opened.n_times:
             opened.get_data(start=opened.n_times - 1, verbose="WARNING")
     if suffix == ".gdf":
-        units = gdf_units(path)
-    else:
-        units = units_of(opened, _declared_units(path, opened) if suffix == ".vhdr" else None)
+        return _of_gdf(path, opened, format_name)
+    units = units_of(opened, _declared_units(path, opened) if suffix == ".vhdr" else None)
     make = recording_of_epochs if of_epochs else recording_of_raw
-    return make(opened, units, path=path, format_name=format_name)
+    recording = make(opened, units, path=path, format_name=format_name)
+    if suffix != ".set":
+        return recording
+    events = as_eeglab_means(recording.annotations)
+    joins = starts_of(events, recording.sfreq, recording.n_times)
+    return replace(
+        recording, annotations=events, starts=recording.starts if of_epochs else joins
+    )
+
+
+def _of_ascii(path: Path) -> Recording:
+    """A BrainVision recording whose data file is text."""
+    require("mne", extra="signals")
+    found = read_ascii(path)
+    return Recording.from_array(
+        found.data,
+        ch_names=found.ch_names,
+        sfreq=found.sfreq,
+        units=found.units,
+        annotations=found.annotations,
+        starts=starts_of(found.annotations, found.sfreq, found.data.shape[1]),
+        path=path,
+    )
+
+
+def _of_gdf(path: Path, raw: Any, format_name: str) -> Recording:
+    """A GDF recording: missing samples are NaN, events as its own table has them."""
+    header = read_gdf_header(path)
+    recording = recording_of_raw(raw, header.units, path=path, format_name=format_name)
+    events = header.annotations
+    return replace(
+        recording,
+        annotations=events,
+        starts=starts_of(events, recording.sfreq, recording.n_times, also=NEW_SEGMENT),
+        read_samples=header.without_missing(recording.read_samples),
+    )
 
 
 def goes_on_in(first: Path, further: Path) -> bool:
@@ -359,6 +388,11 @@ def _parts_of_fif(first: Path) -> set[Path]:
 def _open(path: Path, suffix: str) -> tuple[Any, bool]:
     """MNE's object, and whether it is one of epochs."""
     mne = require("mne", extra="signals")
+    if suffix == ".set":
+        require_hdf5_reader(path)
+    content = with_event_table(path) if suffix == ".gdf" else None
+    if content is not None:
+        return mne.io.read_raw_gdf(content, preload=True, verbose="WARNING"), False
     try:
         return getattr(mne.io, FORMATS[suffix][1])(path, preload=False, verbose="WARNING"), False
     except (TypeError, ValueError) as error:

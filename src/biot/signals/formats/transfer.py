@@ -21,6 +21,7 @@ _MAY_HOLD_TEXT = (".fif", ".set")
 _ENOUGH = 8
 """Line feeds: each has a carriage return before it by chance once in 256 times."""
 _LOOKED_AT = 2**22
+_OF_TEXT = bytes((9, 10, 13, *range(32, 127)))
 
 
 def went_through_text_mode(path: Path, surplus: int | None = None) -> bool:
@@ -34,6 +35,8 @@ def went_through_text_mode(path: Path, surplus: int | None = None) -> bool:
     """
     with path.open("rb") as file:
         content = file.read(-1 if surplus is not None else _LOOKED_AT)
+    if not content.translate(None, _OF_TEXT):  # such as a data file of BrainVision in ASCII
+        return False
     count = content.count(b"\n")
     if count != content.count(b"\r\n"):
         return False

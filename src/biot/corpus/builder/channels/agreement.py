@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 from biot.corpus.manifest import Record
 from biot.errors import listed
 from biot.signals.channels import canonical
+from biot.signals.units import respelled
 
 __all__ = [
     "Layout",
@@ -37,7 +38,9 @@ class Layout:
 
     def of(self, record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Channels and units of the rows of one recording, in their order."""
-        return (record.ch_names, record.units) if self.mixed else (self.ch_names, self.units)
+        if self.mixed:
+            return record.ch_names, tuple(map(respelled, record.units))
+        return self.ch_names, self.units
 
 
 def layout_of(records: Mapping[str, Record]) -> Layout:
@@ -81,7 +84,8 @@ def layout_of(records: Mapping[str, Record]) -> Layout:
 
 def _units(record: Record) -> dict[str, str]:
     """Unit of each channel, by its canonical name."""
-    return {canonical(ch): unit for ch, unit in zip(record.ch_names, record.units, strict=True)}
+    pairs = zip(record.ch_names, record.units, strict=True)
+    return {canonical(channel): respelled(unit) for channel, unit in pairs}
 
 
 def _votes(own: Mapping[str, Mapping[str, str]]) -> dict[str, Counter[str]]:
@@ -131,8 +135,13 @@ def _reason(
             f"{listed(channels)} {have}, but {'is' if one else 'are'} {other} in {count} of "
             f"{total} recordings"
         )
-        ways.add("say its unit with units=" if not unit else "convert it" if wanted else
-                 "say the unit of the others with units=")
+        ways.add(
+            "say its unit with units="
+            if not unit
+            else "convert it"
+            if wanted
+            else "say the unit of the others with units="
+        )
     return f"{name}: {'; '.join(parts)}. {_capital(', '.join(sorted(ways)))}, or prepare it apart."
 
 

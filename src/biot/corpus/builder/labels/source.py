@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from biot.corpus.builder.labels.beside import SidecarLabels
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
 from biot.corpus.builder.sources import Source, Subject, subject_of
@@ -30,9 +32,11 @@ class LabelSource:
     """Gives the labelled stretches of recordings; may be sent to another process."""
 
     kind: str = "none"
-    """``"none"``, ``"annotations"``, ``"folder"`` or ``"table"``."""
+    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"folder"`` or ``"table"``."""
     format: LabelFormat = field(default_factory=LabelFormat)
     table: LabelTable | None = None
+    sidecars: SidecarLabels | None = None
+    """Files of labels beside the recordings, where they count."""
     map: LabelMap | None = None
     """Other names of the labels; None: they stay."""
 
@@ -45,6 +49,7 @@ class LabelSource:
         pattern: re.Pattern[str] | None,
         background: str | None,
         columns: TableColumns | None = None,
+        sidecar: str | None = None,
     ) -> LabelSource:
         """The source that the arguments of `prepare` ask for.
 
@@ -55,7 +60,12 @@ class LabelSource:
         CorpusError
             If the table is at fault.
         """
-        if str(labels) in ("none", "annotations", "folder", "layout"):
+        if str(labels) in ("annotations", "sidecars"):
+            found = SidecarLabels.find(
+                sources, how, sidecar, only=str(labels) == "sidecars", background=background
+            )
+            return cls(str(labels), how, sidecars=found)
+        if str(labels) in ("none", "folder", "layout"):
             if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
                 raise ConfigError(
                     f"label_columns are those of a table, but labels is {str(labels)!r}."
@@ -79,6 +89,8 @@ class LabelSource:
 
     def only(self, name: str) -> LabelSource:
         """The same with no rows but those of one recording: all that a worker needs."""
+        if self.sidecars is not None:
+            return replace(self, sidecars=self.sidecars.of(name))
         if self.table is None:
             return self
         rows = {name: self.table.rows[name]} if name in self.table.rows else {}
@@ -87,6 +99,8 @@ class LabelSource:
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""
+        if self.sidecars is not None:
+            return self.sidecars.lacks(name)
         if self.table is None or name in self.table.rows:
             return None
         if name in self.table.facts:
@@ -102,8 +116,12 @@ class LabelSource:
         CorpusError
             If rows name what is not among the recordings, and `strict` is set.
         """
-        if self.table is None or self.table.facts:
+        if self.sidecars is not None:
+            return self.sidecars.notes(recordings)
+        if self.table is None:
             return ()
+        if self.table.facts:
+            return self.table.notes
         notes, name, absent = list(self.table.notes), self.table.path.name, self.table.absent
         if absent:
             told = f"{len(absent)} named in {name} are not among the recordings: {listed(absent)}"
@@ -133,8 +151,21 @@ class LabelSource:
         origin = f"the column {self.table.subject_column!r} of {self.table.path.name}"
         return Subject(self.table.subject(name), origin)
 
-    def stretches(self, recording: Recording, name: str) -> list[Stretch]:
+    def stretches(
+        self,
+        recording: Recording,
+        name: str,
+        left_out: Counter[str] | None = None,
+        told: list[str] | None = None,
+    ) -> list[Stretch]:
         """Labelled stretches of a recording, before the map; spoilt data and breaks are none.
+
+        Parameters
+        ----------
+        left_out
+            Counts by reason which labels say nothing.
+        told
+            Gets what was assumed.
 
         Raises
         ------
@@ -147,6 +178,14 @@ class LabelSource:
             return []
         if self.table is not None:
             return self.table.stretches(name, recording.duration)
+        if self.sidecars is not None:
+            found = self.sidecars.stretches(recording, name)
+            if found is not None:
+                (Counter() if left_out is None else left_out).update(found.left_out)
+                ([] if told is None else told).extend(found.told)
+                return list(found.stretches)
+        if self.kind == "sidecars":
+            return []
         if self.kind == "folder":
             return [Stretch(0.0, recording.duration, self._of_folder(name))]
         return [

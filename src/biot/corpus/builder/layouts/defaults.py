@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.layouts.layout import Found, Layout
+from biot.corpus.builder.labels.beside import without_scorings
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.recognise import recognised, recordings_of
 from biot.corpus.builder.layouts.registry import NONE, layout
 from biot.corpus.builder.settings import PrepareConfig
@@ -27,9 +28,9 @@ class Given:
 
     config: PrepareConfig
     sources: list[Source]
-    layout: Layout | None = None
+    layout: DatasetLayout | None = None
     """None without one."""
-    found: tuple[Found, ...] = ()
+    found: tuple[FoundRecording, ...] = ()
     """The recordings of the layout, in the order of `sources`."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -50,15 +51,14 @@ def with_layout(
         If the folder does not look like the layout.
     """
     chosen = None if config.layout in (None, NONE) else layout(str(config.layout))
-    sources = _sources(paths, config, chosen)
-    notes: tuple[str, ...] = ()
+    sources, notes = _sources(paths, config, chosen)
     if config.layout is None:
         seen = recognised(sources)
         if seen is not None and _is_incomplete(config):
             chosen = seen
-            notes = (f"recognised as {seen.title}; --layout {NONE} turns that off",)
+            notes += (f"recognised as {seen.title}; --layout {NONE} turns that off",)
         elif seen is not None:
-            notes = (
+            notes += (
                 f"looks like {seen.title}: --layout {seen.name} would give {_given(seen, config)}",
             )
     if chosen is None:
@@ -81,7 +81,7 @@ def with_layout(
     )
 
 
-def applied(chosen: Layout, config: PrepareConfig) -> dict[str, Any]:
+def applied(chosen: DatasetLayout, config: PrepareConfig) -> dict[str, Any]:
     """The settings of a layout without those that the user has given, or has excluded."""
     settings = {"labels": "layout", **chosen.settings}
     given = config.given
@@ -98,10 +98,11 @@ def applied(chosen: Layout, config: PrepareConfig) -> dict[str, Any]:
 
 
 def _sources(
-    paths: str | Path | Sequence[str | Path], config: PrepareConfig, chosen: Layout | None
-) -> list[Source]:
+    paths: str | Path | Sequence[str | Path], config: PrepareConfig, chosen: DatasetLayout | None
+) -> tuple[list[Source], tuple[str, ...]]:
+    """The recordings at the paths, and what is to be told of the other files."""
     tables = config.search_tables or bool(chosen and chosen.settings.get("search_tables"))
-    return find_sources(paths, tables=tables, but=Path(config.labels))
+    return without_scorings(find_sources(paths, tables=tables, but=Path(config.labels)))
 
 
 def _is_incomplete(config: PrepareConfig) -> bool:
@@ -117,7 +118,7 @@ def _require_complete(config: PrepareConfig) -> None:
             )
 
 
-def _given(chosen: Layout, config: PrepareConfig) -> str:
+def _given(chosen: DatasetLayout, config: PrepareConfig) -> str:
     return _shown(applied(chosen, config)) or "nothing else"
 
 

@@ -16,13 +16,16 @@ from biot.corpus.builder.executor import run
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import Facts, LabelFormat, LabelTable, Row, TableColumns
 from biot.corpus.builder.layouts.defaults import Given
-from biot.corpus.builder.layouts.layout import Found, Layout
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.sources import subject_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import LABELS_FILE
 from biot.errors import BiotError, ConfigError
 
 __all__ = ["Labelled", "gathered", "label_source", "table_of"]
+
+_TOLD = 5
+"""Notes of recordings that are shown."""
 
 _FAULTS = (BiotError, OSError, LookupError, ValueError, SyntaxError, csv.Error)
 """What a layout may meet in a file that is damaged, or not as it was published."""
@@ -44,7 +47,7 @@ def label_source(
     if config.labels != "layout":
         columns = TableColumns(config.file_column, config.subject_column)
         return LabelSource.open(
-            config.labels, how, given.sources, pattern, config.background, columns
+            config.labels, how, given.sources, pattern, config.background, columns, config.sidecar
         )
     if given.layout is None:
         raise ConfigError(
@@ -67,6 +70,7 @@ class Labelled:
     name: str
     stretches: tuple[Stretch, ...]
     facts: Facts
+    told: tuple[str, ...] = ()
 
 
 def gathered(given: Given, *, progress: bool = False) -> LabelTable:
@@ -82,14 +86,15 @@ def gathered(given: Given, *, progress: bool = False) -> LabelTable:
     return table_of(done[found.name] for found in given.found)
 
 
-def _labelled(found: Found, layout: Layout) -> Labelled:
+def _labelled(found: FoundRecording, layout: DatasetLayout) -> Labelled:
     facts = Facts(*subject_of(found.name), session=found.groups.get("session"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they come again when the recording is prepared
             whose = layout.subject_of(found)
             facts = Facts(whose.name, whose.origin, facts.session, layout.split(found))
-            return Labelled(found.name, tuple(layout.labels(found)), facts)
+            stretches = tuple(layout.labels(found))
+            return Labelled(found.name, stretches, facts, tuple(found.told))
     except _FAULTS as error:
         text = str(error)
         if not isinstance(error, BiotError):
@@ -101,9 +106,11 @@ def table_of(labelled: Iterable[Labelled]) -> LabelTable:
     """Labels by recording as a table, each label a row."""
     rows: dict[str, tuple[Row, ...]] = {}
     facts = {}
+    told: list[str] = []
     number = 1
     for one in labelled:
         facts[one.name] = one.facts
+        told += one.told
         own = []
         for stretch in one.stretches:
             number += 1
@@ -114,4 +121,11 @@ def table_of(labelled: Iterable[Labelled]) -> LabelTable:
         if own:
             rows[one.name] = tuple(own)
     has_events = any(row.span is not None for own in rows.values() for row in own)
-    return LabelTable(Path(LABELS_FILE), rows, has_events=has_events, facts=facts)
+    return LabelTable(Path(LABELS_FILE), rows, has_events=has_events, facts=facts, notes=_few(told))
+
+
+def _few(told: list[str]) -> tuple[str, ...]:
+    """What was told, each once, and the number of those that are too many to be read."""
+    once = list(dict.fromkeys(told))
+    more = (f"and {len(once) - _TOLD} more such notes",) if len(once) > _TOLD else ()
+    return (*once[:_TOLD], *more)

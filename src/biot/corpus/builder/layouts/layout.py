@@ -1,15 +1,16 @@
-"""`Layout`: how a published data set lies on disk, and how the field uses it."""
+"""`DatasetLayout`: how a published data set lies on disk, and how the field uses it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from math import inf
 from pathlib import Path
 from typing import Any
 
+from biot.corpus.builder.labels.sidecars.finding import read_sidecar
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windows.events import Stretch
@@ -19,8 +20,8 @@ from biot.signals.readers import read_recording
 from biot.signals.recording import Recording
 
 __all__ = [
-    "Found",
-    "Layout",
+    "DatasetLayout",
+    "FoundRecording",
     "annotated",
     "beside",
     "split_of_path",
@@ -32,7 +33,7 @@ _LEVELS = 8
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRecording:
     """A recording of a data set."""
 
     name: str
@@ -40,6 +41,8 @@ class Found:
     path: Path
     groups: Mapping[str, str]
     """What the layout's pattern says in its named groups."""
+    told: list[str] = field(default_factory=list, compare=False)
+    """What was assumed or left out where labels were read, for the user."""
 
     def nearest(self, pattern: str) -> Path | None:
         """The file that lies nearest: in the recording's folder, or one above it.
@@ -81,37 +84,40 @@ def whole(label: Label) -> Stretch:
     return Stretch(0.0, inf, label)
 
 
-def annotated(found: Found) -> list[Stretch]:
+def annotated(found: FoundRecording) -> list[Stretch]:
     """The annotations of the recording, without those that are no labels."""
     return LabelSource("annotations").stretches(found.read(), found.name)
 
 
-def beside(pattern: str) -> Callable[[Found], list[Stretch]]:
-    """Labels from a file beside each recording or above it, see :meth:`Found.nearest`."""
+def beside(pattern: str) -> Callable[[FoundRecording], list[Stretch]]:
+    """Labels from a file beside each recording or above it, see :meth:`FoundRecording.nearest`."""
     return partial(_beside, pattern=pattern)
 
 
-def _beside(found: Found, pattern: str) -> list[Stretch]:
-    from biot.corpus.builder.labels.sidecars.finding import read_sidecar
+def _beside(found: FoundRecording, pattern: str) -> list[Stretch]:
+    recording = found.read()
+    sidecar = read_sidecar(found.require(pattern), recording)
+    kept, left_out = sidecar.within(recording.duration, None)
+    found.told.extend(sidecar.told)
+    found.told.extend(f"{found.name}: {count} {what}" for what, count in left_out.items())
+    return list(kept)
 
-    return read_sidecar(found.require(pattern), found.path).stretches
 
-
-def split_of_path(found: Found) -> str | None:
+def split_of_path(found: FoundRecording) -> str | None:
     """What the group ``split`` of the layout's pattern says."""
     return found.groups.get("split")
 
 
-def _no_subject(found: Found) -> str | None:
+def _no_subject(found: FoundRecording) -> str | None:
     return found.groups.get("subject")
 
 
-def _all(found: Sequence[Found], sfreq: float) -> list[Found]:
+def _all(found: Sequence[FoundRecording], sfreq: float) -> list[FoundRecording]:
     return list(found)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class DatasetLayout:
     """A published data set: where things are, and the settings with which the field uses it."""
 
     name: str
@@ -123,43 +129,37 @@ class Layout:
     recordings: str
     """Regular expression of the end of a recording's path, from the beginning of a folder's or the
     file's name on; its groups ``subject``, ``session`` and ``split`` say what they are called."""
-    labels: Callable[[Found], Iterable[Stretch]]
+    labels: Callable[[FoundRecording], Iterable[Stretch]]
     """The labels of a recording, in seconds from its start; see :func:`whole`."""
     label_names: tuple[str, ...]
     """Those that come of it; none where that depends on the data set."""
     settings: Mapping[str, Any]
     """Of :class:`biot.corpus.builder.settings.PrepareConfig`; what the user gives goes before."""
     needs: tuple[str, ...] = ()
-    """Files that must lie beside a recording or above, as :meth:`Found.nearest` takes them."""
-    subject: Callable[[Found], str | None] = _no_subject
+    """Files beside a recording or above, as :meth:`FoundRecording.nearest` takes them."""
+    subject: Callable[[FoundRecording], str | None] = _no_subject
     """Whose a recording is; None: as in every other folder."""
-    split: Callable[[Found], str | None] = split_of_path
+    split: Callable[[FoundRecording], str | None] = split_of_path
     """The official part of a recording: ``train``, ``val``, ``test``, or a fold."""
-    choose: Callable[[Sequence[Found], float], list[Found]] = _all
+    choose: Callable[[Sequence[FoundRecording], float], list[FoundRecording]] = _all
     """Which of the recordings are used at a rate in Hz, where several are the same one."""
-    companions: str = r"(?!)"
-    """Regular expression as `recordings`, of files that are no recordings of their own."""
     unmistakable: bool = True
     """Whether it is recognised by its names."""
 
-    def found(self, source: Source) -> Found | None:
+    def found(self, source: Source) -> FoundRecording | None:
         """A source as a recording of this data set; None if its path is another one."""
         match = _ending(self.recordings).search(source.path.absolute().as_posix())
         if match is None:
             return None
         groups = {name: text for name, text in match.groupdict().items() if text is not None}
-        return Found(source.recording, source.path, groups)
+        return FoundRecording(source.recording, source.path, groups)
 
-    def is_companion(self, source: Source) -> bool:
-        """Whether a file goes with recordings of this data set."""
-        return _ending(self.companions).search(source.path.absolute().as_posix()) is not None
-
-    def lacks(self, found: Iterable[Found]) -> list[str]:
+    def lacks(self, found: Iterable[FoundRecording]) -> list[str]:
         """Those of the files needed that none of the recordings has."""
         every = list(found)
         return [need for need in self.needs if not any(one.nearest(need) for one in every)]
 
-    def subject_of(self, found: Found) -> Subject:
+    def subject_of(self, found: FoundRecording) -> Subject:
         """Whose a recording is, and what says so."""
         named = self.subject(found)
         return subject_of(found.name) if named is None else Subject(named, self.origin)

@@ -6,30 +6,32 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from biot.corpus.builder.layouts.layout import Found, Layout
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.registry import layouts
 from biot.corpus.builder.sources import Source
 from biot.errors import CorpusError, listed
 
-__all__ = ["Recordings", "recognised", "recordings_of"]
+__all__ = ["FoundRecordings", "recognised", "recordings_of"]
 
 _ENOUGH = 0.9
 """Share of a folder's recordings that must be of the layout for it to be recognised."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recordings:
+class FoundRecordings:
     """The recordings of a layout in what was given."""
 
-    layout: Layout
-    found: tuple[Found, ...]
+    layout: DatasetLayout
+    found: tuple[FoundRecording, ...]
     skipped: Mapping[str, int] = field(default_factory=dict)
     """By reason, how many of the files given are not used."""
     notes: tuple[str, ...] = ()
     """The first of them by name."""
 
 
-def recordings_of(layout: Layout, sources: Sequence[Source], sfreq: float) -> Recordings:
+def recordings_of(
+    layout: DatasetLayout, sources: Sequence[Source], sfreq: float
+) -> FoundRecordings:
     """The recordings of a layout that was named, at the rate in Hz that is asked for.
 
     Raises
@@ -48,14 +50,13 @@ def recordings_of(layout: Layout, sources: Sequence[Source], sfreq: float) -> Re
         lacks = f"there is no {names} in the folder of {found[0].name} or above"
         raise CorpusError(_unlike(layout, lacks, sources))
     used = {one.name for one in layout.choose(found, sfreq)}
-    other = [s.recording for s in sources if every[s.recording] is None]
-    strange = [s.recording for s in sources if s.recording in other and not layout.is_companion(s)]
+    strange = [s.recording for s in sources if every[s.recording] is None]
     repeated = [one.name for one in found if one.name not in used]
     reasons = {
         f"recordings that are not named as in the layout {layout.name}": strange,
         f"recordings that {layout.title} has at another rate, too": repeated,
     }
-    return Recordings(
+    return FoundRecordings(
         layout=layout,
         found=tuple(one for one in found if one.name in used),
         skipped={reason: len(names) for reason, names in reasons.items() if names},
@@ -63,7 +64,7 @@ def recordings_of(layout: Layout, sources: Sequence[Source], sfreq: float) -> Re
     )
 
 
-def recognised(sources: Sequence[Source]) -> Layout | None:
+def recognised(sources: Sequence[Source]) -> DatasetLayout | None:
     """The one layout that the names of recordings, and the files beside them, leave no doubt about.
 
     Nine in ten recordings must be named as in the layout, and the files with the labels must be
@@ -75,13 +76,12 @@ def recognised(sources: Sequence[Source]) -> Layout | None:
     return fits[0] if len(fits) == 1 else None
 
 
-def _is_of(layout: Layout, sources: Sequence[Source]) -> bool:
-    own = [source for source in sources if not layout.is_companion(source)]
-    found = [one for one in map(layout.found, own) if one is not None]
-    return bool(found) and len(found) >= _ENOUGH * len(own) and not layout.lacks(found)
+def _is_of(layout: DatasetLayout, sources: Sequence[Source]) -> bool:
+    found = [one for one in map(layout.found, sources) if one is not None]
+    return bool(found) and len(found) >= _ENOUGH * len(sources) and not layout.lacks(found)
 
 
-def _unlike(layout: Layout, what: str, sources: Sequence[Source]) -> str:
+def _unlike(layout: DatasetLayout, what: str, sources: Sequence[Source]) -> str:
     kinds = Counter(source.path.suffix.lower() for source in sources)
     counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
     names = listed([source.recording for source in sources], 3)

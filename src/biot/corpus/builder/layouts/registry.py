@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from biot.corpus.builder.layouts.layout import Layout
+from biot.corpus.builder.layouts.layout import DatasetLayout
 from biot.corpus.builder.layouts.published import (
     bci_iv_2a,
     bids,
@@ -32,15 +32,15 @@ _MODULES = (
     *(sleep_edf, tuab, tuev, tusz, chb_mit, siena, eegmmidb, bci_iv_2a, shhs, ptb_xl, mit_bih),
     *(cinc2017, bids),
 )
-_KNOWN: dict[str, Layout] = {module.LAYOUT.name: module.LAYOUT for module in _MODULES}
+_KNOWN: dict[str, DatasetLayout] = {module.LAYOUT.name: module.LAYOUT for module in _MODULES}
 
 
-def layouts() -> Mapping[str, Layout]:
+def layouts() -> Mapping[str, DatasetLayout]:
     """All layouts that are known, by name."""
     return MappingProxyType(_KNOWN)
 
 
-def layout(name: str) -> Layout:
+def layout(name: str) -> DatasetLayout:
     """The layout of this name.
 
     Raises
@@ -56,7 +56,7 @@ def layout(name: str) -> Layout:
     return _KNOWN[name]
 
 
-def register(made: Layout) -> None:
+def register(made: DatasetLayout) -> None:
     """Make a layout known to `prepare` for the rest of this process, by its name.
 
     Raises

@@ -35,12 +35,12 @@ class LabelReport:
 
     out: Path
     n_recordings: int
-    """Recordings that have a label."""
+    """FoundRecordings that have a label."""
     n_subjects: int
     labels: dict[str, int]
     """Rows of each label, or tag."""
     without: tuple[str, ...]
-    """Recordings without a label."""
+    """FoundRecordings without a label."""
     unreadable: tuple[str, ...]
     """Why labels of recordings cannot be read."""
     notes: tuple[str, ...]

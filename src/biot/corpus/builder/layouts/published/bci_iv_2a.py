@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from biot.corpus.builder.layouts.layout import Found, Layout, annotated
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, annotated
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError, require
 
@@ -27,7 +27,7 @@ _ELECTRODES = (
 _MATS = ("{stem}.mat", "true_labels/{stem}.mat")
 
 
-def _cues(found: Found) -> list[Stretch]:
+def _cues(found: FoundRecording) -> list[Stretch]:
     notes = [note._replace(label=_code(note)) for note in annotated(found)]
     cues = [note for note in notes if note.label in _CLASSES or note.label == _UNKNOWN]
     codes = [str(cue.label) for cue in cues]
@@ -40,7 +40,7 @@ def _code(note: Stretch) -> str:
     return re.sub(r"\.0$", "", str(note.label).strip())
 
 
-def _of_mat(found: Found, codes: list[str]) -> list[str]:
+def _of_mat(found: FoundRecording, codes: list[str]) -> list[str]:
     """The classes of session E, which lie in a file of their own."""
     mat = next(filter(None, map(found.nearest, _MATS)), None)
     if mat is None:
@@ -68,11 +68,11 @@ def _classlabel(mat: Path) -> list[int]:
     return classes
 
 
-def _split(found: Found) -> str:
+def _split(found: FoundRecording) -> str:
     return "train" if found.groups["session"] == "T" else "test"
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="bci-iv-2a",
     title="BCI Competition IV 2a",
     expects="A01T.gdf … A09E.gdf, for the test also A01E.mat … with the true labels",

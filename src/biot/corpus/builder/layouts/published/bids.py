@@ -7,11 +7,11 @@ on are a beginning, ``--window``, ``--align`` and ``--label-map`` fit it to the 
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import Layout, annotated
+from biot.corpus.builder.layouts.layout import DatasetLayout, annotated
 
 __all__ = ["LAYOUT"]
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="bids",
     title="BIDS (EEG, iEEG, MEG, …)",
     expects="dataset_description.json, sub-01/[ses-01/]eeg/sub-01_…_eeg.* + …_events.tsv",

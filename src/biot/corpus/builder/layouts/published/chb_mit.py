@@ -7,7 +7,7 @@ background. ``chb21`` is the same person as ``chb01``, 1.5 years later.
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import Found, Layout, beside
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, beside
 from biot.signals.channels import PREST_16
 
 __all__ = ["LAYOUT"]
@@ -15,11 +15,11 @@ __all__ = ["LAYOUT"]
 _SUMMARY = "{folder}-summary.txt"
 
 
-def _subject(found: Found) -> str:
+def _subject(found: FoundRecording) -> str:
     return found.groups["folder"].replace("chb21", "chb01")
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="chb-mit",
     title="CHB-MIT Scalp EEG Database",
     expects="chb01/chb01_01.edf …, chb01/chb01-summary.txt …",

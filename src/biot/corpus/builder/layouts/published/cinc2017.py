@@ -12,7 +12,7 @@ import csv
 from functools import lru_cache
 from pathlib import Path
 
-from biot.corpus.builder.layouts.layout import Found, Layout, whole
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, whole
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
@@ -28,16 +28,16 @@ def _references(folder: Path) -> dict[str, str]:
     return {name.strip(): label.strip() for name, label in rows}
 
 
-def _reference(found: Found) -> list[Stretch]:
+def _reference(found: FoundRecording) -> list[Stretch]:
     label = _references(found.require(_LISTS).parent).get(found.groups["stem"])
     return [] if label is None else [whole(label)]
 
 
-def _split(found: Found) -> str | None:
+def _split(found: FoundRecording) -> str | None:
     return {"training2017": "train", "validation": "val"}.get(found.groups.get("folder", ""))
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="cinc2017",
     title="PhysioNet/CinC Challenge 2017",
     expects="training2017/A00001.hea + .mat …, training2017/REFERENCE.csv (or REFERENCE-v3.csv)",

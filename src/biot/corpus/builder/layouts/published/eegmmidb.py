@@ -8,7 +8,7 @@ window of 4 s from each cue on, as usual; three subjects (S088, S092, S100) have
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import Found, Layout, annotated
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, annotated
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
@@ -17,7 +17,7 @@ _REST = {"01": "eyes open", "02": "eyes closed"}
 _ONE_SIDE = ("03", "04", "07", "08", "11", "12")
 
 
-def _by_run(found: Found) -> list[Stretch]:
+def _by_run(found: FoundRecording) -> list[Stretch]:
     run = found.groups["session"].removeprefix("R")
     tasks = ("left fist", "right fist") if run in _ONE_SIDE else ("both fists", "both feet")
     names = {"T0": _REST.get(run, "rest"), "T1": tasks[0], "T2": tasks[1]}
@@ -26,7 +26,7 @@ def _by_run(found: Found) -> list[Stretch]:
     ]
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="eegmmidb",
     title="EEG Motor Movement/Imagery Dataset",
     expects="S001/S001R01.edf … S109/S109R14.edf",

@@ -8,7 +8,7 @@ and 202 are of one person, who so is in both.
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import Found, Layout, annotated
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, annotated
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
@@ -21,19 +21,19 @@ _SPLIT = dict.fromkeys(_DS1.split(), "train") | dict.fromkeys(_DS2.split(), "tes
 _BEATS = "".join(_AAMI.values())
 
 
-def _beats(found: Found) -> list[Stretch]:
+def _beats(found: FoundRecording) -> list[Stretch]:
     return [note for note in annotated(found) if note.label in tuple(_BEATS)]
 
 
-def _subject(found: Found) -> str:
+def _subject(found: FoundRecording) -> str:
     return "201" if found.groups["record"] == "202" else found.groups["record"]
 
 
-def _split(found: Found) -> str | None:
+def _split(found: FoundRecording) -> str | None:
     return _SPLIT.get(found.groups["record"])
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="mit-bih",
     title="MIT-BIH Arrhythmia Database",
     expects="100.hea + .dat + .atr … 234.hea + .dat + .atr",

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from biot.corpus.builder.layouts.layout import Found, Layout, whole
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, whole
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
 
@@ -43,7 +43,7 @@ def _superclasses(path: Path) -> dict[str, str]:
     }
 
 
-def _row(found: Found) -> dict[str, str]:
+def _row(found: FoundRecording) -> dict[str, str]:
     number = int(found.groups["ecg_id"])
     try:
         return _database(found.require(_TABLES[0]))[number]
@@ -51,28 +51,28 @@ def _row(found: Found) -> dict[str, str]:
         raise RecordingError(f"{found.name}: {_TABLES[0]} has no row for it ({error}).") from None
 
 
-def _diagnoses(found: Found) -> list[Stretch]:
+def _diagnoses(found: FoundRecording) -> list[Stretch]:
     classes = _superclasses(found.require(_TABLES[1]))
     codes = ast.literal_eval(_row(found)["scp_codes"])
     return [whole(tuple(sorted({classes[code] for code in codes if code in classes})))]
 
 
-def _subject(found: Found) -> str:
+def _subject(found: FoundRecording) -> str:
     return str(int(float(_row(found)["patient_id"])))
 
 
-def _split(found: Found) -> str:
+def _split(found: FoundRecording) -> str:
     fold = int(float(_row(found)["strat_fold"]))
     return {9: "val", 10: "test"}.get(fold, "train")
 
 
-def _of_one_rate(found: Sequence[Found], sfreq: float) -> list[Found]:
+def _of_one_rate(found: Sequence[FoundRecording], sfreq: float) -> list[FoundRecording]:
     """Each record once: at 100 Hz, or at 500 Hz where more is asked for."""
     wanted = "lr" if sfreq <= 100 else "hr"
     return [one for one in found if one.groups["session"] == wanted] or list(found)
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="ptb-xl",
     title="PTB-XL",
     expects="ptbxl_database.csv, scp_statements.csv, records100/00000/00001_lr.hea + .dat … "

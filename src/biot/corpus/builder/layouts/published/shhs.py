@@ -7,13 +7,13 @@ BIOT, at 125 Hz as recorded. Stages 3 and 4 are N3; what was not scored is left 
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import Layout, beside
+from biot.corpus.builder.layouts.layout import DatasetLayout, beside
 
 __all__ = ["LAYOUT"]
 
 _XML = "*annotations-events-nsrr/{visit}/{stem}-nsrr.xml"
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="shhs",
     title="Sleep Heart Health Study (NSRR)",
     expects="polysomnography/edfs/shhs1/shhs1-200001.edf …, "
@@ -28,6 +28,7 @@ LAYOUT = Layout(
         "window": 30,
         "channels": "C3-A2,C4-A1",
         "rename_channels": "EEG(sec)=C3-A2,EEG=C4-A1",
-        "label_map": "W=W",
+        "label_map": "Wake=W,Stage 1 sleep=N1,Stage 2 sleep=N2,Stage 3 sleep,"
+        "Stage 4 sleep=N3,REM sleep=R,Unscored=,Movement=",
     },
 )

@@ -8,19 +8,18 @@ The channels are those recorded at 100 Hz.
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import Layout, beside
+from biot.corpus.builder.layouts.layout import DatasetLayout, beside
 
 __all__ = ["LAYOUT"]
 
 _HYPNOGRAM = "{night}*-Hypnogram.edf"
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="sleep-edf",
     title="Sleep-EDF Database Expanded",
     expects="sleep-cassette/SC4001E0-PSG.edf + SC4001EC-Hypnogram.edf … (or sleep-telemetry/ST7…)",
     licence="ODC-By 1.0",
     recordings=r"(?P<night>(?P<subject>S[CT][47]\d{2})(?P<session>\d))[A-Z]\w-PSG\.edf",
-    companions=r"S[CT][47]\d{3}[A-Z]\w-Hypnogram\.edf",
     needs=(_HYPNOGRAM,),
     labels=beside(_HYPNOGRAM),
     label_names=("W", "N1", "N2", "N3", "R"),

@@ -7,7 +7,7 @@ BIOT (Yang et al., NeurIPS 2023): 200 Hz, 10 s; the electrodes are those of the 
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import Found, Layout, whole
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, whole
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["ELECTRODES", "LAYOUT"]
@@ -15,11 +15,11 @@ __all__ = ["ELECTRODES", "LAYOUT"]
 ELECTRODES = "Fp1,Fp2,F7,F3,Fz,F4,F8,T3,C3,Cz,C4,T4,T5,P3,Pz,P4,T6,O1,O2,A1,A2"
 
 
-def _of_folder(found: Found) -> list[Stretch]:
+def _of_folder(found: FoundRecording) -> list[Stretch]:
     return [whole(found.groups["label"])]
 
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="tuab",
     title="TUH Abnormal EEG Corpus",
     expects="edf/{train,eval}/{normal,abnormal}/01_tcp_ar/…/aaaaaaaa_s001_t000.edf",

@@ -8,12 +8,27 @@ time counts once; the authors of BIOT take one window for each channel.
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import Layout, beside
+import csv
+
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.published.tuab import ELECTRODES
+from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
 
-LAYOUT = Layout(
+_EVENTS = ("spsw", "gped", "pled", "eyem", "artf", "bckg")  # 1 to 6 in the file
+
+
+def _each_second(found: FoundRecording) -> list[Stretch]:
+    with found.require("{stem}.rec").open(encoding="utf-8", newline="") as file:
+        rows = [tuple(map(float, row[1:])) for row in csv.reader(file) if row]
+    return [
+        Stretch(start, stop - start, _EVENTS[int(code) - 1])
+        for start, stop, code in sorted({*rows})
+    ]
+
+
+LAYOUT = DatasetLayout(
     name="tuev",
     title="TUH EEG Events Corpus",
     expects="edf/train/aaaaaaar/aaaaaaar_00000001.edf + .rec, edf/eval/000/bckg_000_a_.edf + .rec",
@@ -21,7 +36,7 @@ LAYOUT = Layout(
     recordings=r"(?P<split>train|eval)/(?P<subject>[^/]+)/"
     r"(?P<stem>[a-z0-9]{8}_0{5}\d{3}|(?:bckg|gped|pled|spsw|eyem|artf)_\d{3}_[a-z]_[^/]*)\.edf",
     needs=("{stem}.rec",),
-    labels=beside("{stem}.rec"),
-    label_names=("spsw", "gped", "pled", "eyem", "artf", "bckg"),
+    labels=_each_second,
+    label_names=_EVENTS,
     settings={"sfreq": 200, "epoch": (-2, 3), "align": "events", "channels": ELECTRODES},
 )

@@ -7,12 +7,12 @@ of 10 s. Types of seizures stand in ``.csv``: ``--labels sidecars --sidecar .csv
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import Layout, beside
+from biot.corpus.builder.layouts.layout import DatasetLayout, beside
 from biot.corpus.builder.layouts.published.tuab import ELECTRODES
 
 __all__ = ["LAYOUT"]
 
-LAYOUT = Layout(
+LAYOUT = DatasetLayout(
     name="tusz",
     title="TUH EEG Seizure Corpus",
     expects="edf/{train,dev,eval}/aaaaaaac/s001_2002/02_tcp_le/aaaaaaac_s001_t000.edf + .csv_bi",

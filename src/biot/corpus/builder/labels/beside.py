@@ -1,0 +1,194 @@
+"""`SidecarLabels`: labels of recordings from files that lie beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from biot.corpus.builder.labels.sidecars.edf import holds_annotations_only
+from biot.corpus.builder.labels.sidecars.finding import (
+    Found,
+    find_sidecars,
+    read_sidecar,
+    scorings_among,
+)
+from biot.corpus.builder.labels.table import LabelFormat
+from biot.corpus.builder.sources import Source
+from biot.corpus.builder.windows.events import Stretch
+from biot.corpus.schema import Label
+from biot.errors import ConfigError, CorpusError, RecordingError, listed
+from biot.io import sha256_of
+from biot.signals.recording import Recording
+
+__all__ = [
+    "LabelsFound",
+    "SidecarLabels",
+    "without_scorings",
+]
+
+
+def without_scorings(sources: Sequence[Source]) -> tuple[list[Source], tuple[str, ...]]:
+    """The recordings without EDF+ files that only hold annotations of one, and what is to be told.
+
+    Such a file that belongs to none of the recordings stays, so that reading it tells.
+    """
+    scorings = {source.path for source in sources if holds_annotations_only(source.path)}
+    if not scorings:
+        return list(sources), ()
+    recordings = [source.path for source in sources if source.path not in scorings]
+    used = scorings_among(recordings)
+    passed = [source for source in sources if source.path in used]
+    left = [source for source in sources if source not in passed]
+    if not passed:
+        return left, ()
+    names = listed([source.recording for source in passed], 3)
+    return left, (
+        f"{len(passed)} files hold annotations of recordings only, and are none of their own: "
+        f"{names}",
+    )
+
+
+@dataclass(frozen=True)
+class LabelsFound:
+    """What the file beside a recording says."""
+
+    stretches: tuple[Stretch, ...]
+    left_out: Mapping[str, int]
+    told: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SidecarLabels:
+    """Files of labels beside recordings, and how they are read; may be sent to another process."""
+
+    found: Mapping[str, Found]
+    """By recording."""
+    format: LabelFormat
+    column: str | None
+    """The column of labels that counts; None: the first of each file."""
+    suffix: str | None
+    only: bool
+    """Whether these labels are the only ones, and not the recordings' own annotations."""
+    background: str | None
+
+    @classmethod
+    def find(
+        cls,
+        sources: Sequence[Source],
+        how: LabelFormat,
+        suffix: str | None,
+        *,
+        only: bool,
+        background: str | None,
+    ) -> SidecarLabels:
+        """The files beside recordings, of one kind or of all.
+
+        Raises
+        ------
+        ConfigError
+            If several columns of labels are asked for.
+        CorpusError
+            If no recording has such a file, and there are no other labels.
+        """
+        if len(how.columns) > 1:
+            raise ConfigError(
+                "label_columns may be several for a table of labels; files beside recordings give "
+                f"one at a time, got {', '.join(how.columns)}."
+            )
+        paths = {source.path: source.recording for source in sources}
+        found = find_sidecars(list(paths), suffix)
+        if not found and (only or suffix is not None):
+            what = "files of labels that are known" if suffix is None else f"a file {suffix!r}"
+            option = "labels is 'sidecars'" if suffix is None else "sidecar names it"
+            raise CorpusError(
+                f"None of the {len(paths)} recordings has {what} beside it, though {option}."
+            )
+        if not found and how.columns != ("label",) and how.task != "regression":
+            raise ConfigError(
+                "label_columns are those of a table, or of files of labels beside recordings, but "
+                f"labels is 'annotations' and no recording has such a file; got {how.columns[0]!r}."
+            )
+        plain = how.columns == ("label",) or how.task == "regression"
+        return cls(
+            {
+                paths[path]: replace(one, path=one.path.absolute()) for path, one in found.items()
+            },
+            how, None if plain else how.columns[0], suffix, only, background,
+        )  # fmt: skip
+
+    def of(self, name: str) -> SidecarLabels:
+        """The same with the file of one recording only."""
+        return replace(self, found={name: self.found[name]} if name in self.found else {})
+
+    def lacks(self, name: str) -> str | None:
+        """Why a recording has no label, where that is certain."""
+        if name in self.found or not self.only:
+            return None
+        return f"recordings without {self._what} beside them"
+
+    @property
+    def _what(self) -> str:
+        return "a file of labels" if self.suffix is None else f"a file {self.suffix!r}"
+
+    def checksum(self, name: str) -> str | None:
+        """Of the file beside a recording."""
+        if name not in self.found:
+            return None
+        try:
+            return sha256_of(self.found[name].path)
+        except OSError:
+            return "unreadable"
+
+    def notes(self, recordings: Sequence[str]) -> tuple[str, ...]:
+        """Which kinds of files give labels to how many recordings, and how many have none."""
+        if not self.found:
+            return ()
+        kinds = Counter(one.kind for one in self.found.values())
+        others = Counter(kind for one in self.found.values() for kind in one.others)
+        notes = [f"labels of {n} recordings are from {kind}" for kind, n in sorted(kinds.items())]
+        notes += [
+            f"{n} recordings also have {kind}, which sidecar would choose"
+            for kind, n in sorted(others.items())
+        ]
+        lacking = [name for name in recordings if name not in self.found]
+        if lacking:
+            instead = "; their own annotations count"
+            if self.only:
+                windows = "are left out" if self.background is None else "are background throughout"
+                instead = f" and {windows}"
+            notes.append(
+                f"{len(lacking)} recordings have no {self._what.removeprefix('a ')} beside them"
+                f"{instead}: {listed(lacking, 3)}"
+            )
+        events = sorted({one.kind for one in self.found.values() if one.events_only})
+        if events and self.background is None:
+            notes.append(
+                f"{listed(events)} mark events only: windows outside get a label with "
+                "background, and are left out without it"
+            )
+        return tuple(notes)
+
+    def stretches(self, recording: Recording, name: str) -> LabelsFound | None:
+        """The labels of a recording from the file beside it; None if it has none.
+
+        Raises
+        ------
+        RecordingError
+            If the file is damaged, lacks the column, or holds what the task cannot use.
+        """
+        if name not in self.found:
+            return None
+        path = self.found[name].path
+        sidecar = read_sidecar(path, recording)
+        kept, left_out = sidecar.within(recording.duration, self.column)
+        found = tuple(one._replace(label=self._label(one, path)) for one in kept)
+        return LabelsFound(found, left_out, sidecar.told)
+
+    def _label(self, stretch: Stretch, path: Path) -> Label:
+        where = f"{path.name}: the label {stretch.label!r} at {stretch.onset:g} s"
+        try:
+            return self.format.of_text(str(stretch.label), where)
+        except CorpusError as error:
+            raise RecordingError(str(error)) from None

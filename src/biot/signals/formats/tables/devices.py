@@ -1,0 +1,270 @@
+"""What the columns of devices' exports hold: which are signals, and in which unit.
+
+A rule for each device: how its files are recognised, what its columns of signals are called, and
+their units. Sources are the vendors' descriptions of their exports: OpenBCI GUI (raw data), Mind
+Monitor (FAQ, CSV), BlueMuse and muse-lsl, EmotivPRO (data export), Empatica E4 (``info.txt`` of a
+download), Shimmer Consensys, ActiLife (raw CSV), OmGui (Axivity), GENEActiv, Polar Sensor Logger.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from biot.errors import RecordingError
+from biot.signals.formats.tables.sheet import Sheet, is_text
+
+__all__ = ["DEVICES", "Device", "Signal", "recognised"]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Columns of signals."""
+
+    pattern: str
+    """Regular expression that a whole name matches, in any case."""
+    name: str = r"\g<0>"
+    """Name of the channel, as in :func:`re.sub`."""
+    unit: str | None = None
+    """Unit of the numbers, where the file does not say it."""
+    factor: float = 1.0
+    """What the numbers are multiplied by to be in that unit."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """How a device writes its samples."""
+
+    name: str
+    signals: tuple[Signal, ...]
+    other: str | None = r".*"
+    """Regular expression of the columns that are no signals; by default all that are left."""
+    names: tuple[str, ...] = ()
+    """Columns that its files have, each a regular expression; all must be there."""
+    preamble: str | None = None
+    """Regular expression that is found in a line above the columns."""
+    header: Callable[[Sheet], Sheet | None] | None = None
+    """Names the columns of a table that has none, or gives None if it is not this device's."""
+
+    def channel(self, name: str) -> str:
+        """Name of the channel that a column is."""
+        one = self.signal(name)
+        found = re.fullmatch(one.pattern, name, re.IGNORECASE) if one is not None else None
+        return name if found is None or one is None else found.expand(one.name)
+
+    def signal(self, name: str) -> Signal | None:
+        """What a column of this name is; None where the device has no such signal."""
+        found = (one for one in self.signals if re.fullmatch(one.pattern, name, re.IGNORECASE))
+        return next(found, None)
+
+    def is_other(self, name: str) -> bool:
+        """Whether a column of this name is known to be no signal."""
+        return self.other is not None and bool(re.fullmatch(self.other, name, re.IGNORECASE))
+
+    def recognises(self, sheet: Sheet) -> Sheet | None:
+        """The table, with names, if this device wrote it."""
+        if self.preamble is not None and not any(
+            re.search(self.preamble, line, re.IGNORECASE) for line in sheet.preamble
+        ):
+            return None
+        if not sheet.has_header:
+            return None if self.header is None else self.header(sheet)
+        if not self.names and self.preamble is None:
+            return None
+        every = (
+            any(re.fullmatch(wanted, name, re.IGNORECASE) for name in sheet.names)
+            for wanted in self.names
+        )
+        return sheet if all(every) else None
+
+
+_AXES = ("X", "Y", "Z")
+
+
+def _of_openbci(sheet: Sheet) -> Sheet:
+    """Names of the columns that version 4 of the GUI writes without any."""
+    text = "\n".join(sheet.preamble)
+    found = re.search(r"number of channels\s*=\s*(\d+)", text, re.IGNORECASE)
+    n = len(sheet.names)
+    n_signals = min(int(found[1]) if found else 8, n - 1)
+    n_axes = min(3, n - 1 - n_signals)
+    names = ["Sample Index", *(f"EXG Channel {i}" for i in range(n_signals))]
+    names += [f"Accel Channel {i}" for i in range(n_axes)]
+    return sheet.named((*names, *(f"Other {i}" for i in range(n - len(names)))))
+
+
+def _of_emotiv(sheet: Sheet) -> Sheet | None:
+    """Names of the columns that the first line lists, as EmotivPRO 1 writes them."""
+    found = re.search(r"labels:\s*([^,;]*)", "\n".join(sheet.preamble), re.IGNORECASE)
+    names = found[1].split() if found else []
+    return sheet.named(tuple(names)) if len(names) == len(sheet.names) else None
+
+
+def _of_axivity(sheet: Sheet) -> Sheet | None:
+    """A date and time, three axes of acceleration in g, and perhaps three of turning rate."""
+    date, *others = sheet.columns
+    is_date = is_text(date) and re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", str(date[0]))
+    if not is_date or len(others) not in (3, 6) or any(map(is_text, others)):
+        return None
+    names = [f"{sensor}_{axis}" for sensor in ("Acc", "Gyro") for axis in _AXES]
+    return sheet.named(("Time", *names[: len(others)]))
+
+
+def _of_actigraph(sheet: Sheet) -> Sheet | None:
+    names = tuple(f"Accelerometer {axis}" for axis in _AXES)
+    fits = {3: names, 4: ("Timestamp", *names)}
+    return sheet.named(fits[len(sheet.names)]) if len(sheet.names) in fits else None
+
+
+def _of_geneactiv(sheet: Sheet) -> Sheet | None:
+    names = ("Time", "x", "y", "z", "Light", "Button", "Temperature")
+    return sheet.named(names) if len(sheet.names) == len(names) else None
+
+
+_E4 = {
+    "acc": ("Acc_X", "Acc_Y", "Acc_Z"), "bvp": ("BVP",), "eda": ("EDA",), "temp": ("TEMP",),
+    "hr": ("HR",),
+}  # fmt: skip
+
+
+def _of_empatica(sheet: Sheet) -> Sheet | None:
+    """The columns below the first row, the start, and the second, the rate."""
+    stem = sheet.path.name.partition(".")[0].lower().rpartition("_")[2]
+    names = _E4.get(stem, ())
+    if len(names) != len(sheet.names) or sheet.n_rows < 3 or any(map(is_text, sheet.columns[1:])):
+        return None
+    starts = {str(column[0]) for column in sheet.columns}
+    rates = {float(column[1]) for column in sheet.columns}
+    (start, *more), (rate, *others) = starts, rates
+    is_start = re.match(r"\d{4}-\d\d-\d\d", start) or (_is_number(start) and float(start) > 1e8)
+    if not is_start or more or others or not 0 < rate <= 1024:
+        return None
+    columns = tuple(np.asarray(column[2:], dtype=np.float64) for column in sheet.columns)
+    preamble = (*sheet.preamble, f"sampling rate = {rate:g} Hz")
+    return replace(sheet, columns=columns, preamble=preamble).named(names)
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d+)?(e\+?\d+)?", text) is not None
+
+
+_G, _TURNING = "g", "°/s"
+
+DEVICES = (
+    Device(
+        "OpenBCI",
+        (
+            Signal(r"EXG Channel \d+", unit="µV"),
+            Signal(r"Accel Channel 0", "Accel_X", _G),
+            Signal(r"Accel Channel 1", "Accel_Y", _G),
+            Signal(r"Accel Channel 2", "Accel_Z", _G),
+        ),
+        preamble=r"^%\s*OpenBCI Raw E[EX]G Data", header=_of_openbci,
+    ),
+    Device("OpenBCI", (Signal(r"EXG Channel \d+", unit="µV"),), r"Other.*|Analog.*",
+           names=(r"Sample Index", r"EXG Channel 0")),
+    Device(
+        "Mind Monitor (Muse)",
+        (
+            Signal(r"RAW_(\w+)", r"\1", "µV"),
+            Signal(r"(AUX_?\w*)", r"\1", "µV"),
+            Signal(r"Accelerometer_[XYZ]", unit=_G),
+            Signal(r"Gyro_[XYZ]", unit=_TURNING),
+        ),
+        names=(r"RAW_TP9", r"Accelerometer_X|Elements|Delta_TP9"),
+    ),
+    Device(
+        "Muse (BlueMuse, muse-lsl)",
+        (Signal(r"TP9|AF7|AF8|TP10|Right AUX|Left AUX|AUX\w*", unit="µV"),), None,
+        names=(r"timestamps?\w*", r"TP9", r"AF7", r"AF8", r"TP10"),
+    ),
+    Device(
+        "EmotivPRO",
+        (
+            Signal(r"EEG\.((?:AF|FC|FT|CP|PO|TP|F|C|T|P|O)[z\d]\d*)", r"\1", "µV"),
+            Signal(r"MOT\.Acc([XYZ])", r"Acc_\1", _G),
+            Signal(r"MOT\.Gyro([XYZ])", r"Gyro_\1", _TURNING),
+        ),
+        names=(r"EEG\.Counter|EEG\.Interpolated|OriginalTimestamp|EEG\.RawCq", r"EEG\.\w+"),
+    ),
+    Device(
+        "EmotivPRO", (Signal(r"(?:AF|FC|FT|CP|PO|TP|F|C|T|P|O)[z\d]\d*", unit="µV"),),
+        preamble=r"labels:.*\bCOUNTER\b", header=_of_emotiv,
+    ),
+    Device(
+        "Empatica E4",
+        (
+            Signal(r"Acc_[XYZ]", unit=_G, factor=1 / 64),
+            Signal(r"EDA", unit="µS"),
+            Signal(r"TEMP", unit="°C"),
+            Signal(r"HR", unit="bpm"),
+            Signal(r"BVP", unit="a.u."),
+        ),
+        header=_of_empatica,
+    ),
+    Device(
+        "Shimmer",
+        (
+            Signal(r"(?:Shimmer_\w+?_)?Accel_(LN|WR)_([XYZ])_(?:CAL|RAW)", r"\1_Accel_\2"),
+            Signal(
+                r"(?!.*(?:Timestamp|Batt|Event|Packet|Marker|Quat|Status|Range))"
+                r"(?:Shimmer_\w+?_)?([\w -]+)_(?:CAL|RAW)",
+                r"\1",
+            ),
+        ),
+        names=(r"(?:Shimmer_\w+?_)?(?:System_)?Timestamp\w*_(?:CAL|RAW)",),
+    ),
+    Device(
+        "ActiGraph", (Signal(r"Accelerometer [XYZ]", unit=_G),),
+        preamble=r"Data File Created By ActiGraph", header=_of_actigraph,
+    ),
+    Device(
+        "Axivity", (Signal(r"Acc_[XYZ]", unit=_G), Signal(r"Gyro_[XYZ]", unit=_TURNING)),
+        header=_of_axivity,
+    ),
+    Device(
+        "GENEActiv", (Signal(r"([xyz])", r"Acc_\1", _G),),
+        preamble=r"Device Type\W+GENEActiv", header=_of_geneactiv,
+    ),
+    Device(
+        "Polar Sensor Logger", (Signal(r"([XYZ])", r"Acc_\1"), Signal(r"ecg", "ECG")),
+        names=(r"Phone timestamp", r"sensor timestamp"),
+    ),
+)  # fmt: skip
+"""The devices, the first that fits being the one."""
+
+
+def recognised(sheet: Sheet) -> tuple[Sheet, Device | None]:
+    """The table with names, and the device that wrote it, if that is known.
+
+    Raises
+    ------
+    RecordingError
+        If the device wrote something else than samples.
+    """
+    for device in DEVICES:
+        found = device.recognises(sheet)
+        if found is not None:
+            _require_samples(found)
+            return found, device
+    _require_samples(sheet)
+    return sheet, None
+
+
+def _require_samples(sheet: Sheet) -> None:
+    """Raise for files of these devices whose rows do not follow each other at one rate."""
+    text = "\n".join(sheet.preamble)
+    epoch = re.search(r"Epoch Period \(hh:mm:ss\)\W+(\d+):(\d\d):(\d\d)", text)
+    if epoch is not None and any(int(part) for part in epoch.groups()):
+        raise RecordingError(
+            f"{sheet.path.name}: holds activity counts of ActiGraph, one for each epoch of "
+            f"{':'.join(epoch.groups())}, and no samples. Export the raw data."
+        )
+    if sheet.names[-1:] == ("IBI",) and len(sheet.names) == 2:
+        raise RecordingError(
+            f"{sheet.path.name}: holds intervals between heart beats, which are not evenly spaced "
+            "in time, and no samples. Name BVP.csv, or ACC.csv, EDA.csv, TEMP.csv."
+        )

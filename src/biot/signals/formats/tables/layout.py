@@ -1,0 +1,200 @@
+"""How a text is laid out as a table: its separator, its decimal sign, where its numbers begin."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from biot.signals.formats.tables.sheet import EMPTY
+from biot.signals.units import is_known_unit
+
+__all__ = ["Layout", "cells_of", "find_layout", "names_and_units"]
+
+_SEPARATORS = ("\t", ";", ",", "|", " ")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_TIME = re.compile(
+    r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?:[ T]\d{1,2}:\d{2}(?::\d{2})?(?:[.,:]\d+)?)?"
+    r"(?: ?(?:[AaPp][Mm]|Z|UTC|[+-]\d{2}:?\d{2}))?"
+    r"|\d{1,3}:\d{2}(?:[:.,]\d+)*(?: ?[AaPp][Mm])?"
+)
+_SAID = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_LOOKED_AT = 20
+"""Rows of numbers that decide."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where and how the numbers of a text stand."""
+
+    separator: str
+    """One character; a space stands for any number of them."""
+    decimal: str
+    preamble: tuple[str, ...]
+    """Lines above the names."""
+    heads: tuple[tuple[str, ...], ...]
+    """Rows of names and units, from top to bottom; none where the table has no names."""
+    first: int
+    """Index of the first line of numbers."""
+    n_columns: int
+
+
+def cells_of(line: str, separator: str) -> list[str]:
+    """The cells of a line, without spaces around them."""
+    if separator == " ":
+        return re.split(" +", line.strip(" "))
+    cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    return [cell.strip() for cell in cells]
+
+
+def find_layout(lines: Sequence[str]) -> Layout | None:
+    """The layout of a table that begins with these lines; None where they hold no numbers."""
+    said = _SAID.fullmatch(lines[0]) if lines else None
+    candidates = []
+    for separator in (said[1],) if said else _SEPARATORS:
+        found = _with(separator, lines, skipped=1 if said else 0)
+        if found is not None:
+            candidates.append(found)
+    return max(candidates, key=lambda found: found[0])[1] if candidates else None
+
+
+def _with(
+    separator: str, lines: Sequence[str], skipped: int
+) -> tuple[tuple[float, int], Layout] | None:
+    """The layout with one separator, and how well it fits: more is better."""
+    rows = [cells_of(line, separator) if line.strip() else [] for line in lines]
+    lower = [len(row) for row in rows[len(rows) // 2 :] if row]
+    if not lower:
+        return None
+    n = Counter(lower).most_common(1)[0][0]
+    first = next((i for i in range(skipped, len(rows)) if _begins(rows, i, n)), None)
+    if first is None:
+        return None
+    above_all = rows[first - 1] if first > skipped else []
+    if separator != " " and len(above_all) > n and all(above_all) and not _is_data(above_all):
+        n = len(above_all)  # rows may lack the empty cells at their end
+    numbers = [row for row in rows[first:] if len(row) <= n][:_LOOKED_AT]
+    cells = [cell for row in numbers for cell in row if not _is_empty(cell)]
+    known = sum(_is_number(cell) or _is_time(cell) for cell in cells) / len(cells)
+    heads, above = _heads(rows, lines, first, n, skipped, separator)
+    # a comma is a decimal sign where no cell has a point
+    commas = any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells)
+    points = any("." in cell and _is_number(cell) for cell in cells)
+    layout = Layout(
+        separator, "," if commas and not points else ".",
+        tuple(lines[skipped:above]), heads, first, n,
+    )  # fmt: skip
+    return (known + 0.5 * bool(heads), n), layout
+
+
+def _begins(rows: Sequence[Sequence[str]], i: int, n: int) -> bool:
+    """Whether rows of `n` cells, numbers among them, begin at row `i`."""
+    following = [row for row in rows[i : i + 5] if row]
+    alike = sum(len(row) == n for row in following)
+    return len(rows[i]) == n and _is_data(rows[i]) and 2 * alike >= len(following)
+
+
+def _is_data(row: Sequence[str]) -> bool:
+    filled = [cell for cell in row if not _is_empty(cell)]
+    n_known = sum(_is_number(cell) or _is_time(cell) for cell in filled)
+    return n_known > 0 and 2 * n_known >= len(filled)
+
+
+def _heads(
+    rows: Sequence[list[str]],
+    lines: Sequence[str],
+    first: int,
+    n: int,
+    skipped: int,
+    separator: str,
+) -> tuple[tuple[tuple[str, ...], ...], int]:
+    """Rows of names above the numbers, and the index of the first of them."""
+    heads: list[tuple[str, ...]] = []
+    above = first
+    while above > skipped:
+        row = _fitted(rows[above - 1], n)
+        if row is None or lines[above - 1].lstrip()[:1] in ("#", "%") or (n == 1 and heads):
+            break
+        heads.insert(0, row)
+        above -= 1
+    if not heads and above > skipped and lines[above - 1].lstrip()[:1] in ("#", "%"):
+        # as numpy.savetxt writes names
+        row = _fitted(cells_of(lines[above - 1].lstrip(" #%"), separator), n)
+        if row is not None:
+            return (row,), above - 1
+    return tuple(heads), above
+
+
+def _fitted(row: Sequence[str], n: int) -> tuple[str, ...] | None:
+    """A row of names as `n` cells; None where it is none. An end may have a separator or not."""
+    if len(row) == n + 1 and not row[-1]:
+        row = row[:-1]
+    elif len(row) == n - 1 and n > 2 and not _is_data(row):
+        row = [*row, ""]
+    if len(row) != n or not any(row) or _is_data(row):
+        return None
+    return tuple(row)
+
+
+_OF_FORMAT = frozenset(("cal", "raw", "uncal", ""))
+_MORE_UNITS = re.compile(
+    r"[mµμun]?s(?:ecs?)?|seconds?|no[ _]?units?|unitless|none|n/?a|-|[mk]?hz|°?c|deg(?:rees?)?|"
+    r"k?ohms?|[µμu]s(?:iemens)?|counts?|g|mbar|k?pa|local|u?t|rpm|bpm|%|m/s(?:ec)?\^?2",
+    re.IGNORECASE,
+)
+_NO_UNIT = re.compile(r"no[ _]?units?|unitless|none|n/?a|-|local|counts?", re.IGNORECASE)
+_WITH_UNIT = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]+)[)\]]")
+
+
+def names_and_units(
+    heads: Sequence[tuple[str, ...]],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and units of columns, from the rows above the numbers.
+
+    A last row of units is taken as that; rows that say the same of all columns, such as the
+    device, are passed over.
+    """
+    rows = list(heads)
+    units = [""] * len(rows[0])
+    if len(rows) > 1 and _is_of_units(rows[-1]):
+        units = [_unit(cell) for cell in rows.pop()]
+    named = [row for row in rows if not {cell.lower() for cell in row} <= _OF_FORMAT]
+    telling = [row for row in named if len(set(row) - {""}) > 1] or named[-1:] or rows[-1:]
+    names = telling[-1]
+    formats = next((row for row in rows if {cell.lower() for cell in row} <= _OF_FORMAT), None)
+    if formats is not None:  # Shimmer: the same signal may be there as it came and calibrated
+        names = tuple(f"{n}_{f}" if f else n for n, f in zip(names, formats, strict=True))
+    found = [_WITH_UNIT.fullmatch(name) for name in names]
+    units = [unit or (_unit(m[2]) if m else "") for unit, m in zip(units, found, strict=True)]
+    return tuple(m[1] if m else name for m, name in zip(found, names, strict=True)), tuple(units)
+
+
+def _is_of_units(row: Sequence[str]) -> bool:
+    filled = [_plain(cell) for cell in row if cell]
+    known = sum(is_known_unit(cell) or bool(_MORE_UNITS.fullmatch(cell)) for cell in filled)
+    return bool(filled) and 2 * known > len(filled)
+
+
+def _unit(cell: str) -> str:
+    text = _plain(cell)
+    return "" if _NO_UNIT.fullmatch(text) else text
+
+
+def _plain(unit: str) -> str:
+    """``m/(s^2)`` is ``m/s^2``, ``(uV)`` is ``uV``."""
+    return re.sub(r"[()\[\]]", "", unit).strip()
+
+
+def _is_empty(cell: str) -> bool:
+    return cell.lower() in EMPTY
+
+
+def _is_number(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None
+
+
+def _is_time(cell: str) -> bool:
+    return _TIME.fullmatch(cell) is not None

@@ -1,0 +1,226 @@
+"""Columns of times, as devices write them: seconds from their first row on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from biot.errors import RecordingError, require
+from biot.signals.formats.tables.sheet import EMPTY, Column, Sheet, is_text
+
+__all__ = ["Seconds", "is_epoch", "is_time_name", "time_columns", "times_of", "words_of"]
+
+Seconds = npt.NDArray[np.float64]
+
+_WORDS = frozenset(
+    (
+        "time", "times", "timestamp", "timestamps", "timestap", "datetime", "date", "dates",
+        "clock", "elapsed", "epoch", "utc",
+    )
+)  # fmt: skip
+_WHOLE_NAMES = frozenset(
+    (
+        "t", "ts", "sec", "secs", "second", "seconds", "ms", "msec", "msecs", "millis",
+        "milliseconds", "us", "usec", "micros", "microseconds", "ns", "nanoseconds", "unix",
+        "unixtime", "epochtime", "timems", "systime",
+    )
+)  # fmt: skip
+_UNITS = {
+    "s": re.compile(r"s|secs?|seconds?"),
+    "ms": re.compile(r"ms|msecs?|millis|milliseconds?"),
+    "µs": re.compile(r"[µμu]s|[µμu]secs?|micros|microseconds?"),
+    "ns": re.compile(r"ns|nsecs?|nanos|nanoseconds?"),
+}
+_FACTORS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9}
+_EPOCHS = {"s": (1e8, 1e11), "ms": (1e11, 1e14), "µs": (1e14, 1e17), "ns": (1e17, 9.3e18)}
+"""Where numbers are times since 1970; the year 1973 and later."""
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a column's name, in lower case and without numbers: ``markerIndex2``."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.findall(r"[a-zµμ]+", apart.lower())
+
+
+def is_time_name(name: str) -> bool:
+    """Whether a column's name says that it holds times."""
+    words = words_of(name)
+    whole = "".join(words)
+    return whole in _WHOLE_NAMES or bool(_WORDS.intersection(words)) or "timestamp" in whole
+
+
+def is_epoch(column: Column) -> bool:
+    """Whether numbers rise as times since 1970 do, whatever the column is called."""
+    if column.dtype.kind not in "iuf" or len(column) < 2:
+        return False
+    known = column[~np.isnan(column)] if column.dtype.kind == "f" else column
+    if len(known) < 2 or not _epoch_unit(float(known[0])):
+        return False
+    length = float(known[-1]) - float(known[0])
+    return 0 < length < 0.01 * float(known[0]) and bool((np.diff(known) >= 0).all())
+
+
+def _epoch_unit(first: float) -> str | None:
+    return next((unit for unit, (low, high) in _EPOCHS.items() if low <= first < high), None)
+
+
+def time_columns(sheet: Sheet) -> list[str]:
+    """Columns that hold times by their names, or by rising as times since 1970 do."""
+    by_name = [name for name in sheet.names if is_time_name(name)]
+    others = [
+        name
+        for name, column in zip(sheet.names, sheet.columns, strict=True)
+        if name not in by_name and is_epoch(column)
+    ]
+    return by_name + others
+
+
+def times_of(sheet: Sheet, name: str) -> tuple[Seconds, str | None]:
+    """Seconds from the first row on, and the unit where that was assumed.
+
+    Raises
+    ------
+    RecordingError
+        If the column holds no times.
+    """
+    column = sheet.column(name)
+    if column.dtype.kind == "M":
+        return _from_dates(sheet, name, column), None
+    if is_text(column):
+        return _from_texts(sheet, name, column), None
+    if column.dtype.kind == "f" and np.isnan(column).any():
+        row = int(np.isnan(column).argmax())
+        raise RecordingError(
+            f"{sheet.path.name}: column {name} should hold times, but row {row + 1} of samples "
+            "has none."
+        )
+    since = np.asarray(column - column[0], dtype=np.float64)
+    unit, assumed = _unit(sheet, name, float(column[0]), since)
+    return since / _FACTORS[unit], unit if assumed else None
+
+
+def _unit(sheet: Sheet, name: str, first: float, since: Seconds) -> tuple[str, bool]:
+    """The unit of times in numbers, and whether it was assumed."""
+    said = _said_unit(name, sheet.units[sheet.names.index(name)])
+    if said is not None:
+        return said, False
+    epoch = _epoch_unit(first)
+    if epoch is not None:
+        return epoch, epoch != "s"
+    length = float(since[-1])
+    if not length > 0:
+        return "s", False
+    rate = (len(since) - 1) / length
+    if np.all(np.diff(since) == 1) and len(since) > 2:
+        raise RecordingError(
+            f"{sheet.path.name}: column {name} counts 1 a row, which may be seconds, milliseconds "
+            "or row numbers. Give sfreq=."
+        )
+    slower = [unit for unit, factor in _FACTORS.items() if rate * factor >= 1]
+    return (slower[0], slower[0] != "s") if slower else ("s", False)
+
+
+def _said_unit(name: str, unit: str) -> str | None:
+    """The unit that a name (``time_ms``) or a row of units says."""
+    for text in (unit.strip().lower(), (words_of(name) or [""])[-1]):
+        for said, pattern in _UNITS.items():
+            if pattern.fullmatch(text):
+                return said
+    return None
+
+
+def _from_dates(sheet: Sheet, name: str, column: Column) -> Seconds:
+    if np.isnat(column).any():
+        row = int(np.isnat(column).argmax())
+        raise RecordingError(
+            f"{sheet.path.name}: column {name} should hold times, but row {row + 1} of samples "
+            "has none."
+        )
+    since = (column - column[0]) / np.timedelta64(1, "ns")
+    return np.asarray(since, dtype=np.float64) / 1e9
+
+
+_CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2})(?:[.,:](\d+))?( ?[AaPp][Mm])?")
+_SLASHED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})[ T,]+(.*)")
+
+
+def _from_texts(sheet: Sheet, name: str, column: Column) -> Seconds:
+    pandas = require("pandas", extra="signals")
+    texts = pandas.Series(column)
+    first = str(column[0])
+    clock, slashed = _CLOCK.fullmatch(first), _SLASHED.fullmatch(first)
+    try:
+        empty = next((i for i, cell in enumerate(column) if cell.lower() in EMPTY), None)
+        if empty is not None:
+            raise ValueError(f"row {empty + 1} of samples has none")
+        if clock is not None:
+            return _from_clock(pandas, texts, clock)
+        if slashed is not None:
+            return _from_slashed(pandas, texts, slashed[2])
+        return _from_iso(pandas, texts)
+    except (ValueError, TypeError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        raise RecordingError(
+            f"{sheet.path.name}: column {name} should hold times, but {reason} (the first is "
+            f"{first[:40]!r}). Write seconds, or dates as 2020-01-31 12:00:00.000, or give sfreq=."
+        ) from error
+
+
+def _since(dates: Any) -> Seconds:
+    plain = dates if dates.dt.tz is None else dates.dt.tz_convert(None)
+    values = np.asarray(plain.to_numpy()).astype("datetime64[ns]").astype(np.int64)
+    return np.asarray(values - values[0], dtype=np.float64) / 1e9
+
+
+def _from_iso(pandas: Any, texts: Any) -> Seconds:
+    plain = texts.str.replace(r"(\d{2}:\d{2}:\d{2})[,:](\d+)", r"\1.\2", regex=True)
+    plain = plain.str.replace(r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})", r"\1-\2-\3", regex=True)
+    return _since(pandas.to_datetime(plain, format="ISO8601", utc=True))
+
+
+def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
+    """Dates with the day or the month first: what a first number above 12 says, or the times."""
+    parts = texts.str.extract(_SLASHED.pattern)
+    if parts[0].isna().any():
+        row = int(parts[0].isna().to_numpy().argmax())
+        raise ValueError(f"row {row + 1} of samples is {texts.iloc[row]!r}")
+    days = [parts[i].astype(int).to_numpy() for i in (0, 2)]
+    years = parts[3].astype(int).to_numpy()
+    years = np.where(years < 100, years + 2000, years)
+    clock = _CLOCK.fullmatch(str(parts[4].iloc[0]))
+    if clock is None:
+        raise ValueError(f"{parts[4].iloc[0]!r} is no time of day")
+    within = _clock_seconds(pandas, parts[4], clock)
+    found = []
+    for day, month in ((days[0], days[1]), (days[1], days[0])):
+        if month.max() <= 12:
+            dates = pandas.to_datetime({"year": years, "month": month, "day": day})
+            found.append(_since(dates) + within - within[0])
+    if not found:
+        raise ValueError("its months go beyond 12")
+    return min(found, key=lambda seconds: (bool((np.diff(seconds) < 0).any()), seconds[-1]))
+
+
+def _from_clock(pandas: Any, texts: Any, first: re.Match[str]) -> Seconds:
+    """Times of day; a night that goes over midnight goes on, as an hour does without hours."""
+    seconds = _clock_seconds(pandas, texts, first)
+    period = 86_400.0 if first[1] is not None else 3600.0
+    back = np.diff(seconds, prepend=seconds[0]) < -period / 2
+    return np.asarray(seconds + period * np.cumsum(back) - seconds[0], dtype=np.float64)
+
+
+def _clock_seconds(pandas: Any, texts: Any, first: re.Match[str]) -> Seconds:
+    parts = texts.str.strip().str.extract(f"^{_CLOCK.pattern}$")
+    if parts[1].isna().any():
+        row = int(parts[1].isna().to_numpy().argmax())
+        raise ValueError(f"row {row + 1} of samples is {texts.iloc[row]!r}")
+    hours = parts[0].fillna("0").astype(float).to_numpy()
+    if first[5] is not None:
+        later = parts[4].str.strip().str.lower().eq("pm").to_numpy()
+        hours = hours % 12 + 12 * later
+    minutes, seconds = (parts[i].astype(float).to_numpy() for i in (1, 2))
+    fraction = ("0." + parts[3].fillna("0")).astype(float).to_numpy()
+    return np.asarray(hours * 3600 + minutes * 60 + seconds + fraction, dtype=np.float64)
