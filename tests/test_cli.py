@@ -171,7 +171,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "subject": "(a)", "scale": "none", "l_freq": 1.0, "h_freq": 40.0, "notch": 50.0,
         "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
         "file_column": "b", "reference": "M1,M2", "channels": "eeg", "drop_channels": "Fp*",
-        "rename_channels": "T3=T7",
+        "rename_channels": "T3=T7", "label_scope": "window",
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]
@@ -179,15 +179,17 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     short = ["--sfreq", "100", "--window", "2"]
     whose = ["--labels", "t.csv", "--subject-column", "who", "--label-map", "x=y"]
     beside = ["--labels", "sidecars", "--sidecar", ".tse_bi"]
+    around = ["--sfreq", "100", "--labels", "annotations", "--epoch", "-0.5", "4"]
     for extra in (
-        short, [*short, "--dask", "tcp://host:1"], [*short, *whose], [*short, *beside], words,
+        short, [*short, "--dask", "tcp://host:1"], [*short, *whose], [*short, *beside], around,
+        words,
     ):  # fmt: skip
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {
         "label_columns": ("a", "b"), "keep_short": True, "strict": True, "keep_flat": True,
         "search_tables": True,
     }  # fmt: skip
-    assert {*given, *others, "dask", "subject_column", "label_map", "sidecar"} == {
+    assert {*given, *others, "dask", "subject_column", "label_map", "sidecar", "epoch"} == {
         one.name for one in settings_of(PrepareConfig)
     }
     plain = {"sfreq": 100, "window": 2}
@@ -196,6 +198,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         PrepareConfig(**plain, dask="tcp://host:1"),
         PrepareConfig(**plain, labels=Path("t.csv"), subject_column="who", label_map="x=y"),
         PrepareConfig(**plain, labels="sidecars", sidecar=".tse_bi"),
+        PrepareConfig(sfreq=100, labels="annotations", epoch=(-0.5, 4.0)),
         PrepareConfig(**given, **others),
     ]
 

@@ -16,6 +16,7 @@ __all__ = [
     "ClassWeights",
     "Device",
     "LabelRule",
+    "LabelScope",
     "LoraLayers",
     "Mode",
     "Objective",
@@ -46,6 +47,7 @@ Strategy = Literal["auto", "ddp"]
 # windows and their labels
 Align = Literal["grid", "events"]
 LabelRule = Literal["overlap", "centre", "any"]
+LabelScope = Literal["recording", "window"]
 Resample = Literal["polyphase", "fft"]
 Scale = Literal["q95", "none"]
 SplitBy = Literal["subject", "recording", "time"]

@@ -37,10 +37,11 @@ __all__ = [
     "takes_settings",
 ]
 
-Kind = Literal["whole", "number", "switch", "choice", "text", "word or table", "names"]
+Kind = Literal["whole", "number", "pair", "switch", "choice", "text", "word or table", "names"]
 _NOUNS: dict[Kind, str] = {
     "whole": "a whole number",
     "number": "a number",
+    "pair": "two numbers",
     "switch": "True or False",
     "text": "text",
     "names": "a list of one name or more",
@@ -163,6 +164,8 @@ class Setting:
             value = value.item()  # a scalar of NumPy or PyTorch
         if self.kind in ("whole", "number"):
             return self._number(value, shown)
+        if self.kind == "pair":
+            return self._pair(value, shown)
         if self.kind == "switch" and isinstance(value, bool):
             return value
         if self.kind == "names":
@@ -186,6 +189,12 @@ class Setting:
             raise self._refusal(shown)
         return tuple(map(str, value))
 
+    def _pair(self, value: Any, shown: str) -> tuple[float, float]:
+        if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+            raise self._refusal(shown)
+        first, second = (float(self._number(one, shown)) for one in value)
+        return first, second
+
     def _number(self, value: Any, shown: str) -> int | float:
         kind: Any = Integral if self.kind == "whole" else Real
         if not isinstance(value, kind) or isinstance(value, bool):
@@ -194,7 +203,7 @@ class Setting:
             number = int(value) if self.kind == "whole" else float(value)
         except OverflowError:
             raise ConfigError(f"must be finite, got {shown}.") from None
-        if self.kind == "number" and math.isinf(number):
+        if self.kind != "whole" and math.isinf(number):
             raise ConfigError(f"must be finite, got {shown}.")
         if not self._is_in_range(number) or math.isnan(number):
             raise ConfigError(f"must be {self.range or self.allowed}, got {shown}.")
@@ -259,7 +268,7 @@ def _kind_of(hint: Any, choices: Sequence[str] | None) -> tuple[Kind, tuple[str,
     if get_origin(one) is Literal:
         return "choice", get_args(one), optional
     if get_origin(one) is tuple:
-        return "names", (), optional
+        return "pair" if get_args(one) == (float, float) else "names", (), optional
     kinds: dict[Any, Kind] = {int: "whole", float: "number", bool: "switch", str: "text"}
     return kinds[one], (), optional
 

@@ -15,7 +15,7 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING
+from dataclasses import MISSING, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -57,6 +57,8 @@ class Parser(ArgumentParser):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**{"formatter_class": _HelpFormatter, "allow_abbrev": False, **given})
+        # so that -1e-3 and -5. are numbers, not options, under every version of Python
+        self._negative_number_matcher = re.compile(r"-(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$")
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2 after one message; what was typed is shown in readable letters."""
@@ -200,11 +202,15 @@ def _add_setting(group: Any, one: Setting, options: Mapping[str, str]) -> None:
     if not required and one.default is not None:
         default = one.default[0] if one.kind == "names" else one.default
         text += f" (default: {default:g})" if one.kind == "number" else f" (default: {default})"
+    metavar: str | tuple[str, ...] = one.metavar
     if one.kind == "names":
         given.update(action="append", default=None)
+    elif one.kind == "pair":
+        given.update(nargs=2, type=_value_of(replace(one, kind="number")))
+        metavar = tuple(one.metavar.split())
     else:
         given.update(type=_value_of(one))
-    group.add_argument(one.option, metavar=one.metavar, required=required, help=text, **given)
+    group.add_argument(one.option, metavar=metavar, required=required, help=text, **given)
 
 
 def _value_of(one: Setting) -> Callable[[str], Any]:

@@ -33,7 +33,10 @@ _EXAMPLES = """\
 """
 _TABLES = {"sfreq=": "--table-sfreq", "units=": "--table-units"}
 """Options of what readers of tables ask for by these names."""
-_NAMES = {**_TABLES, "keep_flat": "--keep-flat", "reference=": "--reference"}
+_NAMES = {
+    **_TABLES, "keep_flat": "--keep-flat", "reference=": "--reference",
+    "label_rule=": "--label-rule", "label_scope=": "--label-scope",
+}  # fmt: skip
 
 
 def parser() -> Parser:

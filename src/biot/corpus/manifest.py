@@ -119,6 +119,10 @@ class Record:
     """Whether it has any label at all, also outside the windows."""
     met: Mapping[str, int] = field(default_factory=dict)
     """Where labels got other names: how many stretches had each of the labels before."""
+    several: int = 0
+    """Windows on the grid that hold labels besides the one they got."""
+    label_over: tuple[tuple[str, str, int], ...] = ()
+    """Of these: the label that was given, another, and how many windows hold both."""
     rows: str | None = None
     """Checksum of its rows in the table of labels, or of the file of labels beside it."""
     told: tuple[str, ...] = ()
@@ -145,7 +149,11 @@ class Record:
             raise TypeError("labels are no counts")
         if not all(isinstance(count, int) for count in dict(known.get("met", {})).values()):
             raise TypeError("met are no counts")
-        for name, kind in (("sfreq", int | float), ("reference", str)):
+        known["label_over"] = tuple(
+            (str(label), str(other), int(count))
+            for label, other, count in known.get("label_over", ())
+        )
+        for name, kind in (("sfreq", int | float), ("reference", str), ("several", int)):
             if not isinstance(known.get(name), kind | None):
                 raise TypeError(f"{name} is {known[name]!r}")
         known["spreads"] = tuple(Spread(**spread) for spread in known.get("spreads", ()))

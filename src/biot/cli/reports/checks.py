@@ -67,6 +67,9 @@ def _command(parameters: Mapping[str, Any], folder: Path) -> str:
         default = one.default if one.kind != "names" else list(one.default)
         if value is None or value in (default, False) or _is_implied(one.name, given):
             continue
+        if one.kind == "pair":
+            words += [one.option, *map(_spelled, value)]
+            continue
         for each in value if isinstance(value, list) else [value]:
             words += [one.option] if value is True else [one.option, _spelled(each)]
     return f"biot prepare RECORDINGS --out {shlex.quote(str(folder))} {shlex.join(words)}"
@@ -74,7 +77,10 @@ def _command(parameters: Mapping[str, Any], folder: Path) -> str:
 
 def _is_implied(name: str, given: Mapping[str, Any]) -> bool:
     """Whether a parameter is what it is without its option, because of another one."""
+    epoch = given.get("epoch") is not None
     return {
+        "window": epoch,
+        "align": given.get("align") == ("events" if epoch else "grid"),
         "stride": given.get("stride") == given.get("window"),
         "min_overlap": given.get("min_overlap") == 0.5,
     }.get(name, False)

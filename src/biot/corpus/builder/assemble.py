@@ -26,6 +26,7 @@ from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.layouts.registry import layouts
 from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging
+from biot.corpus.builder.windows.several import several_lines
 from biot.corpus.builder.writer import write_description
 from biot.corpus.manifest import Manifest, Record, tally_of, versions
 from biot.corpus.schema import SHARDS
@@ -227,6 +228,7 @@ def report_of(
         },
         channels=(*choice_lines(manifest.recordings), *difference_lines(manifest.recordings)),
         label_map=_map_lines(manifest),
+        several=tuple(several_lines(manifest.recordings, manifest.parameters["rule"])),
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,

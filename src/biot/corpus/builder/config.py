@@ -16,6 +16,7 @@ from biot.corpus.builder.windows.placing import Windowing
 from biot.corpus.schema import Label
 from biot.errors import ConfigError
 from biot.preprocessing import Preprocessing
+from biot.signals.grid import nearest
 
 __all__ = [
     "WorkerConfig",
@@ -49,6 +50,7 @@ def windowing(
     align: Align,
     labels: str | Path,
     background: str | None,
+    epoch: tuple[float, float] | None = None,
 ) -> Windowing:
     """How recordings are cut.
 
@@ -74,6 +76,7 @@ def windowing(
         n_times=contract.n_times,
         step=step,
         align=align,
+        offset=None if epoch is None else nearest(epoch[0] * contract.sfreq),
         labelled=labelled,
         background=_background(contract, background),
         tags=tags,

@@ -65,7 +65,8 @@ def prepare(
         Show a progress bar over recordings.
     **settings
         The settings of :class:`biot.corpus.builder.settings.PrepareConfig` as keywords; `sfreq`
-        and `window` are required, unless a layout gives them. For the table of labels see
+        and `window` (or `epoch`) are required, unless a layout gives them. For the table of
+        labels see
         :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
         :func:`biot.corpus.builder.windows.rules.grid_labels` and
@@ -102,32 +103,35 @@ def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None]:
     """What is done to each recording, and the map of labels."""
     how = given.config
     assert how.sfreq is not None, "with_layout requires it"
-    assert how.window is not None, "with_layout requires it"
     contract = Preprocessing(
-        sfreq=how.sfreq, window=how.window, ch_names=(), units=(), scale=how.scale,
+        sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
         task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
         reference=how.reference, rename_channels=how.rename_channels or "",
     )  # fmt: skip
     cutting = replace(
-        windowing(contract, how.stride, how.align, how.labels, how.background),
+        windowing(contract, how.stride, how.placed, how.labels, how.background, how.epoch),
         **rule_options(
-            how.label_rule, how.min_overlap, tags=how.task == "multilabel", align=how.align
+            how.label_rule, how.min_overlap, tags=how.task == "multilabel", align=how.placed
         ),
         keep_short=how.keep_short,
     )
     tables = TableOptions(how.table_sfreq, how.table_units)
     tables.require_a_table(given.sources)
     parameters = _parameters(
-        contract, cutting, tables, stride=how.window if how.stride is None else how.stride,
+        contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
+        epoch=how.epoch, label_scope=how.label_scope,
         layout=None if given.layout is None else given.layout.name,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
-    choice = ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels)
+    choice = replace(
+        ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
+        by_layout=given.by_layout,
+    )
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
     )

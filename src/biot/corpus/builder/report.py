@@ -53,6 +53,8 @@ class PrepareReport:
     recordings have other channels than most, or a rate far from that of most."""
     label_map: tuple[str, ...] = ()
     """What the map made of labels, with the stretches of each before, and what it left alone."""
+    several: tuple[str, ...] = ()
+    """In how many windows on the grid several labels met, which rule decided, and how."""
     flat: Mapping[str, FlatChannels] = field(default_factory=dict)
     """Flat channels and stretches that became missing, by recording; only of those that have any
     (see :mod:`biot.signals.flat`)."""
@@ -78,6 +80,7 @@ class PrepareReport:
             *_block("filter", [contract.filter] if contract.filter else []),
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
             *_block("label map", list(self.label_map)),
+            *_block("several", list(self.several)),
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
             *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
             *_block("channels", list(self.channels)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from biot.choices import (
     LOWEST_FREQ,
     Align,
     LabelRule,
+    LabelScope,
     Resample,
     Scale,
     Task,
@@ -53,7 +55,7 @@ class PrepareConfig(Settings):
     )  # fmt: skip
     window: float | None = setting(
         None,
-        help="Length of a window in seconds. Required, unless a layout gives it.",
+        help="Length of a window in seconds; required, unless `epoch` or a layout says it.",
         above=0, most=LONGEST_WINDOW, group=_WINDOWS, metavar="S",
     )  # fmt: skip
     stride: float | None = setting(
@@ -61,13 +63,19 @@ class PrepareConfig(Settings):
         help="Seconds between the starts of windows; without it the window, so that none overlap.",
         above=0, group=_WINDOWS, metavar="S",
     )  # fmt: skip
-    align: Align = setting(
-        "grid",
+    align: Align | None = setting(
+        None,
         help="Where windows start. grid: every stride from the recording's start, with labels as "
         "`label_rule` says; events: from the start of each labelled event on while they fit "
-        "inside it, but at least one.",
+        "inside it, but at least one. Without it events where `epoch` is given, else grid.",
         group=_WINDOWS,
     )
+    epoch: tuple[float, float] | None = setting(
+        None,
+        help="One window an event: from START to before STOP seconds around its onset, such as "
+        "-0.5 4. Events without room for it are counted.",
+        least=-LONGEST_WINDOW, most=LONGEST_WINDOW, group=_WINDOWS, metavar="START STOP",
+    )  # fmt: skip
     keep_short: bool = setting(
         False,
         help="Keep what is left at the end of a segment, and a segment shorter than a window, as "
@@ -111,10 +119,18 @@ class PrepareConfig(Settings):
         "separated by ';' or each in a column of 0 and 1; regression: numbers.",
         group=_LABELS,
     )
+    label_scope: LabelScope | None = setting(
+        None,
+        help="What labels count for. recording: each for its whole recording, and times are not "
+        "used; window: they must be in time. Without it folders and tables without times label "
+        "whole recordings, the others are in time.",
+        group=_LABELS,
+    )
     label_rule: LabelRule = setting(
         "overlap",
         help="Which event labels a window on the grid, the one shared most of those that: overlap "
-        "enough, hold the window's middle sample (centre), or touch it (any).",
+        "enough, hold the window's middle sample (centre), or touch it (any). Of instants alone, "
+        "the most frequent label.",
         group=_LABELS,
     )
     min_overlap: float | None = setting(
@@ -251,6 +267,10 @@ class PrepareConfig(Settings):
         if isinstance(self.label_map, Path):
             object.__setattr__(self, "label_map", str(self.label_map))
         super().__post_init__()
+        if self.is_complete:
+            self._require_a_window()
+        if not self.awaits_layout:
+            self._require_labels_in_time()
         if self.label_map is not None and not self.awaits_layout:
             self._require_labels_to_map()
         if self.dask is not None and self.workers != 1:
@@ -274,6 +294,91 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 "subject and subject_column both name the subjects; leave one of them out."
             )
+        self._require_frequencies()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether rate and window are known; a layout may give them otherwise."""
+        return self.sfreq is not None and not (self.window is None and self.epoch is None)
+
+    @property
+    def awaits_layout(self) -> bool:
+        """Whether labels may still come from a layout: what goes with labels is checked then."""
+        may_come = self.layout is not None or not self.is_complete
+        return "labels" not in self.given and self.layout != "none" and may_come
+
+    @property
+    def length(self) -> float:
+        """Seconds of a window: `window`, or what `epoch` spans.
+
+        Raises
+        ------
+        ConfigError
+            If neither is given.
+        """
+        if self.epoch is not None:
+            start, stop = (Fraction(str(seconds)) for seconds in self.epoch)
+            return float(stop - start)
+        if self.window is None:
+            raise ConfigError("window is not given: the length of a window in seconds.")
+        return self.window
+
+    @property
+    def placed(self) -> Align:
+        """Where windows start: `align`, or what follows from `epoch`."""
+        return self.align or ("grid" if self.epoch is None else "events")
+
+    def _require_a_window(self) -> None:
+        length = self.length
+        if self.epoch is None:
+            return
+        start, stop = self.epoch
+        if start >= stop:
+            raise ConfigError(
+                f"epoch must have START before STOP, in seconds; got {start:g} and {stop:g}."
+            )
+        if round(length * (self.sfreq or 0)) < 1:
+            raise ConfigError(
+                f"epoch must hold at least one sample, got {start:g} to {stop:g} s at "
+                f"{self.sfreq or 0:g} Hz."
+            )
+        if self.window is not None and self.window != length:
+            raise ConfigError(
+                f"window is {self.window:g}, but epoch spans {length:g} s, from {start:g} to "
+                f"{stop:g} s. Leave one of them out."
+            )
+        if self.align == "grid":
+            raise ConfigError(
+                "align is 'grid', but epoch places windows around events. Leave one of them out."
+            )
+        if self.stride is not None:
+            raise ConfigError(
+                f"stride is not for epoch, which gives each event one window; got {self.stride:g}. "
+                "Leave one of them out."
+            )
+
+    def _require_labels_in_time(self) -> None:
+        labels, scope = str(self.labels), self.label_scope
+        if scope is not None and labels == "none":
+            raise ConfigError("label_scope goes with labels, but labels is 'none'.")
+        in_time = {
+            "label_scope=window": scope == "window",
+            "epoch": self.epoch is not None,
+        }  # fmt: skip
+        for name, given in in_time.items():
+            if given and labels in ("none", "folder"):
+                of_folder = "" if labels == "none" else ", which label whole recordings"
+                raise ConfigError(
+                    f"{name} goes with labels in time, but labels is {labels!r}{of_folder}."
+                )
+        for name in ("epoch", "background"):
+            if scope == "recording" and getattr(self, name) is not None:
+                raise ConfigError(
+                    f"{name} goes with labels in time, but with label_scope=recording they count "
+                    "for whole recordings. Leave one of them out."
+                )
+
+    def _require_frequencies(self) -> None:
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
             if frequency is None or self.sfreq is None:
@@ -283,13 +388,6 @@ class PrepareConfig(Settings):
                     f"{name} must be at most half of sfreq, {self.sfreq / 2:g} Hz, as windows hold "
                     f"nothing above; got {frequency:g} Hz."
                 )
-
-    @property
-    def awaits_layout(self) -> bool:
-        """Whether labels may still come from a layout: what goes with labels is checked then."""
-        complete = self.sfreq is not None and self.window is not None
-        may_come = self.layout is not None or not complete
-        return "labels" not in self.given and self.layout != "none" and may_come
 
     def _require_labels_to_map(self) -> None:
         if str(self.labels) == "none":

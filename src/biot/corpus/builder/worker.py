@@ -18,6 +18,7 @@ from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, readable
 from biot.corpus.builder.windows.events import to_events
 from biot.corpus.builder.windows.placing import cut
+from biot.corpus.builder.windows.several import SeveralLabels
 from biot.corpus.builder.writer import Shard, shard_name, write_shard
 from biot.corpus.manifest import Record
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
@@ -212,6 +213,7 @@ def _written(
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)
         stretches = job.labels.map.stretches(stretches)
+    stretches = job.labels.in_scope(stretches, recording.duration, name)
     events = to_events(stretches, contract.sfreq)
     at_rate = preprocessed(recording, contract, rows)
     ch_names, units = chosen.ch_names, chosen.units
@@ -222,7 +224,7 @@ def _written(
         warnings.warn(lost, stacklevel=2)
     written = write_shard(
         folder,
-        cut(at_rate, events, recipe.how, left_out),
+        cut(at_rate, events, recipe.how, left_out, several := SeveralLabels()),
         replace(contract, ch_names=ch_names, units=units),
         job.subject,
         name,
@@ -233,6 +235,8 @@ def _written(
         "sfreq": recording.sfreq,
         "labelled": bool(stretches),
         "met": met,
+        "several": several.windows,
+        "label_over": several.over,
         "told": tuple(told),
         "unused": tuple(n for n in recording.ch_names if n not in ch_names),
         "unmatched": (*not_found, *idle),

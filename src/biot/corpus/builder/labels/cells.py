@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -44,6 +44,15 @@ class Sheet:
     def has(self) -> str:
         """The columns, for a message."""
         return f"it has {', '.join(self.header)}"
+
+    def without(self, names: Collection[str]) -> Sheet:
+        """The same without some columns, in any case; those that are not there are passed over."""
+        kept = [place for place, name in enumerate(self.header) if name.lower() not in names]
+        return Sheet(
+            self.path,
+            tuple(self.header[place] for place in kept),
+            tuple((number, [cells[place] for place in kept]) for number, cells in self.lines),
+        )
 
     def place(self, name: str) -> int:
         """Position of a column that is there, in any case."""

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from biot.choices import LabelScope
 from biot.corpus.builder.labels.beside import SidecarLabels
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.scope import scope_note, whole_recording
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windows.events import Stretch
@@ -39,6 +41,8 @@ class LabelSource:
     """Files of labels beside the recordings, where they count."""
     map: LabelMap | None = None
     """Other names of the labels; None: they stay."""
+    scope: LabelScope | None = None
+    """What labels count for; None: what the source says."""
 
     @classmethod
     def open(
@@ -87,6 +91,20 @@ class LabelSource:
             )
         return cls("table", how, table)
 
+    def require_times(self, option: str) -> None:
+        """Refuse a table of whole recordings where an option goes with labels in time.
+
+        Raises
+        ------
+        ConfigError
+            If the table has no times; the message names the `option`.
+        """
+        if self.table is not None and not self.table.has_events:
+            raise ConfigError(
+                f"{option} goes with labels in time, but {self.table.path} labels whole "
+                "recordings. Give its rows an onset and a duration, or leave the option out."
+            )
+
     def only(self, name: str) -> LabelSource:
         """The same with no rows but those of one recording: all that a worker needs."""
         if self.sidecars is not None:
@@ -116,13 +134,15 @@ class LabelSource:
         CorpusError
             If rows name what is not among the recordings, and `strict` is set.
         """
+        notes = [] if self.scope is None else [scope_note(self.scope)]
         if self.sidecars is not None:
-            return self.sidecars.notes(recordings)
+            return (*notes, *self.sidecars.notes(recordings))
         if self.table is None:
-            return ()
+            return tuple(notes)
+        notes += self.table.notes
         if self.table.facts:
-            return self.table.notes
-        notes, name, absent = list(self.table.notes), self.table.path.name, self.table.absent
+            return tuple(notes)
+        name, absent = self.table.path.name, self.table.absent
         if absent:
             told = f"{len(absent)} named in {name} are not among the recordings: {listed(absent)}"
             if strict:
@@ -158,7 +178,7 @@ class LabelSource:
         left_out: Counter[str] | None = None,
         told: list[str] | None = None,
     ) -> list[Stretch]:
-        """Labelled stretches of a recording, before the map; spoilt data and breaks are none.
+        """Labelled stretches of a recording, before map and scope; no spoilt data, no breaks.
 
         Parameters
         ----------
@@ -193,6 +213,18 @@ class LabelSource:
             for note in recording.annotations
             if _is_label(note)
         ]
+
+    def in_scope(self, stretches: list[Stretch], duration: float, name: str) -> list[Stretch]:
+        """What labels count for, of a recording of `duration` seconds; after the map.
+
+        Raises
+        ------
+        RecordingError
+            If labels are to count for the whole recording, and several differ.
+        """
+        if self.scope != "recording":
+            return stretches
+        return whole_recording(stretches, duration, self.format.task, name)
 
     def _of_folder(self, name: str) -> Label:
         folder = PurePosixPath(name).parent.name

@@ -147,6 +147,8 @@ class TableColumns:
     """Header of the column of subjects; None: one with a known name."""
     subjects_are_given: bool = False
     """Whether something else than the table names the subjects."""
+    times: bool = True
+    """Whether columns of times count; else rows label whole recordings, which may have several."""
 
 
 @dataclass(frozen=True)
@@ -245,11 +247,14 @@ class LabelTable:
         """
         how, columns = how or LabelFormat(), columns or TableColumns()
         sheet = read_sheet(path)
+        if not columns.times:
+            labels = {name.lower() for name in how.columns}
+            sheet = sheet.without({"onset", "duration"} - labels)
         _require_columns(sheet, how)
         subjects, notes = _column_of_subjects(sheet, how, columns)
         files = _column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
         if files is None:
-            return _of_subjects(sheet, str(subjects), how, recordings, subject_of)
+            return _of_subjects(sheet, str(subjects), how, recordings, subject_of, columns)
         column, found, more = files
         named = None if columns.subjects_are_given else subjects
         if columns.subjects_are_given and subjects is not None:
@@ -276,14 +281,14 @@ class LabelTable:
             absent=tuple(absent),
             notes=(*more, *notes),
         )
-        table._require_consistent()
+        table._require_consistent(columns)
         return table
 
-    def _require_consistent(self) -> None:
+    def _require_consistent(self, columns: TableColumns) -> None:
         for recording, rows in self.rows.items():
             first, *others = rows
             for row in others:
-                if not self.has_events:
+                if columns.times and not self.has_events:
                     raise CorpusError(
                         f"{self.path}: lines {first.number} and {row.number} both label "
                         f"{recording}. Keep one, or give each an onset and a duration."
@@ -468,6 +473,7 @@ def _of_subjects(
     how: LabelFormat,
     recordings: Sequence[str],
     subject_of: Callable[[str], str],
+    columns: TableColumns,
 ) -> LabelTable:
     """A table whose rows label all recordings of a subject."""
     of_subject: dict[str, list[Row]] = {}
@@ -495,5 +501,5 @@ def _of_subjects(
         has_events="onset" in sheet.columns,
         absent=tuple(rows[0].file for key, rows in of_subject.items() if key not in there),
     )
-    table._require_consistent()
+    table._require_consistent(columns)
     return table

@@ -32,6 +32,8 @@ class Given:
     """None without one."""
     found: tuple[FoundRecording, ...] = ()
     """The recordings of the layout, in the order of `sources`."""
+    by_layout: frozenset[str] = frozenset()
+    """Settings that the layout gave."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -76,6 +78,7 @@ def with_layout(
         sources=[by_name[one.name] for one in found.found],
         layout=chosen,
         found=found.found,
+        by_layout=frozenset(settings),
         skipped=found.skipped,
         notes=(*notes, f"the layout {chosen.name} gave {_shown(settings)}", *found.notes),
     )
@@ -92,7 +95,7 @@ def applied(chosen: DatasetLayout, config: PrepareConfig) -> dict[str, Any]:
         settings.pop("epoch", None)
     if "epoch" in given:
         settings.pop("window", None)
-    if config.align == "events" or "epoch" in given:
+    if config.align == "events" or config.epoch is not None:
         settings.pop("background", None)
     return {name: value for name, value in settings.items() if name not in given}
 
@@ -106,12 +109,12 @@ def _sources(
 
 
 def _is_incomplete(config: PrepareConfig) -> bool:
-    return config.sfreq is None or config.window is None
+    return not config.is_complete
 
 
 def _require_complete(config: PrepareConfig) -> None:
-    for name in ("sfreq", "window"):
-        if getattr(config, name) is None:
+    for name, has_it in (("sfreq", config.sfreq is not None), ("window", config.is_complete)):
+        if not has_it:
             raise ConfigError(
                 f"{name} is not given, and nothing else says it: no published data set is "
                 "recognised. Give it, or a layout; `biot layouts` lists those that are known."

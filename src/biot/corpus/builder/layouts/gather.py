@@ -45,10 +45,7 @@ def label_source(
     """
     config = given.config
     if config.labels != "layout":
-        columns = TableColumns(config.file_column, config.subject_column)
-        return LabelSource.open(
-            config.labels, how, given.sources, pattern, config.background, columns, config.sidecar
-        )
+        return _of_settings(given, how, pattern)
     if given.layout is None:
         raise ConfigError(
             "labels is 'layout', but no layout is given or recognised. Name it with layout; "
@@ -60,7 +57,28 @@ def label_source(
             name: Facts(*subject_of(name, pattern), *one[2:]) for name, one in table.facts.items()
         }
         table = replace(table, facts=facts)
-    return LabelSource("table", how, table)
+    source = LabelSource("table", how, table, scope=config.label_scope)
+    if config.label_scope == "window":
+        source.require_times("label_scope=window")
+    return source
+
+
+def _of_settings(given: Given, how: LabelFormat, pattern: re.Pattern[str] | None) -> LabelSource:
+    config = given.config
+    columns = TableColumns(
+        config.file_column, config.subject_column, times=config.label_scope != "recording"
+    )
+    source = replace(
+        LabelSource.open(
+            config.labels, how, given.sources, pattern, config.background, columns, config.sidecar
+        ),
+        scope=config.label_scope,
+    )
+    if config.label_scope == "window":
+        source.require_times("label_scope=window")
+    if config.epoch is not None:
+        source.require_times("epoch")
+    return source
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from biot.choices import Align, LabelRule
 from biot.corpus.builder.windows.events import Event, event_starts
 from biot.corpus.builder.windows.rules import grid_labels, window_tags
+from biot.corpus.builder.windows.several import SeveralLabels, other_labels
 from biot.corpus.schema import CHUNK_VALUES, Label, WindowBlock
 from biot.errors import RecordingError
 from biot.signals.grid import grid_starts
@@ -25,7 +27,15 @@ __all__ = [
 ]
 
 _Span = tuple[int, int]
-_Place = tuple[_Span, Label | None]  # where a window lies, and its label
+
+
+class _Place(NamedTuple):
+    """Where a window lies, and its label."""
+
+    span: _Span
+    label: Label | None
+    others: tuple[Label, ...] = ()
+    """Labels that it holds besides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +48,9 @@ class Windowing:
     """From one window's start to the next; starts are rounded to whole samples."""
     align: Align
     """``"grid"``: from the recording's start on; ``"events"``: from each event's start on."""
+    offset: int | None = None
+    """Of an epoch: from an event's first sample to its one window's, which may lie before it; None:
+    an event has the windows that begin with it and fit inside."""
     labelled: bool
     """Whether windows without a label are left out; else labels are not looked at."""
     background: Label | None
@@ -52,7 +65,11 @@ class Windowing:
 
 
 def cut(
-    recording: Recording, events: list[Event], how: Windowing, left_out: Counter[str]
+    recording: Recording,
+    events: list[Event],
+    how: Windowing,
+    left_out: Counter[str],
+    several: SeveralLabels | None = None,
 ) -> Iterator[WindowBlock]:
     """The windows of a recording that are worth keeping, some at a time, in order of start.
 
@@ -64,24 +81,29 @@ def cut(
         Sorted, in samples at that rate.
     left_out
         Counts by reason what is left out.
+    several
+        Counts windows that hold several labels.
     """
     find = _on_grid if how.align == "grid" else _on_events
     places = _recorded(recording, find(recording, events, how, left_out), left_out)
     for group in _groups(places, how, len(recording.ch_names)):
-        first = group[0][0][0]
+        first = group[0].span[0]
         try:
-            block = recording.read(first, group[-1][0][1])
+            block = recording.read(first, group[-1].span[1])
         except OSError as error:
             raise RecordingError(f"{recording.name}: {error.strerror or error}.") from error
-        windows = np.stack([block[:, a - first : b - first] for (a, b), _ in group])
+        windows = np.stack([block[:, a - first : b - first] for (a, b), *_ in group])
         usable = np.asarray(~np.isnan(windows).all(axis=(1, 2)))
         if not usable.all():
             left_out["windows without any sample"] += int((~usable).sum())
         kept = [place for place, good in zip(group, usable, strict=True) if good]
         if kept:
-            starts = [start / recording.sfreq for (start, _), _ in kept]
+            starts = [place.span[0] / recording.sfreq for place in kept]
             signal = windows if usable.all() else windows[usable]
-            yield WindowBlock(signal, starts, [label for _, label in kept])
+            yield WindowBlock(signal, starts, [place.label for place in kept])
+        if several is not None:
+            for place in kept:
+                several.add(place.label, place.others)
 
 
 def _recorded(
@@ -91,7 +113,7 @@ def _recorded(
     if not recording.gaps:
         return places
     every = list(places)
-    kept = [place for place in every if not recording.is_gap(*place[0])]
+    kept = [place for place in every if not recording.is_gap(*place.span)]
     if len(kept) < len(every):
         left_out["windows without any sample"] += len(every) - len(kept)
     return kept
@@ -108,16 +130,17 @@ def _on_grid(
     if not spans:
         left_out["recordings shorter than a window"] += 1
     if not how.labelled:
-        return [(span, None) for span in spans]
+        return [_Place(span, None) for span in spans]
     find = window_tags if how.tags else grid_labels
-    labels = [
-        how.background if label is None else label
-        for label in find(spans, events, how.rule, how.min_overlap)
-    ]
+    found = find(spans, events, how.rule, how.min_overlap)
+    # tags do not compete: a window has them all
+    others = [()] * len(spans) if how.tags else other_labels(spans, events, found)
+    labels = [how.background if label is None else label for label in found]
     unlabelled = labels.count(None)
     if unlabelled:
         left_out["windows without a label"] += unlabelled
-    return [place for place in zip(spans, labels, strict=True) if place[1] is not None]
+    places = map(_Place, spans, labels, others)
+    return [place for place in places if place.label is not None]
 
 
 def _starts(n_times: int, how: Windowing) -> list[int]:
@@ -135,28 +158,33 @@ def _on_events(
     recording: Recording, events: list[Event], how: Windowing, left_out: Counter[str]
 ) -> Iterable[_Place]:
     places: list[_Place] = []
+    segments = recording.segments
     for event in events:
-        segment = bisect.bisect_right(recording.starts, event.start) - 1
-        stop = recording.segments[segment][1]
+        first, stop = segments[max(0, bisect.bisect_right(recording.starts, event.start) - 1)]
         last = stop - (1 if how.keep_short else how.n_times)
-        if not 0 <= event.start <= last:
+        starts: Iterable[int] = event_starts(event, how.n_times, how.step)
+        begin = event.start
+        if how.offset is not None:
+            begin += how.offset
+            starts = [begin]
+        if not first <= begin <= last:
             left_out["events without room for a window"] += 1
             continue
-        for start in event_starts(event, how.n_times, how.step):
+        for start in starts:
             if start <= last:
-                places.append(((start, min(start + how.n_times, stop)), event.label))
-    places.sort(key=lambda place: place[0])
+                places.append(_Place((start, min(start + how.n_times, stop)), event.label))
+    places.sort(key=lambda place: place.span)
     return _with_all_tags(places, events, how) if how.tags else places
 
 
 def _with_all_tags(places: list[_Place], events: list[Event], how: Windowing) -> list[_Place]:
     """Each window once, with the tags of the events that it begins with and of those that count."""
     own: dict[_Span, set[str]] = {}
-    for span, label in places:
+    for span, label, _ in places:
         own.setdefault(span, set()).update(label or ())
     found = window_tags(list(own), events, how.rule, how.min_overlap)
     return [
-        (span, tuple(sorted(tags.union(label or ()))))
+        _Place(span, tuple(sorted(tags.union(label or ()))))
         for (span, tags), label in zip(own.items(), found, strict=True)
     ]
 
@@ -164,11 +192,11 @@ def _with_all_tags(places: list[_Place], events: list[Event], how: Windowing) ->
 def _groups(places: Iterable[_Place], how: Windowing, n_chans: int) -> Iterator[list[_Place]]:
     """Neighbouring windows of one length, as many as are read and encoded at a time."""
     most = max(how.n_times, CHUNK_VALUES // n_chans)
-    for length, equal in itertools.groupby(places, key=lambda place: place[0][1] - place[0][0]):
+    for length, equal in itertools.groupby(places, key=lambda place: place.span[1] - place.span[0]):
         group: list[_Place] = []
         for place in equal:
             too_many = (len(group) + 1) * length > most
-            if group and (too_many or place[0][1] - group[0][0][0] > most):
+            if group and (too_many or place.span[1] - group[0].span[0] > most):
                 yield group
                 group = []
             group.append(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -14,8 +15,11 @@ from biot.corpus.schema import Label
 from biot.errors import ConfigError
 
 __all__ = [
+    "Span",
     "grid_labels",
+    "nearby",
     "rule_options",
+    "samples_shared",
     "window_tags",
 ]
 
@@ -33,7 +37,8 @@ def grid_labels(
     An event touches a window if they share a sample, or if it is an instant inside the window.
     Ties go to the event that the window is fully inside of before rounding, then to the earlier
     event, then to the shorter one. A window fully inside an event takes its label, whatever the
-    rule.
+    rule. Where only instants count, the label of most of them is the window's, of labels that are
+    equally frequent the one that comes first.
 
     Parameters
     ----------
@@ -50,24 +55,28 @@ def grid_labels(
         Above 0, at most 1.
     """
     labels: list[Label | None] = []
-    for (start, stop), near in zip(spans, _nearby(spans, events), strict=True):
-        most, within, chosen = -1, False, None
-        for event in near:
-            shared = _shared(start, stop, event)
-            if shared < max(most, 0) or (
-                rule == "centre" and not _holds_middle(start, stop, event)
-            ):
-                continue
-            inside = _is_inside(start, stop, event)
-            if (shared, inside) > (most, within):
-                most, within, chosen = shared, inside, event
-        if chosen is None or (
-            rule == "overlap" and not _enough(most, start, stop, chosen, min_overlap)
-        ):
-            labels.append(None)
-        else:
-            labels.append(chosen.label)
+    for (start, stop), near in zip(spans, nearby(spans, events), strict=True):
+        counting = [
+            (shared, event)
+            for event in near
+            if (shared := samples_shared(start, stop, event)) >= 0
+            and (rule != "centre" or _holds_middle(start, stop, event))
+        ]
+        most = max((shared for shared, _ in counting), default=0)
+        if most == 0:
+            labels.append(_most_frequent([event for _, event in counting]))
+            continue
+        among = [event for shared, event in counting if shared == most]
+        chosen = next((e for e in among if _is_inside(start, stop, e)), among[0])
+        enough = rule != "overlap" or _enough(most, start, stop, chosen, min_overlap)
+        labels.append(chosen.label if enough else None)
     return labels
+
+
+def _most_frequent(instants: Sequence[Event]) -> Label | None:
+    """Of labels that are equally frequent, the first."""
+    counts = Counter(event.label for event in instants)
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def window_tags(
@@ -82,11 +91,11 @@ def window_tags(
     that shares at least `min_overlap` of the shorter of the two.
     """
     labels: list[Label | None] = []
-    for (start, stop), near in zip(spans, _nearby(spans, events), strict=True):
+    for (start, stop), near in zip(spans, nearby(spans, events), strict=True):
         counting = [
             event
             for event in near
-            if (shared := _shared(start, stop, event)) >= 0
+            if (shared := samples_shared(start, stop, event)) >= 0
             and (rule != "centre" or _holds_middle(start, stop, event))
             and (rule != "overlap" or _enough(shared, start, stop, event, min_overlap))
         ]
@@ -117,7 +126,7 @@ def rule_options(
     return {"rule": rule, "min_overlap": 0.5 if min_overlap is None else min_overlap}
 
 
-def _nearby(spans: Sequence[Span], events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+def nearby(spans: Sequence[Span], events: Sequence[Event]) -> Iterator[Sequence[Event]]:
     """The events that may touch each window: all that do, and few that do not."""
     reached = list(itertools.accumulate((event.stop for event in events), max))
     for start, stop in spans:
@@ -127,7 +136,7 @@ def _nearby(spans: Sequence[Span], events: Sequence[Event]) -> Iterator[Sequence
         yield events[first:last]
 
 
-def _shared(start: int, stop: int, event: Event) -> int:
+def samples_shared(start: int, stop: int, event: Event) -> int:
     """Samples that a window shares with an event; −1 if it does not touch it."""
     shared = min(stop, event.stop) - max(start, event.start)
     instant_inside = event.start == event.stop and start <= event.start < stop

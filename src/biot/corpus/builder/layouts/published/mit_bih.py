@@ -47,7 +47,6 @@ LAYOUT = DatasetLayout(
     settings={
         "sfreq": 360,
         "epoch": (-0.5, 0.5),
-        "align": "events",
         "label_map": ",".join(f"{','.join(symbols)}={name}" for name, symbols in _AAMI.items()),
     },
 )

@@ -38,5 +38,5 @@ LAYOUT = DatasetLayout(
     needs=("{stem}.rec",),
     labels=_each_second,
     label_names=_EVENTS,
-    settings={"sfreq": 200, "epoch": (-2, 3), "align": "events", "channels": ELECTRODES},
+    settings={"sfreq": 200, "epoch": (-2, 3), "channels": ELECTRODES},
 )
