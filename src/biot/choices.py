@@ -50,7 +50,7 @@ LabelRule = Literal["overlap", "centre", "any"]
 LabelScope = Literal["recording", "window"]
 Resample = Literal["polyphase", "fft"]
 Scale = Literal["q95", "none"]
-SplitBy = Literal["subject", "recording", "time"]
+SplitBy = Literal["subject", "recording", "time", "column"]
 Task = Literal["classes", "multilabel", "regression"]
 
 # what is trained, and by which loss

@@ -27,10 +27,13 @@ class Columns:
     recordings: Any = None
     starts: Any = None
     n_times: int = 10
+    splits: Any = None
+    path: str = "corpus"
 
     def __post_init__(self) -> None:
         self.subjects = np.array(self.subjects, dtype=str)
         self.recordings = self.subjects if self.recordings is None else np.array(self.recordings)
+        self.splits = np.array([""] * len(self.subjects) if self.splits is None else self.splits)
         names, self.label_ids = np.unique(self.labels, return_inverse=True)
         default = np.arange(len(self.subjects)) * float(self.n_times)
         self.starts = default if self.starts is None else np.array(self.starts, dtype=float)
@@ -183,7 +186,7 @@ def test_shares_that_are_none_are_refused(shares: Any) -> None:
 
 
 def test_another_way_to_split_is_refused() -> None:
-    with pytest.raises(ConfigError, match="by subject, recording or time, got 'site'"):
+    with pytest.raises(ConfigError, match="by subject, recording, time or column, got 'site'"):
         split(columns(9, "ab"), "site")  # type: ignore[arg-type]
 
 
@@ -201,3 +204,61 @@ def test_a_split_can_be_kept_with_a_run(make_corpus: Callable[..., Corpus]) -> N
 def test_a_corpus_without_labels_is_split_too(make_corpus: Callable[..., Corpus]) -> None:
     result = split(make_corpus(None, [f"s{i}" for i in range(10)]))
     assert [len(part) for part in (result.train, result.valid, result.test)] == [6, 2, 2]
+
+
+OFFICIAL = ["train", "train", "train", "valid", "test"]
+
+
+def official(parts: list[str], subjects: list[str] | None = None) -> Columns:
+    """Two windows, of the classes a and b, of each subject."""
+    names = subjects or [f"s{i}" for i in range(len(parts))]
+    return Columns(np.repeat(names, 2), ["a", "b"] * len(parts), splits=np.repeat(parts, 2))
+
+
+def test_a_split_by_column_is_the_official_one() -> None:
+    result = split(official([*OFFICIAL, ""]), "column")
+    assert result.train.tolist() == [0, 1, 2, 3, 4, 5]
+    assert (result.valid.tolist(), result.test.tolist()) == ([6, 7], [8, 9])
+    assert result.groups == (("s0", "s1", "s2"), ("s3",), ("s4",))
+    assert (result.n_in_no_part, result.n_overlapping, result.notes) == (2, 0, ())
+    assert result.to_dict()["test"] == {"n_windows": 2, "subjects": ["s4"]}
+
+
+def test_without_an_official_validation_part_training_subjects_are_taken() -> None:
+    parts = ["train"] * 10 + ["test"] * 5
+    result = split(official(parts), "column", (0.5, 0.3, 0.2), seed=3)
+    assert result.test.tolist() == list(range(20, 30))
+    assert [len(groups) for groups in result.groups] == [7, 3, 5]
+    assert not set(result.groups[0]) & set(result.groups[1])
+    (note,) = result.notes
+    assert note.endswith("3 of 10 subjects of the training part are taken for it.")
+    again = split(official(parts), "column", (0.5, 0.3, 0.2), seed=3)
+    assert again.groups == result.groups
+    assert len({split(official(parts), "column", seed=seed).groups for seed in range(5)}) > 1
+
+
+def test_with_a_test_corpus_the_official_test_part_is_not_used() -> None:
+    result = split(official(OFFICIAL), "column", (0.8, 0.2, 0))
+    assert (len(result.test), result.n_in_no_part) == (0, 2)
+    assert result.notes == ("2 windows of the official test part are not used.",)
+
+
+def test_subjects_in_two_official_parts_are_told() -> None:
+    result = split(official(OFFICIAL, ["p", "q", "r", "s", "p"]), "column")
+    assert result.notes == (
+        "The official parts train and test share 1 subjects (p): the scores flatter the model.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (["", ""], "corpus knows no official parts .* with --split-column NAME"),
+        (["train", "valid"], "parts train and valid, but none of test.* --test"),
+        (["test", "valid"], "parts valid and test, but none of train"),
+        (["train", "test"], r"has 1 subject\(s\); a split by subject into 2 parts"),
+    ],
+)
+def test_official_parts_that_do_not_suffice_are_refused(parts: list[str], message: str) -> None:
+    with pytest.raises(CorpusError, match=message):
+        split(official(parts), "column")

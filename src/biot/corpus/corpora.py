@@ -90,6 +90,11 @@ class Corpora(Contracted):
         return self._told_apart([part.recordings for part in self.parts])
 
     @cached_property
+    def splits(self) -> Texts:
+        """(W,) official part of each window; an empty string where nothing says it."""
+        return np.concatenate([part.splits for part in self.parts])
+
+    @cached_property
     def labels(self) -> Texts:
         """(W,) name of each window's class; an empty string without a label."""
         return np.concatenate([part.labels for part in self.parts])

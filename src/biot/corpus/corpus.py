@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from biot.corpus.manifest import Manifest
 from biot.corpus.schema import MISSING
 from biot.corpus.shards import Signals
 from biot.errors import ConfigError, CorpusError, listed, require
@@ -210,6 +211,17 @@ class Corpus(Contracted):
     def recordings(self) -> Texts:
         """(n_windows,) name of each window's recording."""
         return self._texts("recording")
+
+    @cached_property
+    def splits(self) -> Texts:
+        """(n_windows,) official part of each window's recording, as its manifest keeps it:
+        ``"train"``, ``"valid"`` or ``"test"``; an empty string where nothing says it.
+        """
+        manifest = Manifest.load(self.path)
+        records = {} if manifest is None else manifest.recordings
+        names, codes = np.unique(self.recordings, return_inverse=True)
+        found = [records[n].split or "" if n in records else "" for n in names.tolist()]
+        return np.array([*found, ""], dtype=np.str_)[codes]
 
     @cached_property
     def labels(self) -> Texts:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.schema import MANIFEST_FILE, REPAIR, STATE_FILE, Label, shard_path
+from biot.corpus.schema import MANIFEST_FILE, PARTS, REPAIR, STATE_FILE, Label, shard_path
 from biot.corpus.seal import has_changed
 from biot.errors import CorpusError
 from biot.io import read_json, write_json
@@ -98,6 +98,8 @@ class Record:
     subject: str
     subject_from: str | None = None
     """What named the subject, in words; None in corpora that were prepared before it was kept."""
+    split: str | None = None
+    """Its official part, ``"train"``, ``"valid"`` or ``"test"``; None where nothing says it."""
     shard: str | None = None
     """Its file in the corpus; None if it gave no window."""
     shard_sha256: str | None = None
@@ -156,6 +158,8 @@ class Record:
         for name, kind in (("sfreq", int | float), ("reference", str), ("several", int)):
             if not isinstance(known.get(name), kind | None):
                 raise TypeError(f"{name} is {known[name]!r}")
+        if known.get("split") not in (None, *PARTS):
+            raise TypeError(f"split is {known['split']!r}")
         known["spreads"] = tuple(Spread(**spread) for spread in known.get("spreads", ()))
         return cls(**known)
 

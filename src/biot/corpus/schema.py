@@ -23,6 +23,7 @@ __all__ = [
     "LABELS_FILE",
     "MANIFEST_FILE",
     "MISSING",
+    "PARTS",
     "QUARANTINE_FILE",
     "REPAIR",
     "SHARDS",
@@ -69,6 +70,10 @@ LABELS_FILE = "labels.tsv"
 
 
 SHARDS = "shards"
+
+
+PARTS = ("train", "valid", "test")
+"""What a corpus is divided into."""
 
 
 Label = str | tuple[Any, ...]

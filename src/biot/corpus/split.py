@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from biot.choices import SplitBy
 from biot.corpus.corpus import Corpus
-from biot.errors import ConfigError, CorpusError
+from biot.corpus.schema import PARTS
+from biot.errors import ConfigError, CorpusError, listed
 
 __all__ = ["PARTS", "Split", "SplitBy", "split"]
 
 Indices = npt.NDArray[np.int64]
-PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,21 +34,28 @@ class Split:
     shares: tuple[float, float, float]
     seed: int
     groups: tuple[tuple[str, ...], ...]
-    """Names of the subjects or recordings of each part, sorted; empty for a split by time."""
+    """Names of the subjects or recordings of each part, sorted; of subjects for a split by column,
+    empty for one by time."""
     n_overlapping: int
     """Windows left out because they overlap one of an earlier part; 0 unless split by time."""
+    n_in_no_part: int = 0
+    """Windows left out because the column of parts does not say theirs, or is not used."""
+    notes: tuple[str, ...] = ()
+    """What is to be told of a split by column."""
 
     def to_dict(self) -> dict[str, Any]:
         """All that is worth keeping with a run, as JSON can hold it."""
         parts = {}
         for part, groups in zip(PARTS, self.groups, strict=True):
-            named = {} if self.by == "time" else {f"{self.by}s": list(groups)}
+            of = "subject" if self.by == "column" else self.by
+            named = {} if self.by == "time" else {f"{of}s": list(groups)}
             parts[part] = {"n_windows": len(getattr(self, part)), **named}
         return {
             "by": self.by,
             "shares": list(self.shares),
             "seed": self.seed,
             "n_overlapping": self.n_overlapping,
+            "n_in_no_part": self.n_in_no_part,
             **parts,
         }
 
@@ -68,9 +75,13 @@ def split(
         shuffled with `seed`, and dealt out so that every part gets its share of them and, where
         possible, windows of every class. ``"time"``: within each recording and class the
         earliest windows are for training and the latest for testing; a window that overlaps one
-        of an earlier part is left out.
+        of an earlier part is left out. ``"column"``: the official parts that the corpus keeps,
+        from ``--split-column`` of `biot prepare`; without an official validation part, subjects of
+        the training part are taken for it.
     shares
         Of train, validation and test; the last may be 0, for a corpus with a test corpus beside.
+        By column, that of validation is a share of the training part's subjects, where it is needed
+        at all; a test share of 0 leaves the windows of the test part out.
     seed
         Of the shuffle; a split by time does not depend on it.
 
@@ -82,16 +93,18 @@ def split(
         If there are too few subjects or recordings, a part stays empty, or the training part
         lacks a class. The message says what else to try.
     """
-    wanted = _checked(shares)
+    wanted, n_overlapping = _checked(shares), 0
+    notes: tuple[str, ...] = ()
     if by == "time":
         part_of, n_overlapping = _by_time(corpus, wanted)
         groups: tuple[tuple[str, ...], ...] = ((), (), ())
+    elif by == "column":
+        part_of, groups, notes = _by_column(corpus, wanted, seed)
     elif by in ("subject", "recording"):
         names = corpus.subjects if by == "subject" else corpus.recordings
-        part_of, groups = _by_group(corpus, names, wanted, by, seed)
-        n_overlapping = 0
+        part_of, groups = _by_group(names, corpus.label_ids, wanted, by, seed)
     else:
-        raise ConfigError(f"split must be by subject, recording or time, got {by!r}.")
+        raise ConfigError(f"split must be by subject, recording, time or column, got {by!r}.")
     _require_usable(corpus, part_of, wanted, by)
     train, valid, test = (np.flatnonzero(part_of == part) for part in range(len(PARTS)))
     return Split(
@@ -103,6 +116,8 @@ def split(
         seed=seed,
         groups=groups,
         n_overlapping=n_overlapping,
+        n_in_no_part=int((part_of < 0).sum()) - n_overlapping,
+        notes=notes,
     )
 
 
@@ -131,7 +146,7 @@ def _sizes(n: int, shares: Sequence[float]) -> list[int]:
 
 
 def _by_group(
-    corpus: Corpus, names: npt.NDArray[np.str_], shares: Sequence[float], by: str, seed: int
+    names: npt.NDArray[np.str_], label_ids: Indices, shares: Sequence[float], by: str, seed: int
 ) -> tuple[Indices, tuple[tuple[str, ...], ...]]:
     """Part of every window, and the names in each part."""
     groups, group_of = np.unique(names, return_inverse=True)
@@ -142,7 +157,7 @@ def _by_group(
             f"The corpus has {len(groups)} {by}(s); a split by {by} into {n_parts} parts needs at "
             f"least {n_parts}. Use --split {others}."
         )
-    counts = _class_counts(corpus, group_of, len(groups))
+    counts = _class_counts(label_ids, group_of, len(groups))
     order = np.random.default_rng(seed).permutation(len(groups))
     part_of_group = np.empty(len(groups), dtype=np.int64)
     part_of_group[order] = _deal(counts[order], shares)
@@ -150,12 +165,12 @@ def _by_group(
     return part_of_group[group_of], tuple(tuple(part) for part in members)
 
 
-def _class_counts(corpus: Corpus, group_of: Indices, n_groups: int) -> npt.NDArray[np.float64]:
+def _class_counts(label_ids: Indices, group_of: Indices, n_groups: int) -> npt.NDArray[np.float64]:
     """(G, K) windows of each class in each group; without labels all windows are one class."""
-    classes = np.unique(corpus.label_ids[corpus.label_ids >= 0])
+    classes = np.unique(label_ids[label_ids >= 0])
     if len(classes) == 0:
         return np.bincount(group_of, minlength=n_groups)[:, None].astype(np.float64)
-    columns = [np.bincount(group_of[corpus.label_ids == k], minlength=n_groups) for k in classes]
+    columns = [np.bincount(group_of[label_ids == k], minlength=n_groups) for k in classes]
     return np.stack(columns, axis=1).astype(np.float64)
 
 
@@ -208,6 +223,63 @@ def _by_time(corpus: Corpus, shares: Sequence[float]) -> tuple[Indices, int]:
     return part_of, n_overlapping
 
 
+def _by_column(
+    corpus: Corpus, shares: Sequence[float], seed: int
+) -> tuple[Indices, tuple[tuple[str, ...], ...], tuple[str, ...]]:
+    """Part of every window (−1: none), the subjects of each, and what is to be told."""
+    official = corpus.splits
+    part_of = np.full(len(corpus), -1)
+    for part, name in enumerate(PARTS):
+        part_of[official == name] = part
+    _require_official(corpus, part_of, needs_test=shares[2] > 0)
+    notes: list[str] = []
+    if not (part_of == 1).any():
+        notes.append(_with_validation(corpus, part_of, shares[1], seed))
+    subjects = [np.unique(corpus.subjects[part_of == part]).tolist() for part in range(len(PARTS))]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        both = sorted(set(subjects[one]) & set(subjects[other]))
+        if both:
+            notes.append(
+                f"The official parts {PARTS[one]} and {PARTS[other]} share {len(both)} subjects "
+                f"({listed(both)}): the scores flatter the model."
+            )
+    if shares[2] == 0 and (part_of == 2).any():
+        count = int((part_of == 2).sum())
+        notes.append(f"{count} windows of the official test part are not used.")
+        part_of[part_of == 2] = -1
+        subjects[2] = []
+    return part_of, tuple(tuple(names) for names in subjects), tuple(notes)
+
+
+def _require_official(corpus: Corpus, part_of: Indices, *, needs_test: bool) -> None:
+    found = [name for part, name in enumerate(PARTS) if (part_of == part).any()]
+    if not found:
+        raise CorpusError(
+            f"{corpus.path} knows no official parts of its recordings. Prepare it again with "
+            "--split-column NAME, a column of the table of labels, or use --split subject."
+        )
+    if "train" not in found or (needs_test and "test" not in found):
+        lacking = "train" if "train" not in found else "test"
+        beside = "" if lacking == "train" else "give another corpus with --test, "
+        raise CorpusError(
+            f"{corpus.path} has windows of the official parts {' and '.join(found)}, but none of "
+            f"{lacking}. Prepare more recordings, {beside}or use --split subject."
+        )
+
+
+def _with_validation(corpus: Corpus, part_of: Indices, share: float, seed: int) -> str:
+    """Give a share of the training part's subjects to validation, in `part_of`; says so."""
+    rows = np.flatnonzero(part_of == 0)
+    division, groups = _by_group(
+        corpus.subjects[rows], corpus.label_ids[rows], (1 - share, share, 0.0), "subject", seed
+    )
+    part_of[rows[division == 1]] = 1
+    return (
+        f"There is no official validation part: {len(groups[1])} of "
+        f"{len(groups[0]) + len(groups[1])} subjects of the training part are taken for it."
+    )
+
+
 def _near(starts: Indices, others: Indices, length: int) -> npt.NDArray[np.bool_]:
     """Which of the sorted `starts` are less than `length` from one of the sorted `others`."""
     before = np.searchsorted(others, starts, side="right")
@@ -217,7 +289,10 @@ def _near(starts: Indices, others: Indices, length: int) -> npt.NDArray[np.bool_
 
 
 def _require_usable(corpus: Corpus, part_of: Indices, shares: Sequence[float], by: str) -> None:
-    others = {"subject": "recording|time", "recording": "time", "time": "subject|recording"}[by]
+    others = {
+        "subject": "recording|time", "recording": "time", "time": "subject|recording",
+        "column": "subject|recording|time",
+    }[by]  # fmt: skip
     way_out = f"Use --split {others}, or a corpus with more recordings."
     present = np.unique(corpus.label_ids)
     lacking = np.setdiff1d(present, corpus.label_ids[part_of == 0])

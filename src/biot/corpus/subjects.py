@@ -6,9 +6,11 @@ import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 from biot.corpus.manifest import Manifest, Record, tally_of
+from biot.corpus.schema import PARTS
 from biot.errors import listed
 from biot.preprocessing import Task
 
@@ -16,6 +18,7 @@ __all__ = [
     "OWN",
     "doubts",
     "of_one_class",
+    "official_parts",
     "origins",
     "own_subjects",
     "warn_of_own_subjects",
@@ -132,6 +135,31 @@ def of_one_class(records: Mapping[str, Record]) -> str | None:
     return text + (
         f"; fewer than 3 have {listed(few)}, too few for training, validation and test" * bool(few)
     )
+
+
+def official_parts(records: Mapping[str, Record]) -> tuple[str, ...]:
+    """Subjects and windows of each official part; empty where no recording has one.
+
+    Also which subjects are in two of them.
+    """
+    used = [record for record in records.values() if record.shard is not None]
+    if all(record.split is None for record in used):
+        return ()
+    lines, subjects = [], {}
+    for part in (*PARTS, None):
+        own = [record for record in used if record.split == part]
+        subjects[part] = {record.subject for record in own}
+        if own:
+            n_windows = sum(record.n_windows for record in own)
+            lines.append(
+                f"{part or 'no part'}: {len(own)} recordings of {len(subjects[part])} subjects, "
+                f"{n_windows} windows"
+            )
+    for one, other in combinations(PARTS, 2):
+        both = sorted(subjects[one] & subjects[other])
+        if both:
+            lines.append(f"{len(both)} subjects are both in {one} and {other}: {listed(both)}")
+    return tuple(lines)
 
 
 def doubts(manifest: Manifest, task: Task) -> list[str]:

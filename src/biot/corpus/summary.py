@@ -18,7 +18,7 @@ from biot.corpus.corpus import Corpus
 from biot.corpus.load import load_corpus
 from biot.corpus.manifest import Manifest
 from biot.corpus.schema import MISSING, QUARANTINE_FILE
-from biot.corpus.subjects import origins
+from biot.corpus.subjects import official_parts, origins
 from biot.errors import CorpusError
 from biot.io import true_cell
 
@@ -65,6 +65,8 @@ class CorpusOverview:
     subjects: tuple[str, ...]
     subjects_from: tuple[str, ...] = ()
     """What named the subjects, each with their number; empty where that is not known."""
+    parts: tuple[str, ...] = ()
+    """Recordings, subjects and windows of each official part; empty where there is none."""
     label_names: tuple[str, ...]
     """Classes, tags or targets, or ``all windows`` where there are none."""
     windows_of_label: Counts
@@ -103,6 +105,7 @@ class CorpusOverview:
             ("recordings", str(self.n_recordings)),
             ("subjects", str(len(self.subjects))),
             *(("", text) for text in self.subjects_from),
+            *(("" if place else "official parts", text) for place, text in enumerate(self.parts)),
             ("windows", str(self.n_windows)),
             ("hours", f"{self.hours:.2f}"),
             ("rate", f"{self.sfreq:g} Hz"),
@@ -189,6 +192,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         missing=float(lost.sum() / samples.sum()),
         subjects=tuple(subjects.tolist()),
         subjects_from=() if manifest is None else origins(manifest.recordings),
+        parts=() if manifest is None else official_parts(manifest.recordings),
         label_names=names,
         windows_of_label=counts.T.astype(np.int64),
         targets=data.targets if numbers else None,

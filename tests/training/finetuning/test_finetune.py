@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -144,6 +145,25 @@ def test_a_test_corpus_takes_the_place_of_the_test_share(
     assert run["test_corpus"]["path"] == "../test"
     assert run["split"]["test"]["rows"] == [[0, 80]]
     assert len(run["split"]["train"]["subjects"]) == 5
+
+
+def test_official_parts_are_used_as_the_corpus_keeps_them(make_corpus, tiny_config, tmp_path):
+    corpus = make_corpus(tmp_path / "corpus", per_subject=8)
+    manifest = Manifest.load(corpus.path)
+    part = {"s0": "test", "s5": None}
+    records = {
+        name: replace(record, split=part.get(record.subject, "train"))
+        for name, record in manifest.recordings.items()
+    }
+    write_description(corpus.path, corpus.preprocessing, replace(manifest, recordings=records))
+    config = tiny_config(split="column", epochs=1)
+    metrics = finetune(corpus.path, tmp_path / "run", config=config)
+    told = read_json(tmp_path / "run" / "run.json")["split"]
+    assert told["test"]["subjects"] == ["s0"]
+    assert len(told["valid"]["subjects"]) == 1
+    assert {*told["train"]["subjects"], *told["valid"]["subjects"]} == {"s1", "s2", "s3", "s4"}
+    assert told["left_out"]["windows without an official part, or of one that is not used"] == 8
+    assert any("no official validation part: 1 of 4 subjects" in n for n in metrics["notes"])
 
 
 def test_it_starts_from_a_pretrained_model(wave_run, make_corpus, tiny_config, tmp_path):

@@ -30,7 +30,7 @@ from biot.corpus.builder.windows.several import several_lines
 from biot.corpus.builder.writer import write_description
 from biot.corpus.manifest import Manifest, Record, tally_of, versions
 from biot.corpus.schema import SHARDS
-from biot.corpus.subjects import doubts, of_one_class, origins
+from biot.corpus.subjects import doubts, of_one_class, official_parts, origins
 from biot.errors import CorpusError, listed, require
 from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
@@ -216,6 +216,7 @@ def report_of(
         n_recordings=len(used),
         n_subjects=len({record.subject for record in used}),
         subjects_from=origins(manifest.recordings),
+        parts=official_parts(manifest.recordings),
         n_windows=sum(record.n_windows for record in used),
         labels={name: tally.counts[name] for name in names if not tally.spreads},
         targets=dict(zip(names, tally.spreads, strict=False)),

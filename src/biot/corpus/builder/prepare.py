@@ -123,7 +123,8 @@ def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None]:
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
-        epoch=how.epoch, label_scope=how.label_scope,
+        split_column=how.split_column, split_parts=how.split_parts, epoch=how.epoch,
+        label_scope=how.label_scope,
         layout=None if given.layout is None else given.layout.name,
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
@@ -176,7 +177,7 @@ def _jobs(
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,
-                labels=labels.only(name),
+                labels=labels.only(name), split=labels.split(name),
             )
         )  # fmt: skip
     return jobs, skipped

@@ -37,6 +37,8 @@ class PrepareReport:
     n_subjects: int
     subjects_from: tuple[str, ...] = ()
     """What named the subjects, each with their number."""
+    parts: tuple[str, ...] = ()
+    """Recordings, subjects and windows of each official part; empty where there is none."""
     n_windows: int
     labels: Mapping[str, int]
     """Windows of each class, or of each tag, sorted by name; empty without labels."""
@@ -78,6 +80,7 @@ class PrepareReport:
                 f"{contract.n_chans} channels at {contract.sfreq:g} Hz",
             ),
             *_block("filter", [contract.filter] if contract.filter else []),
+            *_block("official parts", list(self.parts)),
             *_block("labels", [f"{name}: {count}" for name, count in self.labels.items()]),
             *_block("label map", list(self.label_map)),
             *_block("several", list(self.several)),

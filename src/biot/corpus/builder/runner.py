@@ -51,8 +51,9 @@ class _Plan:
     todo: list[Job]
     removed: list[str]
     """Recordings that are in the corpus but no longer given."""
-    renamed: dict[str, str]
-    """What names the subjects of recordings now, where something else did, though alike."""
+    renamed: dict[str, dict[str, Any]]
+    """Fields of records that changed and decide over no window: what names the subject, though it
+    is the same, and the official part."""
     died: list[str]
     """Recordings to do that have ended a process before."""
     changes: tuple[str, ...]
@@ -252,10 +253,10 @@ def _plan(
         elif job.rows != record.rows or job.subject != record.subject:
             changed[name] = f"{name} has another subject or labels and was prepared anew"
     renamed = {
-        job.source.recording: job.subject_from
+        job.source.recording: {"subject_from": job.subject_from, "split": job.split}
         for job in there
         if job.source.recording not in changed
-        and known[job.source.recording][0].subject_from != job.subject_from
+        and not _is_described(job, known[job.source.recording][0])
     }
     names = [job.source.recording for job in jobs]
     added = [name for name in names if name not in known]
@@ -269,7 +270,7 @@ def _plan(
         }
     said = [text for _, text in sorted(changed.items())]
     if renamed:
-        said.append(f"what names the subjects of {len(renamed)} recordings was written down anew")
+        said.append(f"subjects or parts of {len(renamed)} recordings were written down anew")
     said += [f"{name} was added" for name in added if not begun and name not in had]
     said += [f"{name} is no longer given and was removed" for name in removed]
     if begun and there:
@@ -277,6 +278,11 @@ def _plan(
     todo = [t for t in jobs if t.source.recording in changed or t.source.recording not in known]
     died = [name for name in changed if DIED in (known[name][0].quarantine or "")]
     return _Plan(todo=todo, removed=removed, renamed=renamed, died=died, changes=tuple(said))
+
+
+def _is_described(job: Job, record: Record) -> bool:
+    """Whether a record tells of a recording what is known of it now, besides its windows."""
+    return (record.subject_from, record.split) == (job.subject_from, job.split)
 
 
 def _untouched(job: Job, known: Any) -> bool:
@@ -296,7 +302,7 @@ def _prepared(
         place.forget(name)
     for name, (record, seen) in place.records().items():
         if name in plan.renamed:
-            place.keep(name, replace(record, subject_from=plan.renamed[name]), seen)
+            place.keep(name, replace(record, **plan.renamed[name]), seen)
     for name in plan.died:
         place.suspect(name)
     work = partial(prepare_recording, recipe=recipe, folder=place.folder)

@@ -164,6 +164,20 @@ class PrepareConfig(Settings):
         group=_LABELS, metavar="NAME",
     )  # fmt: skip
 
+    split_column: str | None = setting(
+        None,
+        help="Column of the table with the official part of each recording, kept for `biot "
+        "finetune --split column`. Words such as train, dev, val, test and eval are parts; numbers "
+        "are folds: the highest is the test, the one below it the validation.",
+        group=_LABELS, metavar="NAME",
+    )  # fmt: skip
+    split_parts: str | None = setting(
+        None,
+        help="Which values of `split_column` are which part, such as train=1-8,valid=9,test=10; "
+        "none=… belong to no part.",
+        group=_LABELS, metavar="PART=VALUE[,…]",
+    )  # fmt: skip
+
     channels: str | None = setting(
         None,
         help="The only channels to use: names, types (eeg, ecg, eog, emg, resp, acc, gyro, misc) "
@@ -285,7 +299,7 @@ class PrepareConfig(Settings):
                 f"{str(self.labels)!r}."
             )
         is_table = str(self.labels) not in _WORDS
-        for name in ("file_column", "subject_column"):
+        for name in ("file_column", "subject_column", "split_column"):
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(
                     f"{name} is a column of a table of labels, but labels is {str(self.labels)!r}."
@@ -294,6 +308,8 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 "subject and subject_column both name the subjects; leave one of them out."
             )
+        if self.split_parts is not None and self.split_column is None:
+            raise ConfigError("split_parts goes with split_column, whose values it explains.")
         self._require_frequencies()
 
     @property

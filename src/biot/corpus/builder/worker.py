@@ -61,6 +61,8 @@ class Job:
     subject_from: str
     labels: LabelSource
     """A table has the rows of this recording only."""
+    split: str | None = None
+    """Its official part, if something says it."""
 
     @property
     def rows(self) -> str | None:
@@ -71,7 +73,8 @@ class Job:
         if table is None:
             return None
         rows = [asdict(row) for row in table.rows.get(self.source.recording, ())]
-        content = [{k: v for k, v in row.items() if k not in ("number", "file")} for row in rows]
+        unseen = ("number", "file", "split")
+        content = [{k: v for k, v in row.items() if k not in unseen} for row in rows]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -190,6 +193,7 @@ def _outcome(
         subject=job.subject,
         subject_from=job.subject_from,
         rows=job.rows,
+        split=job.split,
         quarantine=quarantine,
         **known,
     )

@@ -168,7 +168,8 @@ def write_state(
     used = [record for record in manifest.recordings.values() if record.shard is not None]
     digest = hashlib.sha256()
     for record in used:
-        digest.update(f"{record.shard}{record.shard_sha256}".encode())
+        official = "" if record.split is None else record.split
+        digest.update(f"{record.shard}{record.shard_sha256}{official}".encode())
     digest.update(json.dumps(contract.to_dict()).encode())
     state: dict[str, Any] = {
         "_biot": {"parameters": dict(manifest.parameters), "dropped": sorted(manifest.dropped)},

@@ -327,9 +327,7 @@ def read_with_mne(path: Path) -> Recording:
         return recording
     events = as_eeglab_means(recording.annotations)
     joins = starts_of(events, recording.sfreq, recording.n_times)
-    return replace(
-        recording, annotations=events, starts=recording.starts if of_epochs else joins
-    )
+    return replace(recording, annotations=events, starts=recording.starts if of_epochs else joins)
 
 
 def _of_ascii(path: Path) -> Recording:

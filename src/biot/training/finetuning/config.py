@@ -50,17 +50,19 @@ class FinetuneConfig(TrainingSettings):
     split: SplitBy = setting(
         "subject",
         help="What training, validation and test never share; time: early windows of each "
-        "recording train, late ones test.",
+        "recording train, late ones test; column: the official parts that `biot prepare "
+        "--split-column` kept.",
         group=_SPLIT,
     )
     valid_share: float = setting(
         0.2,
-        help="Share of the subjects (recordings, time) for validation.",
+        help="Share of the subjects (recordings, time) for validation; for column of the official "
+        "training part's subjects, where it has no validation part.",
         above=0, below=1, group=_SPLIT,
     )  # fmt: skip
     test_share: float = setting(
         0.2,
-        help="Share for the test; not used when a test corpus is given.",
+        help="Share for the test; not used when a test corpus is given, or for column.",
         above=0, below=1, group=_SPLIT,
     )  # fmt: skip
 

@@ -44,6 +44,9 @@ __all__ = [
 ]
 
 
+_NO_PART = "windows without an official part, or of one that is not used"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Parts:
     """The windows of a run; all labelled."""
@@ -53,6 +56,10 @@ class _Parts:
     test: Subset
     n_overlapping: int
     """Windows of the corpus that are in no part, because they overlap one of an earlier part."""
+    n_in_no_part: int
+    """Windows that the official parts do not hold."""
+    notes: tuple[str, ...]
+    """What is to be told of the parts."""
 
 
 @takes_settings(FinetuneConfig)
@@ -132,7 +139,7 @@ def finetune(
         data.preprocessing.require_same(test_data.preprocessing, where=str(test))
     fabric = launch_processes(config)
     if fabric.is_global_zero:
-        _warn_of_subjects([data] if config.split == "subject" else [], test_data)
+        _warn_of_subjects([data] if config.split in ("subject", "column") else [], test_data)
     parts = _parts(data, test_data, config)
     seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
     identity = run_identity(config, data, test_data, source)
@@ -197,9 +204,10 @@ def _record(
         left_out={
             "training windows without usable data": len(parts.train.rows) - len(learned.kept),
             "windows that overlap an earlier part": parts.n_overlapping,
+            **({_NO_PART: parts.n_in_no_part} if config.split == "column" else {}),
         },
         leakage=leakage, metric=learned.metric, trained=learned.trained,
-        contract=learned.contract, notes=learned.notes,
+        contract=learned.contract, notes=(*parts.notes, *learned.notes),
         evaluations={"valid": valid, "test": replace(test, notes=flattered)},
     )  # fmt: skip
 
@@ -265,6 +273,8 @@ def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -
         valid=part_of(corpus, division.valid, "validation"),
         test=test,
         n_overlapping=division.n_overlapping,
+        n_in_no_part=division.n_in_no_part,
+        notes=division.notes,
     )
 
 

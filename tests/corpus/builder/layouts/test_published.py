@@ -73,7 +73,7 @@ def test_tuab_takes_label_and_split_from_folders(lay_edf: Lay, tmp_path: Path) -
     assert dict(report.labels) == {"abnormal": 6, "normal": 3}
     assert len(report.preprocessing.ch_names) == len(EEG)
     assert [(row["label"], row["split"]) for row in table(tmp_path)] == [
-        ("abnormal", "eval"),
+        ("abnormal", "test"),
         ("abnormal", "train"),
         ("normal", "train"),
     ]
@@ -105,7 +105,7 @@ def test_tusz_takes_csv_bi_beside_recordings(lay_edf: Lay, tmp_path: Path) -> No
     report = prepared(tmp_path / "edf", tmp_path, layout="tusz")
     rows = [(0, 20, "bckg"), (20, 30, "seiz"), (50, 10, "bckg")]
     assert Counter(report.labels) == in_time(rows, 10, 60)
-    assert {row["split"] for row in table(tmp_path)} == {"dev"}
+    assert {row["split"] for row in table(tmp_path)} == {"valid"}
 
 
 def test_tuev_takes_five_seconds_around_each_second(lay_edf: Lay, tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_ptb_xl_has_superclasses_folds_and_patients(lay_wfdb: Lay, tmp_path: Pat
     assert dict(report.labels) == {"MI": 1, "NORM": 1, "STTC": 1}
     assert (report.n_windows, report.preprocessing.sfreq) == (3, 100)
     rows = [(row["subject"], row["label"], row["split"]) for row in table(tmp_path)]
-    assert rows == [("15709", "NORM", "train"), ("13243", "MI;STTC", "val"), ("20372", "", "test")]
+    assert rows == [("15709", "NORM", "train"), ("13243", "MI;STTC", "valid"), ("20372", "", "test")]
     assert report.dropped == {"recordings that PTB-XL has at another rate, too": 3}
 
 

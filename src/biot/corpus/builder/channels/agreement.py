@@ -160,6 +160,7 @@ def set_aside(records: Mapping[str, Record], layout: Layout) -> dict[str, Record
             subject=record.subject,
             subject_from=record.subject_from,
             rows=record.rows,
+            split=record.split,
             quarantine=layout.clashes[name],
             clash=True,
         )

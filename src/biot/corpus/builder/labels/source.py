@@ -171,6 +171,12 @@ class LabelSource:
         origin = f"the column {self.table.subject_column!r} of {self.table.path.name}"
         return Subject(self.table.subject(name), origin)
 
+    def split(self, name: str) -> str | None:
+        """Official part of a recording, if a layout or a column of the table says it."""
+        if self.table is not None and name in self.table.facts:
+            return self.table.facts[name].split
+        return None if self.table is None else self.table.split(name)
+
     def stretches(
         self,
         recording: Recording,

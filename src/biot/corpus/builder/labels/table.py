@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
+from biot.corpus.builder.labels.parts import parts_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
@@ -122,6 +123,8 @@ class Row:
     subject: str | None
     span: tuple[float, float] | None
     """Onset and duration in seconds; None for the whole recording."""
+    split: str | None = None
+    """Official part of the recording: ``"train"``, ``"valid"`` or ``"test"``; None: not said."""
 
 
 class Facts(NamedTuple):
@@ -145,6 +148,10 @@ class TableColumns:
     """Header of the column of recordings; None: one with a known name."""
     subject: str | None = None
     """Header of the column of subjects; None: one with a known name."""
+    split: str | None = None
+    """Header of the column of official parts; None: there is none."""
+    split_parts: str | None = None
+    """Which values of it are which part; see :func:`biot.corpus.builder.labels.parts.parts_of`."""
     subjects_are_given: bool = False
     """Whether something else than the table names the subjects."""
     times: bool = True
@@ -202,6 +209,11 @@ class LabelTable:
         """Subject of a recording that has a row, in a table with subjects."""
         return self.rows[recording][0].subject or ""
 
+    def split(self, recording: str) -> str | None:
+        """Official part of a recording, where its rows say it."""
+        rows = self.rows.get(recording, ())
+        return rows[0].split if rows else None
+
     @classmethod
     def read(
         cls,
@@ -252,9 +264,12 @@ class LabelTable:
             sheet = sheet.without({"onset", "duration"} - labels)
         _require_columns(sheet, how)
         subjects, notes = _column_of_subjects(sheet, how, columns)
+        parts, told = _official_parts(sheet, columns)
+        notes += told
         files = _column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
         if files is None:
-            return _of_subjects(sheet, str(subjects), how, recordings, subject_of, columns)
+            table = _of_subjects(sheet, str(subjects), how, recordings, subject_of, columns, parts)
+            return replace(table, notes=notes)
         column, found, more = files
         named = None if columns.subjects_are_given else subjects
         if columns.subjects_are_given and subjects is not None:
@@ -271,7 +286,7 @@ class LabelTable:
             if recording is None:
                 absent[name] = None
             else:
-                row = _row(sheet, number, cells, how, column, named)
+                row = _row(sheet, number, cells, how, column, named, parts)
                 rows.setdefault(recording, []).append(row)
         table = cls(
             path=path,
@@ -298,6 +313,11 @@ class LabelTable:
                         f"{self.path}, column {self.subject_column}: lines {first.number} and "
                         f"{row.number} give {recording} the subjects {first.subject} and "
                         f"{row.subject}."
+                    )
+                if row.split != first.split:
+                    raise CorpusError(
+                        f"{self.path}, column of parts: lines {first.number} and {row.number} give "
+                        f"{recording} the parts {first.split or 'none'} and {row.split or 'none'}."
                     )
 
 
@@ -345,6 +365,19 @@ def _column_of_subjects(
             )
     note = f"{sheet.path.name}: subjects are those of the column {first!r}; {listed(others)}"
     return first, (f"{note} would give the same",)
+
+
+_Parts = tuple[str, Mapping[str, str | None]] | None
+"""The column of official parts, and what its cells mean."""
+
+
+def _official_parts(sheet: Sheet, columns: TableColumns) -> tuple[_Parts, tuple[str, ...]]:
+    if columns.split is None:
+        return None, ()
+    name = sheet.column(columns.split, "split_column")
+    where = f"{sheet.path}: the column {name!r}"
+    meaning, told = parts_of(sheet.cells(name), columns.split_parts, where)
+    return (name, meaning), (told.replace(str(sheet.path), sheet.path.name, 1),)
 
 
 def _same_groups(one: Sequence[str], other: Sequence[str]) -> bool:
@@ -430,6 +463,7 @@ def _row(
     how: LabelFormat,
     name_column: str,
     subject_column: str | None,
+    parts: _Parts,
 ) -> Row:
     where = f"{sheet.path}, line {number}"
 
@@ -464,6 +498,7 @@ def _row(
         label=how.of_cells(texts, where),
         subject=subject,
         span=(seconds("onset"), seconds("duration")) if "onset" in sheet.columns else None,
+        split=parts[1][cells[sheet.place(parts[0])]] if parts is not None else None,
     )
 
 
@@ -474,12 +509,13 @@ def _of_subjects(
     recordings: Sequence[str],
     subject_of: Callable[[str], str],
     columns: TableColumns,
+    parts: _Parts,
 ) -> LabelTable:
     """A table whose rows label all recordings of a subject."""
     of_subject: dict[str, list[Row]] = {}
     for number, cells in sheet.lines:
         if not any(cells[sheet.place(name)].lower() == "n/a" for name in how.columns):
-            row = _row(sheet, number, cells, how, column, None)
+            row = _row(sheet, number, cells, how, column, None, parts)
             of_subject.setdefault(row.file.removeprefix("sub-"), []).append(row)
     subjects = {name: subject_of(name) for name in recordings}
     matched = {

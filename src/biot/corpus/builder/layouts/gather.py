@@ -66,7 +66,11 @@ def label_source(
 def _of_settings(given: Given, how: LabelFormat, pattern: re.Pattern[str] | None) -> LabelSource:
     config = given.config
     columns = TableColumns(
-        config.file_column, config.subject_column, times=config.label_scope != "recording"
+        file=config.file_column,
+        subject=config.subject_column,
+        split=config.split_column,
+        split_parts=config.split_parts,
+        times=config.label_scope != "recording",
     )
     source = replace(
         LabelSource.open(

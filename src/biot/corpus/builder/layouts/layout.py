@@ -28,6 +28,7 @@ __all__ = [
     "whole",
 ]
 
+_PARTS = {"train": "train", "dev": "valid", "val": "valid", "eval": "test", "test": "test"}
 _LEVELS = 8
 """Folders above a recording in which a file of the data set is looked for."""
 
@@ -104,8 +105,8 @@ def _beside(found: FoundRecording, pattern: str) -> list[Stretch]:
 
 
 def split_of_path(found: FoundRecording) -> str | None:
-    """What the group ``split`` of the layout's pattern says."""
-    return found.groups.get("split")
+    """What the group ``split`` of the layout's pattern says: train, dev or val, eval or test."""
+    return _PARTS.get(found.groups.get("split", ""))
 
 
 def _no_subject(found: FoundRecording) -> str | None:
@@ -140,7 +141,7 @@ class DatasetLayout:
     subject: Callable[[FoundRecording], str | None] = _no_subject
     """Whose a recording is; None: as in every other folder."""
     split: Callable[[FoundRecording], str | None] = split_of_path
-    """The official part of a recording: ``train``, ``val``, ``test``, or a fold."""
+    """The official part of a recording: ``train``, ``valid`` or ``test``."""
     choose: Callable[[Sequence[FoundRecording], float], list[FoundRecording]] = _all
     """Which of the recordings are used at a rate in Hz, where several are the same one."""
     unmistakable: bool = True

@@ -110,7 +110,8 @@ def _read(given: Given, source: LabelSource, *, progress: bool) -> LabelTable:
     jobs = []
     for one in given.sources:
         if source.lacks(one.recording) is None:
-            facts = Facts(*source.subject(one.recording, pattern))
+            name = one.recording
+            facts = Facts(*source.subject(name, pattern), split=source.split(name))
             jobs.append((Source(one.recording, one.path), source.only(one.recording), facts))
     bar = "labels" if progress else None
     engine: dict[str, Any] = {"workers": how.workers, "dask": how.dask}

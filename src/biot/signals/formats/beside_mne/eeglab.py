@@ -35,9 +35,7 @@ def as_eeglab_means(annotations: Sequence[Annotation]) -> tuple[Annotation, ...]
         for a in annotations
     ]
     numbers = all(re.fullmatch(r"-?\d+(?:\.\d+)?|boundary", a.label) for a in tidy)
-    return tuple(
-        replace(a, label=JOIN) if numbers and a.label == _JOIN_NUMBER else a for a in tidy
-    )
+    return tuple(replace(a, label=JOIN) if numbers and a.label == _JOIN_NUMBER else a for a in tidy)
 
 
 def require_hdf5_reader(path: Path) -> None:

@@ -108,9 +108,7 @@ def read_gdf_header(path: Path) -> GdfFile:
     )
     factors = np.array([factor for factor, _ in found]) * gains
     lowest, highest = _marks(header, factors)
-    return GdfFile(
-        units=found, lowest=lowest, highest=highest, annotations=_events(path, header)
-    )
+    return GdfFile(units=found, lowest=lowest, highest=highest, annotations=_events(path, header))
 
 
 def with_event_table(path: Path) -> io.BytesIO | None:

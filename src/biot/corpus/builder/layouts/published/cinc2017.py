@@ -34,7 +34,7 @@ def _reference(found: FoundRecording) -> list[Stretch]:
 
 
 def _split(found: FoundRecording) -> str | None:
-    return {"training2017": "train", "validation": "val"}.get(found.groups.get("folder", ""))
+    return {"training2017": "train", "validation": "valid"}.get(found.groups.get("folder", ""))
 
 
 LAYOUT = DatasetLayout(

@@ -3,7 +3,7 @@
 Source: https://physionet.org/content/ptb-xl/1.0.3/ (Wagner et al., Sci. Data 2020). Licence: CC BY
 4.0. As the authors' example does, every diagnostic statement of ``scp_codes`` counts, whatever its
 likelihood; ``scp_statements.csv`` gives its superclass. A record may have several, or none. The
-folds of ``strat_fold``: 1-8 train, 9 val, 10 test. Records of 100 Hz where they are there.
+folds of ``strat_fold``: 1-8 train, 9 valid, 10 test. Records of 100 Hz where they are there.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _subject(found: FoundRecording) -> str:
 
 def _split(found: FoundRecording) -> str:
     fold = int(float(_row(found)["strat_fold"]))
-    return {9: "val", 10: "test"}.get(fold, "train")
+    return {9: "valid", 10: "test"}.get(fold, "train")
 
 
 def _of_one_rate(found: Sequence[FoundRecording], sfreq: float) -> list[FoundRecording]:
