@@ -72,7 +72,7 @@ def test_version(capsys: Capture) -> None:
         ),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
-            "must be none, annotations, sidecars, folder or a table (.tsv, .csv); got 'yes'",
+            "must be none, annotations, sidecars, samples, folder or a table (.tsv, .csv); got 'ye",
         ),
         (["finetune", "c", "--out", "r", "--epochs", "0"], "1 or more, got '0'"),
         (["finetune", "c", "--out", "r", "--seed", "-1"], "0 or more, got '-1'"),

@@ -46,7 +46,9 @@ RULES = {
     "preprocessing": rule("errors choices decision io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
-    "signals.formats": rule("errors signals", "numpy", "mne pyarrow wfdb"),
+    "signals.formats": rule(
+        "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
+    ),
     "signals.readers": rule("errors signals signals.formats"),
     "corpus": rule(
         "errors choices io preprocessing plots signals", "numpy", "datasets pyarrow tabulate"

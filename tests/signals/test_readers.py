@@ -289,7 +289,7 @@ def test_a_rate_is_not_taken_for_a_file_that_has_one(shared_data):
             read_recording(path, **options)
 
 
-@pytest.mark.parametrize("name", ["a.xdf", "a.cnt", "a.mff", "a.npy", "a.edf.gz"])
+@pytest.mark.parametrize("name", ["a.nwb", "a.cnt", "a.mff", "a.npy", "a.edf.gz"])
 def test_other_formats_are_refused_with_what_is_supported(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(

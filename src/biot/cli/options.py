@@ -6,6 +6,7 @@ import re
 import shlex
 import tempfile
 import textwrap
+import warnings
 from argparse import (
     SUPPRESS,
     ArgumentParser,
@@ -15,6 +16,7 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
@@ -112,17 +114,34 @@ def perform(
 ) -> None:
     """Parse the words after the program's name and run the command that they begin with.
 
-    `before` is called once they are parsed. Errors name the command's options, and pass through.
+    `before` is called once they are parsed. Errors and warnings name the command's options; errors
+    pass through.
     """
     args = parse(parser, words[1:])
     args.command_line = shlex.join(["biot", *words])
     if before is not None:
         before()
     try:
-        args.execute(args)
+        with _warnings_in_options(_names(parser)):
+            args.execute(args)
     except BiotError as error:
         error.args = (in_options(str(error), _names(parser)),)
         raise
+
+
+@contextmanager
+def _warnings_in_options(names: Mapping[str, str]) -> Iterator[None]:
+    """Warnings are shown in the words of the command."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        shown(in_options(str(message), names), category, *where, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
 
 
 def _names(parser: ArgumentParser) -> dict[str, str]:
@@ -247,7 +266,8 @@ def add_table_options(parser: ArgumentParser) -> None:
     from biot.corpus.builder.settings import PrepareConfig
 
     add_settings(parser, PrepareConfig, only=("table_sfreq", "table_units"))
-    parser.set_defaults(library_names={"sfreq=": "--table-sfreq", "units=": "--table-units"})
+    names = {"sfreq=": "--table-sfreq", "units=": "--table-units"}
+    parser.set_defaults(library_names={**names, "columns=": "--channels of biot prepare"})
 
 
 def _numbers(

@@ -93,7 +93,10 @@ def _execute(args: Namespace) -> None:
     predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
     if args.png is not None and predictor.preprocessing.task != "classes":
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
-    recording = read_recording(args.recording, sfreq=args.table_sfreq, units=args.table_units)
+    recording = read_recording(
+        args.recording, sfreq=args.table_sfreq, units=args.table_units,
+        columns=predictor.preprocessing.ch_names,
+    )  # fmt: skip
     say(predictor.montage(recording))
     window = predictor.preprocessing.window
     if args.stride is not None and args.stride > window:

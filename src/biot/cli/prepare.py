@@ -31,7 +31,7 @@ _EXAMPLES = """\
   biot prepare bids/ --out corpus --sfreq 200 --window 10 --labels bids/participants.tsv \\
       --label-column age --task regression --l-freq 0.5 --notch 50
 """
-_TABLES = {"sfreq=": "--table-sfreq", "units=": "--table-units"}
+_TABLES = {"sfreq=": "--table-sfreq", "units=": "--table-units", "columns=": "--channels"}
 """Options of what readers of tables ask for by these names."""
 _NAMES = {
     **_TABLES, "keep_flat": "--keep-flat", "reference=": "--reference",

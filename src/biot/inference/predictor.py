@@ -117,7 +117,9 @@ class Predictor:
         ChannelError
             If no channel matches, or two may; the message opens with the recording's name.
         """
-        return _planned(_named(recording_of(recording), self.preprocessing), self.preprocessing)
+        contract = self.preprocessing
+        found = recording_of(recording, columns=contract.ch_names)
+        return _planned(_named(found, contract), contract)
 
     def predict(
         self, recording: Any, *, stride: float | None = None, progress: bool = False
@@ -162,7 +164,7 @@ class Predictor:
                 f"stride must be at least one sample ({1 / contract.sfreq:g} s), got {stride} s."
             )
         of_epochs = is_epochs(recording)
-        recording = _named(recording_of(recording), contract)
+        recording = _named(recording_of(recording, columns=contract.ch_names), contract)
         montage = _planned(recording, contract)
         source = _Windows(recording, montage, contract)
         places = [

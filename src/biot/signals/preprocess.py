@@ -28,8 +28,11 @@ _MISSING = re.compile(r"(?:BAD|EDGE)(?![A-Z])", re.IGNORECASE)
 
 
 def is_missing(annotation: Annotation) -> bool:
-    """Whether an annotation marks missing data (``BAD…``, ``EDGE…``); it is never a label then."""
-    return _MISSING.match(annotation.label) is not None
+    """Whether an annotation marks missing data (``BAD…``, ``EDGE…``); it is never a label then.
+
+    Only those of the column ``label`` do: what a table says of its samples is a label.
+    """
+    return annotation.column == "label" and _MISSING.match(annotation.label) is not None
 
 
 def without_bad_spans(recording: Recording) -> Recording:

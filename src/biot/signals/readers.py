@@ -23,6 +23,7 @@ from biot.signals.formats.tables.archive import read_npz
 from biot.signals.formats.tables.read import read_table
 from biot.signals.formats.transfer import require_binary
 from biot.signals.formats.wfdb import read_wfdb
+from biot.signals.formats.xdf import XDF_NAME, XDF_SUFFIXES, read_xdf
 from biot.signals.recording import Recording
 from biot.signals.units import tell_of_amplitudes
 
@@ -32,10 +33,13 @@ _READERS = {
     **dict.fromkeys((".edf", ".bdf"), read_edf),
     **dict.fromkeys(FORMATS, read_with_mne),
     **dict.fromkeys((".hea", ".dat", ".mat"), read_wfdb),
+    **dict.fromkeys(XDF_SUFFIXES, read_xdf),
 }
-_FORMAT_NAMES = {suffix: name for suffix, (name, _) in FORMATS.items()} | dict.fromkeys(
-    (".hea", ".dat", ".mat"), "WFDB record"
-)
+_FORMAT_NAMES = {
+    **{suffix: name for suffix, (name, _) in FORMATS.items()},
+    **dict.fromkeys((".hea", ".dat", ".mat"), "WFDB record"),
+    **dict.fromkeys(XDF_SUFFIXES, XDF_NAME),
+}
 """What other packages parse, which happens in a child process."""
 _TABLES = (
     ".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".npz",
@@ -94,9 +98,9 @@ def read_recording(
 
     EDF, EDF+, BDF and BDF+ (``.edf``, ``.bdf``), BrainVision (``.vhdr``), FIF (``.fif``, raw or
     epochs), EEGLAB (``.set``, continuous or epochs), GDF (``.gdf``), WFDB (``.hea``, or the
-    ``.dat`` or ``.mat`` beside it); tables with a column a channel (``.csv``, ``.tsv``, ``.txt``,
-    each also packed: ``.csv.gz``; ``.parquet``), exports of devices among them, and NumPy archives
-    (``.npz``), which are read at once. The suffix may be in
+    ``.dat`` or ``.mat`` beside it), XDF (``.xdf``, ``.xdfz``); tables with a column a channel
+    (``.csv``, ``.tsv``, ``.txt``, each also packed: ``.csv.gz``; ``.parquet``), exports of devices
+    among them, and NumPy archives (``.npz``), which are read at once. The suffix may be in
     capitals, save for ``.vhdr`` and ``.hea``. Of a BIDS data set, the tables of channels and events
     beside the file count too.
 

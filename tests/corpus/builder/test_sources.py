@@ -82,9 +82,9 @@ def test_a_pattern_that_cannot_work_is_refused(text: str, message: str) -> None:
 
 
 def test_recordings_of_formats_that_are_not_supported_are_told_of(tmp_path: Path) -> None:
-    for name in ("a.edf", "b.xdf", "notes.txt"):
+    for name in ("a.edf", "b.nwb", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.warns(UserWarning, match=r"b\.xdf passed over, of formats that are not supported"):
+    with pytest.warns(UserWarning, match=r"b\.nwb passed over, of formats that are not supported"):
         sources = find_sources(tmp_path)
     assert [source.recording for source in sources] == ["a.edf"]
 

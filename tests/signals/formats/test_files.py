@@ -90,7 +90,7 @@ def test_a_header_that_names_no_possible_file_stands_alone(tmp_path, name):
 def test_tables_in_a_folder_are_found_where_they_are_asked_for(tmp_path):
     names = ("a.csv", "b.tsv.gz", "c.parquet", "d.npz", "e.edf", "f.gz", "g.txt")
     beside = ("sub-01_events.tsv", "participants.tsv", "sub-01_task-x_channels.tsv", "tags.csv")
-    for name in (*names, *beside):
+    for name in (*names, *beside, "e.csv"):  # the last is beside e.edf, so it holds its labels
         (tmp_path / name).touch()
     assert [path.name for path in recordings_in(tmp_path)] == ["e.edf"]
     found = recordings_in(tmp_path, tables=True)

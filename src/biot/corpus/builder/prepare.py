@@ -6,13 +6,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.samples import table_options
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.layouts.defaults import Given, with_layout
 from biot.corpus.builder.layouts.gather import label_source
@@ -116,7 +117,11 @@ def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None]:
         ),
         keep_short=how.keep_short,
     )
-    tables = TableOptions(how.table_sfreq, how.table_units)
+    choice = replace(
+        ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
+        by_layout=given.by_layout,
+    )
+    tables = table_options(how, choice.channels)
     tables.require_a_table(given.sources)
     parameters = _parameters(
         contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
@@ -129,10 +134,6 @@ def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None]:
     )  # fmt: skip
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
-    choice = replace(
-        ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
-        by_layout=given.by_layout,
-    )
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
     )
@@ -151,7 +152,7 @@ def _parameters(
     of_windows = {
         name: getattr(how, name) for name in ("align", "rule", "min_overlap", "keep_short")
     }
-    of_tables = {f"table_{name}": value for name, value in asdict(tables).items()}
+    of_tables = {"table_sfreq": tables.sfreq, "table_units": tables.units}
     content = {**of_contract, **of_windows, **of_tables, **given}
     plain: dict[str, Any] = json.loads(json.dumps(content))  # as it is read back
     return plain

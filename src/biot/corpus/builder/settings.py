@@ -27,7 +27,7 @@ __all__ = [
 
 # Headings of the command's help.
 _WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
-_WORDS = ("none", "annotations", "sidecars", "folder", "layout")
+_WORDS = ("none", "annotations", "sidecars", "samples", "folder", "layout")
 _TABLES, _RUNNING = "recordings in tables", "how it runs"
 
 
@@ -87,12 +87,13 @@ class PrepareConfig(Settings):
         "none",
         help="Where labels come from. annotations: those of the recordings, of BIDS events, and "
         "of the files of labels beside them; sidecars: of these files only; "
+        "samples: the column `label_columns` of recordings that are tables; "
         "folder: the name of the folder that a file lies in; layout: what the layout says, which "
         "holds wherever one is used and nothing else is given; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
         choices=_WORDS,
-        group=_LABELS, metavar="none|annotations|sidecars|folder|layout|TABLE.tsv",
+        group=_LABELS, metavar="none|annotations|sidecars|samples|folder|layout|TABLE.tsv",
     )  # fmt: skip
     sidecar: str | None = setting(
         None,
@@ -103,7 +104,8 @@ class PrepareConfig(Settings):
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
-        help="Column of the table that holds labels; there may be several.",
+        help="Column of the table that holds labels; there may be several. Without `labels`, the "
+        "column of labels in recordings that are tables of samples.",
         group=_LABELS, option="--label-column",
     )  # fmt: skip
     label_map: str | None = setting(
@@ -360,8 +362,8 @@ class PrepareConfig(Settings):
             )
         if self.window is not None and self.window != length:
             raise ConfigError(
-                f"window is {self.window:g}, but epoch spans {length:g} s, from {start:g} to "
-                f"{stop:g} s. Leave one of them out."
+                f"window must be left out, or be the {length:g} s of the epoch from {start:g} to "
+                f"{stop:g} s; got {self.window:g} s."
             )
         if self.align == "grid":
             raise ConfigError(
@@ -369,8 +371,8 @@ class PrepareConfig(Settings):
             )
         if self.stride is not None:
             raise ConfigError(
-                f"stride is not for epoch, which gives each event one window; got {self.stride:g}. "
-                "Leave one of them out."
+                f"stride must be left out with an epoch, of which each event has one; got "
+                f"{self.stride:g} s."
             )
 
     def _require_labels_in_time(self) -> None:
@@ -406,7 +408,7 @@ class PrepareConfig(Settings):
                 )
 
     def _require_labels_to_map(self) -> None:
-        if str(self.labels) == "none":
+        if str(self.labels) == "none" and self.label_columns == ("label",):
             raise ConfigError("label_map goes with labels, but labels is 'none'.")
         if self.task == "regression":
             raise ConfigError(

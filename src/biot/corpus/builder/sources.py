@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -45,15 +45,20 @@ class TableOptions:
     """Their rate in Hz."""
     units: str | None = None
     """Unit of all their channels."""
+    columns: tuple[str, ...] = ()
+    """Columns that are channels although they look like labels, clocks or counters."""
+    labels: tuple[str, ...] = ()
+    """Columns that label the samples."""
 
     def of(self, path: Path) -> dict[str, Any]:
         """Options of :func:`biot.signals.read_recording` for a file; none for other formats."""
-        given = {"sfreq": self.sfreq, "units": self.units}
-        return {k: v for k, v in given.items() if v is not None} if is_table(path) else {}
+        given = asdict(self)
+        return {k: v for k, v in given.items() if v not in (None, ())} if is_table(path) else {}
 
     def require_a_table(self, sources: Sequence[Source]) -> None:
         """Raise ``ConfigError`` if something is said of tables, but none is given."""
-        if self != TableOptions() and not any(is_table(source.path) for source in sources):
+        is_given = self.sfreq is not None or self.units is not None
+        if is_given and not any(is_table(source.path) for source in sources):
             raise ConfigError(
                 "table_sfreq and table_units are for tables and NumPy archives, but no such "
                 "recording is given; the other formats say both themselves."

@@ -27,6 +27,7 @@ from biot.signals.flat import FlatChannels, find_flat
 from biot.signals.formats.child import Child, ChildError
 from biot.signals.formats.contained import ParserLimitError
 from biot.signals.formats.files import files_of
+from biot.signals.formats.tables.columns import ColumnsLeftOut
 from biot.signals.naming import named
 from biot.signals.notes import note_of_reference
 from biot.signals.preprocess import preprocessed
@@ -172,6 +173,9 @@ def _prepared(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording
             raise CorpusError(
                 f"{name}: its windows cannot be written ({reason}: {error.filename or folder})."
             ) from error
+    columns = [w.message for w in caught if isinstance(w.message, ColumnsLeftOut)]
+    for counted in {str(message): message.counted() for message in columns}.values():
+        left_out.update(counted)
     known |= {**asdict(written), "left_out": dict(sorted(left_out.items()))}
     return _outcome(job, before, content, None, caught, **known)
 
@@ -197,7 +201,9 @@ def _outcome(
         quarantine=quarantine,
         **known,
     )
-    said = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    # what columns were left out is counted
+    messages = [w.message for w in caught if not isinstance(w.message, ColumnsLeftOut)]
+    said = tuple(dict.fromkeys(map(str, messages)))
     return PreparedRecording(name=job.source.recording, record=record, stamp=before, warnings=said)
 
 

@@ -37,6 +37,8 @@ MEGABYTES = "BIOT_PARSER_MB"
 """Environment variable: megabytes of memory for a small file."""
 _DEFAULTS = {SECONDS: 3.0, MEGABYTES: 200.0}
 _SECONDS_PER_MEGABYTE = 0.1
+_SLOW = {"XDF recording": 10}
+"""How many times as long a format takes whose parser goes from sample to sample."""
 _MEMORY_PER_BYTE = 16
 _MEGABYTE = 2**20
 _VALUES_AT_ONCE = 2**22
@@ -44,11 +46,12 @@ _VALUES_AT_ONCE = 2**22
 
 _MNE = (
     "mne", "mne.io.brainvision", "mne.io.edf", "mne.io.eeglab", "mne.io.fiff", "mne.epochs",
-    "scipy.io.matlab",
+    "scipy.io.matlab", "pymatreader", "h5py",
 )  # fmt: skip
 _PACKAGES = {
     "WFDB record": ("wfdb",),
     "Parquet table": ("pyarrow.parquet",),
+    "XDF recording": ("pyxdf",),
 }
 """What reads a format, imported before the counting begins; else it is MNE."""
 
@@ -120,7 +123,7 @@ def contained(
         return _in_this_process(function, path, *args)
     size = path.stat().st_size if size is None else size
     limits = Limits(
-        seconds=seconds + _SECONDS_PER_MEGABYTE * size / _MEGABYTE,
+        seconds=seconds + _SECONDS_PER_MEGABYTE * _SLOW.get(format_name, 1) * size / _MEGABYTE,
         memory=memory_for(size),
         packages=_PACKAGES.get(format_name, _MNE),
     )

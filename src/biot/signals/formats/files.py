@@ -10,6 +10,7 @@ from pathlib import Path
 from biot.signals.formats.bids import tables_of
 from biot.signals.formats.headers import header_text
 from biot.signals.formats.mne import FORMATS, goes_on_in
+from biot.signals.formats.xdf import XDF_SUFFIXES
 
 __all__ = [
     "SPREADSHEETS",
@@ -23,7 +24,7 @@ __all__ = [
     "suffix_of",
 ]
 
-SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea")
+SUFFIXES = (".edf", ".bdf", *FORMATS, ".hea", *XDF_SUFFIXES)
 """Suffixes of the files that a folder is searched for, one a recording.
 
 Tables and NumPy archives are read when they are named: in a folder they may be anything.
@@ -39,8 +40,7 @@ SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 
 
 UNREAD = (
-    ".acq", ".cnt", ".lay", ".mefd", ".mff", ".ncs", ".nwb", ".nxe", ".snirf", ".trc", ".xdf",
-    ".xdfz",
+    ".acq", ".cnt", ".lay", ".mefd", ".mff", ".ncs", ".nwb", ".nxe", ".snirf", ".trc",
 )  # fmt: skip
 """Suffixes of recordings in formats that are not supported; in a folder they are told of."""
 
@@ -106,6 +106,9 @@ def recordings_in(folder: Path, *, tables: bool = False) -> list[Path]:
             continue
         if not _NO_SAMPLES.fullmatch(path.name):
             found.append(path)
+    # a table that is called like a recording beside it holds labels of that
+    others = {path.with_suffix("") for path in found if suffix_of(path) in SUFFIXES}
+    found = [p for p in found if suffix_of(p) in SUFFIXES or p.with_suffix("") not in others]
     segments = {segment for path in found for segment in _wfdb_segments(path)}
     return [path for path in found if path not in segments and not _is_fif_part(path)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -47,7 +48,8 @@ _DAMAGE = ("possibly corrupted", "Invalid tag")
 _UNREMARKABLE = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 
 
-_CONVENTION = "does not conform to MNE naming conventions"
+# About the file's name, or joins, at which a segment begins here.
+_NO_NEWS = ("does not conform to MNE naming conventions", "The data contains 'boundary' events")
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
             "Check that it is complete, and that the files it names lie beside it."
         ) from failure
     for message in told:
-        if _CONVENTION not in message:
+        if not any(text in message for text in _NO_NEWS):
             warnings.warn(f"{path.name}: {message}.", stacklevel=4)
 
 
@@ -320,6 +322,8 @@ def read_with_mne(path: Path) -> Recording:
             opened.get_data(start=opened.n_times - 1, verbose="WARNING")
     if suffix == ".gdf":
         return _of_gdf(path, opened, format_name)
+    if suffix == ".fif" and not of_epochs and opened.first_samp > 0:
+        _require_first_part(path, format_name)
     units = units_of(opened, _declared_units(path, opened) if suffix == ".vhdr" else None)
     make = recording_of_epochs if of_epochs else recording_of_raw
     recording = make(opened, units, path=path, format_name=format_name)
@@ -332,7 +336,6 @@ def read_with_mne(path: Path) -> Recording:
 
 def _of_ascii(path: Path) -> Recording:
     """A BrainVision recording whose data file is text."""
-    require("mne", extra="signals")
     found = read_ascii(path)
     return Recording.from_array(
         found.data,
@@ -374,6 +377,26 @@ def goes_on_in(first: Path, further: Path) -> bool:
     except RecordingError:
         return True
     return further.resolve() in parts
+
+
+def _require_first_part(path: Path, format_name: str) -> None:
+    """Raise ``RecordingError`` for a part of a split recording that goes on from another file."""
+    mne = require("mne", extra="signals")
+    with in_the_name_of(path, format_name):
+        tags = mne.io.show_fiff(path, tag=118)  # the names of other parts, and which those are
+    if not re.search(r"FIFF_REF_ROLE .*= \[1\]", tags):
+        return
+    stem = re.sub(r"_split-\d+", "_split-01", re.sub(r"-\d+$", "", path.stem))
+    first = path.with_name(f"{stem}{path.suffix}")
+    if first.is_file() and first != path:
+        raise RecordingError(
+            f"{path.name}: is a further part of a recording that begins in another file. Name its "
+            f"first file, {first.name}; the parts are read with it."
+        )
+    raise RecordingError(
+        f"{path.name}: is a further part of a recording whose first file, {first.name} by its "
+        "name, is missing. Put all parts beside each other under their own names."
+    )
 
 
 def _parts_of_fif(first: Path) -> set[Path]:

@@ -14,9 +14,9 @@ __all__ = ["require_binary", "went_through_text_mode"]
 
 _BINARY = (
     ".edf", ".bdf", ".gdf", ".eeg", ".dat", ".mat", ".fdt", ".atr", ".fif", ".set", ".npz",
-    ".parquet",
+    ".parquet", ".xdf",
 )  # fmt: skip
-_MAY_HOLD_TEXT = (".fif", ".set")
+_MAY_HOLD_TEXT = (".fif", ".set", ".xdf")
 """Their comments may have such line ends; they are looked at where a parser has failed."""
 _ENOUGH = 8
 """Line feeds: each has a carriage return before it by chance once in 256 times."""

@@ -34,7 +34,7 @@ class LabelSource:
     """Gives the labelled stretches of recordings; may be sent to another process."""
 
     kind: str = "none"
-    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"folder"`` or ``"table"``."""
+    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"samples"``, ``"folder"`` or ``"table"``."""
     format: LabelFormat = field(default_factory=LabelFormat)
     table: LabelTable | None = None
     sidecars: SidecarLabels | None = None
@@ -64,6 +64,8 @@ class LabelSource:
         CorpusError
             If the table is at fault.
         """
+        if str(labels) == "samples":
+            return cls("samples", how)
         if str(labels) in ("annotations", "sidecars"):
             found = SidecarLabels.find(
                 sources, how, sidecar, only=str(labels) == "sidecars", background=background
@@ -217,7 +219,7 @@ class LabelSource:
         return [
             Stretch(note.onset, note.duration, self._of_annotation(note, name))
             for note in recording.annotations
-            if _is_label(note)
+            if _is_label(note) and (self.kind != "samples" or note.column in self.format.columns)
         ]
 
     def in_scope(self, stretches: list[Stretch], duration: float, name: str) -> list[Stretch]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.labels.beside import without_scorings
+from biot.corpus.builder.labels.samples import with_labels_in_samples
 from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.recognise import recognised, recordings_of
 from biot.corpus.builder.layouts.registry import NONE, layout
@@ -66,6 +67,7 @@ def with_layout(
     if chosen is None:
         if complete:
             _require_complete(config)
+        config = with_labels_in_samples(config, sources)
         return Given(config=config, sources=sources, notes=notes)
     settings = applied(chosen, config)
     whole = replace(config, **settings)

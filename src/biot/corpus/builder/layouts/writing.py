@@ -14,6 +14,7 @@ from typing import Any
 
 from biot.corpus.builder.executor import run
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.samples import table_options
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import Facts, LabelFormat, LabelTable
 from biot.corpus.builder.layouts.defaults import Given, with_layout
@@ -106,7 +107,7 @@ def _read(given: Given, source: LabelSource, *, progress: bool) -> LabelTable:
     """The labels of recordings that no layout knows."""
     how = given.config
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    work = partial(_labelled, tables=TableOptions(how.table_sfreq, how.table_units))
+    work = partial(_labelled, tables=table_options(how, ()))
     jobs = []
     for one in given.sources:
         if source.lacks(one.recording) is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import RecordingError
+from biot.errors import RecordingError, require
 from biot.signals.channels import kind
 from biot.signals.formats.headers import header_text
 from biot.signals.recording import Annotation
@@ -140,10 +140,9 @@ def _numbers(path: Path, data_file: Path, ascii_part: str) -> npt.NDArray[np.flo
 
 
 def _markers(path: Path, name: str, sfreq: float) -> tuple[Annotation, ...]:
-    import mne
-
     if not name:
         return ()
+    mne = require("mne", extra="signals")
     found = mne.read_annotations(_beside(path, name), sfreq=sfreq)
     return tuple(
         Annotation(float(a["onset"]), float(a["duration"]), str(a["description"])) for a in found

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from biot.errors import MissingDependencyError
+from biot.errors import MissingDependencyError, require
 from biot.signals.recording import Annotation
 
 __all__ = ["JOIN", "as_eeglab_means", "require_hdf5_reader"]
@@ -45,9 +45,9 @@ def require_hdf5_reader(path: Path) -> None:
     if not (beginning.startswith(_HDF5) or beginning.endswith(_HDF5)):
         return
     try:
-        import h5py  # noqa: F401
-        import pymatreader  # noqa: F401
-    except ImportError as error:
+        for package in ("h5py", "pymatreader"):
+            require(package, extra="eeglab")
+    except MissingDependencyError as error:
         raise MissingDependencyError(
             f"{path.name}: is a MATLAB 7.3 file (HDF5), for which the packages pymatreader and "
             "h5py are needed. Install them with: pip install 'biot[eeglab]'. Or save the data set "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,10 @@ import numpy.typing as npt
 from biot.errors import RecordingError, listed
 from biot.signals.channels import canonical, kind
 from biot.signals.formats.tables.devices import Device
-from biot.signals.formats.tables.sheet import Column, Sheet, is_text
+from biot.signals.formats.tables.sheet import Column, SampleTable, is_text
 from biot.signals.formats.tables.times import is_epoch, is_time_name, words_of
 
-__all__ = ["Chosen", "choose", "subjects_in", "word_of"]
+__all__ = ["Chosen", "ColumnsLeftOut", "choose", "subjects_in", "word_of"]
 
 _NEVER = frozenset(
     (
@@ -52,6 +53,14 @@ _SUBJECTS = frozenset(
 )
 _KNOWN_KINDS = frozenset(("eeg", "ecg", "eog", "emg", "resp", "acc", "gyro"))
 _AXES = frozenset(("x", "y", "z"))
+_SENSORS = frozenset(
+    (
+        "temp", "temperature", "spo", "sao", "heart", "hr", "bpm", "pulse", "ppg", "bvp", "eda",
+        "gsr", "pressure", "light", "lux", "humidity", "mag", "magnetometer", "raw", "aux", "adc",
+        "flow", "co", "steps", "position",
+    )
+)  # fmt: skip
+"""Words of names that slow sensors have, whose numbers may be few."""
 
 _FEWEST_ROWS = 100
 _FEW, _SOME = 12, 40
@@ -59,6 +68,30 @@ _FEW, _SOME = 12, 40
 _RUN, _LONG_RUN = 5, 50
 """Rows that a number is held for on average, in such columns."""
 _FEWEST_TO_COUNT = 16
+
+
+class ColumnsLeftOut(UserWarning):
+    """Says which columns of a table are no channels, and why."""
+
+    def __init__(self, name: str, reasons: Mapping[str, str]) -> None:
+        super().__init__(
+            f"{name}: not read as channels: {_said(reasons)}. To read one all the same, name it "
+            "in columns=."
+        )
+        self.reasons = dict(reasons)
+        """Why, by the column's name."""
+
+    def counted(self) -> dict[str, int]:
+        """The columns of each reason in words, and how many they are."""
+        names: dict[str, list[str]] = {}
+        for name, reason in self.reasons.items():
+            names.setdefault(reason, []).append(name)
+        return {
+            f"columns not read as channels: {listed(found)} ({reason}), unless named in columns=": (
+                len(found)
+            )
+            for reason, found in names.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -72,7 +105,7 @@ class Chosen:
     units: tuple[str, ...]
 
 
-def choose(sheet: Sheet, device: Device | None, kept: Sequence[str] = ()) -> Chosen:
+def choose(sheet: SampleTable, device: Device | None, kept: Sequence[str] = ()) -> Chosen:
     """The columns of signals; a warning says what was left out, and why.
 
     Parameters
@@ -86,8 +119,9 @@ def choose(sheet: Sheet, device: Device | None, kept: Sequence[str] = ()) -> Cho
         If no signal remains, two have one name, or a cell of one is no number.
     """
     wanted = {canonical(name) for name in kept}
+    lower = frozenset(name.lower() for name in sheet.names)
     reasons = {
-        name: None if canonical(name) in wanted else _reason(sheet, name, device)
+        name: None if wanted and canonical(name) in wanted else _reason(sheet, name, device, lower)
         for name in sheet.names
     }
     found = [name for name, reason in reasons.items() if reason is None]
@@ -101,7 +135,7 @@ def choose(sheet: Sheet, device: Device | None, kept: Sequence[str] = ()) -> Cho
     for row, name in enumerate(found):
         numbers[row] = _numbers(sheet, name)
         rule = None if device is None else device.signal(name)
-        unit = sheet.units[sheet.names.index(name)]
+        unit = sheet.unit(name)
         if rule is not None and rule.unit is not None and not unit:
             numbers[row] *= rule.factor
             unit = rule.unit
@@ -111,11 +145,11 @@ def choose(sheet: Sheet, device: Device | None, kept: Sequence[str] = ()) -> Cho
     return Chosen(tuple(names), numbers, tuple(units))
 
 
-def _require_different(sheet: Sheet, names: Sequence[str]) -> None:
-    plain = [name.rpartition(".")[0] for name in names]
-    again = [name for name in plain if name in sheet.repeated] or [
-        name for name in set(names) if names.count(name) > 1
-    ]
+def _require_different(sheet: SampleTable, names: Sequence[str]) -> None:
+    repeated = frozenset(sheet.repeated)
+    again = [name.rpartition(".")[0] for name in names]
+    again = [name for name in again if name in repeated]
+    again += [name for name, count in Counter(names).items() if count > 1]
     if again:
         raise RecordingError(
             f"{sheet.path.name}: needs a first line with a different name for each column, but "
@@ -123,7 +157,7 @@ def _require_different(sheet: Sheet, names: Sequence[str]) -> None:
         )
 
 
-def _numbers(sheet: Sheet, name: str) -> npt.NDArray[np.float64]:
+def _numbers(sheet: SampleTable, name: str) -> npt.NDArray[np.float64]:
     column = sheet.column(name)
     if not is_text(column):
         return np.asarray(column, dtype=np.float64)
@@ -147,7 +181,9 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _reason(sheet: Sheet, name: str, device: Device | None) -> str | None:
+def _reason(
+    sheet: SampleTable, name: str, device: Device | None, lower: frozenset[str]
+) -> str | None:
     """Why a column is no signal; None for a signal."""
     column = sheet.column(name)
     if name.strip().lower() == "sfreq" or column.dtype.kind == "M":
@@ -166,8 +202,7 @@ def _reason(sheet: Sheet, name: str, device: Device | None) -> str | None:
         return None  # with numbers among them: an error that names the cell
     if _counts_up(column):
         return "counter or clock"
-    may_be_labels = kind(name) not in _KNOWN_KINDS and not _is_axis(name, sheet.names)
-    if may_be_labels and _looks_like_labels(column):
+    if not _is_of_a_sensor(name, lower) and _looks_like_labels(column):
         return "few whole numbers, each held for long, as labels are"
     return None
 
@@ -180,10 +215,11 @@ def _is_named_otherwise(name: str) -> bool:
     return bool(known) and all(word in _WORDS or word in _FILLING for word in words)
 
 
-def _is_axis(name: str, names: Sequence[str]) -> bool:
-    """Whether a column is one of three, such as ``ax``, ``ay`` and ``az``."""
+def _is_of_a_sensor(name: str, lower: frozenset[str]) -> bool:
+    """Whether a name is a sensor's, or one of three axes, such as ``ax``, ``ay`` and ``az``."""
+    if kind(name) in _KNOWN_KINDS or _SENSORS.intersection(words_of(name)):
+        return True
     stem, axis = name[:-1].lower(), name[-1:].lower()
-    lower = {other.lower() for other in names}
     return axis in _AXES and {f"{stem}{other}" for other in _AXES} <= lower
 
 
@@ -226,7 +262,7 @@ def _looks_like_labels(column: Column) -> bool:
     return different <= _SOME and run >= _LONG_RUN and jumps > 0.2
 
 
-def _tell(sheet: Sheet, reasons: dict[str, str | None], device: Device | None) -> None:
+def _tell(sheet: SampleTable, reasons: dict[str, str | None], device: Device | None) -> None:
     texts = [name for name, reason in reasons.items() if reason == "text"]
     others = {
         name: reason
@@ -243,11 +279,7 @@ def _tell(sheet: Sheet, reasons: dict[str, str | None], device: Device | None) -
             stacklevel=5,
         )
     if others:
-        warnings.warn(
-            f"{sheet.path.name}: not read as channels: {_said(others)}. To read one all the same, "
-            "name it in columns=.",
-            stacklevel=5,
-        )
+        warnings.warn(ColumnsLeftOut(sheet.path.name, others), stacklevel=5)
 
 
 def _said(reasons: Mapping[str, str | None]) -> str:
@@ -259,7 +291,7 @@ def _said(reasons: Mapping[str, str | None]) -> str:
     return "; ".join(f"{listed(names)} ({reason})" for reason, names in by_reason.items())
 
 
-def subjects_in(sheet: Sheet) -> Iterator[tuple[str, list[str]]]:
+def subjects_in(sheet: SampleTable) -> Iterator[tuple[str, list[str]]]:
     """Columns of subjects, and the different values of each."""
     for name, column in zip(sheet.names, sheet.columns, strict=True):
         if _is_subject_name(name):

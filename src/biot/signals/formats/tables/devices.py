@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from biot.errors import RecordingError
-from biot.signals.formats.tables.sheet import Sheet, is_text
+from biot.signals.formats.tables.sheet import SampleTable, is_text
 
-__all__ = ["DEVICES", "Device", "Signal", "recognised"]
+__all__ = ["DEVICES", "Device", "DeviceSignal", "recognised"]
 
 
 @dataclass(frozen=True)
-class Signal:
+class DeviceSignal:
     """Columns of signals."""
 
     pattern: str
@@ -39,14 +39,14 @@ class Device:
     """How a device writes its samples."""
 
     name: str
-    signals: tuple[Signal, ...]
+    signals: tuple[DeviceSignal, ...]
     other: str | None = r".*"
     """Regular expression of the columns that are no signals; by default all that are left."""
     names: tuple[str, ...] = ()
     """Columns that its files have, each a regular expression; all must be there."""
     preamble: str | None = None
     """Regular expression that is found in a line above the columns."""
-    header: Callable[[Sheet], Sheet | None] | None = None
+    header: Callable[[SampleTable], SampleTable | None] | None = None
     """Names the columns of a table that has none, or gives None if it is not this device's."""
 
     def channel(self, name: str) -> str:
@@ -55,7 +55,7 @@ class Device:
         found = re.fullmatch(one.pattern, name, re.IGNORECASE) if one is not None else None
         return name if found is None or one is None else found.expand(one.name)
 
-    def signal(self, name: str) -> Signal | None:
+    def signal(self, name: str) -> DeviceSignal | None:
         """What a column of this name is; None where the device has no such signal."""
         found = (one for one in self.signals if re.fullmatch(one.pattern, name, re.IGNORECASE))
         return next(found, None)
@@ -64,7 +64,7 @@ class Device:
         """Whether a column of this name is known to be no signal."""
         return self.other is not None and bool(re.fullmatch(self.other, name, re.IGNORECASE))
 
-    def recognises(self, sheet: Sheet) -> Sheet | None:
+    def recognises(self, sheet: SampleTable) -> SampleTable | None:
         """The table, with names, if this device wrote it."""
         if self.preamble is not None and not any(
             re.search(self.preamble, line, re.IGNORECASE) for line in sheet.preamble
@@ -84,7 +84,7 @@ class Device:
 _AXES = ("X", "Y", "Z")
 
 
-def _of_openbci(sheet: Sheet) -> Sheet:
+def _of_openbci(sheet: SampleTable) -> SampleTable:
     """Names of the columns that version 4 of the GUI writes without any."""
     text = "\n".join(sheet.preamble)
     found = re.search(r"number of channels\s*=\s*(\d+)", text, re.IGNORECASE)
@@ -96,14 +96,14 @@ def _of_openbci(sheet: Sheet) -> Sheet:
     return sheet.named((*names, *(f"Other {i}" for i in range(n - len(names)))))
 
 
-def _of_emotiv(sheet: Sheet) -> Sheet | None:
+def _of_emotiv(sheet: SampleTable) -> SampleTable | None:
     """Names of the columns that the first line lists, as EmotivPRO 1 writes them."""
     found = re.search(r"labels:\s*([^,;]*)", "\n".join(sheet.preamble), re.IGNORECASE)
     names = found[1].split() if found else []
     return sheet.named(tuple(names)) if len(names) == len(sheet.names) else None
 
 
-def _of_axivity(sheet: Sheet) -> Sheet | None:
+def _of_axivity(sheet: SampleTable) -> SampleTable | None:
     """A date and time, three axes of acceleration in g, and perhaps three of turning rate."""
     date, *others = sheet.columns
     is_date = is_text(date) and re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", str(date[0]))
@@ -113,13 +113,13 @@ def _of_axivity(sheet: Sheet) -> Sheet | None:
     return sheet.named(("Time", *names[: len(others)]))
 
 
-def _of_actigraph(sheet: Sheet) -> Sheet | None:
+def _of_actigraph(sheet: SampleTable) -> SampleTable | None:
     names = tuple(f"Accelerometer {axis}" for axis in _AXES)
     fits = {3: names, 4: ("Timestamp", *names)}
     return sheet.named(fits[len(sheet.names)]) if len(sheet.names) in fits else None
 
 
-def _of_geneactiv(sheet: Sheet) -> Sheet | None:
+def _of_geneactiv(sheet: SampleTable) -> SampleTable | None:
     names = ("Time", "x", "y", "z", "Light", "Button", "Temperature")
     return sheet.named(names) if len(sheet.names) == len(names) else None
 
@@ -130,19 +130,23 @@ _E4 = {
 }  # fmt: skip
 
 
-def _of_empatica(sheet: Sheet) -> Sheet | None:
+def _of_empatica(sheet: SampleTable) -> SampleTable | None:
     """The columns below the first row, the start, and the second, the rate."""
     stem = sheet.path.name.partition(".")[0].lower().rpartition("_")[2]
     names = _E4.get(stem, ())
-    if len(names) != len(sheet.names) or sheet.n_rows < 3 or any(map(is_text, sheet.columns[1:])):
+    if len(names) != len(sheet.names) or sheet.n_rows < 3:
         return None
-    starts = {str(column[0]) for column in sheet.columns}
-    rates = {float(column[1]) for column in sheet.columns}
-    (start, *more), (rate, *others) = starts, rates
+    try:
+        columns = tuple(np.asarray(column[1:], dtype=np.float64) for column in sheet.columns)
+    except ValueError:
+        return None
+    (start, *more), (rate, *others) = (
+        {str(column[0]) for column in sheet.columns}, {float(column[0]) for column in columns},
+    )  # fmt: skip
     is_start = re.match(r"\d{4}-\d\d-\d\d", start) or (_is_number(start) and float(start) > 1e8)
     if not is_start or more or others or not 0 < rate <= 1024:
         return None
-    columns = tuple(np.asarray(column[2:], dtype=np.float64) for column in sheet.columns)
+    columns = tuple(column[1:] for column in columns)
     preamble = (*sheet.preamble, f"sampling rate = {rate:g} Hz")
     return replace(sheet, columns=columns, preamble=preamble).named(names)
 
@@ -152,64 +156,65 @@ def _is_number(text: str) -> bool:
 
 
 _G, _TURNING = "g", "°/s"
+_SITE = r"(?:AF|FC|FT|CP|PO|TP|F|C|T|P|O)[z\d]\d*"
 
 DEVICES = (
     Device(
         "OpenBCI",
         (
-            Signal(r"EXG Channel \d+", unit="µV"),
-            Signal(r"Accel Channel 0", "Accel_X", _G),
-            Signal(r"Accel Channel 1", "Accel_Y", _G),
-            Signal(r"Accel Channel 2", "Accel_Z", _G),
+            DeviceSignal(r"EXG Channel \d+", unit="µV"),
+            DeviceSignal(r"Accel Channel 0", "Accel_X", _G),
+            DeviceSignal(r"Accel Channel 1", "Accel_Y", _G),
+            DeviceSignal(r"Accel Channel 2", "Accel_Z", _G),
         ),
         preamble=r"^%\s*OpenBCI Raw E[EX]G Data", header=_of_openbci,
     ),
-    Device("OpenBCI", (Signal(r"EXG Channel \d+", unit="µV"),), r"Other.*|Analog.*",
+    Device("OpenBCI", (DeviceSignal(r"EXG Channel \d+", unit="µV"),), r"Other.*|Analog.*",
            names=(r"Sample Index", r"EXG Channel 0")),
     Device(
         "Mind Monitor (Muse)",
         (
-            Signal(r"RAW_(\w+)", r"\1", "µV"),
-            Signal(r"(AUX_?\w*)", r"\1", "µV"),
-            Signal(r"Accelerometer_[XYZ]", unit=_G),
-            Signal(r"Gyro_[XYZ]", unit=_TURNING),
+            DeviceSignal(r"RAW_(\w+)", r"\1", "µV"),
+            DeviceSignal(r"(AUX_?\w*)", r"\1", "µV"),
+            DeviceSignal(r"Accelerometer_[XYZ]", unit=_G),
+            DeviceSignal(r"Gyro_[XYZ]", unit=_TURNING),
         ),
         names=(r"RAW_TP9", r"Accelerometer_X|Elements|Delta_TP9"),
     ),
     Device(
         "Muse (BlueMuse, muse-lsl)",
-        (Signal(r"TP9|AF7|AF8|TP10|Right AUX|Left AUX|AUX\w*", unit="µV"),), None,
+        (DeviceSignal(r"TP9|AF7|AF8|TP10|Right AUX|Left AUX|AUX\w*", unit="µV"),), None,
         names=(r"timestamps?\w*", r"TP9", r"AF7", r"AF8", r"TP10"),
     ),
     Device(
         "EmotivPRO",
         (
-            Signal(r"EEG\.((?:AF|FC|FT|CP|PO|TP|F|C|T|P|O)[z\d]\d*)", r"\1", "µV"),
-            Signal(r"MOT\.Acc([XYZ])", r"Acc_\1", _G),
-            Signal(r"MOT\.Gyro([XYZ])", r"Gyro_\1", _TURNING),
+            DeviceSignal(rf"EEG\.({_SITE})", r"\1", "µV"),
+            DeviceSignal(r"MOT\.Acc([XYZ])", r"Acc_\1", _G),
+            DeviceSignal(r"MOT\.Gyro([XYZ])", r"Gyro_\1", _TURNING),
         ),
-        names=(r"EEG\.Counter|EEG\.Interpolated|OriginalTimestamp|EEG\.RawCq", r"EEG\.\w+"),
+        names=(r"EEG\.Counter|EEG\.Interpolated|OriginalTimestamp|EEG\.RawCq", rf"EEG\.{_SITE}"),
     ),
     Device(
-        "EmotivPRO", (Signal(r"(?:AF|FC|FT|CP|PO|TP|F|C|T|P|O)[z\d]\d*", unit="µV"),),
+        "EmotivPRO", (DeviceSignal(_SITE, unit="µV"),),
         preamble=r"labels:.*\bCOUNTER\b", header=_of_emotiv,
     ),
     Device(
         "Empatica E4",
         (
-            Signal(r"Acc_[XYZ]", unit=_G, factor=1 / 64),
-            Signal(r"EDA", unit="µS"),
-            Signal(r"TEMP", unit="°C"),
-            Signal(r"HR", unit="bpm"),
-            Signal(r"BVP", unit="a.u."),
+            DeviceSignal(r"Acc_[XYZ]", unit=_G, factor=1 / 64),
+            DeviceSignal(r"EDA", unit="µS"),
+            DeviceSignal(r"TEMP", unit="°C"),
+            DeviceSignal(r"HR", unit="bpm"),
+            DeviceSignal(r"BVP", unit="a.u."),
         ),
         header=_of_empatica,
     ),
     Device(
         "Shimmer",
         (
-            Signal(r"(?:Shimmer_\w+?_)?Accel_(LN|WR)_([XYZ])_(?:CAL|RAW)", r"\1_Accel_\2"),
-            Signal(
+            DeviceSignal(r"(?:Shimmer_\w+?_)?Accel_(LN|WR)_([XYZ])_(?:CAL|RAW)", r"\1_Accel_\2"),
+            DeviceSignal(
                 r"(?!.*(?:Timestamp|Batt|Event|Packet|Marker|Quat|Status|Range))"
                 r"(?:Shimmer_\w+?_)?([\w -]+)_(?:CAL|RAW)",
                 r"\1",
@@ -218,26 +223,27 @@ DEVICES = (
         names=(r"(?:Shimmer_\w+?_)?(?:System_)?Timestamp\w*_(?:CAL|RAW)",),
     ),
     Device(
-        "ActiGraph", (Signal(r"Accelerometer [XYZ]", unit=_G),),
+        "ActiGraph", (DeviceSignal(r"Accelerometer [XYZ]", unit=_G),),
         preamble=r"Data File Created By ActiGraph", header=_of_actigraph,
     ),
     Device(
-        "Axivity", (Signal(r"Acc_[XYZ]", unit=_G), Signal(r"Gyro_[XYZ]", unit=_TURNING)),
-        header=_of_axivity,
-    ),
-    Device(
-        "GENEActiv", (Signal(r"([xyz])", r"Acc_\1", _G),),
+        "GENEActiv", (DeviceSignal(r"([xyz])", r"Acc_\1", _G),),
         preamble=r"Device Type\W+GENEActiv", header=_of_geneactiv,
     ),
     Device(
-        "Polar Sensor Logger", (Signal(r"([XYZ])", r"Acc_\1"), Signal(r"ecg", "ECG")),
+        "Polar Sensor Logger", (DeviceSignal(r"([XYZ])", r"Acc_\1"), DeviceSignal(r"ecg", "ECG")),
         names=(r"Phone timestamp", r"sensor timestamp"),
+    ),
+    Device(
+        "Axivity",
+        (DeviceSignal(r"Acc_[XYZ]", unit=_G), DeviceSignal(r"Gyro_[XYZ]", unit=_TURNING)),
+        header=_of_axivity,
     ),
 )  # fmt: skip
 """The devices, the first that fits being the one."""
 
 
-def recognised(sheet: Sheet) -> tuple[Sheet, Device | None]:
+def recognised(sheet: SampleTable) -> tuple[SampleTable, Device | None]:
     """The table with names, and the device that wrote it, if that is known.
 
     Raises
@@ -254,7 +260,7 @@ def recognised(sheet: Sheet) -> tuple[Sheet, Device | None]:
     return sheet, None
 
 
-def _require_samples(sheet: Sheet) -> None:
+def _require_samples(sheet: SampleTable) -> None:
     """Raise for files of these devices whose rows do not follow each other at one rate."""
     text = "\n".join(sheet.preamble)
     epoch = re.search(r"Epoch Period \(hh:mm:ss\)\W+(\d+):(\d\d):(\d\d)", text)
@@ -263,7 +269,7 @@ def _require_samples(sheet: Sheet) -> None:
             f"{sheet.path.name}: holds activity counts of ActiGraph, one for each epoch of "
             f"{':'.join(epoch.groups())}, and no samples. Export the raw data."
         )
-    if sheet.names[-1:] == ("IBI",) and len(sheet.names) == 2:
+    if len(sheet.names) == 2 and "IBI" in (sheet.names[1], str(sheet.columns[1][0])):
         raise RecordingError(
             f"{sheet.path.name}: holds intervals between heart beats, which are not evenly spaced "
             "in time, and no samples. Name BVP.csv, or ACC.csv, EDA.csv, TEMP.csv."

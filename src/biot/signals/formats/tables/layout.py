@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from biot.signals.formats.tables.sheet import EMPTY
 from biot.signals.units import is_known_unit
 
-__all__ = ["Layout", "cells_of", "find_layout", "names_and_units"]
+__all__ = ["TextLayout", "cells_of", "find_layout", "names_and_units"]
 
 _SEPARATORS = ("\t", ";", ",", "|", " ")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?")
@@ -27,7 +27,7 @@ _LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
-class Layout:
+class TextLayout:
     """Where and how the numbers of a text stand."""
 
     separator: str
@@ -46,11 +46,14 @@ def cells_of(line: str, separator: str) -> list[str]:
     """The cells of a line, without spaces around them."""
     if separator == " ":
         return re.split(" +", line.strip(" "))
-    cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    try:
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:  # longer than a cell may be, so that it is another separator's
+        cells = line.split(separator)
     return [cell.strip() for cell in cells]
 
 
-def find_layout(lines: Sequence[str]) -> Layout | None:
+def find_layout(lines: Sequence[str]) -> TextLayout | None:
     """The layout of a table that begins with these lines; None where they hold no numbers."""
     said = _SAID.fullmatch(lines[0]) if lines else None
     candidates = []
@@ -63,7 +66,7 @@ def find_layout(lines: Sequence[str]) -> Layout | None:
 
 def _with(
     separator: str, lines: Sequence[str], skipped: int
-) -> tuple[tuple[float, int], Layout] | None:
+) -> tuple[tuple[float, int], TextLayout] | None:
     """The layout with one separator, and how well it fits: more is better."""
     rows = [cells_of(line, separator) if line.strip() else [] for line in lines]
     lower = [len(row) for row in rows[len(rows) // 2 :] if row]
@@ -83,7 +86,7 @@ def _with(
     # a comma is a decimal sign where no cell has a point
     commas = any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells)
     points = any("." in cell and _is_number(cell) for cell in cells)
-    layout = Layout(
+    layout = TextLayout(
         separator, "," if commas and not points else ".",
         tuple(lines[skipped:above]), heads, first, n,
     )  # fmt: skip
@@ -116,6 +119,9 @@ def _heads(
     above = first
     while above > skipped:
         row = _fitted(rows[above - 1], n)
+        if not rows[above - 1] and not heads:  # a blank line
+            above -= 1
+            continue
         if row is None or lines[above - 1].lstrip()[:1] in ("#", "%") or (n == 1 and heads):
             break
         heads.insert(0, row)

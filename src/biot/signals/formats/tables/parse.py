@@ -18,18 +18,19 @@ import numpy.typing as npt
 from biot.errors import RecordingError, require
 from biot.signals.formats.contained import MEGABYTES, memory_for, size_in_words
 from biot.signals.formats.mne import in_the_name_of
-from biot.signals.formats.tables.layout import Layout, find_layout, names_and_units
-from biot.signals.formats.tables.sheet import EMPTY, Column, Sheet
+from biot.signals.formats.tables.layout import TextLayout, find_layout, names_and_units
+from biot.signals.formats.tables.sheet import EMPTY, Column, SampleTable
 
 __all__ = ["read_delimited", "read_parquet", "without_repeats"]
 
 _LONGEST_CELL = 131_072
 """Characters, as in Python's module csv."""
+_MOST_COLUMNS = 10_000
 _HEAD_LINES, _HEAD_BYTES = 400, 2**20
 _EMPTY = sorted({spelled for word in EMPTY for spelled in (word, word.upper(), word.title())})
 
 
-def read_delimited(path: Path) -> Sheet:
+def read_delimited(path: Path) -> SampleTable:
     """The table in a text (``.csv``, ``.tsv``, ``.txt``, each also ``.gz``), as it is written.
 
     Raises
@@ -48,6 +49,11 @@ def read_delimited(path: Path) -> Sheet:
             f"{path.name}: needs a first line with a different name for each column, and lines of "
             f"samples; its first line is {first!r} of {len(ends) + 1}."
         )
+    if layout.n_columns > _MOST_COLUMNS:
+        raise RecordingError(
+            f"{path.name}: has {layout.n_columns} columns; a table of samples has one a channel, "
+            f"at most {_MOST_COLUMNS}. Is it turned, with a row a channel?"
+        )
     ragged = _require_even(path, content, layout)
     columns = _parsed(path, content, layout)
     if ragged is not None and any(_holds_number(c[:]) for c in columns[ragged[1] :]):
@@ -55,7 +61,7 @@ def read_delimited(path: Path) -> Sheet:
     return _sheet(path, columns, layout)
 
 
-def _sheet(path: Path, columns: list[Column], layout: Layout) -> Sheet:
+def _sheet(path: Path, columns: list[Column], layout: TextLayout) -> SampleTable:
     """Names given to columns; an empty one without a name is the end of lines, and left out."""
     if layout.heads:
         names, units = names_and_units(layout.heads)
@@ -63,7 +69,7 @@ def _sheet(path: Path, columns: list[Column], layout: Layout) -> Sheet:
         names, units = ("",) * len(columns), ("",) * len(columns)
     kept = [i for i, name in enumerate(names) if name or _is_filled(columns[i])]
     names = tuple(names[i] or f"column {i + 1}" for i in kept)
-    return Sheet(
+    return SampleTable(
         path, without_repeats(names), tuple(columns[i] for i in kept),
         tuple(units[i] for i in kept), layout.preamble, bool(layout.heads), _repeats(names),
     )  # fmt: skip
@@ -144,7 +150,7 @@ def _require_no_long_cell(path: Path, content: bytes, ends: npt.NDArray[np.int64
             )
 
 
-def _require_even(path: Path, content: bytes, layout: Layout) -> tuple[int, int] | None:
+def _require_even(path: Path, content: bytes, layout: TextLayout) -> tuple[int, int] | None:
     """Line and number of cells of the shortest row, where rows are shorter than others.
 
     Some writers leave out empty cells at a row's end; where another row has a number, one is lost.
@@ -182,14 +188,14 @@ def _counts(body: bytes, separator: str) -> tuple[npt.NDArray[np.int64], npt.NDA
     return counts[numbers], numbers
 
 
-def _uneven(path: Path, layout: Layout, line: int, n_cells: int) -> RecordingError:
+def _uneven(path: Path, layout: TextLayout, line: int, n_cells: int) -> RecordingError:
     return RecordingError(
         f"{path.name}: row {line + 1} has {n_cells} cells, the first {layout.n_columns}: it is "
         "damaged or truncated."
     )
 
 
-def _parsed(path: Path, content: bytes, layout: Layout) -> list[Column]:
+def _parsed(path: Path, content: bytes, layout: TextLayout) -> list[Column]:
     pandas = require("pandas", extra="signals")
     spaces = layout.separator == " "
     with in_the_name_of(path, "table"):
@@ -237,7 +243,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def read_parquet(path: Path) -> Sheet:
+def read_parquet(path: Path) -> SampleTable:
     """The table in a Parquet file.
 
     Raises
@@ -252,7 +258,7 @@ def read_parquet(path: Path) -> Sheet:
         raise RecordingError(f"{path.name}: holds no samples.")
     heads = (tuple(str(name).strip() for name in table.column_names),)
     names, units = names_and_units(heads)
-    return Sheet(path, without_repeats(names), tuple(found), units, repeated=_repeats(names))
+    return SampleTable(path, without_repeats(names), tuple(found), units, repeated=_repeats(names))
 
 
 def _of_arrow(path: Path, column: Any) -> Column:

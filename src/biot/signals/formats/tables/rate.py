@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from biot.errors import RecordingError
-from biot.signals.formats.tables.sheet import Sheet
-from biot.signals.formats.tables.times import Seconds, time_columns, times_of
+from biot.signals.formats.tables.sheet import SampleTable
+from biot.signals.formats.tables.times import Seconds, is_epoch, time_columns, times_of
 
 __all__ = ["rate_of"]
 
@@ -33,7 +33,7 @@ class _Stamps(NamedTuple):
         return np.diff(np.append(self.starts, self.n_rows))
 
 
-def rate_of(sheet: Sheet, sfreq: float | None) -> float:
+def rate_of(sheet: SampleTable, sfreq: float | None) -> float:
     """Samples a second: `sfreq`, else what columns or the lines above say.
 
     Raises
@@ -49,7 +49,8 @@ def rate_of(sheet: Sheet, sfreq: float | None) -> float:
             if said is not None:
                 _tell_of_other(sheet, name, seconds, said, given=sfreq is not None)
                 return said
-            rate = _measured(sheet, name, seconds)
+            certain = unit is None or is_epoch(sheet.column(name))
+            rate = _measured(sheet, name, seconds, may_jitter=certain)
         except RecordingError as error:
             failures.append(error)
             continue
@@ -61,8 +62,8 @@ def rate_of(sheet: Sheet, sfreq: float | None) -> float:
             )
         return rate
     if said is not None:
-        for error in failures[:1]:
-            reason = str(error).partition(". ")[0].rstrip(".")
+        for failure in failures[:1]:
+            reason = str(failure).partition(". ")[0].rstrip(".")
             warnings.warn(f"{reason}. It is read at {said:g} Hz all the same.", stacklevel=5)
         return said
     if failures:
@@ -73,7 +74,7 @@ def rate_of(sheet: Sheet, sfreq: float | None) -> float:
     )
 
 
-def _said(sheet: Sheet) -> float | None:
+def _said(sheet: SampleTable) -> float | None:
     """The one number of a column ``sfreq``, or what the lines above the columns say."""
     name = next((name for name in sheet.names if name.strip().lower() == "sfreq"), None)
     if name is None:
@@ -88,10 +89,13 @@ def _said(sheet: Sheet) -> float | None:
     return float(rates.pop())
 
 
-def _tell_of_other(sheet: Sheet, name: str, seconds: Seconds, rate: float, *, given: bool) -> None:
+def _tell_of_other(
+    sheet: SampleTable, name: str, seconds: Seconds, rate: float, *, given: bool
+) -> None:
     """Warn where times are far off a rate that is given or said elsewhere."""
-    length = float(seconds[-1])
-    measured = (len(seconds) - 1) / length if length > 0 else np.nan
+    stamps = _stamps(seconds)
+    span = float(stamps.seconds[-1] - stamps.seconds[0])
+    measured = float(stamps.starts[-1] - stamps.starts[0]) / span if span > 0 else np.nan
     off = _largest_shift(seconds, rate)
     fits = off <= 0.5 if given else abs(measured / rate - 1) < 0.02
     if not fits:
@@ -108,7 +112,7 @@ def _largest_shift(seconds: Seconds, rate: float) -> float:
     return float(np.abs((seconds - seconds[0]) * rate - np.arange(len(seconds))).max())
 
 
-def _measured(sheet: Sheet, name: str, seconds: Seconds) -> float:
+def _measured(sheet: SampleTable, name: str, seconds: Seconds, *, may_jitter: bool) -> float:
     where = f"{sheet.path.name}: the times in column {name}"
     stamps = _stamps(seconds)
     if len(stamps.seconds) < 2:
@@ -126,7 +130,7 @@ def _measured(sheet: Sheet, name: str, seconds: Seconds) -> float:
     even = _even(stamps, rate)
     if even is None:
         _require_no_gap(where, stamps, rate)
-        even = _with_jitter(where, stamps, rate)
+        even = _with_jitter(where, stamps, rate, _JITTER if may_jitter else 0.0)
     if even < LOWEST_RATE:
         raise RecordingError(
             f"{where} make a rate of {even:.4g} Hz and a length of "
@@ -194,7 +198,7 @@ def _step(off: Seconds, i: int, n: int = 15) -> float:
     return float(np.median(off[i : i + n]) - np.median(off[max(0, i - n) : i]))
 
 
-def _with_jitter(where: str, stamps: _Stamps, rate: float) -> float:
+def _with_jitter(where: str, stamps: _Stamps, rate: float, most: float) -> float:
     """The mean rate of times that jitter as those of arrival do.
 
     Raises
@@ -206,7 +210,7 @@ def _with_jitter(where: str, stamps: _Stamps, rate: float) -> float:
     slope, start = np.polyfit(stamps.starts, stamps.seconds, 1)
     fitted = 1 / float(slope) if slope > 0 else rate
     shift = float(np.abs(stamps.seconds - (start + stamps.starts / fitted)).max())
-    if shift > _JITTER or shift * fitted > len(stamps.starts) / 4:
+    if shift > most or shift * fitted > len(stamps.starts) / 4:
         raise RecordingError(
             f"{where} are not evenly spaced (some are {np.abs(off).max():.3g} samples off "
             f"{rate:.5g} Hz), so samples are missing or the rate varies. Give sfreq= to take the "

@@ -15,7 +15,7 @@ from biot.signals.formats.tables.devices import recognised
 from biot.signals.formats.tables.parse import read_delimited, read_parquet
 from biot.signals.formats.tables.rate import rate_of
 from biot.signals.formats.tables.recording import made
-from biot.signals.formats.tables.sheet import Column, Sheet, is_text
+from biot.signals.formats.tables.sheet import Column, SampleTable, is_text
 from biot.signals.formats.tables.times import is_time_name
 from biot.signals.recording import Annotation, Recording
 
@@ -76,7 +76,7 @@ def read_table(
     return made(path, chosen.numbers, list(chosen.names), rate, units or chosen.units, annotations)
 
 
-def _without_events(sheet: Sheet) -> Sheet:
+def _without_events(sheet: SampleTable) -> SampleTable:
     """The rows of samples: Muse's exports have others, with nothing but a time and a text."""
     timed = [is_time_name(name) for name in sheet.names]
     others = [c for c, t in zip(sheet.columns, timed, strict=True) if not t]
@@ -97,7 +97,7 @@ def _without_events(sheet: Sheet) -> Sheet:
     return sheet.without_rows(events)
 
 
-def _require_one_person(sheet: Sheet, columns: Sequence[str]) -> None:
+def _require_one_person(sheet: SampleTable, columns: Sequence[str]) -> None:
     for name, values in subjects_in(sheet):
         if name in columns:
             continue
@@ -114,7 +114,7 @@ def _require_one_person(sheet: Sheet, columns: Sequence[str]) -> None:
             )
 
 
-def _stretches(sheet: Sheet, name: str, rate: float) -> Iterator[Annotation]:
+def _stretches(sheet: SampleTable, name: str, rate: float) -> Iterator[Annotation]:
     """The runs of equal values of a column; empty cells are none."""
     if name not in sheet.names:
         raise RecordingError(
@@ -126,4 +126,6 @@ def _stretches(sheet: Sheet, name: str, rate: float) -> Iterator[Annotation]:
     for start, stop in zip(starts, np.append(starts[1:], len(column)), strict=True):
         value = column[start]
         if value == value and value != "":
-            yield Annotation(float(start / rate), float((stop - start) / rate), word_of(value))
+            yield Annotation(
+                float(start / rate), float((stop - start) / rate), word_of(value), name
+            )

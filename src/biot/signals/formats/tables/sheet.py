@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from biot.errors import RecordingError
 
-__all__ = ["EMPTY", "Column", "Sheet", "is_text"]
+__all__ = ["EMPTY", "Column", "SampleTable", "is_text"]
 
 Column = npt.NDArray[Any]
 """Numbers, NaN where a cell is empty; or objects: texts, ``""`` where a cell is empty."""
@@ -32,7 +33,7 @@ _RATE = re.compile(
 
 
 @dataclass(frozen=True)
-class Sheet:
+class SampleTable:
     """A table with a name for each column."""
 
     path: Path
@@ -49,10 +50,20 @@ class Sheet:
 
     @property
     def n_rows(self) -> int:
+        """Number of samples."""
         return len(self.columns[0])
 
     def column(self, name: str) -> Column:
-        return self.columns[self.names.index(name)]
+        """The column of a name."""
+        return self.columns[self._places[name]]
+
+    def unit(self, name: str) -> str:
+        """The unit of a column, as far as the table says it."""
+        return self.units[self._places[name]]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
 
     def said_rate(self) -> float | None:
         """The rate that the preamble says, in Hz.
@@ -76,11 +87,11 @@ class Sheet:
             )
         return found.pop() if found else None
 
-    def named(self, names: tuple[str, ...]) -> Sheet:
+    def named(self, names: tuple[str, ...]) -> SampleTable:
         """The same with other names, for a table that has none."""
         return replace(self, names=names, has_header=True)
 
-    def without_rows(self, dropped: npt.NDArray[np.bool_]) -> Sheet:
+    def without_rows(self, dropped: npt.NDArray[np.bool_]) -> SampleTable:
         """The same without some rows."""
         return replace(self, columns=tuple(column[~dropped] for column in self.columns))
 

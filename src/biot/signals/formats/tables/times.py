@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import RecordingError, require
-from biot.signals.formats.tables.sheet import EMPTY, Column, Sheet, is_text
+from biot.signals.formats.tables.sheet import EMPTY, Column, SampleTable, is_text
 
 __all__ = ["Seconds", "is_epoch", "is_time_name", "time_columns", "times_of", "words_of"]
 
@@ -48,7 +48,7 @@ def words_of(name: str) -> list[str]:
 def is_time_name(name: str) -> bool:
     """Whether a column's name says that it holds times."""
     words = words_of(name)
-    whole = "".join(words)
+    whole = re.sub(r"[^\w]|_", "", name.lower())  # T3 and T4 are electrodes
     return whole in _WHOLE_NAMES or bool(_WORDS.intersection(words)) or "timestamp" in whole
 
 
@@ -67,18 +67,18 @@ def _epoch_unit(first: float) -> str | None:
     return next((unit for unit, (low, high) in _EPOCHS.items() if low <= first < high), None)
 
 
-def time_columns(sheet: Sheet) -> list[str]:
+def time_columns(sheet: SampleTable) -> list[str]:
     """Columns that hold times by their names, or by rising as times since 1970 do."""
-    by_name = [name for name in sheet.names if is_time_name(name)]
+    by_name = {name: None for name in sheet.names if is_time_name(name)}
     others = [
         name
         for name, column in zip(sheet.names, sheet.columns, strict=True)
         if name not in by_name and is_epoch(column)
     ]
-    return by_name + others
+    return [*by_name, *others]
 
 
-def times_of(sheet: Sheet, name: str) -> tuple[Seconds, str | None]:
+def times_of(sheet: SampleTable, name: str) -> tuple[Seconds, str | None]:
     """Seconds from the first row on, and the unit where that was assumed.
 
     Raises
@@ -102,9 +102,9 @@ def times_of(sheet: Sheet, name: str) -> tuple[Seconds, str | None]:
     return since / _FACTORS[unit], unit if assumed else None
 
 
-def _unit(sheet: Sheet, name: str, first: float, since: Seconds) -> tuple[str, bool]:
+def _unit(sheet: SampleTable, name: str, first: float, since: Seconds) -> tuple[str, bool]:
     """The unit of times in numbers, and whether it was assumed."""
-    said = _said_unit(name, sheet.units[sheet.names.index(name)])
+    said = _said_unit(name, sheet.unit(name))
     if said is not None:
         return said, False
     epoch = _epoch_unit(first)
@@ -132,7 +132,7 @@ def _said_unit(name: str, unit: str) -> str | None:
     return None
 
 
-def _from_dates(sheet: Sheet, name: str, column: Column) -> Seconds:
+def _from_dates(sheet: SampleTable, name: str, column: Column) -> Seconds:
     if np.isnat(column).any():
         row = int(np.isnat(column).argmax())
         raise RecordingError(
@@ -147,7 +147,7 @@ _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2})(?:[.,:](\d+))?( ?[AaPp][M
 _SLASHED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})[ T,]+(.*)")
 
 
-def _from_texts(sheet: Sheet, name: str, column: Column) -> Seconds:
+def _from_texts(sheet: SampleTable, name: str, column: Column) -> Seconds:
     pandas = require("pandas", extra="signals")
     texts = pandas.Series(column)
     first = str(column[0])
@@ -155,13 +155,13 @@ def _from_texts(sheet: Sheet, name: str, column: Column) -> Seconds:
     try:
         empty = next((i for i, cell in enumerate(column) if cell.lower() in EMPTY), None)
         if empty is not None:
-            raise ValueError(f"row {empty + 1} of samples has none")
+            raise RecordingError(f"row {empty + 1} of samples has none")
         if clock is not None:
             return _from_clock(pandas, texts, clock)
         if slashed is not None:
             return _from_slashed(pandas, texts, slashed[2])
         return _from_iso(pandas, texts)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (RecordingError, ValueError, TypeError, OverflowError) as error:
         reason = str(error).partition("\n")[0]
         raise RecordingError(
             f"{sheet.path.name}: column {name} should hold times, but {reason} (the first is "
@@ -186,13 +186,13 @@ def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
     parts = texts.str.extract(_SLASHED.pattern)
     if parts[0].isna().any():
         row = int(parts[0].isna().to_numpy().argmax())
-        raise ValueError(f"row {row + 1} of samples is {texts.iloc[row]!r}")
+        raise RecordingError(f"row {row + 1} of samples is {texts.iloc[row]!r}")
     days = [parts[i].astype(int).to_numpy() for i in (0, 2)]
     years = parts[3].astype(int).to_numpy()
     years = np.where(years < 100, years + 2000, years)
     clock = _CLOCK.fullmatch(str(parts[4].iloc[0]))
     if clock is None:
-        raise ValueError(f"{parts[4].iloc[0]!r} is no time of day")
+        raise RecordingError(f"{parts[4].iloc[0]!r} is no time of day")
     within = _clock_seconds(pandas, parts[4], clock)
     found = []
     for day, month in ((days[0], days[1]), (days[1], days[0])):
@@ -200,7 +200,7 @@ def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
             dates = pandas.to_datetime({"year": years, "month": month, "day": day})
             found.append(_since(dates) + within - within[0])
     if not found:
-        raise ValueError("its months go beyond 12")
+        raise RecordingError("its months go beyond 12")
     return min(found, key=lambda seconds: (bool((np.diff(seconds) < 0).any()), seconds[-1]))
 
 
@@ -216,7 +216,7 @@ def _clock_seconds(pandas: Any, texts: Any, first: re.Match[str]) -> Seconds:
     parts = texts.str.strip().str.extract(f"^{_CLOCK.pattern}$")
     if parts[1].isna().any():
         row = int(parts[1].isna().to_numpy().argmax())
-        raise ValueError(f"row {row + 1} of samples is {texts.iloc[row]!r}")
+        raise RecordingError(f"row {row + 1} of samples is {texts.iloc[row]!r}")
     hours = parts[0].fillna("0").astype(float).to_numpy()
     if first[5] is not None:
         later = parts[4].str.strip().str.lower().eq("pm").to_numpy()

@@ -1,0 +1,100 @@
+"""Tables of samples with a column of labels, from the folder to predictions."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from biot.cli import main
+from biot.corpus import load_corpus
+from biot.corpus.builder.prepare import prepare
+from biot.errors import ConfigError, CorpusError
+
+N, RATE = 3000, 50
+OPTIONS = {"sfreq": RATE, "window": 4, "table_units": "g"}
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Three people; noise with a number for each sample's activity, and what they are."""
+    folder = tmp_path_factory.mktemp("people")
+    rng = np.random.default_rng(5)
+    for person in range(3):
+        activity = np.repeat(rng.permutation(3), N // 3)
+        rows = zip(np.arange(N) / RATE, *rng.normal(size=(3, N)) / 10, activity, strict=True)
+        lines = [f"{t:.2f},{x:.3f},{y:.3f},{z:.3f},{a}" for t, x, y, z, a in rows]
+        text = "\n".join(["time,acc_x,acc_y,acc_z,activity", *lines])
+        (folder / f"P{person:02d}.csv").write_text(text)
+    (folder / "labels.csv").write_text("file,label\n" + "".join(f"P0{i}.csv,a\n" for i in range(3)))
+    return folder
+
+
+def test_a_label_column_alone_labels_the_windows_and_is_no_channel(people, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the table of labels, which is no recording
+        report = prepare(
+            people, tmp_path / "c", search_tables=True, label_columns=("activity",), **OPTIONS
+        )
+    # 1000 samples of each activity are 5 windows of 200
+    assert report.labels == {"0": 15, "1": 15, "2": 15}
+    assert report.preprocessing.ch_names == ("acc_x", "acc_y", "acc_z")
+    assert [name for name, _ in report.quarantined] == ["labels.csv"]
+    (told,) = (text for text in report.dropped if "not read" in text)
+    assert told.startswith("columns not read as channels: activity (label, marker or number by")
+    assert report.dropped[told] == 3
+
+
+def test_windows_over_two_activities_take_the_one_that_fills_more(people, tmp_path):
+    files = sorted(people.glob("P*.csv"))
+    report = prepare(
+        files, tmp_path / "c", labels="samples", label_columns=("activity",),
+        **{**OPTIONS, "window": 6},
+    )  # fmt: skip
+    expected = Counter()
+    for file in files:
+        activity = np.loadtxt(file, delimiter=",", skiprows=1, usecols=4).astype(int)
+        for start in range(0, N - 299, 300):
+            values, counts = np.unique(activity[start : start + 300], return_counts=True)
+            expected[str(values[counts.argmax()])] += 1
+    assert report.labels == dict(sorted(expected.items()))
+
+
+def test_the_table_of_labels_is_no_recording_of_the_folder_that_is_searched(people, tmp_path):
+    report = prepare(
+        people, tmp_path / "c", search_tables=True, labels=people / "labels.csv", **OPTIONS
+    )
+    assert (report.labels, report.quarantined) == ({"a": 45}, ())
+
+
+def test_a_column_that_looks_like_labels_is_a_channel_where_it_is_named(people, tmp_path):
+    report = prepare(
+        people / "P00.csv", tmp_path / "c", channels="acc,activity", keep_flat=True, **OPTIONS
+    )
+    assert report.preprocessing.ch_names == ("acc_x", "acc_y", "acc_z", "activity")
+    assert len(load_corpus(tmp_path / "c")) == 15
+
+
+def test_labels_in_samples_need_tables_and_one_column(people, tmp_path, shared_data):
+    edf = next((shared_data / "eegmmidb_s001").glob("*.edf"))
+    with pytest.raises(ConfigError, match=r"labels is 'samples'.* none of these is a table"):
+        prepare(edf, tmp_path / "c", labels="samples", sfreq=100, window=4)
+    with pytest.raises(ConfigError, match=r"are one column; got label_columns a, b"):
+        prepare(people / "P00.csv", tmp_path / "c", label_columns=("a", "b"), **OPTIONS)
+    with pytest.raises(CorpusError, match=r"has no column 'activty' of labels.* mean 'activity'"):
+        prepare(people / "P00.csv", tmp_path / "c", label_columns=("activty",), **OPTIONS)
+
+
+def test_the_command_says_how_to_keep_a_column(people, tmp_path, capsys):
+    words = ["--out", str(tmp_path / "c"), "--sfreq", "50", "--window", "4", "--table-units", "g"]
+    words += ["--label-column", "activity", "--label-map", "0=sit,1=walk,2=run"]
+    assert main(["prepare", str(people / "P00.csv"), *words]) == 0
+    shown = capsys.readouterr().out
+    assert "activity (label, marker or number by its name), unless named in --channels" in shown
+    assert "walk: 5" in shown
+    assert main(["info", str(people / "P00.csv")]) == 0
+    captured = capsys.readouterr()
+    assert "channels     3" in captured.out
+    assert "To read one all the same, name it in --channels of biot prepare." in captured.err
