@@ -174,7 +174,8 @@ def _jobs(
             skipped[lacks] += 1
             continue
         whose = labels.subject(name, pattern)
-        absolute = Source(name, source.path.absolute())  # workers may stand in another folder
+        # workers may stand in another folder
+        absolute = replace(source, path=source.path.absolute())
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,

@@ -287,11 +287,11 @@ def _is_described(job: Job, record: Record) -> bool:
 
 def _untouched(job: Job, known: Any) -> bool:
     """Whether the files of a recording are as an unfinished run has seen them."""
-    return bool(known) and known == stamp(job.source.path)
+    return bool(known) and known == stamp(job.source)
 
 
 def _named_checksum(job: Job) -> tuple[str, tuple[int, str | None]]:
-    return job.source.recording, checksum(job.source.path)
+    return job.source.recording, checksum(job.source)
 
 
 def _prepared(

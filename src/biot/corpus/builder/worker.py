@@ -31,7 +31,6 @@ from biot.signals.formats.tables.columns import ColumnsLeftOut
 from biot.signals.naming import named
 from biot.signals.notes import note_of_reference
 from biot.signals.preprocess import preprocessed
-from biot.signals.readers import read_recording
 from biot.signals.recording import Recording
 from biot.signals.reference import recorded_reference
 
@@ -147,15 +146,15 @@ def _prepared_apart(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRec
         if error.kind == "fault":
             raise CorpusError(f"{name}: cannot be prepared ({error.text}).") from error
         why = f"{name}: {DIED}, and so has one of its own: {error.text}."
-        return _outcome(job, stamp(job.source.path), (checksum(job.source.path)[0], None), why)
+        return _outcome(job, stamp(job.source), (checksum(job.source)[0], None), why)
     finally:
         child.close()
     return outcome
 
 
 def _prepared(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording:
-    name, path = job.source.recording, job.source.path
-    before, content = stamp(path), checksum(path)
+    name = job.source.recording
+    before, content = stamp(job.source), checksum(job.source)
     left_out: Counter[str] = Counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -211,10 +210,8 @@ def _written(
     job: Job, recipe: WorkerConfig, folder: Path, left_out: Counter[str]
 ) -> tuple[dict[str, Any], Shard]:
     """What is to be known of a recording, and its shard."""
-    name, path, contract = job.source.recording, job.source.path, recipe.contract
-    recording, not_found = _named_channels(
-        read_recording(path, **recipe.tables.of(path)), recipe, left_out
-    )
+    name, contract = job.source.recording, recipe.contract
+    recording, not_found = _named_channels(job.source.opened(recipe.tables), recipe, left_out)
     rows, idle = recipe.choice.rows(recording)
     chosen = recording.pick(rows)
     left_out.update("channels marked as bad" for _ in chosen.bad)
@@ -289,22 +286,25 @@ def _without_places(reason: str, source: Source) -> str:
     return readable(" ".join(reason.split()))
 
 
-def stamp(path: Path) -> list[list[int]]:
+def stamp(source: Source) -> list[list[int]]:
     """What changes whenever a file of a recording does, without reading the samples.
 
     It holds times of one machine, so it is for the unfinished corpus only.
     """
     try:
-        stats = [file.stat() for file in files_of(path)]
+        stats = [file.stat() for file in source.files or files_of(source.path)]
     except OSError:
         return []
     return [[stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for stat in stats]
 
 
-def checksum(path: Path) -> tuple[int, str | None]:
+def checksum(source: Source) -> tuple[int, str | None]:
     """Size in bytes and checksum of the files of a recording; no checksum if they are closed."""
     try:
-        files = files_of(path)
-        return sum(file.stat().st_size for file in files), sha256_of(*files)
+        files = source.files or tuple(files_of(source.path))
+        digest = sha256_of(*files)
+        if source.read is not None:  # several recordings share the files
+            digest = hashlib.sha256(f"{digest}{source.recording}".encode()).hexdigest()
+        return sum(file.stat().st_size for file in files), digest
     except OSError:
         return 0, None

@@ -1,4 +1,4 @@
-"""Each layout on files named and written as the data set's own; counts come from what was written."""
+"""Each layout on files named and written as the data set's own, with counts of what was written."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def in_time(rows: Sequence[tuple[float, float, str]], window: float, end: float)
 def test_sleep_edf_has_the_stages_of_its_hypnograms(lay_edf: Lay, tmp_path: Path) -> None:
     folder = tmp_path / "sleep-edfx" / "sleep-cassette"
     names = ("EEG Fpz-Cz", "EEG Pz-Oz", "EOG horizontal")
-    stages = "W W 1 2 3 4 R ? W".split()
+    stages = ["W", "W", "1", "2", "3", "4", "R", "?", "W"]
     for psg, hypnogram in (("SC4001E0", "SC4001EC"), ("SC4002E0", "SC4002EC")):
         lay_edf(folder / f"{psg}-PSG.edf", names, seconds=30 * len(stages), sfreq=100)
         notes = [(30 * i, 30, f"Sleep stage {stage}") for i, stage in enumerate(stages)]
@@ -283,7 +283,11 @@ def test_ptb_xl_has_superclasses_folds_and_patients(lay_wfdb: Lay, tmp_path: Pat
     assert dict(report.labels) == {"MI": 1, "NORM": 1, "STTC": 1}
     assert (report.n_windows, report.preprocessing.sfreq) == (3, 100)
     rows = [(row["subject"], row["label"], row["split"]) for row in table(tmp_path)]
-    assert rows == [("15709", "NORM", "train"), ("13243", "MI;STTC", "valid"), ("20372", "", "test")]
+    assert rows == [
+        ("15709", "NORM", "train"),
+        ("13243", "MI;STTC", "valid"),
+        ("20372", "", "test"),
+    ]
     assert report.dropped == {"recordings that PTB-XL has at another rate, too": 3}
 
 
@@ -319,6 +323,59 @@ def test_cinc2017_takes_the_newest_list(lay_wfdb: Lay, tmp_path: Path) -> None:
     report = prepared(folder, tmp_path, layout="cinc2017")
     assert dict(report.labels) == {"A": 3, "N": 1}
     assert {row["split"] for row in table(tmp_path)} == {"train"}
+
+
+def lay_har(folder: Path, windows: Any, labels: Sequence[int], subjects: Sequence[int]) -> None:
+    """One part of UCI HAR, from windows of (n, 9, 128)."""
+    part = folder / "UCI HAR Dataset" / "train"
+    (part / "Inertial Signals").mkdir(parents=True)
+    kinds = ("body_acc", "body_gyro", "total_acc")
+    names = [f"{kind}_{axis}_train.txt" for kind in kinds for axis in "xyz"]
+    for k, name in enumerate(names):
+        np.savetxt(part / "Inertial Signals" / name, windows[:, k], fmt="%16.7e")
+    (part / "y_train.txt").write_text("".join(f"{label}\n" for label in labels))
+    (part / "subject_train.txt").write_text("".join(f"{subject}\n" for subject in subjects))
+    (part.parent / "activity_labels.txt").write_text("1 WALKING\n2 SITTING\n")
+
+
+def test_har_gives_back_the_published_windows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    runs = [rng.normal(size=(9, 64 * n)) for n in (4, 3, 5)]  # of 3, 2 and 4 windows
+    windows = np.stack(
+        [run[:, 64 * i : 64 * i + 128] for run in runs for i in range(run.shape[1] // 64 - 1)]
+    )
+    labels = [1, 1, 1, 2, 2, 1, 1, 2, 2]
+    subjects = [1, 1, 1, 1, 1, 3, 3, 3, 3]
+    lay_har(tmp_path / "har", windows, labels, subjects)
+    report = prepared(tmp_path / "har", tmp_path)
+    assert any("recognised as UCI HAR" in note for note in report.notes)
+    assert dict(report.labels) == {"sitting": 4, "walking": 5}
+    assert report.n_subjects == 2
+    corpus = load_corpus(tmp_path / "corpus")
+    order = np.lexsort((corpus.starts, corpus.subjects))
+    rows = corpus.rows(order)
+    signal = (rows.digital.astype(float) * rows.scale[..., None]) + rows.offset[..., None]
+    np.testing.assert_allclose(signal, windows, atol=1e-3)
+
+
+HARTH_HEAD = "timestamp,back_x,back_y,back_z,thigh_x,thigh_y,thigh_z,label\n"
+
+
+def test_harth_takes_activities_from_the_samples(tmp_path: Path) -> None:
+    folder = tmp_path / "harth"
+    folder.mkdir()
+    for subject in ("S006", "S008"):
+        lines = []
+        for i in range(1500):
+            seconds = f"2019-01-12 00:00:{i // 50:02d}.{i % 50 * 20:03d}"
+            axes = ",".join(
+                f"{v:.6f}" for v in np.random.default_rng([i, int(subject[1:])]).normal(size=6)
+            )
+            lines.append(f"{seconds},{axes},{6 if i < 1000 else 130}\n")
+        (folder / f"{subject}.csv").write_text(HARTH_HEAD + "".join(lines))
+    report = prepared(folder, tmp_path, layout="harth")
+    assert dict(report.labels) == {"cycling sitting, inactive": 4, "standing": 8}
+    assert report.preprocessing.units == ("g",) * 6
 
 
 # real files ------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.labels.beside import without_scorings
-from biot.corpus.builder.labels.samples import with_labels_in_samples
+from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
 from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.recognise import recognised, recordings_of
-from biot.corpus.builder.layouts.registry import NONE, layout
+from biot.corpus.builder.layouts.registry import NONE, layout, layouts
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, find_sources
 from biot.errors import ConfigError
@@ -73,7 +73,7 @@ def with_layout(
     whole = replace(config, **settings)
     if complete:
         _require_complete(whole)
-    found = recordings_of(chosen, sources, whole.sfreq or 0.0)
+    found = recordings_of(chosen, sources, whole.sfreq or 0.0, table_options(whole, ()))
     by_name = {source.recording: source for source in sources}
     return Given(
         config=whole,
@@ -106,6 +106,12 @@ def _sources(
     paths: str | Path | Sequence[str | Path], config: PrepareConfig, chosen: DatasetLayout | None
 ) -> tuple[list[Source], tuple[str, ...]]:
     """The recordings at the paths, and what is to be told of the other files."""
+    finders = [one.sources for one in ([chosen] if chosen else layouts().values()) if one.sources]
+    folders = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    for find in finders if config.layout != NONE else ():
+        own = [source for folder in folders if folder.is_dir() for source in find(folder)]
+        if own:
+            return own, ()
     tables = config.search_tables or bool(chosen and chosen.settings.get("search_tables"))
     return without_scorings(find_sources(paths, tables=tables, but=Path(config.labels)))
 

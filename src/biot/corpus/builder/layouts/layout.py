@@ -12,7 +12,7 @@ from typing import Any
 
 from biot.corpus.builder.labels.sidecars.finding import read_sidecar
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.sources import Source, Subject, subject_of
+from biot.corpus.builder.sources import Source, Subject, TableOptions, subject_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import RecordingError
@@ -42,6 +42,8 @@ class FoundRecording:
     path: Path
     groups: Mapping[str, str]
     """What the layout's pattern says in its named groups."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of :func:`biot.signals.read_recording`, for tables of samples."""
     told: list[str] = field(default_factory=list, compare=False)
     """What was assumed or left out where labels were read, for the user."""
 
@@ -66,9 +68,9 @@ class FoundRecording:
             )
         return found
 
-    def read(self) -> Recording:
-        """The recording, opened."""
-        return read_recording(self.path)
+    def read(self, **options: Any) -> Recording:
+        """The recording, opened; `options` as :func:`biot.signals.read_recording` takes them."""
+        return read_recording(self.path, **{**self.options, **options})
 
 
 @lru_cache(maxsize=4096)
@@ -142,18 +144,21 @@ class DatasetLayout:
     """Whose a recording is; None: as in every other folder."""
     split: Callable[[FoundRecording], str | None] = split_of_path
     """The official part of a recording: ``train``, ``valid`` or ``test``."""
+    sources: Callable[[Path], list[Source]] | None = None
+    """The recordings of a folder, where they are no files of their own."""
     choose: Callable[[Sequence[FoundRecording], float], list[FoundRecording]] = _all
     """Which of the recordings are used at a rate in Hz, where several are the same one."""
     unmistakable: bool = True
     """Whether it is recognised by its names."""
 
-    def found(self, source: Source) -> FoundRecording | None:
+    def found(self, source: Source, tables: TableOptions | None = None) -> FoundRecording | None:
         """A source as a recording of this data set; None if its path is another one."""
         match = _ending(self.recordings).search(source.path.absolute().as_posix())
         if match is None:
             return None
         groups = {name: text for name, text in match.groupdict().items() if text is not None}
-        return FoundRecording(source.recording, source.path, groups)
+        options = {} if tables is None else tables.of(source.path)
+        return FoundRecording(source.recording, source.path, groups, options)
 
     def lacks(self, found: Iterable[FoundRecording]) -> list[str]:
         """Those of the files needed that none of the recordings has."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.registry import layouts
-from biot.corpus.builder.sources import Source
+from biot.corpus.builder.sources import Source, TableOptions
 from biot.errors import CorpusError, listed
 
 __all__ = ["FoundRecordings", "recognised", "recordings_of"]
@@ -30,7 +30,7 @@ class FoundRecordings:
 
 
 def recordings_of(
-    layout: DatasetLayout, sources: Sequence[Source], sfreq: float
+    layout: DatasetLayout, sources: Sequence[Source], sfreq: float, tables: TableOptions
 ) -> FoundRecordings:
     """The recordings of a layout that was named, at the rate in Hz that is asked for.
 
@@ -40,7 +40,7 @@ def recordings_of(
         If there is none, or the files with the labels are absent; the message says what the layout
         expects on disk, and what was found.
     """
-    every = {source.recording: layout.found(source) for source in sources}
+    every = {source.recording: layout.found(source, tables) for source in sources}
     found = [one for one in every.values() if one is not None]
     if not found:
         raise CorpusError(_unlike(layout, "none of them is named so", sources))

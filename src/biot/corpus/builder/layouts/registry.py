@@ -12,6 +12,8 @@ from biot.corpus.builder.layouts.published import (
     chb_mit,
     cinc2017,
     eegmmidb,
+    har,
+    harth,
     mit_bih,
     ptb_xl,
     shhs,
@@ -30,7 +32,7 @@ NONE = "none"
 
 _MODULES = (
     *(sleep_edf, tuab, tuev, tusz, chb_mit, siena, eegmmidb, bci_iv_2a, shhs, ptb_xl, mit_bih),
-    *(cinc2017, bids),
+    *(cinc2017, har, harth, bids),
 )
 _KNOWN: dict[str, DatasetLayout] = {module.LAYOUT.name: module.LAYOUT for module in _MODULES}
 

@@ -25,7 +25,6 @@ from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import BiotError, ConfigError, CorpusError, listed
 from biot.io import atomic_file, safe_cell
-from biot.signals.readers import read_recording
 
 __all__ = ["LabelReport", "labels_text", "write_label_table"]
 
@@ -113,7 +112,7 @@ def _read(given: Given, source: LabelSource, *, progress: bool) -> LabelTable:
         if source.lacks(one.recording) is None:
             name = one.recording
             facts = Facts(*source.subject(name, pattern), split=source.split(name))
-            jobs.append((Source(one.recording, one.path), source.only(one.recording), facts))
+            jobs.append((one, source.only(one.recording), facts))
     bar = "labels" if progress else None
     engine: dict[str, Any] = {"workers": how.workers, "dask": how.dask}
     done = {one.name: one for one in run(work, jobs, **engine, progress=bar)}
@@ -130,7 +129,7 @@ def _labelled(job: tuple[Source, LabelSource, Facts], tables: TableOptions) -> L
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they come again when the recording is prepared
-            recording = read_recording(source.path, **tables.of(source.path))
+            recording = source.opened(tables)
             return Labelled(name, tuple(labels.stretches(recording, name)), facts)
     except BiotError as error:
         return Labelled(name, (), facts._replace(fault=str(error)))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, annotated
 from biot.corpus.builder.windows.events import Stretch
-from biot.errors import RecordingError, require
+from biot.errors import RecordingError
 
 __all__ = ["LAYOUT"]
 
@@ -58,8 +58,10 @@ def _of_mat(found: FoundRecording, codes: list[str]) -> list[str]:
 
 
 def _classlabel(mat: Path) -> list[int]:
+    from scipy.io import loadmat
+
     try:
-        content = require("scipy.io", extra="corpus").loadmat(mat, variable_names=["classlabel"])
+        content = loadmat(mat, variable_names=["classlabel"])
         classes = [int(number) for number in content["classlabel"].ravel()]
     except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise RecordingError(f"{mat.name}: holds no classlabel ({error}).") from None
