@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 from biot.corpus.builder.assemble import quarantined
-from biot.corpus.builder.report import write_labels, write_quarantine
+from biot.corpus.builder.report import labels_without, write_labels, write_quarantine
 from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.writer import write_state
 from biot.corpus.manifest import Manifest
 from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE
 from biot.corpus.seal import DESCRIPTION, require_unchanged
 from biot.errors import CorpusError
-from biot.io import PARTIAL, read_json, true_cell
+from biot.io import PARTIAL, read_json
 from biot.preprocessing import FILE_NAME, Preprocessing
 
 __all__ = [
@@ -95,21 +92,11 @@ def _drop(folder: Path, subject: str) -> int:
         if record.shard is not None:
             (folder / record.shard).unlink(missing_ok=True)
     write_quarantine(folder, quarantined(others))
-    write_labels(folder, _labels_without(folder, mine))
+    table = folder / LABELS_FILE
+    if table.is_file():
+        write_labels(folder, labels_without(table.read_text("utf-8"), mine))
     after.save(folder)
     write_state(folder, contract, after)
     for path in folder.rglob(f".*{PARTIAL}"):  # of a run that was killed
         path.unlink()
     return sum(record.n_windows for record in mine.values())
-
-
-def _labels_without(folder: Path, names: Collection[str]) -> str | None:
-    """The table of labels without the rows of some recordings; None where there is no table."""
-    path = folder / LABELS_FILE
-    if not path.is_file():
-        return None
-    header, *rows = csv.reader(path.read_text("utf-8").splitlines(keepends=True), delimiter="\t")
-    out = io.StringIO()
-    kept = [row for row in rows if true_cell(row[0]) not in names]
-    csv.writer(out, delimiter="\t", lineterminator="\n").writerows([header, *kept])
-    return out.getvalue()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from biot.corpus.manifest import Spread
 from biot.corpus.schema import LABELS_FILE, QUARANTINE_FILE
 from biot.errors import listed
-from biot.io import atomic_file, safe_cell
+from biot.io import atomic_file, safe_cell, true_cell
 from biot.preprocessing import Preprocessing
 from biot.signals.flat import FlatChannels, way_out
 
 __all__ = [
     "PrepareReport",
     "flat_lines",
+    "labels_without",
     "reference_lines",
     "slower_lines",
     "write_labels",
@@ -164,6 +166,15 @@ def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> 
             table = csv.writer(file, delimiter="\t", lineterminator="\n")  # quotes tabs in names
             table.writerow(("file", "reason"))
             table.writerows([map(safe_cell, row) for row in quarantined])
+
+
+def labels_without(text: str, names: Collection[str]) -> str:
+    """The content of a table of labels without the rows of some recordings."""
+    header, *rows = csv.reader(io.StringIO(text), delimiter="\t")
+    out = io.StringIO()
+    kept = [row for row in rows if true_cell(row[0]) not in names]
+    csv.writer(out, delimiter="\t", lineterminator="\n").writerows([header, *kept])
+    return out.getvalue()
 
 
 def write_labels(folder: Path, labels: str | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from biot.corpus.builder.assemble import finish, quarantined, report_of, together
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.executor import WorkerDiedError, run
-from biot.corpus.builder.report import PrepareReport, write_labels
+from biot.corpus.builder.report import PrepareReport, labels_without, write_labels
 from biot.corpus.builder.staging import Staging
 from biot.corpus.builder.worker import (
     DIED,
@@ -83,7 +83,10 @@ def make(
     try:
         place.recover()
         old, lost = _old(place, recipe)
+        all_names = {job.source.recording for job in jobs}
         jobs, skipped = _without_dropped(jobs, skipped, old)
+        gone = all_names - {job.source.recording for job in jobs}
+        labels = None if labels is None else labels_without(labels, gone)
         damage: list[str] = []
         had = frozenset(old.recordings if old is not None else ())
         if old is not None:
