@@ -54,6 +54,8 @@ def with_layout(
         If the folder does not look like the layout.
     """
     chosen = None if config.layout in (None, NONE) else layout(str(config.layout))
+    if config.layout == NONE and complete:
+        _require_complete(config)
     sources, notes = _sources(paths, config, chosen)
     if config.layout is None:
         seen = recognised(sources)
