@@ -171,14 +171,16 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "subject": "(a)", "scale": "none", "l_freq": 1.0, "h_freq": 40.0, "notch": 50.0,
         "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
         "file_column": "b", "reference": "M1,M2", "channels": "eeg", "drop_channels": "Fp*",
-        "rename_channels": "T3=T7", "label_scope": "window", "split_column": "fold",
-        "split_parts": "train=1", "layout": "none",
+        "rename_channels": "T3=T7", "label_scope": "window", "units": "mV",
+        "onset_column": "t0", "stop_column": "t1", "split_column": "fold", "split_parts": "train=1",
+        "layout": "none",
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]
     words += ["--keep-flat", "--search-tables"]
     short = ["--sfreq", "100", "--window", "2"]
     whose = ["--labels", "t.csv", "--subject-column", "who", "--label-map", "x=y"]
+    whose += ["--duration-column", "t1"]
     beside = ["--labels", "sidecars", "--sidecar", ".tse_bi"]
     around = ["--sfreq", "100", "--labels", "annotations", "--epoch", "-0.5", "4"]
     for extra in (
@@ -190,14 +192,27 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "label_columns": ("a", "b"), "keep_short": True, "strict": True, "keep_flat": True,
         "search_tables": True,
     }  # fmt: skip
-    assert {*given, *others, "dask", "subject_column", "label_map", "sidecar", "epoch"} == {
-        one.name for one in settings_of(PrepareConfig)
-    }
+    assert {
+        *given,
+        *others,
+        "dask",
+        "subject_column",
+        "label_map",
+        "sidecar",
+        "epoch",
+        "duration_column",
+    } == {one.name for one in settings_of(PrepareConfig)}
     plain = {"sfreq": 100, "window": 2}
     assert seen == [
         PrepareConfig(**plain),
         PrepareConfig(**plain, dask="tcp://host:1"),
-        PrepareConfig(**plain, labels=Path("t.csv"), subject_column="who", label_map="x=y"),
+        PrepareConfig(
+            **plain,
+            labels=Path("t.csv"),
+            subject_column="who",
+            label_map="x=y",
+            duration_column="t1",
+        ),
         PrepareConfig(**plain, labels="sidecars", sidecar=".tse_bi"),
         PrepareConfig(sfreq=100, labels="annotations", epoch=(-0.5, 4.0)),
         PrepareConfig(**given, **others),
@@ -518,12 +533,16 @@ def test_folds_are_a_number_or_loso(capsys: Capture) -> None:
         # Names of files, and what stands in them, are no options.
         ("n_fft.edf: x; a/n_fft/b, my_n_fft", "n_fft.edf: x; a/n_fft/b, my_n_fft"),
         ("config.json: n_fft must be 1", "config.json: n_fft must be 1"),
+        (
+            "2 cannot be used, and strict forbids that.",
+            "2 cannot be used, and --strict forbids that.",
+        ),
         ("The labels of 30 epochs.", "The labels of 30 epochs."),
         ("labels holds no label", "labels holds no label"),
     ],
 )
 def test_errors_name_the_options_of_the_command(message: str, told: str) -> None:
-    names = ("n_fft", "class_weights", "epochs", "mode", "labels", "allow_leakage")
+    names = ("n_fft", "class_weights", "epochs", "mode", "labels", "allow_leakage", "strict")
     options = {name: f"--{name.replace('_', '-')}" for name in names}
     assert (
         in_options(message, {**options, "sfreq=": "--table-sfreq", "from_model": "--from"}) == told

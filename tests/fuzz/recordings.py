@@ -71,6 +71,47 @@ def brainvision(folder: Path) -> None:
     (folder / "made.eeg").write_bytes(np.round(DATA.T * 10).astype("<i2").tobytes())
 
 
+def brainvision_text(folder: Path) -> None:
+    brainvision(folder)
+    header = (folder / "made.vhdr").read_text(encoding="utf-8")
+    header = header.replace("DataFormat=BINARY", "DataFormat=ASCII")
+    header = header.replace("MULTIPLEXED", "VECTORIZED").replace("made.eeg", "made.dat")
+    infos = "[ASCII Infos]\nDecimalSymbol=,\nSkipLines=0\nSkipColumns=1\n"
+    header = header.replace("[Binary Infos]\nBinaryFormat=INT_16\n", infos)
+    (folder / "made.vhdr").write_text(header, encoding="utf-8")
+    rows = [
+        f"{name} " + " ".join(f"{v * 10:.1f}" for v in row)
+        for name, row in zip(NAMES, DATA, strict=True)
+    ]
+    (folder / "made.dat").write_text("\n".join(rows).replace(".", ","), encoding="utf-8")
+
+
+def xdf(folder: Path) -> None:
+    def chunk(tag: int, content: bytes) -> bytes:
+        return b"\x04" + struct.pack("<IH", len(content) + 2, tag) + content
+
+    def header(number: int, name: str, n: int, rate: int, form: str) -> bytes:
+        rows = "".join(f"<channel><label>{c}</label><unit>uV</unit></channel>" for c in NAMES)
+        xml = (
+            f"<info><name>{name}</name><type>{name}</type><channel_count>{n}</channel_count>"
+            f"<nominal_srate>{rate}</nominal_srate><channel_format>{form}</channel_format>"
+            f"<desc><channels>{rows if rate else ''}</channels></desc></info>"
+        )
+        return chunk(2, struct.pack("<I", number) + xml.encode())
+
+    content = b"XDF:" + chunk(1, b"<info><version>1.0</version></info>")
+    content += header(1, "EEG", 2, RATE, "float32") + header(2, "Markers", 1, 0, "string")
+    for first in range(0, DATA.shape[1], 50):
+        body = struct.pack("<IBI", 1, 4, 50)
+        for i in range(first, first + 50):
+            body += struct.pack("<Bd", 8, 10 + i / RATE) + DATA[:, i].astype("<f4").tobytes()
+        content += chunk(3, body) + chunk(5, bytes.fromhex("43A546DCCBF5410FB30ED5467383CBE4"))
+    for onset, _, name in EVENTS:
+        mark = struct.pack("<IBIBdBI", 2, 4, 1, 8, 10 + onset, 4, len(name)) + name.encode()
+        content += chunk(3, mark)
+    (folder / "made.xdf").write_bytes(content)
+
+
 def _raw() -> Any:
     import mne
 
@@ -188,10 +229,13 @@ RECORDINGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "BrainVision .vhdr": (brainvision, "made.vhdr", "made.vhdr"),
     "BrainVision .vmrk": (brainvision, "made.vmrk", "made.vhdr"),
     "BrainVision .eeg": (brainvision, "made.eeg", "made.vhdr"),
+    "BrainVision text .vhdr": (brainvision_text, "made.vhdr", "made.vhdr"),
+    "BrainVision text .dat": (brainvision_text, "made.dat", "made.vhdr"),
     "FIF": (fif, "made_raw.fif", "made_raw.fif"),
     "FIF epochs": (fif_epochs, "made-epo.fif", "made-epo.fif"),
     "EEGLAB .set": (eeglab, "made.set", "made.set"),
     "GDF": (gdf, "made.gdf", "made.gdf"),
+    "XDF": (xdf, "made.xdf", "made.xdf"),
     "WFDB .hea": (wfdb, "made.hea", "made.hea"),
     "WFDB .dat": (wfdb, "made.dat", "made.hea"),
     "WFDB .atr": (wfdb, "made.atr", "made.hea"),

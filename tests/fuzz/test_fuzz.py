@@ -18,7 +18,16 @@ from recordings import RECORDINGS
 
 if sys.platform != "linux":
     pytest.skip("limits of time and memory are those of Linux", allow_module_level=True)
-for package in ("mne", "wfdb", "edfio", "pyarrow", "lightning_fabric", "matplotlib", "sklearn"):
+for package in (
+    "mne",
+    "wfdb",
+    "edfio",
+    "pyxdf",
+    "pyarrow",
+    "lightning_fabric",
+    "matplotlib",
+    "sklearn",
+):
     pytest.importorskip(package)
 
 WARDEN = Path(__file__).with_name("warden.py")

@@ -54,7 +54,7 @@ IMPORTS = (
     "biot.training.pretraining.pretrain", "biot.training.finetuning.finetune",
 )  # fmt: skip
 """What is imported once, before children are forked."""
-FOREIGN = ("BrainVision", "FIF", "EEGLAB", "GDF", "WFDB", "Parquet")
+FOREIGN = ("BrainVision", "FIF", "EEGLAB", "GDF", "WFDB", "XDF", "Parquet")
 """Kinds that other packages parse, in a child process of ours that costs time to start."""
 OUTCOMES = ("read equal", "told", "silent", "refused", "other")
 

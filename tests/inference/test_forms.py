@@ -97,3 +97,23 @@ def test_what_is_no_recording_is_refused_with_what_is_taken(wrong, make_predicto
 def test_a_path_that_is_not_there_is_told_by_name(make_predictor, tmp_path):
     with pytest.raises(RecordingError, match=r"gone\.edf: does not exist"):
         make_predictor().predict(tmp_path / "gone.edf")
+
+
+def test_a_table_gives_a_model_no_column_of_labels_unless_it_learnt_from_it(
+    make_predictor, make_recording, tmp_path
+):
+    recording = make_recording(seconds=20)
+    activity = np.repeat([0, 1], recording.n_times // 2)
+    path = tmp_path / "made.csv"
+    rows = np.column_stack([recording.data.T, activity])
+    names = [*recording.ch_names, "activity"]
+    np.savetxt(path, rows, delimiter=",", header=",".join(names), comments="", fmt="%.6g")
+    with pytest.warns(UserWarning, match="not read as channels: activity"):
+        table = read_recording(path, sfreq=50, units="µV")
+    plain, found = make_predictor().predict(recording), make_predictor().predict(table)
+    np.testing.assert_allclose(found.probabilities, plain.probabilities, atol=1e-3)
+    kept = read_recording(path, sfreq=50, units="µV", columns=(*recording.ch_names, "ACTIVITY"))
+    assert kept.ch_names == tuple(names)
+    path.write_text("sfreq," + path.read_text().replace("\n", "\n50,").removesuffix("50,"))
+    learnt = make_predictor(ch_names=("activity",), units=("",))
+    assert learnt.montage(path).entries[0].plus is not None

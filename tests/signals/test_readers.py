@@ -23,7 +23,7 @@ def test_brainvision_numbers_are_those_of_the_data_file(shared_data):
     digital = np.fromfile(folder / "test.eeg", "<i2").reshape(-1, 32).T
     assert (recording.sfreq, recording.n_times) == (1000, 7900)
     np.testing.assert_allclose(recording.data, digital * 0.5, rtol=1e-6)
-    assert recording.units == (*("µV",) * 26, "BS", "µS", "ARU", "uS", "S", "C")
+    assert recording.units == (*("µV",) * 26, "BS", "µS", "ARU", "µS", "S", "C")
     assert len(recording.annotations) == 13
     assert recording.annotations[0] == Annotation(0.486, 0.0, "Stimulus/S253")
 
@@ -284,9 +284,31 @@ def test_a_recording_in_memory_is_read_like_a_file():
 
 def test_a_rate_is_not_taken_for_a_file_that_has_one(shared_data):
     path = shared_data / "readers/wfdb/100.hea"
-    for options in ({"sfreq": 100}, {"units": "mV"}):
-        with pytest.raises(ConfigError, match=r"^100.hea: the file declares its rate and units"):
-            read_recording(path, **options)
+    with pytest.raises(ConfigError, match=r"^100.hea: the file declares its rate itself; sfreq is"):
+        read_recording(path, sfreq=100)
+    assert read_recording(path, units="V").units == ("mV", "mV")  # it declares these
+
+
+def test_a_unit_is_taken_for_channels_that_declare_none(tmp_path):
+    edfio = pytest.importorskip("edfio")
+    data = np.arange(-50.0, 50.0)
+    signals = [
+        edfio.EdfSignal(
+            data, 100, label=name, physical_dimension=unit, physical_range=(-32768, 32767)
+        )
+        for name, unit in (("Fp1", ""), ("ECG", ""), ("C3", "uV"))
+    ]
+    path = tmp_path / "a.edf"
+    edfio.Edf(signals).write(path)
+    assert read_recording(path).units == ("", "", "µV")
+    found = read_recording(path, units="nV")
+    assert found.units == ("µV", "mV", "µV")
+    np.testing.assert_allclose(found.data, data * np.array([[1e-3], [1e-6], [1]]), rtol=1e-6)
+    each = read_recording(path, units=["", "uV", "V"])
+    assert each.units == ("", "mV", "µV")
+    np.testing.assert_allclose(each.data, data * np.array([[1], [1e-3], [1]]), rtol=1e-6)
+    with pytest.raises(RecordingError, match=r"^a.edf: 1 units for 3 channels \(Fp1, ECG, C3\)"):
+        read_recording(path, units=["µV"])
 
 
 @pytest.mark.parametrize("name", ["a.nwb", "a.cnt", "a.mff", "a.npy", "a.edf.gz"])

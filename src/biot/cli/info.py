@@ -12,6 +12,7 @@ from biot.cli.options import (
     channel_names,
     in_options,
     new_command,
+    open_recording,
     require_apart,
     require_writable,
 )
@@ -143,8 +144,8 @@ def _missing(recording: Recording) -> str:
 
 def _show_recording(args: Namespace) -> None:
     from biot.preprocessing import Preprocessing
+    from biot.signals.naming import renames_of
     from biot.signals.notes import note_of_other_reference, note_of_rate
-    from biot.signals.readers import read_recording
     from biot.signals.reference import recorded_reference
     from biot.signals.summary import overview
 
@@ -156,8 +157,9 @@ def _show_recording(args: Namespace) -> None:
         vocabulary = list(contract.ch_names)
     elif args.vocabulary is not None:
         vocabulary = channel_names(args.vocabulary)
-    recording = read_recording(args.path, sfreq=args.table_sfreq, units=args.table_units)
-    found = overview(recording, vocabulary)
+    renames = None if contract is None else renames_of(contract.rename_channels)
+    recording = open_recording(args, args.path, renames)
+    found = overview(recording, vocabulary, renames)
     say(found)
     say(_missing(recording))
     say(f"Reference: {recorded_reference(recording) or 'not said'}.")

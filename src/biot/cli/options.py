@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, replace
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
-from biot.cli.terminal import visible
-from biot.errors import BiotError, ConfigError, near_word
+from biot.cli.terminal import say, visible
+from biot.errors import BiotError, ConfigError, listed, near_word
 from biot.settings import Setting, Settings, settings_of
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "count",
     "in_options",
     "new_command",
+    "open_recording",
     "parse",
     "perform",
     "positive",
@@ -43,6 +44,9 @@ __all__ = [
     "require_writable",
     "whole",
 ]
+
+if TYPE_CHECKING:
+    from biot.signals.recording import Recording
 
 C = TypeVar("C", bound=Settings)
 
@@ -184,7 +188,8 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
     text = re.sub(rf"{outside}({either(compound)})(?![\w/=]|\.\w)", lambda f: plain[f[1]], text)
     # "epochs must be", "mode is 'lora', but labels is 'none'"; not the labels of a sentence
     before = r"(^|; |, but |, | and |with |got |half of )"
-    after = r"(?= (?:must |is '|is for |is not given|cannot |goes |and --|None,|'|[0-9])|, [0-9])"
+    words = "must |forbids |is '|is for |is not given|cannot |goes |and --|None,|'|[0-9]"
+    after = rf"(?= (?:{words})|, [0-9])"
     text = re.sub(rf"{before}({either(plain)}){after}", lambda f: f[1] + plain[f[2]], text)
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)
 
@@ -262,12 +267,45 @@ def add_device(parser: ArgumentParser) -> None:
 
 
 def add_table_options(parser: ArgumentParser) -> None:
-    """``--table-sfreq`` and ``--table-units``."""
+    """``--units``, ``--table-sfreq`` and ``--table-units``."""
     from biot.corpus.builder.settings import PrepareConfig
 
-    add_settings(parser, PrepareConfig, only=("table_sfreq", "table_units"))
-    names = {"sfreq=": "--table-sfreq", "units=": "--table-units"}
+    add_settings(parser, PrepareConfig, only=("units", "table_sfreq", "table_units"))
+    names = {"sfreq=": "--table-sfreq", "units=": "--units"}
     parser.set_defaults(library_names={**names, "columns=": "--channels of biot prepare"})
+
+
+def open_recording(
+    args: Namespace,
+    path: Path,
+    renames: Mapping[str, str] | None = None,
+    columns: Sequence[str] = (),
+) -> Recording:
+    """The recording at a path, read with :func:`add_table_options`; what was given is told.
+
+    Parameters
+    ----------
+    renames
+        New names of channels by the old ones, as a model has them; units may be given for these.
+    columns
+        Of a table: see :func:`biot.signals.read_recording`.
+    """
+    from biot.corpus.builder.channels.given_units import GivenUnits
+    from biot.corpus.builder.sources import Source, TableOptions
+    from biot.signals.naming import called
+    from biot.signals.readers import read_recording
+
+    given = GivenUnits.read(args.units, {path.name: path})
+    tables = TableOptions(args.table_sfreq, args.table_units, tuple(columns))
+    tables.require_a_table([Source(path.name, path)])
+    recording = read_recording(path, **tables.of(path, units_later=given.is_given))
+    as_known = replace(recording, ch_names=called(recording.ch_names, renames or {}))
+    changed, done = given.said_of(as_known, path.name)
+    for what, names in done.items():
+        say(f"{listed(names)}: {what}.")
+    for word in given.unmatched(as_known, path.name):
+        say(f"{word!r} of {given.table} fits no channel.")
+    return replace(changed, ch_names=recording.ch_names)
 
 
 def _numbers(

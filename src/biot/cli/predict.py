@@ -16,6 +16,7 @@ from biot.cli.options import (
     as_table,
     in_options,
     new_command,
+    open_recording,
     positive,
     require_apart,
     require_writable,
@@ -86,17 +87,17 @@ def _execute(args: Namespace) -> None:
     require_writable(args.out, suffixes=TABLE_SUFFIXES)
     if args.png is not None:
         require_writable(args.png, suffixes=(".png",))
-    require_apart({"--out": args.out, "--png": args.png}, [args.model, args.recording])
+    require_apart({"--out": args.out, "--png": args.png}, [args.model, args.recording, args.units])
     from biot.inference.predictor import Predictor
-    from biot.signals.readers import read_recording
+    from biot.signals.naming import renames_of
 
     predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
     if args.png is not None and predictor.preprocessing.task != "classes":
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
-    recording = read_recording(
-        args.recording, sfreq=args.table_sfreq, units=args.table_units,
-        columns=predictor.preprocessing.ch_names,
-    )  # fmt: skip
+    contract = predictor.preprocessing
+    recording = open_recording(
+        args, args.recording, renames_of(contract.rename_channels), contract.ch_names
+    )
     say(predictor.montage(recording))
     window = predictor.preprocessing.window
     if args.stride is not None and args.stride > window:

@@ -31,7 +31,7 @@ _EXAMPLES = """\
   biot prepare bids/ --out corpus --sfreq 200 --window 10 --labels bids/participants.tsv \\
       --label-column age --task regression --l-freq 0.5 --notch 50
 """
-_TABLES = {"sfreq=": "--table-sfreq", "units=": "--table-units", "columns=": "--channels"}
+_TABLES = {"sfreq=": "--table-sfreq", "units=": "--units", "columns=": "--channels"}
 """Options of what readers of tables ask for by these names."""
 _NAMES = {
     **_TABLES, "keep_flat": "--keep-flat", "reference=": "--reference",
@@ -57,7 +57,7 @@ def parser() -> Parser:
         nargs="+",
         type=Path,
         help="recordings, or folders to search for them: EDF, BDF, BrainVision, FIF, EEGLAB, "
-        "GDF, WFDB; tables and NumPy archives (.csv, .tsv, .parquet, .npz) only where "
+        "GDF, WFDB, XDF; tables and NumPy archives (.csv, .tsv, .parquet, .npz) only where "
         "they are named themselves",
     )
     made.add_argument(
@@ -74,11 +74,13 @@ def parser() -> Parser:
 
 def _execute(args: Namespace) -> None:
     config = config_of(args, PrepareConfig)
+    from biot.corpus.builder.channels.given_units import GivenUnits
     from biot.corpus.builder.labels.mapping import LabelMap
 
     table = config.labels if isinstance(config.labels, Path) else None
     names = config.label_map if LabelMap.is_table(config.label_map) else None
-    require_apart({"--out": args.out}, [*args.paths, table, names])
+    units = config.units if GivenUnits.is_table(config.units) else None
+    require_apart({"--out": args.out}, [*args.paths, table, names, units])
     from biot.corpus.builder.prepare import prepare
 
     report = prepare(args.paths, args.out, config=config, progress=show_progress())

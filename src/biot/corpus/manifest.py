@@ -130,6 +130,8 @@ class Record:
     told: tuple[str, ...] = ()
     """What was assumed of its labels."""
     left_out: Mapping[str, int] = field(default_factory=dict)
+    units_said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What was made of units that were given, in words, each with the channels."""
     reference: str | None = None
     """What its EEG was measured against, where it says so."""
     flat: FlatChannels = field(default_factory=FlatChannels)
@@ -147,6 +149,8 @@ class Record:
             known[name] = tuple(known.get(name, ()))
         if "flat" in known:
             known["flat"] = FlatChannels.from_dict(known["flat"])
+        said = dict(known.get("units_said", {}))
+        known["units_said"] = {str(what): tuple(map(str, names)) for what, names in said.items()}
         if not all(isinstance(count, int) for count in dict(known.get("labels", {})).values()):
             raise TypeError("labels are no counts")
         if not all(isinstance(count, int) for count in dict(known.get("met", {})).values()):

@@ -121,7 +121,7 @@ class CorpusOverview:
         rows = [
             (
                 self.ch_names[i],
-                self.units[i],
+                self.units[i] or "no unit",
                 int(self.windows_of_channel[i]),
                 f"{self.windows_of_channel[i] / self.n_windows:.1%}",
                 f"{self.missing_of_channel[i]:.2%}",

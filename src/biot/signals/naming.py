@@ -17,6 +17,7 @@ from biot.signals.recording import Recording
 
 __all__ = [
     "NamedChannels",
+    "called",
     "is_dummy",
     "named",
     "renames_of",
@@ -69,6 +70,12 @@ def renames_of(text: str | None) -> dict[str, str]:
             f"rename_channels must have each old name once; {twice[0]!r} is there twice."
         )
     return {pair[0]: pair[1] for pair in plain}
+
+
+def called(ch_names: Sequence[str], renames: Mapping[str, str]) -> tuple[str, ...]:
+    """The names, changed where one is among the old ones in any spelling."""
+    new = {canonical(old): name for old, name in renames.items()}
+    return tuple(new.get(canonical(name), name) for name in ch_names)
 
 
 def named(recording: Recording, renames: Mapping[str, str] | None = None) -> NamedChannels:

@@ -25,7 +25,7 @@ from biot.signals.formats.transfer import require_binary
 from biot.signals.formats.wfdb import read_wfdb
 from biot.signals.formats.xdf import XDF_NAME, XDF_SUFFIXES, read_xdf
 from biot.signals.recording import Recording
-from biot.signals.units import tell_of_amplitudes
+from biot.signals.units import tell_of_amplitudes, with_units
 
 __all__ = ["SUFFIXES", "is_table", "read_recording", "recording_of"]
 
@@ -115,8 +115,9 @@ def read_recording(
     path
         The file.
     sfreq, units
-        For tables and archives, which may not say them: the rate in Hz, and the unit of every
-        channel, or one for each.
+        What the file may not say. The rate in Hz: for tables and archives. A unit for all
+        channels, or one for each: for the channels of which the file says none; of tables and
+        archives, for all.
     columns
         Of a table: columns that are channels although they are called or look like labels, clocks
         or counters, which are left out otherwise. Of other formats nothing is left out.
@@ -128,7 +129,7 @@ def read_recording(
     RecordingError
         If the file does not exist, is of no supported format, is damaged, or holds no signal.
     ConfigError
-        If `sfreq` or `units` is given for a format that declares its own.
+        If `sfreq` is given for a format that declares its own.
     MissingDependencyError
         If the package that reads the format is not installed.
     """
@@ -144,10 +145,9 @@ def read_recording(
             f"Supported are {', '.join((*_READERS, *_TABLES))}. What another package reads "
             "can be handed over with from_mne or Recording.from_array."
         )
-    if suffix in _READERS and not (sfreq is None and units is None):
+    if suffix in _READERS and sfreq is not None:
         raise ConfigError(
-            f"{path.name}: the file declares its rate and units itself; sfreq and units are for "
-            f"{', '.join(_TABLES)}."
+            f"{path.name}: the file declares its rate itself; sfreq is for {', '.join(_TABLES)}."
         )
     if not path.is_file():
         found = (
@@ -170,7 +170,9 @@ def read_recording(
             require_binary(files, has_failed=True)
             raise
         require_plausible(recording.name, recording.sfreq, recording.n_times)
-        return tell_of_amplitudes(with_bids_tables(recording))
+        recording = tell_of_amplitudes(with_bids_tables(recording))
+        given = None if suffix in _TABLES else units
+        return recording if given is None else with_units(recording, given)
     except OSError as error:
         raise RecordingError(f"{path.name}: cannot be read: {error.strerror or error}.") from error
 

@@ -91,6 +91,8 @@ class Recording:
     limits: tuple[tuple[float, float], ...] = field(default=(), repr=False)
     """For each channel, the numbers at or below and at or above which a sample lies at an end of
     the converter's range; empty where that is not known."""
+    declared: tuple[str, ...] = field(default=(), repr=False)
+    """The unit of each channel as the file spells it; empty where that is not known."""
     read_flat: ReadFlat | None = field(default=None, repr=False)
     """Where samples are flat, see :mod:`biot.signals.flat`, if what is stored says more about it
     than what is read: of slow signals that the reader has resampled."""
@@ -160,6 +162,7 @@ class Recording:
             read_samples=read_samples,
             rates=tuple(self.rates[row] for row in chosen) if self.rates else (),
             limits=tuple(self.limits[row] for row in chosen) if self.limits else (),
+            declared=tuple(self.declared[row] for row in chosen) if self.declared else (),
             read_flat=None if self.read_flat is None else read_flat,
         )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from biot.errors import ChannelError
 from biot.signals.channels import canonical, kind
 from biot.signals.montage import MontagePlan, plan
+from biot.signals.naming import called
 from biot.signals.recording import Recording
 
 __all__ = [
@@ -45,7 +46,8 @@ class RecordingOverview:
         return sorted(rows, key=lambda row: (-row[1], row[0]))
 
     def __str__(self) -> str:
-        parts = [self._header(), _table(self.channels, ("channel", "canonical", "kind", "unit"))]
+        rows = [(*row[:3], row[3] or "no unit") for row in self.channels]
+        parts = [self._header(), _table(rows, ("channel", "canonical", "kind", "unit"))]
         if self.labels:
             shown = self.labels[:MOST_LABELS]
             parts.append(_table(shown, ("annotation", "times", "seconds in all")))
@@ -71,7 +73,11 @@ class RecordingOverview:
         return _table(rows, ())
 
 
-def overview(recording: Recording, vocabulary: Sequence[str] | None = None) -> RecordingOverview:
+def overview(
+    recording: Recording,
+    vocabulary: Sequence[str] | None = None,
+    renames: Mapping[str, str] | None = None,
+) -> RecordingOverview:
     """Describe a recording, and how it would meet a vocabulary; no sample is read.
 
     Parameters
@@ -80,11 +86,14 @@ def overview(recording: Recording, vocabulary: Sequence[str] | None = None) -> R
         From :func:`biot.signals.read_recording`.
     vocabulary
         Channel names of a model, such as :data:`biot.signals.PREST_18`; None leaves the plan out.
+    renames
+        New names of channels by the old ones, under which they meet the vocabulary.
     """
     if vocabulary is None:
         return RecordingOverview(recording, None)
     try:
-        return RecordingOverview(recording, plan(recording.ch_names, vocabulary))
+        names = called(recording.ch_names, renames or {})
+        return RecordingOverview(recording, plan(names, vocabulary))
     except ChannelError as error:  # that nothing matches is what the user wants to know
         return RecordingOverview(recording, None, str(error))
 

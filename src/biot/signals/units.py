@@ -7,7 +7,7 @@ import re
 import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import pi
@@ -216,7 +216,9 @@ def _cannot(recording: Recording, name: str, wanted: str, sources: Sequence[int]
     )
 
 
-def with_units(recording: Recording, units: str | Sequence[str]) -> Recording:
+def with_units(
+    recording: Recording, units: str | Sequence[str], *, overruled: Collection[int] = ()
+) -> Recording:
     """The same recording with units of the channels for which it says none.
 
     Parameters
@@ -225,6 +227,8 @@ def with_units(recording: Recording, units: str | Sequence[str]) -> Recording:
         One unit for all of them, or one for each channel of the recording; what is empty says
         nothing. It becomes that of the channel's kind, see :func:`conversion`. A unit that the
         recording declares stays.
+    overruled
+        Positions of channels that declare a unit (:attr:`Recording.declared`) which is wrong.
 
     Raises
     ------
@@ -238,7 +242,11 @@ def with_units(recording: Recording, units: str | Sequence[str]) -> Recording:
             f"{recording.name}: {len(said)} units for {n_chans} channels "
             f"({', '.join(recording.ch_names)}). Give one unit, or one a channel."
         )
-    rows = [row for row in range(n_chans) if said[row].strip() and not recording.units[row]]
+    rows = [
+        row
+        for row in range(n_chans)
+        if said[row].strip() and (not recording.units[row] or row in overruled)
+    ]
     return _in_units(recording, {row: said[row] for row in rows})
 
 
@@ -248,7 +256,10 @@ def _in_units(recording: Recording, said: Mapping[int, str]) -> Recording:
         return recording
     factors, units = np.ones(len(recording.ch_names)), list(recording.units)
     for row, unit in said.items():
-        factors[row], units[row] = conversion(unit, kind(recording.ch_names[row]))
+        what = kind(recording.ch_names[row])
+        factors[row], units[row] = conversion(unit, what)
+        if recording.units[row]:  # as the file has it, before it was converted
+            factors[row] /= conversion(recording.declared[row], what)[0]
     scale_C1 = factors.astype(np.float32)[:, np.newaxis]
 
     def read_samples(start: int, stop: int) -> Array:
@@ -257,7 +268,10 @@ def _in_units(recording: Recording, said: Mapping[int, str]) -> Recording:
     limits = tuple(
         (low * f, high * f) for (low, high), f in zip(recording.limits, factors, strict=False)
     )
-    changed = replace(recording, units=tuple(units), limits=limits, read_samples=read_samples)
+    declared = tuple(said.get(row, text) for row, text in enumerate(recording.declared))
+    changed = replace(
+        recording, units=tuple(units), limits=limits, declared=declared, read_samples=read_samples
+    )
     tell_of_amplitudes(changed.pick(sorted(said)))
     return changed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from biot.corpus.builder.labels.table import LabelTable
 from biot.corpus.builder.windows.events import Stretch
-from biot.errors import CorpusError
+from biot.errors import CorpusError, RecordingError
 
 RECORDINGS = ["a/one.edf", "a/two.edf", "b/two.edf", "three.edf", "three.bdf"]
 
@@ -84,12 +85,12 @@ def test_a_csv_from_a_spreadsheet_is_read(read: Callable[..., LabelTable]) -> No
         ("file|label|onset\none|x|1\n", "the column duration is missing"),
         ("file|label|duration\none|x|1\n", "the column onset is missing"),
         ("file|label\none|x\none\n", "line 3: 1 cells for 2 columns"),
-        ("file|label\none|\n", "line 2: the column label is empty"),
-        ("file|label\n|x\n", "line 2: the column file is empty"),
+        ("file|label\none|\n", "no row can be used. 1 rows of .* without a label .*: line 2"),
+        ("file|label\n|x\n", "no row can be used. 1 rows of .* without a recording .*: line 2"),
         ("file|label|subject\none|x|\n", "line 2: the column subject is empty"),
         ("file|label|onset|duration\none|x|soon|1\n", "line 2: the column onset must be a number"),
-        ("file|label|onset|duration\none|x|-1|1\n", "seconds from 0 on, got '-1'"),
-        ("file|label|onset|duration\none|x|1|nan\n", "the column duration must be a number"),
+        ("file|label|onset|duration\none|x|1|-1\n", "seconds from 0 on, got '-1'"),
+        ("file|label|onset|duration\none|x|nan|1\n", "1 rows of .* without an onset"),
         ("file|label\nonn.edf|x\n", r"no recording is called onn\.edf; 5 were found"),
         ("file|label\na/onn.edf|x\n", r"Did you mean a/one\.edf\?"),
         ("file|label\ntwo|x\n", r"two may be a/two\.edf or b/two\.edf\. Write its path"),
@@ -108,9 +109,29 @@ def test_a_fault_is_named_with_table_line_and_column(
         read(text)
 
 
-def test_an_event_beyond_the_recording_is_named(read: Callable[..., LabelTable]) -> None:
-    table = read("file|label|onset|duration\none|x|1|1\none|x|900|1\n")
-    with pytest.raises(CorpusError, match=r"line 3: onset is 900 s, but a/one\.edf lasts 60 s"):
+def test_rows_outside_the_recording_are_left_out_or_cut_and_counted(
+    read: Callable[..., LabelTable],
+) -> None:
+    spans = ["1|1", "60|5", "900|1", "-3|2", "-3|3", "-1|0", "-3|5"]
+    table = read("file|label|onset|duration\n" + "".join(f"one|x|{one}\n" for one in spans))
+    counts: Counter[str] = Counter()
+    assert table.stretches("a/one.edf", 60.0, counts) == [
+        Stretch(1.0, 1.0, "x"),
+        Stretch(0.0, 2.0, "x"),
+    ]
+    assert counts == {
+        "rows that begin at or beyond the recording's end": 2,
+        "rows that end before the recording's start": 3,
+        "rows cut at the recording's start": 1,
+    }
+
+
+def test_a_recording_whose_rows_all_lie_outside_is_set_aside(
+    read: Callable[..., LabelTable],
+) -> None:
+    table = read("file|label|onset|duration\none|x|900|1\n")
+    message = r"one\.edf: it lasts 60 s, and all of its 1 rows .* line 2 begins at 900 s"
+    with pytest.raises(RecordingError, match=message):
         table.stretches("a/one.edf", 60.0)
 
 

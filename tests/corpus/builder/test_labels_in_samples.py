@@ -42,9 +42,7 @@ def test_a_label_column_alone_labels_the_windows_and_is_no_channel(people, tmp_p
     assert report.labels == {"0": 15, "1": 15, "2": 15}
     assert report.preprocessing.ch_names == ("acc_x", "acc_y", "acc_z")
     assert [name for name, _ in report.quarantined] == ["labels.csv"]
-    (told,) = (text for text in report.dropped if "not read" in text)
-    assert told.startswith("columns not read as channels: activity (label, marker or number by")
-    assert report.dropped[told] == 3
+    assert report.dropped == {}
 
 
 def test_windows_over_two_activities_take_the_one_that_fills_more(people, tmp_path):
@@ -67,6 +65,9 @@ def test_the_table_of_labels_is_no_recording_of_the_folder_that_is_searched(peop
         people, tmp_path / "c", search_tables=True, labels=people / "labels.csv", **OPTIONS
     )
     assert (report.labels, report.quarantined) == ({"a": 45}, ())
+    (told,) = report.dropped
+    assert told.startswith("columns not read as channels: activity (label, marker or number by")
+    assert report.dropped[told] == 3
 
 
 def test_a_column_that_looks_like_labels_is_a_channel_where_it_is_named(people, tmp_path):
@@ -89,11 +90,15 @@ def test_labels_in_samples_need_tables_and_one_column(people, tmp_path, shared_d
 
 def test_the_command_says_how_to_keep_a_column(people, tmp_path, capsys):
     words = ["--out", str(tmp_path / "c"), "--sfreq", "50", "--window", "4", "--table-units", "g"]
-    words += ["--label-column", "activity", "--label-map", "0=sit,1=walk,2=run"]
     assert main(["prepare", str(people / "P00.csv"), *words]) == 0
     shown = capsys.readouterr().out
     assert "activity (label, marker or number by its name), unless named in --channels" in shown
+    words[1] = str(tmp_path / "d")
+    words += ["--label-column", "activity", "--label-map", "0=sit,1=walk,2=run"]
+    assert main(["prepare", str(people / "P00.csv"), *words]) == 0
+    shown = capsys.readouterr().out
     assert "walk: 5" in shown
+    assert "unless" not in shown
     assert main(["info", str(people / "P00.csv")]) == 0
     captured = capsys.readouterr()
     assert "channels     3" in captured.out

@@ -298,7 +298,8 @@ def test_changed_rows_of_a_table_are_noticed(folder: Path, out: Path, tmp_path: 
     with table.open("a") as file:
         file.write(f"{names[-1]}\tb\n")
     report = prepare(folder, out, **how)
-    assert report.changes == (f"{names[-1]} has another subject or labels and was prepared anew",)
+    told = f"{names[-1]} has another subject, labels or units and was prepared anew"
+    assert report.changes == (told,)
     assert set(report.labels) == {"a", "b"}
 
 

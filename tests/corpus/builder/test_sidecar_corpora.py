@@ -103,15 +103,17 @@ def test_the_suffix_chooses_among_files(session: Path) -> None:
     binary.write_text(TSE.replace("8.0000", "6.0000"))
     report = prepared(session)
     assert report.labels == {"bckg": 3, "seiz": 7}
-    assert "1 recordings also have TUH .tse, which sidecar would choose" in report.notes
+    assert "1 recordings also have TUH .tse, which --sidecar would choose" in report.notes
     shutil.rmtree(session.parent / "corpus")
     assert prepared(session, sidecar=".tse").labels == {"bckg": 4, "seiz": 6}
 
 
 def test_words_that_contradict_each_other_are_refused(session: Path) -> None:
-    with pytest.raises(CorpusError, match=r"None of the 2 recordings has a file '.rec' beside it"):
+    with pytest.raises(
+        CorpusError, match=r"None of the 2 recordings has a file '.rec' beside it, but"
+    ):
         prepared(session, sidecar=".rec")
-    with pytest.raises(ConfigError, match=r"goes with labels 'annotations' or 'sidecars'; got"):
+    with pytest.raises(ConfigError, match=r"such as .tse_bi; got sidecar '.tse' and labels 'f"):
         prepared(session, sidecar=".tse", labels="folder")
     with pytest.raises(ConfigError, match=r"files beside recordings give one at a time, got a, b"):
         prepared(session, label_columns=("a", "b"))
@@ -134,7 +136,7 @@ def test_windows_outside_seizures_are_background(write_edf: WriteEdf) -> None:
     assert report.labels == {"seizure": 4}
     assert report.dropped == {"windows without a label": 16}
     assert (
-        "CHB-MIT -summary.txt mark events only: windows outside get a label with background, and "
+        "CHB-MIT -summary.txt mark events only: windows outside get a label with --background, and "
         "are left out without it"
     ) in report.notes
 
@@ -149,6 +151,14 @@ def test_columns_of_a_file_are_chosen_by_name(write_edf: WriteEdf) -> None:
     shutil.rmtree(path.parent.parent / "corpus")
     with pytest.raises(CorpusError, match=r"has no column of labels called 'hand'.* it has label"):
         prepared(path.parent, label_columns=("hand",))
+
+
+@pytest.mark.parametrize("label", ["BAD_blink", "boundary", "EDGE"])
+def test_marks_of_bad_data_and_breaks_are_no_labels(session: Path, label: str) -> None:
+    (session / "aaaaaaaa_s001_t000.tse").write_text(f"{TSE}2 4 {label} 1\n")
+    report = prepared(session)
+    assert report.labels == {"bckg": 4, "seiz": 6}
+    assert report.dropped["labels beside recordings that mark bad data or breaks"] == 1
 
 
 # reported inputs -------------------------------------------------------------------------------
@@ -181,9 +191,15 @@ def test_a_night_of_sleep_edf_has_its_twelve_windows(reported: Callable[[str], P
     assert report.labels == expected
     assert report.n_windows == 12
     assert report.notes[0] == (
-        "1 files hold annotations of recordings only, and are none of their own: "
-        "SC4001EC-Hypnogram.edf"
+        "1 files hold labels of recordings only, and are none of their own: SC4001EC-Hypnogram.edf"
     )
+
+
+def test_a_table_of_labels_is_no_recording_where_tables_are_searched(session: Path) -> None:
+    (session / "aaaaaaaa_s001_t000_hypno.csv").write_text("W\nN1\n")
+    report = prepared(session, labels="none", search_tables=True)
+    assert report.n_recordings == 2
+    assert report.notes[0].endswith("none of their own: aaaaaaaa_s001_t000_hypno.csv")
 
 
 def test_a_scoring_without_its_recording_is_told(reported: Callable[[str], Path]) -> None:
@@ -204,7 +220,7 @@ def test_the_look_alike_of_tusz_has_bckg_seiz_bckg(
     shutil.copy(path, folder)
     report = prepared(folder, window=0.25)
     assert report.labels == {"bckg": 58 + 39, "seiz": 63}
-    assert load_corpus(report.out).targets.tolist() == [0] * 58 + [1] * 63 + [0] * 39
+    assert load_corpus(report.out).label_ids.tolist() == [0] * 58 + [1] * 63 + [0] * 39
     shutil.rmtree(folder.parent / "corpus")
     assert prepared(folder, window=1, sidecar=".rec").labels == {"bckg": 1, "spsw": 1}
 
@@ -219,3 +235,52 @@ def test_of_the_reported_bids_events_four_and_two_remain(reported: Callable[[str
         "labels beside recordings that begin at or beyond the recording's end": 1,
         "labels beside recordings without a time": 2,
     }
+
+
+@pytest.mark.filterwarnings("ignore:.*highest frequency|.*slower")
+def test_the_published_hypnogram_gives_as_many_windows_as_it_has_epochs(
+    shared_data: Path, write_edf: WriteEdf
+) -> None:
+    mne = pytest.importorskip("mne")
+    published = shared_data / "readers/edf/SC4001EC-Hypnogram.edf"
+    path = write_edf("SC4001E0-PSG.edf", seconds=79500, sfreq=1)
+    content = path.read_bytes()
+    path.write_bytes(content[:168] + b"24.04.8916.13.00" + content[184:])
+    shutil.copy(published, path.parent)
+    expected: Counter[str] = Counter()
+    for note in mne.read_annotations(published):
+        inside = min(note["onset"] + note["duration"], 79500) - note["onset"]
+        expected[note["description"]] += int(inside // 30)
+    report = prepared(path.parent, sfreq=1, window=30, labels="annotations")
+    assert report.labels == +expected
+    assert report.n_windows == 2650
+    assert report.dropped == {  # "Sleep stage ?", from the recording's end on
+        "labels beside recordings that begin at or beyond the recording's end": 1
+    }
+
+
+def test_stages_of_a_night_of_shhs_are_mapped(write_edf: WriteEdf, tmp_path: Path) -> None:
+    name = "polysomnography/edfs/shhs1/shhs1-200001.edf"
+    path = write_edf(name, seconds=300, sfreq=10)
+    stages = ["Wake|0", "Stage 1 sleep|1", "Stage 4 sleep|4", "Stage 3 sleep|3", "REM sleep|5"]
+    events = [
+        f"<ScoredEvent><EventType>Stages|Stages</EventType><EventConcept>{stage}</EventConcept>"
+        f"<Start>{60 * place}</Start><Duration>60</Duration></ScoredEvent>"
+        for place, stage in enumerate(stages)
+    ]
+    folder = path.parents[2] / "annotations-events-nsrr/shhs1"
+    folder.mkdir(parents=True)
+    (folder / "shhs1-200001-nsrr.xml").write_text(
+        f"<?xml version='1.0'?><PSGAnnotation><ScoredEvents>{''.join(events)}</ScoredEvents>"
+        "</PSGAnnotation>"
+    )
+    report = prepared(
+        tmp_path / "recordings", sfreq=10, window=30,
+        label_map="Wake=W,Stage 1 sleep=N1,Stage 3 sleep,Stage 4 sleep=N3,REM sleep=R",
+    )  # fmt: skip
+    assert report.labels == {"N1": 2, "N3": 4, "R": 2, "W": 2}
+
+
+def test_workers_read_files_of_labels_as_one_process_does(session: Path) -> None:
+    report = prepared(session, labels="annotations", workers=2)
+    assert report.labels == {"bckg": 4, "own": 10, "seiz": 6}

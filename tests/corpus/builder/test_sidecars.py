@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from biot.corpus.builder.labels.sidecars.sidecar import BEYOND, WITHOUT_LABEL, W
 from biot.corpus.builder.labels.sidecars.tuh import over_channels
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
+from biot.signals.recording import Recording
 
 WriteEdf = Callable[..., Path]
 Rows = list[tuple[float, float, str]]
@@ -88,6 +90,7 @@ def labels_of(recording: Path, suffix: str | None = None) -> Rows:
         ("x.bdf", "x_Hypnogram.bdf"),
         ("x-PSG.edf", "x-Hypnogram.edf"),
         ("SN001.edf", "SN001_sleepscoring.edf"),
+        ("01-03-0001 PSG.edf", "01-03-0001 Base.edf"),
     ],
 )
 def test_a_scoring_is_found_by_the_names_that_are_published(
@@ -143,7 +146,10 @@ def test_the_starts_of_both_files_count(
 def test_a_scoring_of_another_day_is_refused(write_edf: WriteEdf) -> None:
     path = begun(write_edf("x.edf"), "24.04.8916.13.00")
     scoring = write_scoring(path.with_name("x_scoring.edf"), [(6, 4, "a")], "26.04.8916.13.00")
-    message = r"x_scoring.edf: found 1 labels from 172806 to 172806 s, all outside the recording"
+    message = (
+        r"x_scoring.edf: found 1 labels from 172806 to 172806 s, all outside the recording; "
+        r"expected labels within its 20 s. By the headers it starts \+172800 s from x.edf: correct"
+    )
     with pytest.raises(RecordingError, match=message):
         read_sidecar(scoring, path).within(20)
 
@@ -217,9 +223,11 @@ def test_events_of_tuev_have_their_six_names(tmp_path: Path) -> None:
     path = tmp_path / "aaaaaaar_00000001.edf"
     path.touch()
     rows = [f"{code},{code}.5,{code + 1}.5,{code}" for code in range(1, 7)]
+    rows.append(rows[0].replace("1,", "9,", 1))  # another channel has the first one, too
     path.with_suffix(".rec").write_text("\n".join(rows))
     names = ["spsw", "gped", "pled", "eyem", "artf", "bckg"]
-    assert labels_of(path) == [(n + 1.5, 1.0, name) for n, name in enumerate(names)]
+    expected = [(n + 1.5, 1.0, name) for n, name in enumerate(names)]
+    assert labels_of(path) == [*expected, expected[0]]
 
 
 @given(
@@ -400,6 +408,19 @@ def test_numbers_of_stages_stay_as_they_are(write_edf: WriteEdf) -> None:
     assert [label for _, _, label in labels_of(path)] == ["0", "-1", "2", "5"]
 
 
+def test_numbers_in_a_file_of_any_name_count_only_where_there_are_no_other_labels(
+    write_edf: WriteEdf,
+) -> None:
+    path = write_edf("x.edf", seconds=120, sfreq=10)
+    for text in ("R\nW\nR\nR\n", "label\n1\n2\n1\n", "0\n1\n2\n3\n"):
+        path.with_suffix(".txt").write_text(text)
+        assert find_sidecars([path], own=False) == {}
+    assert [label for _, _, label in labels_of(path)] == ["0", "1", "2", "3"]
+    assert labels_of(path, ".txt") == labels_of(path)
+    path.with_suffix(".txt").rename(path.with_name("x_hypno.txt"))
+    assert path in find_sidecars([path], own=False)
+
+
 def test_a_hypnogram_of_another_length_is_refused(write_edf: WriteEdf) -> None:
     path = write_edf("x.edf", seconds=120, sfreq=10)
     path.with_name("x_hypno.txt").write_text("W\n" * 6)
@@ -512,6 +533,26 @@ def test_marks_are_as_wfdb_reads_them(write_edf: WriteEdf) -> None:
     assert [onset * 100 for onset, _, _ in labels_of(path, "qrs")] == pytest.approx(list(expected))
 
 
+def test_names_of_physionet_keep_the_suffix_of_the_recording(write_edf: WriteEdf) -> None:
+    path = write_edf("r01.edf", sfreq=100)
+    write_wfdb(Path(f"{path}.qrs"), [(50, 1, "")])
+    write_wfdb(Path(f"{path}.event"), [(100, 22, "T0")])
+    assert labels_of(path) == [(0.5, 0, "N")]
+    assert labels_of(path, ".event") == labels_of(path, "edf.event") == [(1, 0, "T0")]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_wfdb_record_s_own_annotations_are_one_of_its_files(tmp_path: Path) -> None:
+    wfdb = pytest.importorskip("wfdb")
+    samples = np.arange(1000.0)[:, np.newaxis] / 100
+    wfdb.wrsamp("r1", 100, ["mV"], ["II"], samples, fmt=["16"], write_dir=str(tmp_path))
+    path = write_wfdb(tmp_path / "r1.atr", [(50, 1, "")]).with_suffix(".hea")
+    write_wfdb(tmp_path / "r1.qrs", [(70, 1, "")])
+    assert labels_of(path) == [(0.5, 0, "N")]
+    assert labels_of(path, ".qrs") == [(0.7, 0, "N")]
+    assert find_sidecars([path], own=False) == {}
+
+
 # choosing, and damage --------------------------------------------------------------------------
 
 
@@ -536,6 +577,7 @@ def test_of_several_files_the_order_of_preference_decides_unless_one_is_named(
     ("suffix", "text", "message"),
     [
         (".csv_bi", f"{CSV}TERM,0.0,four,bckg,1\n", "line 7: found the stop 'four'; expected a nu"),
+        (".csv_bi", f"{CSV}TERM,1e300,2e300,bckg,1\n", "line 7: found the start '1e300'; expected"),
         (".csv_bi", f"{CSV}TERM,4.0,2.0,bckg,1\n", "line 7: found the stop 2.0 before the start"),
         (".csv_bi", f"{CSV}TERM,0.0,4.0\n", "line 7: found 3 cells; expected 5"),
         (".csv_bi", "", "found 'nothing'; expected the columns channel,start_time"),
@@ -576,3 +618,38 @@ def test_text_in_latin_1_and_utf_16_is_read(tmp_path: Path) -> None:
 def test_every_kind_of_file_is_documented(request: pytest.FixtureRequest) -> None:
     text = (request.config.rootpath / "docs/labels.md").read_text(encoding="utf-8")
     assert [kind.name for kind in KINDS if kind.name not in text] == []
+
+
+_PUBLISHED = {
+    ".csv_bi": CSV_BI, ".csv": CSV_BI, ".tse": TSE, ".lbl": LBL, ".rec": "0,5.0,6.0,6\n",
+    "-summary.txt": SUMMARY.replace("chb01_03", "x"), "_seizures_list.txt": SIENA,
+    "_events.tsv": SZCORE, "_hypno.txt": "W\nN1\n", "-nsrr.xml": NSRR,
+}  # fmt: skip
+
+
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_with_any_damage_is_read_or_refused_by_its_name(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    path = tmp_path / "x.edf"
+    recording = Recording.from_array(
+        np.zeros((1, 600)), ch_names=["C3"], sfreq=10, units=["µV"], path=path
+    )
+    suffix = data.draw(st.sampled_from([*_PUBLISHED, ".atr", ".edf.seizures"]))
+    content = _PUBLISHED.get(suffix, "").encode() or bytes.fromhex("00ec0000320004100000")
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content)))
+        length = data.draw(st.integers(0, 9))
+        content = content[:place] + data.draw(st.binary(max_size=9)) + content[place + length :]
+    sidecar = tmp_path / f"x{suffix}"
+    sidecar.write_bytes(content)
+    found, left_out, refusal = [], Counter(), sidecar.name
+    try:
+        found, left_out = read_sidecar(sidecar, recording).within(recording.duration)
+    except RecordingError as error:
+        refusal = str(error)
+    finally:
+        assert refusal.startswith(sidecar.name)
+        assert all(0 <= onset < 60 and length >= 0 and label for onset, length, label in found)
+        assert all(left_out.values())

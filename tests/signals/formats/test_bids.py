@@ -99,6 +99,19 @@ def test_events_are_the_annotations(make_dataset):
     assert recording.annotations == (Annotation(1, 0, "3"), Annotation(2.5, 1, "left"))
 
 
+def test_an_event_far_beyond_the_end_is_left_out_where_others_are_near(make_dataset):
+    rows = ["onset duration trial_type", "2.5 1 left", "9000 1 right"]
+    with pytest.warns(UserWarning, match=r"1 events of .*_events.tsv lie before or after"):
+        recording = read_recording(make_dataset(**{_beside("events"): rows}))
+    assert recording.annotations == (Annotation(2.5, 1, "left"),)
+
+
+def test_events_of_szcore_have_their_type_as_label(make_dataset):
+    rows = ["onset duration eventType confidence", "2.5 1 sz_foc n/a", "0 9 bckg n/a"]
+    recording = read_recording(make_dataset(**{_beside("events"): rows}))
+    assert [note.label for note in recording.annotations] == ["bckg", "sz_foc"]
+
+
 @pytest.mark.parametrize("nothing", ["n/a", "nan", "NaN"])
 def test_events_without_an_onset_are_left_out_and_told(make_dataset, nothing):
     rows = ["onset duration trial_type", "2.5 nan left", f"{nothing} 1 right"]

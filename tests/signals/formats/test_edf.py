@@ -203,6 +203,26 @@ def test_annotations_count_from_the_first_sample(write_edf, make_signal):
     )
 
 
+def test_annotations_of_channels_are_labels_without_the_channel(write_edf, make_signal):
+    lists = [
+        b"+0\x1530\x14Sleep stage W@@EEG Fpz-Cz\x14\x00",
+        b"+0\x1530\x14Sleep stage W@@EEG Pz-Oz\x14\x00",
+        b"+1\x14spike@@Fp1\x14spike@@Fp2\x14\x00",
+        b"+1\x14spike\x14\x00",
+        b"+2\x14a@@\x14mail me@example.org\x14\x00",
+    ]
+    texts = [_stamp(0, *lists), _stamp(1), _stamp(2), _stamp(3)]
+    path = write_edf([make_signal()], texts=texts, reserved="EDF+C")
+    with pytest.warns(UserWarning, match=r"^made.edf: 4 annotations hold for one channel each"):
+        recording = read_recording(path)
+    assert recording.annotations == (
+        Annotation(0, 30, "Sleep stage W"),
+        Annotation(1, 0, "spike"),
+        Annotation(2, 0, "a@@"),
+        Annotation(2, 0, "mail me@example.org"),
+    )
+
+
 def test_gaps_of_a_discontinuous_file_are_nan(write_edf, make_signal):
     signal = make_signal(unit="")
     texts = [_stamp(0), _stamp(1), _stamp(4.5, b"+4.5\x14x\x14\x00"), _stamp(5.5)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from biot.signals import recordings_in
+from biot.errors import RecordingError
+from biot.signals import read_recording, recordings_in
 from biot.signals.formats.files import files_of
 
 
@@ -67,6 +68,43 @@ def test_a_fif_file_with_the_name_of_a_part_that_is_none_is_a_recording(tmp_path
         "night_raw-2.fif",
         "night_raw.fif",
     ]
+
+
+@pytest.mark.parametrize(
+    ("naming", "name", "first", "second"),
+    [
+        ("neuromag", "long_raw.fif", "long_raw.fif", "long_raw-1.fif"),
+        ("neuromag", "long-6_raw.fif", "long-6_raw.fif", "long-6_raw-1.fif"),
+        (
+            "bids",
+            "sub-01_task-x_meg.fif",
+            "sub-01_task-x_split-01_meg.fif",
+            "sub-01_task-x_split-02_meg.fif",
+        ),
+    ],
+)
+def test_the_parts_of_a_split_fif_file_are_one_recording(tmp_path, naming, name, first, second):
+    mne = pytest.importorskip("mne")
+    signal = np.random.default_rng(0).normal(0, 1e-5, size=(8, 100_000))
+    raw = mne.io.RawArray(signal, mne.create_info(8, 100.0, "eeg"), verbose="ERROR")
+    raw.save(tmp_path / name, split_size="2MB", split_naming=naming, verbose="ERROR")
+    parts = sorted(path.name for path in tmp_path.iterdir())
+    assert {first, second} < set(parts)
+    assert recordings_in(tmp_path) == [tmp_path / first]
+    assert [path.name for path in files_of(tmp_path / first)] == parts
+    recording = read_recording(tmp_path / first)
+    np.testing.assert_allclose(recording.data, signal * 1e6, rtol=1e-4)
+
+    with pytest.raises(RecordingError, match=rf"^{second}: .*Name its first file, {first}"):
+        read_recording(tmp_path / second)
+    (tmp_path / second).rename(tmp_path / "away")
+    with pytest.raises(RecordingError, match=rf"^{first}: .*{second} does not exist"):
+        read_recording(tmp_path / first)
+    (tmp_path / "away").rename(tmp_path / second)
+    (tmp_path / first).rename(tmp_path / "away")
+    for path in recordings_in(tmp_path):
+        with pytest.raises(RecordingError, match=rf"^{path.name}: .*first file, {first} by its"):
+            read_recording(path)
 
 
 def test_what_a_bids_data_set_keeps_beside_its_data_is_left_out(found_in):

@@ -114,3 +114,14 @@ def test_a_truncated_wfdb_signal_file_is_refused(shared_data, tmp_path):
     (tmp_path / "100_3chan.dat").write_bytes(data[: len(data) // 2])
     with pytest.raises(RecordingError, match=r"^100_3chan.hea: cannot be read as a WFDB record"):
         read_recording(tmp_path / "100_3chan.hea")
+
+
+def test_a_brainvision_header_with_no_time_between_samples_says_so(shared_data, tmp_path):
+    for suffix in (".vhdr", ".vmrk", ".eeg"):
+        shutil.copy(shared_data / f"readers/brainvision/test{suffix}", tmp_path)
+    header = tmp_path / "test.vhdr"
+    text = header.read_bytes().decode("utf-8")
+    header.write_bytes(text.replace("SamplingInterval=1000", "SamplingInterval=0").encode())
+    message = r"test\.vhdr: SamplingInterval must be the time between samples in µs, above 0; .*'0'"
+    with pytest.raises(RecordingError, match=message):
+        read_recording(header)

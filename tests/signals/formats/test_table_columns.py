@@ -119,7 +119,7 @@ def test_electrodes_leads_and_sensors_are_channels_by_all_their_names(read):
     names += ["EOG-L", "Resp", "Chin", "SpO2", "PPG"]
     names += ["T3-T5", "EEG T4-REF", "t7", "Thorax", "Right AUX", "back_x", "gyro_y", "S1"]
     names += ["Muscle Activity", "EDA", "TEMP", "HR", "ay", "gz", "x", "roll", "class A current"]
-    table = {name: NOISE[0] for name in names}
+    table = dict.fromkeys(names, NOISE[0])
     assert read(table)[0].ch_names == (*AXES, *table)
 
 
@@ -263,3 +263,53 @@ def test_what_is_packed_may_not_unpack_without_end(tmp_path, monkeypatch):
     path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 100)[:-10])
     with pytest.raises(RecordingError, match=r"cannot be unpacked .*damaged or truncated"):
         read_recording(path, sfreq=50)
+
+
+def test_a_column_of_labels_is_no_channel_whatever_it_holds(read):
+    values = np.round(RNG.normal(size=N), 6)  # as the target of a regression
+    recording, said = read({"glucose": values}, labels=["glucose"])
+    assert (recording.ch_names, said) == (tuple(AXES), "")
+    assert [float(note.label) for note in recording.annotations] == values.tolist()
+
+
+@pytest.mark.parametrize("empty", ["", "NA", "nan"])
+@pytest.mark.parametrize("place", [0, 1, 2, 5, 38])
+def test_rows_without_any_number_are_missing_samples_wherever_they_stand(tmp_path, empty, place):
+    path = tmp_path / "made.csv"
+    lines = [f"{x * x},{-x * x}" for x in range(40)]
+    lines[place] = lines[place + 1] = f"{empty},{empty}"
+    path.write_text("\n".join(["Fp1,surprise", *lines]))
+    recording = read_recording(path, sfreq=50, units="uV")
+    assert (recording.ch_names, recording.n_times) == (("Fp1", "surprise"), 40)
+    assert np.flatnonzero(np.isnan(recording.data[0])).tolist() == [place, place + 1]
+
+
+def test_a_row_of_places_above_the_axes_makes_their_names(tmp_path):
+    path = tmp_path / "made.csv"
+    path.write_text("time,back,back,thigh,thigh\n,x,y,x,y\n" + "".join(
+        f"{i / 50},{i % 7},{i % 5},{i % 3},{i**2}\n" for i in range(99)
+    ))  # fmt: skip
+    recording = read_recording(path)
+    assert (recording.ch_names, recording.sfreq) == (("back_x", "back_y", "thigh_x", "thigh_y"), 50)
+
+
+def test_rows_with_more_texts_than_numbers_are_samples_too(tmp_path):
+    path = tmp_path / "made.csv"
+    path.write_text("place,posture,activity,note,acc_x,acc_y\n" + "".join(
+        f"home,up,walk,ok,{i % 7},{i % 5}\n" for i in range(99)
+    ))  # fmt: skip
+    with pytest.warns(UserWarning, match="place, posture, activity hold no number"):
+        recording = read_recording(path, sfreq=50, labels=["note"])
+    assert recording.ch_names == ("acc_x", "acc_y")
+
+
+def test_openvibe_writes_the_rate_into_the_name_of_its_times(tmp_path):
+    path = tmp_path / "made.csv"
+    rows = [f"{i / 256:.10f},{i // 32},{i % 7},{i**2 % 11},{'33285:33286' if i == 40 else ''},,"
+            for i in range(320)]  # fmt: skip
+    head = "Time:256Hz,Epoch,TP9,AF7,Event Id,Event Date,Event Duration"
+    path.write_text("\n".join([head, *rows]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        recording = read_recording(path)
+    assert (recording.ch_names, recording.sfreq) == (("TP9", "AF7"), 256)

@@ -255,6 +255,25 @@ def test_geneactiv_has_a_hundred_lines_above_its_samples(read):
     assert "Light, Button, Temperature" in said[0]
 
 
+def test_opensignals_lists_its_columns_above_them(read):
+    signal = RNG.integers(0, 1024, size=(2, N))
+    text = '# OpenSignals Text File Format\n# {"00:07": {"sensor": ["ECG", "EDA"], '
+    text += '"sampling rate": 1000, "column": ["nSeq", "I1", "O1", "A1", "A2"]}}\n# EndOfHeader\n'
+    zeros = np.zeros(N, dtype=int)
+    recording, _ = read(text + lines([np.arange(N) % 16, zeros, zeros, *signal], "\t"), "a.txt")
+    check(recording, ["A1", "A2"], ["", ""], 1000, signal)
+
+
+def test_labchart_writes_a_block_of_lines_above_its_samples(read):
+    text = "Interval=\t0.005 s\nExcelDateTime=\t4.4e+04\t1/2/2020 10:00\nTimeFormat=\tBlock\n"
+    text += "ChannelTitle=\tECG\tResp\nRange=\t10.000 V\t1.0 V\n"
+    signal = eeg(2)
+    times = [f"{i * 0.005:.3f}" for i in range(N)]
+    recording, said = read(text + lines([times, *signal], "\t"), "a.txt")
+    check(recording, ["ECG", "Resp"], ["", ""], 200, signal)
+    assert said == []
+
+
 def test_polar_writes_thousandths_of_g_with_semicolons(read):
     moved = RNG.integers(-1000, 1000, size=(3, N))
     start = datetime(2022, 3, 1, 10, 0)

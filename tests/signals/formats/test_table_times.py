@@ -111,6 +111,22 @@ def test_date_and_time_may_stand_in_two_columns(rate_of):
     assert rate_of(["Date", "Time"], [dates, times]) == (50, "")
 
 
+def test_nanoseconds_since_a_phone_was_started_are_found_by_the_rate(rate_of):
+    rate, said = rate_of("timestamp", 49_105_962_326_000 + np.arange(N) * 50_000_000)
+    assert rate == 20
+    assert "taken as ns, which makes 20 Hz" in said
+    assert rate_of("MILLISEC", np.round(np.arange(N) * 1000 / 30).astype(int)) == (30, "")
+    with pytest.raises(RecordingError, match=r"0\.1 Hz"):  # ten seconds apart, since 1970
+        rate_of("timestamp", 1_700_000_000_000 + np.arange(N) * 10_000)
+
+
+def test_times_of_day_without_seconds_count_rows_a_minute_or_are_refused(rate_of):
+    minutes = [f"01/02/2020 10:{i // 120:02d}" for i in range(N)]
+    assert rate_of("time", minutes)[0] == 2
+    with pytest.raises(RecordingError, match="hours and minutes, or minutes and seconds"):
+        rate_of("time", [text[-5:] for text in minutes])
+
+
 @pytest.mark.parametrize("size", [2, 12, 18])
 def test_rows_that_share_the_time_of_their_packet_count_one_by_one(rate_of, size):
     times = [f"{1.7e9 + i // size * size / 256:.6f}" for i in range(N)]

@@ -191,6 +191,16 @@ def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes_and_told_of(write_xdf
     np.testing.assert_allclose(recording.data, DATA[:, :550], rtol=1e-6)
 
 
+def test_a_description_of_other_channels_is_not_used(write_xdf):
+    header = _header(1, "amp", "EEG", 2, RATE, "float32", [("Fp1", "uV")])
+    rows = [column.tobytes() for column in DATA.T]
+    path = write_xdf(header, _samples(1, STAMPS, rows))
+    with pytest.warns(
+        UserWarning, match=r"^made.xdf: its stream amp describes 1 channels and holds 2"
+    ):
+        assert read_recording(path).ch_names == ("EEG 1", "EEG 2")
+
+
 @pytest.mark.parametrize("content", [b"XDF:", b"ABCD" * 100, b"XDF:" + bytes(300)])
 def test_what_is_no_xdf_file_is_refused(tmp_path, content):
     (tmp_path / "made.xdf").write_bytes(content)

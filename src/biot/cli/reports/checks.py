@@ -87,6 +87,8 @@ def _is_implied(name: str, given: Mapping[str, Any]) -> bool:
 
 
 def _spelled(value: Any) -> str:
+    if isinstance(value, dict):  # a table of units, or the map of labels
+        return value.get("table") or ",".join(f"{old}={new}" for old, new in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

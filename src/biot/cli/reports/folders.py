@@ -75,7 +75,7 @@ def _preprocessing(folder: Path) -> list[tuple[str, str]]:
     return [
         ("rate", f"{found.sfreq:g} Hz"),
         ("window", f"{found.window:g} s ({found.n_times} samples)"),
-        ("unit", ", ".join(dict.fromkeys(found.units)) or "not said"),
+        ("unit", ", ".join(dict.fromkeys(unit or "no unit" for unit in found.units)) or "not said"),
         ("scale", found.scale),
         ("filter", found.filter or "none"),
         ("reference", found.reference_in_words),

@@ -20,6 +20,7 @@ from biot.corpus.builder.channels.agreement import (
     set_aside,
 )
 from biot.corpus.builder.channels.choice import choice_lines
+from biot.corpus.builder.channels.given_units import unit_lines
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.table import LabelFormat
@@ -227,7 +228,11 @@ def report_of(
             for name, each in manifest.recordings.items()
             if each.shard and each.sfreq and is_slower(each.sfreq, contract)
         },
-        channels=(*choice_lines(manifest.recordings), *difference_lines(manifest.recordings)),
+        channels=(
+            *choice_lines(manifest.recordings),
+            *unit_lines(manifest.recordings),
+            *difference_lines(manifest.recordings),
+        ),
         label_map=_map_lines(manifest),
         several=tuple(several_lines(manifest.recordings, manifest.parameters["rule"])),
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.channels.choice import ChannelChoice
+from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig, windowing
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options
@@ -85,11 +86,11 @@ def prepare(
     given = with_layout(paths, configured(PrepareConfig, config, settings))
     how, sources = given.config, given.sources
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    recipe, label_map = _recipe(given)
+    recipe, label_map, units = _recipe(given)
     labels = replace(label_source(given, recipe.labels, pattern, progress=progress), map=label_map)
     named = [source.recording for source in sources]
-    notes = (*given.notes, *labels.notes(named, strict=how.strict))
-    jobs, skipped = _jobs(sources, labels, pattern, how.background is not None)
+    notes = (*given.notes, *labels.notes(named, strict=how.strict), *units.notes())
+    jobs, skipped = _jobs(sources, labels, units, pattern, how.background is not None)
     table = labels.table if how.labels == "layout" else None
     kept = None if table is None else labels_text(table, label_map)
     with locked(Path(out)):
@@ -100,8 +101,8 @@ def prepare(
         )  # fmt: skip
 
 
-def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None]:
-    """What is done to each recording, and the map of labels."""
+def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None, GivenUnits]:
+    """What is done to each recording, the map of labels, and units that files do not say."""
     how = given.config
     assert how.sfreq is not None, "with_layout requires it"
     contract = Preprocessing(
@@ -123,21 +124,24 @@ def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None]:
     )
     tables = table_options(how, choice.channels)
     tables.require_a_table(given.sources)
+    label_map = None if how.label_map is None else LabelMap.read(how.label_map)
+    units = GivenUnits.read(how.units, {one.recording: one.path for one in given.sources})
     parameters = _parameters(
         contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
-        split_column=how.split_column, split_parts=how.split_parts, epoch=how.epoch,
-        label_scope=how.label_scope,
+        units=units.parameter, label_map=None if label_map is None else dict(label_map.pairs),
+        epoch=how.epoch, label_scope=how.label_scope,
+        split_column=how.split_column, split_parts=how.split_parts,
+        onset_column=how.onset_column, duration_column=how.duration_column,
+        stop_column=how.stop_column,
         layout=None if given.layout is None else given.layout.name,
     )  # fmt: skip
-    label_map = None if how.label_map is None else LabelMap.read(how.label_map)
-    parameters["label_map"] = None if label_map is None else dict(label_map.pairs)
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
     )
-    return recipe, label_map
+    return recipe, label_map, units
 
 
 def _parameters(
@@ -161,6 +165,7 @@ def _parameters(
 def _jobs(
     sources: list[Source],
     labels: LabelSource,
+    units: GivenUnits,
     pattern: re.Pattern[str] | None,
     has_background: bool,
 ) -> tuple[list[Job], Mapping[str, int]]:
@@ -179,7 +184,7 @@ def _jobs(
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,
-                labels=labels.only(name), split=labels.split(name),
+                labels=labels.only(name), units=units.only(name), split=labels.split(name),
             )
         )  # fmt: skip
     return jobs, skipped

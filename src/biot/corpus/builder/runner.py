@@ -254,7 +254,7 @@ def _plan(
         elif name in sums and sums[name] != (record.size, record.sha256):
             changed[name] = f"{name} has changed and was prepared anew"
         elif job.rows != record.rows or job.subject != record.subject:
-            changed[name] = f"{name} has another subject or labels and was prepared anew"
+            changed[name] = f"{name} has another subject, labels or units and was prepared anew"
     renamed = {
         job.source.recording: {"subject_from": job.subject_from, "split": job.split}
         for job in there

@@ -26,6 +26,12 @@ __all__ = [
 ]
 
 # Headings of the command's help.
+_COLUMNS = (
+    "file_column", "subject_column", "split_column", "onset_column", "duration_column",
+    "stop_column",
+)  # fmt: skip
+"""Settings that name columns of a table of labels."""
+
 _WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
 _WORDS = ("none", "annotations", "sidecars", "samples", "folder", "layout")
 _TABLES, _RUNNING = "recordings in tables", "how it runs"
@@ -166,6 +172,24 @@ class PrepareConfig(Settings):
         group=_LABELS, metavar="NAME",
     )  # fmt: skip
 
+    onset_column: str | None = setting(
+        None,
+        help="Column of the table with the onset of each row, in seconds; without it one called "
+        "onset, start, start_time, begin or the like.",
+        group=_LABELS, metavar="NAME",
+    )  # fmt: skip
+    duration_column: str | None = setting(
+        None,
+        help="Column of the table with the duration of each row, in seconds; without it one "
+        "called duration or the like.",
+        group=_LABELS, metavar="NAME",
+    )  # fmt: skip
+    stop_column: str | None = setting(
+        None,
+        help="Column of the table with the end of each row, in seconds, instead of a duration; "
+        "without it one called stop, stop_time, end or the like.",
+        group=_LABELS, metavar="NAME",
+    )  # fmt: skip
     split_column: str | None = setting(
         None,
         help="Column of the table with the official part of each recording, kept for `biot "
@@ -197,6 +221,13 @@ class PrepareConfig(Settings):
         help="New names of channels, which count from then on, also for `channels` and "
         "`reference`; kept with the model, so that it finds channels under their old names.",
         group=_SIGNAL, metavar="OLD=NEW[,…]",
+    )  # fmt: skip
+    units: str | None = setting(
+        None,
+        help="Unit of channels for which a recording says none, such as µV; or a table (.tsv, "
+        ".csv) with the columns channel (as for `channels`), unit and, if wanted, file. A unit "
+        "that is declared stays, save where a row names both file and channel.",
+        group=_SIGNAL, metavar="UNIT|TABLE.tsv",
     )  # fmt: skip
     scale: Scale = setting(
         "q95",
@@ -250,7 +281,8 @@ class PrepareConfig(Settings):
     )  # fmt: skip
     table_units: str | None = setting(
         None,
-        help="Unit of all channels of such recordings, such as µV.",
+        help="Unit of all channels of such recordings, such as µV, whatever they say; `units` is "
+        "for recordings of all formats, and for channels that have none.",
         group=_TABLES, metavar="UNIT",
     )  # fmt: skip
 
@@ -282,6 +314,8 @@ class PrepareConfig(Settings):
     def __post_init__(self) -> None:
         if isinstance(self.label_map, Path):
             object.__setattr__(self, "label_map", str(self.label_map))
+        if isinstance(self.units, Path):
+            object.__setattr__(self, "units", str(self.units))
         super().__post_init__()
         if self.is_complete:
             self._require_a_window()
@@ -296,22 +330,11 @@ class PrepareConfig(Settings):
         beside = str(self.labels) in ("annotations", "sidecars")
         if self.sidecar is not None and not (beside and self.sidecar):
             raise ConfigError(
-                "sidecar is how files of labels beside recordings end, such as .tse_bi, and goes "
-                f"with labels 'annotations' or 'sidecars'; got {self.sidecar!r} and labels "
+                "sidecar goes with labels 'annotations' or 'sidecars', and is how the names of "
+                f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
                 f"{str(self.labels)!r}."
             )
-        is_table = str(self.labels) not in _WORDS
-        for name in ("file_column", "subject_column", "split_column"):
-            if getattr(self, name) is not None and not is_table:
-                raise ConfigError(
-                    f"{name} is a column of a table of labels, but labels is {str(self.labels)!r}."
-                )
-        if self.subject is not None and self.subject_column is not None:
-            raise ConfigError(
-                "subject and subject_column both name the subjects; leave one of them out."
-            )
-        if self.split_parts is not None and self.split_column is None:
-            raise ConfigError("split_parts goes with split_column, whose values it explains.")
+        self._require_columns()
         self._require_frequencies()
 
     @property
@@ -324,6 +347,11 @@ class PrepareConfig(Settings):
         """Whether labels may still come from a layout: what goes with labels is checked then."""
         may_come = self.layout is not None or not self.is_complete
         return "labels" not in self.given and self.layout != "none" and may_come
+
+    @property
+    def tables(self) -> tuple[str | Path | None, ...]:
+        """What may be the paths of tables that are no recordings."""
+        return self.labels, self.label_map, self.units
 
     @property
     def length(self) -> float:
@@ -395,6 +423,24 @@ class PrepareConfig(Settings):
                     f"{name} goes with labels in time, but with label_scope=recording they count "
                     "for whole recordings. Leave one of them out."
                 )
+
+    def _require_columns(self) -> None:
+        is_table = str(self.labels) not in _WORDS
+        for name in _COLUMNS:
+            if getattr(self, name) is not None and not is_table:
+                raise ConfigError(
+                    f"{name} is a column of a table of labels, but labels is {str(self.labels)!r}."
+                )
+        if self.subject is not None and self.subject_column is not None:
+            raise ConfigError(
+                "subject and subject_column both name the subjects; leave one of them out."
+            )
+        if self.duration_column is not None and self.stop_column is not None:
+            raise ConfigError(
+                "duration_column and stop_column both say when labels end; leave one of them out."
+            )
+        if self.split_parts is not None and self.split_column is None:
+            raise ConfigError("split_parts goes with split_column, whose values it explains.")
 
     def _require_frequencies(self) -> None:
         for name in ("l_freq", "h_freq", "notch"):

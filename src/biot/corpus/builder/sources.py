@@ -41,11 +41,11 @@ class Source:
     files: tuple[Path, ...] = ()
     """Those that it is read from, if a layout opens it."""
 
-    def opened(self, tables: TableOptions) -> Recording:
-        """The recording; `tables` says what tables do not."""
+    def opened(self, tables: TableOptions, *, units_later: bool = False) -> Recording:
+        """The recording; `tables` says what tables do not, as :meth:`TableOptions.of` gives it."""
         if self.read is not None:
             return self.read()
-        return read_recording(self.path, **tables.of(self.path))
+        return read_recording(self.path, **tables.of(self.path, units_later=units_later))
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,14 @@ class TableOptions:
     labels: tuple[str, ...] = ()
     """Columns that label the samples."""
 
-    def of(self, path: Path) -> dict[str, Any]:
-        """Options of :func:`biot.signals.read_recording` for a file; none for other formats."""
+    def of(self, path: Path, *, units_later: bool = False) -> dict[str, Any]:
+        """Options of :func:`biot.signals.read_recording` for a file; none for other formats.
+
+        With `units_later`, a table or archive need not say units.
+        """
         given = asdict(self)
+        if self.units is None and units_later:
+            given["units"] = ""
         return {k: v for k, v in given.items() if v not in (None, ())} if is_table(path) else {}
 
     def require_a_table(self, sources: Sequence[Source]) -> None:
@@ -72,7 +77,7 @@ class TableOptions:
         if is_given and not any(is_table(source.path) for source in sources):
             raise ConfigError(
                 "table_sfreq and table_units are for tables and NumPy archives, but no such "
-                "recording is given; the other formats say both themselves."
+                "recording is given; other formats say their rate, and units= is for all formats."
             )
 
 
@@ -85,7 +90,7 @@ def find_sources(
     paths: str | Path | Sequence[str | Path],
     *,
     tables: bool = False,
-    but: Path | None = None,
+    but: Sequence[str | Path | None] = (),
 ) -> list[Source]:
     """The recordings among files and, recursively, in folders, sorted by name.
 
@@ -97,7 +102,7 @@ def find_sources(
     tables
         Search folders for tables and NumPy archives too.
     but
-        A file that is none of them, if it exists: the table of labels.
+        Files that are none of them, such as the table of labels.
 
     Raises
     ------
@@ -124,14 +129,15 @@ def find_sources(
     return [found[name] for name in sorted(found)]
 
 
-def _sources_at(path: Path, tables: bool, but: Path | None) -> list[Source]:
+def _sources_at(path: Path, tables: bool, but: Sequence[str | Path | None]) -> list[Source]:
     if path.is_file():
         return [Source(readable(path.name), path)]
     if not path.is_dir():
         raise CorpusError(f"{path} does not exist. Name files or folders of recordings.")
     found = recordings_in(path, tables=tables)
-    if but is not None and but.is_file():
-        found = [file for file in found if os.path.realpath(file) != os.path.realpath(but)]
+    if tables:
+        others = {os.path.realpath(each) for each in but if each is not None}
+        found = [file for file in found if os.path.realpath(file) not in others]
     sources = [Source(readable(file.relative_to(path).as_posix()), file) for file in found]
     if not sources:
         suffixes = (*SUFFIXES, *TABLES) if tables else SUFFIXES
@@ -151,7 +157,8 @@ def _tell_of_unread(folder: Path) -> None:
     if names:
         warnings.warn(
             f"{folder}: {listed(names, 3)} passed over, of formats that are not "
-            f"supported. Supported are {', '.join(SUFFIXES)}.",
+            f"supported. Supported are {', '.join(SUFFIXES)}. Save them as EDF or FIF with a "
+            "package that reads them, such as MNE.",
             stacklevel=5,
         )
 

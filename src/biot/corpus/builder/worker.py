@@ -8,11 +8,12 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.channels.choice import without_triggers
+from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, readable
@@ -61,20 +62,23 @@ class Job:
     subject_from: str
     labels: LabelSource
     """A table has the rows of this recording only."""
+    units: GivenUnits = field(default_factory=GivenUnits)
+    """What is given of its units."""
     split: str | None = None
     """Its official part, if something says it."""
 
     @property
     def rows(self) -> str | None:
-        """Checksum of its rows in the table, or of the file of labels beside it."""
-        if self.labels.sidecars is not None:
-            return self.labels.sidecars.checksum(self.source.recording)
-        table = self.labels.table
-        if table is None:
-            return None
-        rows = [asdict(row) for row in table.rows.get(self.source.recording, ())]
+        """Checksum of its rows in the tables of labels and units, and of its file of labels."""
+        beside = self.labels.sidecars
+        table, own = self.labels.table, self.units.of_recordings.get(self.source.recording)
+        scored = None if beside is None else beside.checksum(self.source.recording)
+        if own is None and (beside is not None or table is None):
+            return scored
+        rows = [asdict(r) for r in table.rows.get(self.source.recording, ())] if table else []
         unseen = ("number", "file", "split")
-        content = [{k: v for k, v in row.items() if k not in unseen} for row in rows]
+        content: list[Any] = [{k: v for k, v in row.items() if k not in unseen} for row in rows]
+        content += [] if own is None else [{"units": own, "beside": scored}]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -211,7 +215,10 @@ def _written(
 ) -> tuple[dict[str, Any], Shard]:
     """What is to be known of a recording, and its shard."""
     name, contract = job.source.recording, recipe.contract
-    recording, not_found = _named_channels(job.source.opened(recipe.tables), recipe, left_out)
+    opened = job.source.opened(recipe.tables, units_later=job.units.is_given)
+    recording, not_found = _named_channels(opened, recipe, left_out)
+    not_found += job.units.unmatched(recording, name)
+    recording, units_said = job.units.said_of(recording, name)
     rows, idle = recipe.choice.rows(recording)
     chosen = recording.pick(rows)
     left_out.update("channels marked as bad" for _ in chosen.bad)
@@ -249,6 +256,7 @@ def _written(
         "unmatched": (*not_found, *idle),
         "flat": flat.among(ch_names),
         "reference": recorded_reference(recording),
+        "units_said": units_said,
     }
     return known, written
 

@@ -82,12 +82,14 @@ def with_bids_tables(recording: Recording) -> Recording:
     entities are among those of the recording; the nearest is taken. Channels with the status
     ``bad`` are missing. The table's unit counts where the file declares none, its type where the
     channel's name does not tell the kind. Events take the place of the file's annotations, save of
-    those that mark missing data; their label is ``trial_type``, else ``value``.
+    those that mark missing data; their label is ``trial_type``, else ``value``, else ``eventType``
+    (SzCORE). Those without an onset are left out, and told.
 
     Raises
     ------
     RecordingError
-        If a table lacks a column that it needs, or an onset or a duration is no number.
+        If a table lacks a column that it needs, or an onset or a duration is neither a number nor
+        ``n/a``.
     """
     if recording.path is None or not entities_of(recording.path):
         return recording
@@ -181,8 +183,9 @@ def _with_channels(recording: Recording, table: Path) -> Recording:
     )
     marked = tuple(dict.fromkeys((*recording.bad, *(recording.ch_names[i] for i in bad))))
     return replace(
-        recording, units=tuple(units), bad=marked, limits=limits, read_samples=read_samples
-    )
+        recording, units=tuple(units), bad=marked, limits=limits, declared=(),
+        read_samples=read_samples,
+    )  # fmt: skip
 
 
 _STATES = ("good", "bad", *_NOTHING)
@@ -208,12 +211,13 @@ def _require_complete(recording: Recording, table: Path, rows: dict[str, dict[st
 
 def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
     found = [annotation for annotation in recording.annotations if is_missing(annotation)]
-    outside = timeless = 0
+    outside = timeless = near = 0
+    far: RecordingError | None = None
     for number, row in enumerate(_rows(table, needed=("onset", "duration")), start=2):
         if row["onset"].lower() in (*_NOTHING, "nan"):
             timeless += 1
             continue
-        labels = [row.get(column, "") for column in ("trial_type", "value")]
+        labels = [row.get(column, "") for column in ("trial_type", "value", "eventType")]
         label = next((text for text in labels if text not in _NOTHING), "")
         onset, duration = (
             0.0
@@ -221,13 +225,21 @@ def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
             else _seconds(table, number, name, row)
             for name in ("onset", "duration")
         )
-        _require_near(recording, table, number, onset, duration)
+        try:
+            _require_near(recording, table, number, onset, duration)
+        except RecordingError as error:
+            far, outside = far or error, outside + 1
+            continue
+        near += 1
         if label:
             found.append(Annotation(onset, duration, label))
             outside += not -duration <= onset <= recording.duration
+    if far is not None and not near:
+        raise far
     if timeless:
         warnings.warn(
-            f"{recording.name}: {timeless} events of {table.name} have no onset, and were left out.",
+            f"{recording.name}: {timeless} events of {table.name} have no onset, and were left "
+            "out.",
             stacklevel=4,
         )
     if outside:

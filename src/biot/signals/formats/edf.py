@@ -217,5 +217,6 @@ def _joined(
         read_samples=lambda start, stop: read_from(parts, start, stop),
         rates=() if len(parts) == 1 else tuple(float(header.sfreq(s)) for s in header.signals),
         limits=fastest.limits if len(parts) == 1 else (),
+        declared=tuple(signal.unit for signal in header.signals),
         read_flat=None if len(parts) == 1 else read_flat,
     )

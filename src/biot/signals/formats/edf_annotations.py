@@ -19,8 +19,15 @@ __all__ = [
 _TAL = re.compile(rb"([+-]\d{1,15}(?:\.\d*)?)(?:\x15(\d{1,15}(?:\.\d*)?|))?\x14([^\x00]*)\x14\x00")
 
 
+# Text that holds for one channel only: it stands behind the text, by a label of 16 characters.
+_OF_CHANNEL = re.compile(r"(.+?)@@[^@]{1,16}", re.DOTALL)
+
+
 def read_timeline(path: Path, header: EdfHeader) -> tuple[list[Fraction], tuple[Annotation, ...]]:
     """When each data record starts, and the annotations; both in seconds from the first sample.
+
+    Of an annotation of one channel (``text@@Fp1``), the label is the text; the same for several
+    channels is one annotation.
 
     Raises
     ------
@@ -57,11 +64,34 @@ def read_timeline(path: Path, header: EdfHeader) -> tuple[list[Fraction], tuple[
             stacklevel=3,
         )
     zero = stamps[0] or Fraction(0)
+    found = _of_all_channels(path, found)
     annotations = tuple(
         Annotation(onset=float(onset - zero), duration=duration, label=label)
         for onset, duration, label in sorted(found)
     )
     return _starts(path, header, stamps, zero, regular), annotations
+
+
+def _of_all_channels(
+    path: Path, found: list[tuple[Fraction, float, str]]
+) -> list[tuple[Fraction, float, str]]:
+    """The annotations without the names of channels, each once; says how many there are."""
+    common, of_channels = [], set()
+    n = 0
+    for onset, duration, label in found:
+        match = _OF_CHANNEL.fullmatch(label)
+        if match is None:
+            common.append((onset, duration, label))
+        else:
+            of_channels.add((onset, duration, match[1]))
+            n += 1
+    if n:
+        warnings.warn(
+            f"{path.name}: {n} annotations hold for one channel each (text@@channel); they are "
+            "read as the text alone, for all channels.",
+            stacklevel=4,
+        )
+    return common + sorted(of_channels - set(common))
 
 
 MOST_DAYS = 31

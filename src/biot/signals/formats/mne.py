@@ -18,6 +18,7 @@ from biot.signals.formats.beside_mne.brainvision import (
     is_ascii,
     read_ascii,
     read_brainvision_header,
+    require_sampling_interval,
 )
 from biot.signals.formats.beside_mne.eeglab import as_eeglab_means, require_hdf5_reader
 from biot.signals.formats.beside_mne.gdf import NEW_SEGMENT, read_gdf_header, with_event_table
@@ -313,6 +314,8 @@ def read_with_mne(path: Path) -> Recording:
     suffix = path.suffix.lower()
     format_name, _ = FORMATS[suffix]
     with in_the_name_of(path, format_name):
+        if suffix == ".vhdr":
+            require_sampling_interval(path)
         if suffix == ".vhdr" and is_ascii(path):
             return _of_ascii(path)
         opened, of_epochs = _open(path, suffix)
@@ -324,9 +327,13 @@ def read_with_mne(path: Path) -> Recording:
         return _of_gdf(path, opened, format_name)
     if suffix == ".fif" and not of_epochs and opened.first_samp > 0:
         _require_first_part(path, format_name)
-    units = units_of(opened, _declared_units(path, opened) if suffix == ".vhdr" else None)
+    declared = _declared_units(path, opened) if suffix == ".vhdr" else {}
+    units = units_of(opened, declared)
     make = recording_of_epochs if of_epochs else recording_of_raw
     recording = make(opened, units, path=path, format_name=format_name)
+    if suffix == ".vhdr":  # where the header says none, it means µV
+        written = tuple(declared.get(name) or "µV" for name in recording.ch_names)
+        return replace(recording, declared=written)
     if suffix != ".set":
         return recording
     events = as_eeglab_means(recording.annotations)
@@ -350,7 +357,8 @@ def _of_ascii(path: Path) -> Recording:
 
 def _of_gdf(path: Path, raw: Any, format_name: str) -> Recording:
     """A GDF recording: missing samples are NaN, events as its own table has them."""
-    header = read_gdf_header(path)
+    with in_the_name_of(path, format_name):
+        header = read_gdf_header(path)
     recording = recording_of_raw(raw, header.units, path=path, format_name=format_name)
     events = header.annotations
     return replace(

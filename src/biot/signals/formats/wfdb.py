@@ -71,6 +71,7 @@ def read_wfdb(path: Path) -> Recording:
         sfreq=float(first.fs),
         n_times=n_times or len(first.p_signal),
         units=tuple(unit for _, unit in conversions),
+        declared=tuple(unit or "" for unit in first.units),
         annotations=_annotations(path, wfdb, float(first.fs)),
         read_samples=read_samples,
     )

@@ -57,17 +57,17 @@ def read_xdf(path: Path) -> Recording:
             found = pyxdf.resolve_streams(file)
         chosen = _chosen(path, found)
         marks = [s for s in found if s is not chosen and _is_marks(s)]
-        _tell_of_others(path, chosen, [s for s in found if s is not chosen and s not in marks])
+        _tell_of_others(chosen, [s for s in found if s is not chosen and s not in marks])
         numbers = [int(s["stream_id"]) for s in (chosen, *marks)]
-        with _opened(path) as file, _told_of_damage(path):
+        with _opened(path) as file, _told_of_damage():
             streams, _ = pyxdf.load_xdf(
                 file,
                 select_streams=numbers,
                 jitter_break_threshold_seconds=_BREAK_SECONDS,
                 jitter_break_threshold_samples=_BREAK_SAMPLES,
             )
-    by_number = {int(s["info"]["stream_id"]): s for s in streams}
-    return _recording(path, by_number[numbers[0]], [by_number[n] for n in numbers[1:]])
+        by_number = {int(s["info"]["stream_id"]): s for s in streams}
+        return _recording(path, by_number[numbers[0]], [by_number[n] for n in numbers[1:]])
 
 
 @contextmanager
@@ -95,7 +95,7 @@ class _Kept(logging.Handler):
 
 
 @contextmanager
-def _told_of_damage(path: Path) -> Iterator[None]:
+def _told_of_damage() -> Iterator[None]:
     """Warn of chunks that pyxdf could not read, such as the last one of a recorder that died."""
     kept, logger = _Kept(), logging.getLogger("pyxdf")
     said, logger.propagate = logger.propagate, False
@@ -149,7 +149,7 @@ def _described(stream: dict[str, Any]) -> str:
     )
 
 
-def _tell_of_others(path: Path, chosen: dict[str, Any], others: list[dict[str, Any]]) -> None:
+def _tell_of_others(chosen: dict[str, Any], others: list[dict[str, Any]]) -> None:
     if others:
         warnings.warn(
             f"read is the stream {_described(chosen)}; left out are "
@@ -162,8 +162,8 @@ def _recording(path: Path, stream: dict[str, Any], marks: list[dict[str, Any]]) 
     data, stamps = np.asarray(stream["time_series"]), np.asarray(stream["time_stamps"])
     if not data.size:
         raise RecordingError(f"{path.name}: its stream {_name(stream)} holds no sample.")
-    sfreq = _rate(path, stream)
-    names, units = _channels(path, stream, data.shape[1])
+    sfreq = _rate(stream)
+    names, units = _channels(stream, data.shape[1])
     made = [conversion(unit, kind(name)) for unit, name in zip(units, names, strict=True)]
     factors = np.array([factor for factor, _ in made])
     starts = {int(first) for first, _ in stream["info"]["segments"]}
@@ -179,21 +179,21 @@ def _recording(path: Path, stream: dict[str, Any], marks: list[dict[str, Any]]) 
     )
 
 
-def _rate(path: Path, stream: dict[str, Any]) -> float:
+def _rate(stream: dict[str, Any]) -> float:
     """The rate announced, or the one kept where it is another."""
     nominal = float(stream["info"]["nominal_srate"][0])
     kept = float(stream["info"]["effective_srate"] or 0)
     if not kept > 0 or abs(kept - nominal) <= _TOLERANCE * nominal:
         return nominal
     warnings.warn(
-        f"{path.name}: its stream {_name(stream)} announces {nominal:g} Hz, but its time stamps "
-        f"say {kept:.4g} Hz, which is taken.",
-        stacklevel=3,
+        f"its stream {_name(stream)} announces {nominal:g} Hz, but its time stamps say "
+        f"{kept:.4g} Hz, which is taken",
+        stacklevel=2,
     )
     return kept
 
 
-def _channels(path: Path, stream: dict[str, Any], n: int) -> tuple[list[str], list[str]]:
+def _channels(stream: dict[str, Any], n: int) -> tuple[list[str], list[str]]:
     """Name and unit of each channel, as the stream describes them."""
     described: Any = stream["info"]
     for key in ("desc", "channels"):
@@ -202,9 +202,9 @@ def _channels(path: Path, stream: dict[str, Any], n: int) -> tuple[list[str], li
     rows = [row if isinstance(row, dict) else {} for row in described.get("channel", [])]
     if rows and len(rows) != n:
         warnings.warn(
-            f"{path.name}: its stream {_name(stream)} describes {len(rows)} channels and holds "
-            f"{n}; the description is not used.",
-            stacklevel=3,
+            f"its stream {_name(stream)} describes {len(rows)} channels and holds {n}; the "
+            "description is not used",
+            stacklevel=2,
         )
         rows = []
     rows = rows or [{} for _ in range(n)]
@@ -229,7 +229,8 @@ def _annotations(
     found = []
     for stream in marks:
         for at, values in zip(stream["time_stamps"], stream["time_series"], strict=True):
-            onset = _place(float(at), stamps, sfreq) / sfreq
+            # smoothed time stamps carry the error of their fit
+            onset = round(_place(float(at), stamps, sfreq), 6) / sfreq
             found += [Annotation(onset, 0.0, label) for label in map(_label, values) if label]
     return sorted(found, key=lambda a: a.onset)
 
@@ -246,4 +247,6 @@ def _place(at: float, stamps: npt.NDArray[np.float64], sfreq: float) -> float:
 def _label(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
-    return "" if np.isnan(value) else f"{int(value)}" if value == int(value) else f"{value:g}"
+    if not np.isfinite(value):
+        return ""
+    return f"{int(value)}" if value == int(value) else f"{value:g}"

@@ -125,28 +125,23 @@ def _reason(
             counts = votes[channel]
             key = (unit, units[channel], counts[units[channel]], counts.total())
             found.setdefault(key, []).append(channel)
-    parts, ways = [], set()
-    for (unit, wanted, count, total), channels in found.items():
-        one = len(channels) == 1
-        have = f"{'is' if one else 'are'} in {unit}" if unit else f"{'has' if one else 'have'} no"
-        have += "" if unit else " unit"
-        other = f"in {wanted}" if wanted else "without a unit"
-        parts.append(
-            f"{listed(channels)} {have}, but {'is' if one else 'are'} {other} in {count} of "
-            f"{total} recordings"
-        )
-        ways.add(
-            "say its unit with units="
-            if not unit
-            else "convert it"
-            if wanted
-            else "say the unit of the others with units="
-        )
-    return f"{name}: {'; '.join(parts)}. {_capital(', '.join(sorted(ways)))}, or prepare it apart."
+    parts = [
+        f"{listed(channels)} {_with(unit, len(channels))}, but {_with(wanted, len(channels))} in "
+        f"{count} of {total} recordings"
+        for (unit, wanted, count, total), channels in found.items()
+    ]
+    if all(unit and wanted for unit, wanted, *_ in found):
+        way = "Convert it"
+    else:
+        whose = "its unit" if any(not unit for unit, *_ in found) else "the unit of the others"
+        way = f"Say {whose} with units="
+    return f"{name}: {'; '.join(parts)}. {way}, or prepare it apart."
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _with(unit: str, n_chans: int) -> str:
+    if unit:
+        return f"{'is' if n_chans == 1 else 'are'} in {unit}"
+    return f"{_has(n_chans)} no unit"
 
 
 def set_aside(records: Mapping[str, Record], layout: Layout) -> dict[str, Record]:
@@ -189,13 +184,11 @@ def _other_channels(used: Mapping[str, Record]) -> Iterator[str]:
         if frozenset(map(canonical, record.ch_names)) == usual
     )
     n = len(used)
-    if 2 * count > n:
-        yield f"{n - count} of {n} recordings {_has(n - count)} other channels than most:"
-    else:
-        yield (
-            f"recordings have {len(sets)} different sets of channels; {count} of {n} have "
-            f"{listed(order, 10)}:"
-        )
+    if 2 * count <= n:
+        if n > 2:
+            yield f"{n} recordings have {len(sets)} sets of channels; none is that of most"
+        return
+    yield f"{n - count} of {n} recordings {_has(n - count)} other channels than most:"
     others = [one for one, _ in sets.most_common() if one != usual]
     for one in others[:_MOST_LINES]:
         names = [n for n, r in used.items() if frozenset(map(canonical, r.ch_names)) == one]

@@ -16,6 +16,7 @@ from biot.signals.recording import Recording
 __all__ = [
     "ChannelChoice",
     "choice_lines",
+    "fits",
     "same_channel",
     "without_triggers",
 ]
@@ -95,18 +96,18 @@ class ChannelChoice:
         rows = [
             row
             for row, name in enumerate(names)
-            if (not self.channels or any(_fits(word, name) for word in self.channels))
-            and not any(_fits(word, name) for word in self.drop_channels)
+            if (not self.channels or any(fits(word, name) for word in self.channels))
+            and not any(fits(word, name) for word in self.drop_channels)
         ]
         if not rows:
             raise RecordingError(f"{recording.name}: {self._nothing(names)}")
         words = (*self.channels, *self.drop_channels)
-        idle = [word for word in words if not any(_fits(word, name) for name in names)]
+        idle = [word for word in words if not any(fits(word, name) for name in names)]
         return rows, tuple(dict.fromkeys(idle))
 
     def _nothing(self, names: Sequence[str]) -> str:
         """Why none of these channels is kept."""
-        if any(_fits(word, name) for word in self.channels for name in names):
+        if any(fits(word, name) for word in self.channels for name in names):
             return f"drop_channels must leave a channel of those chosen ({listed(names, 10)})."
         if not self.channels:
             return f"drop_channels must leave a channel ({listed(names, 10)})."
@@ -158,7 +159,7 @@ def _words(setting: str, text: str | None) -> tuple[str, ...]:
     return words
 
 
-def _fits(word: str, name: str) -> bool:
+def fits(word: str, name: str) -> bool:
     """Whether a channel is meant: by its type, a pattern, or its name in any spelling."""
     if word.lower() in _TYPES:
         return kind(name) == word.lower()

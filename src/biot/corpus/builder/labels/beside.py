@@ -10,9 +10,9 @@ from pathlib import Path
 from biot.corpus.builder.labels.sidecars.edf import holds_annotations_only
 from biot.corpus.builder.labels.sidecars.finding import (
     Found,
+    all_sidecars,
     find_sidecars,
     read_sidecar,
-    scorings_among,
 )
 from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.sources import Source
@@ -20,33 +20,36 @@ from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
 from biot.io import sha256_of
+from biot.signals.readers import is_table
 from biot.signals.recording import Recording
 
 __all__ = [
     "LabelsFound",
     "SidecarLabels",
-    "without_scorings",
+    "without_sidecars",
 ]
 
 
-def without_scorings(sources: Sequence[Source]) -> tuple[list[Source], tuple[str, ...]]:
-    """The recordings without EDF+ files that only hold annotations of one, and what is to be told.
+_OF_WFDB = (".hea", ".dat", ".mat")
+"""Suffixes of records whose own annotations may have several columns."""
 
-    Such a file that belongs to none of the recordings stays, so that reading it tells.
+
+def without_sidecars(sources: Sequence[Source]) -> tuple[list[Source], tuple[str, ...]]:
+    """The recordings without EDF+ files and tables that hold labels of one, and what is told.
+
+    A file of annotations that belongs to none of the recordings stays, so that reading it tells.
     """
     scorings = {source.path for source in sources if holds_annotations_only(source.path)}
-    if not scorings:
+    if not scorings and not any(is_table(source.path) for source in sources):
         return list(sources), ()
-    recordings = [source.path for source in sources if source.path not in scorings]
-    used = scorings_among(recordings)
-    passed = [source for source in sources if source.path in used]
-    left = [source for source in sources if source not in passed]
+    used = all_sidecars([source.path for source in sources if source.path not in scorings])
+    passed = [source.recording for source in sources if source.path in used]
+    left = [source for source in sources if source.path not in used]
     if not passed:
         return left, ()
-    names = listed([source.recording for source in passed], 3)
     return left, (
-        f"{len(passed)} files hold annotations of recordings only, and are none of their own: "
-        f"{names}",
+        f"{len(passed)} files hold labels of recordings only, and are none of their own: "
+        f"{listed(passed, 3)}",
     )
 
 
@@ -98,14 +101,15 @@ class SidecarLabels:
                 f"one at a time, got {', '.join(how.columns)}."
             )
         paths = {source.path: source.recording for source in sources}
-        found = find_sidecars(list(paths), suffix)
+        found = find_sidecars(list(paths), suffix, own=only)
         if not found and (only or suffix is not None):
             what = "files of labels that are known" if suffix is None else f"a file {suffix!r}"
-            option = "labels is 'sidecars'" if suffix is None else "sidecar names it"
+            option = "labels is 'sidecars'" if suffix is None else f"sidecar is {suffix!r}"
             raise CorpusError(
-                f"None of the {len(paths)} recordings has {what} beside it, though {option}."
+                f"None of the {len(paths)} recordings has {what} beside it, but {option}."
             )
-        if not found and how.columns != ("label",) and how.task != "regression":
+        has_columns = found or any(path.suffix.lower() in _OF_WFDB for path in paths)
+        if not has_columns and how.columns != ("label",) and how.task != "regression":
             raise ConfigError(
                 "label_columns are those of a table, or of files of labels beside recordings, but "
                 f"labels is 'annotations' and no recording has such a file; got {how.columns[0]!r}."
@@ -149,7 +153,7 @@ class SidecarLabels:
         others = Counter(kind for one in self.found.values() for kind in one.others)
         notes = [f"labels of {n} recordings are from {kind}" for kind, n in sorted(kinds.items())]
         notes += [
-            f"{n} recordings also have {kind}, which sidecar would choose"
+            f"{n} recordings also have {kind}, which --sidecar would choose"
             for kind, n in sorted(others.items())
         ]
         lacking = [name for name in recordings if name not in self.found]
@@ -166,7 +170,7 @@ class SidecarLabels:
         if events and self.background is None:
             notes.append(
                 f"{listed(events)} mark events only: windows outside get a label with "
-                "background, and are left out without it"
+                "--background, and are left out without it"
             )
         return tuple(notes)
 

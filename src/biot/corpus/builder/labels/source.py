@@ -25,6 +25,8 @@ __all__ = [
     "LabelSource",
 ]
 
+_MARKS = "labels beside recordings that mark bad data or breaks"
+
 # BrainVision and EEGLAB mark with these where a recording was interrupted.
 _BREAK = re.compile(r"New Segment(?:/.*)?|boundary", re.IGNORECASE)
 
@@ -145,6 +147,11 @@ class LabelSource:
         if self.table.facts:
             return tuple(notes)
         name, absent = self.table.path.name, self.table.absent
+        if self.table.left_out and strict:
+            raise CorpusError(
+                f"{self.table.path}: {'; '.join(self.table.left_out)}, and strict forbids that."
+            )
+        notes += self.table.left_out
         if absent:
             told = f"{len(absent)} named in {name} are not among the recordings: {listed(absent)}"
             if strict:
@@ -205,13 +212,17 @@ class LabelSource:
         if self.kind == "none":
             return []
         if self.table is not None:
-            return self.table.stretches(name, recording.duration)
+            return self.table.stretches(name, recording.duration, left_out)
         if self.sidecars is not None:
             found = self.sidecars.stretches(recording, name)
             if found is not None:
-                (Counter() if left_out is None else left_out).update(found.left_out)
+                counts = Counter() if left_out is None else left_out
+                counts.update(found.left_out)
                 ([] if told is None else told).extend(found.told)
-                return list(found.stretches)
+                labels = [one for one in found.stretches if not _is_mark(one)]
+                if len(labels) < len(found.stretches):
+                    counts[_MARKS] += len(found.stretches) - len(labels)
+                return labels
         if self.kind == "sidecars":
             return []
         if self.kind == "folder":
@@ -270,6 +281,14 @@ def _against_names(table: LabelTable) -> Iterator[str]:
         several = [f"{one} ({listed(many, 3)})" for one, many in others.items() if len(many) > 1]
         if several:
             yield f"{column} {sentence}: {listed(several, 3)}"
+
+
+def _is_mark(stretch: Stretch) -> bool:
+    """Whether a label from beside a recording says that data are bad, or where a break is."""
+    label = stretch.label
+    return isinstance(label, str) and not _is_label(
+        Annotation(stretch.onset, stretch.duration, label)
+    )
 
 
 def _is_label(note: Annotation) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
 from biot.corpus.builder.labels.parts import parts_of
+from biot.corpus.builder.labels.times import EMPTY, TimeColumns, TimeNames, find_times
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
@@ -152,8 +154,18 @@ class TableColumns:
     """Header of the column of official parts; None: there is none."""
     split_parts: str | None = None
     """Which values of it are which part; see :func:`biot.corpus.builder.labels.parts.parts_of`."""
+    onset: str | None = None
+    """Header of the column of onsets; None: one with a known name. So the next two."""
+    duration: str | None = None
+    stop: str | None = None
     subjects_are_given: bool = False
     """Whether something else than the table names the subjects."""
+
+    @property
+    def named_times(self) -> TimeNames:
+        """The columns of times that the user names."""
+        return TimeNames(self.onset, self.duration, self.stop)
+
     times: bool = True
     """Whether columns of times count; else rows label whole recordings, which may have several."""
 
@@ -173,6 +185,8 @@ class LabelTable:
     """What rows name that is not among the recordings, once each."""
     facts: Mapping[str, Facts] = field(default_factory=dict)
     """Of a layout, what it says of each recording."""
+    left_out: tuple[str, ...] = ()
+    """Which rows say nothing, in words."""
     notes: tuple[str, ...] = ()
     """What is to be told: columns that were chosen or passed over."""
 
@@ -181,28 +195,39 @@ class LabelTable:
         """Whether rows name the subjects of their recordings."""
         return self.subject_column is not None
 
-    def stretches(self, recording: str, duration: float) -> list[Stretch]:
+    def stretches(
+        self, recording: str, duration: float, left_out: Counter[str] | None = None
+    ) -> list[Stretch]:
         """Labelled stretches of a recording that lasts `duration` seconds.
 
         Raises
         ------
-        CorpusError
-            If a stretch begins outside the recording.
         RecordingError
-            If a layout could not read its labels.
+            If all stretches lie outside the recording, or a layout could not read the labels.
         """
         fault = self.facts.get(recording, Facts()).fault
         if fault is not None:
             raise RecordingError(fault)
-        found = []
-        for row in self.rows.get(recording, ()):
+        counts = Counter() if left_out is None else left_out
+        rows, found = self.rows.get(recording, ()), []
+        for row in rows:
             onset, length = row.span or (0.0, duration)
-            if not 0 <= onset < duration:
-                raise CorpusError(
-                    f"{self.path}, line {row.number}: onset is {onset:g} s, "
-                    f"but {recording} lasts {duration:g} s. Onsets count in seconds from its start."
-                )
+            if onset >= duration:
+                counts["rows that begin at or beyond the recording's end"] += 1
+                continue
+            if onset < 0 and onset + length <= 0:
+                counts["rows that end before the recording's start"] += 1
+                continue
+            if onset < 0:
+                counts["rows cut at the recording's start"] += 1
+                onset, length = 0.0, onset + length
             found.append(Stretch(onset, length, row.label))
+        if rows and not found:
+            raise RecordingError(
+                f"{recording}: it lasts {duration:g} s, and all of its {len(rows)} rows in "
+                f"{self.path.name} lie outside: line {rows[0].number} begins at "
+                f"{(rows[0].span or (0,))[0]:g} s. Onsets count in seconds from its start."
+            )
         return found
 
     def subject(self, recording: str) -> str:
@@ -237,7 +262,8 @@ class LabelTable:
             recordings (``file``, ``filename``, ``path``, ``recording``, ``record_id``,
             ``filename_hr`` and the like); the columns of labels; and, where wanted, one of subjects
             (``subject``, ``participant_id``, ``patient`` and the like), and ``onset`` and
-            ``duration`` in seconds. Further columns are ignored.
+            ``duration``, or names like them, in seconds. Rows without a label, an onset or a
+            recording are left out. Further columns are ignored.
         recordings
             Their paths relative to the folder given. A row names one by its path (relative to this
             folder, to the table's own, or from another machine's), by its file name, or by either
@@ -254,21 +280,23 @@ class LabelTable:
         Raises
         ------
         CorpusError
-            If a column is missing, a cell is empty or not a number, no row names a recording or one
+            If a column is missing, a cell is not what it must be, no row names a recording or one
             names several, or rows contradict each other; with table, line and column.
         """
         how, columns = how or LabelFormat(), columns or TableColumns()
         sheet = read_sheet(path)
-        if not columns.times:
-            labels = {name.lower() for name in how.columns}
-            sheet = sheet.without({"onset", "duration"} - labels)
         _require_columns(sheet, how)
         subjects, notes = _column_of_subjects(sheet, how, columns)
         parts, told = _official_parts(sheet, columns)
         notes += told
+        seen = [name for name in (*how.columns, subjects, columns.split, columns.file) if name]
+        times = find_times(sheet, seen, columns.named_times) if columns.times else None
+        if times is not None and not times.is_plain:
+            notes += (times.told,)
+        lines = _Lines(sheet, how, parts, times)
         files = _column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
         if files is None:
-            table = _of_subjects(sheet, str(subjects), how, recordings, subject_of, columns, parts)
+            table = _of_subjects(lines, str(subjects), recordings, subject_of, columns)
             return replace(table, notes=notes)
         column, found, more = files
         named = None if columns.subjects_are_given else subjects
@@ -283,17 +311,18 @@ class LabelTable:
         absent: dict[str, None] = {}
         for (number, cells), recording in zip(sheet.lines, found, strict=True):
             name = cells[sheet.place(column)]
-            if recording is None:
+            if recording is None and name.lower() not in EMPTY:
                 absent[name] = None
-            else:
-                row = _row(sheet, number, cells, how, column, named, parts)
+            elif (row := lines.row(number, cells, column, named)) is not None and recording:
                 rows.setdefault(recording, []).append(row)
+        lines.require_any(rows)
         table = cls(
             path=path,
             rows={name: tuple(of_name) for name, of_name in rows.items()},
-            has_events="onset" in sheet.columns,
+            has_events=times is not None,
             subject_column=named,
             absent=tuple(absent),
+            left_out=lines.told,
             notes=(*more, *notes),
         )
         table._require_consistent(columns)
@@ -326,12 +355,6 @@ def _require_columns(sheet: Sheet, how: LabelFormat) -> None:
         if name.lower() not in sheet.columns:
             near = near_word(name, sheet.header)
             raise CorpusError(f"{sheet.path}: the column {name} is missing; {sheet.has}.{near}")
-    if ("onset" in sheet.columns) != ("duration" in sheet.columns):
-        missing = "duration" if "onset" in sheet.columns else "onset"
-        raise CorpusError(
-            f"{sheet.path}: the column {missing} is missing; {sheet.has}. Events need an onset and "
-            "a duration in seconds; for labels of whole recordings remove both columns."
-        )
 
 
 def _known(sheet: Sheet, how: LabelFormat, pattern: re.Pattern[str]) -> list[str]:
@@ -414,15 +437,14 @@ def _column_of_files(
     _require_one_meaning(sheet, best, found)
     for (number, cells), matches in zip(sheet.lines, found[best], strict=True):
         text = cells[sheet.place(best)]
-        if not text:
-            raise CorpusError(f"{sheet.path}, line {number}: the column {best} is empty.")
         if len(matches) > 1:
             raise CorpusError(
                 f"{sheet.path}, line {number}: {text} may be {' or '.join(matches)}. "
                 "Write its path relative to the folder."
             )
-    if not hits[best]:
-        number, cells = sheet.lines[0]
+    named = [line for line in sheet.lines if line[1][sheet.place(best)].lower() not in EMPTY]
+    if not hits[best] and named:
+        number, cells = named[0]
         text = cells[sheet.place(best)]
         raise CorpusError(
             f"{sheet.path}, line {number}: no recording is called {text}; "
@@ -456,67 +478,85 @@ def _no_column_of_files(sheet: Sheet, recordings: Recordings) -> str:
     )
 
 
-def _row(
-    sheet: Sheet,
-    number: int,
-    cells: list[str],
-    how: LabelFormat,
-    name_column: str,
-    subject_column: str | None,
-    parts: _Parts,
-) -> Row:
-    where = f"{sheet.path}, line {number}"
+@dataclass
+class _Lines:
+    """What the lines of a table say, and which say nothing."""
 
-    def cell(name: str, *, may_be_empty: bool = False) -> str:
-        text = cells[sheet.place(name)]
-        if not text and not may_be_empty:
-            raise CorpusError(f"{where}: the column {name} is empty.")
-        return text
+    sheet: Sheet
+    how: LabelFormat
+    parts: _Parts
+    times: TimeColumns | None
+    empty: dict[str, list[str]] = field(default_factory=dict)
+    """By what is missing, the numbers of the lines that are left out."""
 
-    def seconds(name: str) -> float:
-        text = cell(name)
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not 0 <= value < math.inf:
+    def row(
+        self, number: int, cells: list[str], name_column: str, subject_column: str | None
+    ) -> Row | None:
+        """One line; None where it says nothing."""
+        where = f"{self.sheet.path}, line {number}"
+
+        def cell(name: str) -> str:
+            return cells[self.sheet.place(name)]
+
+        texts = [cell(name) for name in self.how.columns]
+        allowed = ("",) if self.how.may_be_empty else ()
+        span = None if self.times is None else self.times.span(number, cells)
+        lacks = (
+            "a recording" if cell(name_column).lower() in EMPTY
+            else "a label" if any(t.lower() in EMPTY and t not in allowed for t in texts)
+            else "an onset" if self.times is not None and span is None
+            else None
+        )  # fmt: skip
+        if lacks is not None:
+            self.empty.setdefault(lacks, []).append(str(number))
+            return None
+        subject = None if subject_column is None else cell(subject_column)
+        if subject is not None and (not subject or subject.lower() in _NO_SUBJECT):
+            said = f"{subject!r}" if subject else "empty"
             raise CorpusError(
-                f"{where}: the column {name} must be a number of seconds from 0 on, got {text!r}."
+                f"{where}: the column {subject_column} is {said}, so nothing says whose "
+                f"{cell(name_column)} is. Give the recording a subject, or leave the line out."
             )
-        return value
-
-    texts = [cell(name, may_be_empty=how.may_be_empty) for name in how.columns]
-    subject = None if subject_column is None else cell(subject_column)
-    if subject is not None and subject.lower() in _NO_SUBJECT:
-        raise CorpusError(
-            f"{where}: the column {subject_column} is {subject!r}, so nothing says whose "
-            f"{cell(name_column)} is. Give the recording a subject, or leave the line out."
+        return Row(
+            number=number,
+            file=cell(name_column),
+            label=self.how.of_cells(texts, where),
+            subject=subject,
+            span=span,
+            split=self.parts[1][cell(self.parts[0])] if self.parts is not None else None,
         )
-    return Row(
-        number=number,
-        file=cell(name_column),
-        label=how.of_cells(texts, where),
-        subject=subject,
-        span=(seconds("onset"), seconds("duration")) if "onset" in sheet.columns else None,
-        split=parts[1][cells[sheet.place(parts[0])]] if parts is not None else None,
-    )
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The lines that are left out, in words."""
+        name = self.sheet.path.name
+        return tuple(
+            f"{len(lines)} rows of {name} without {what} are left out: "
+            f"line{'s' * (len(lines) > 1)} {listed(lines)}"
+            for what, lines in self.empty.items()
+        )
+
+    def require_any(self, rows: Mapping[str, list[Row]]) -> None:
+        """Raise :class:`CorpusError` where no line that names a recording is left."""
+        if not rows and self.empty:
+            raise CorpusError(f"{self.sheet.path}: no row can be used. {'; '.join(self.told)}.")
 
 
 def _of_subjects(
-    sheet: Sheet,
+    lines: _Lines,
     column: str,
-    how: LabelFormat,
     recordings: Sequence[str],
     subject_of: Callable[[str], str],
     columns: TableColumns,
-    parts: _Parts,
 ) -> LabelTable:
     """A table whose rows label all recordings of a subject."""
+    sheet = lines.sheet
     of_subject: dict[str, list[Row]] = {}
     for number, cells in sheet.lines:
-        if not any(cells[sheet.place(name)].lower() == "n/a" for name in how.columns):
-            row = _row(sheet, number, cells, how, column, None, parts)
+        row = lines.row(number, cells, column, None)
+        if row is not None:
             of_subject.setdefault(row.file.removeprefix("sub-"), []).append(row)
+    lines.require_any(of_subject)
     subjects = {name: subject_of(name) for name in recordings}
     matched = {
         recording: tuple(of_subject[key])
@@ -534,7 +574,8 @@ def _of_subjects(
     table = LabelTable(
         path=sheet.path,
         rows=matched,
-        has_events="onset" in sheet.columns,
+        has_events=lines.times is not None,
+        left_out=lines.told,
         absent=tuple(rows[0].file for key, rows in of_subject.items() if key not in there),
     )
     table._require_consistent(columns)

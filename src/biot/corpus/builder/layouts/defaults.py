@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.labels.beside import without_scorings
+from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
 from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.recognise import recognised, recordings_of
@@ -115,7 +115,7 @@ def _sources(
         if own:
             return own, ()
     tables = config.search_tables or bool(chosen and chosen.settings.get("search_tables"))
-    return without_scorings(find_sources(paths, tables=tables, but=Path(config.labels)))
+    return without_sidecars(find_sources(paths, tables=tables, but=config.tables))
 
 
 def _is_incomplete(config: PrepareConfig) -> bool:

@@ -69,6 +69,9 @@ def _of_settings(given: Given, how: LabelFormat, pattern: re.Pattern[str] | None
         file=config.file_column,
         subject=config.subject_column,
         split=config.split_column,
+        onset=config.onset_column,
+        duration=config.duration_column,
+        stop=config.stop_column,
         split_parts=config.split_parts,
         times=config.label_scope != "recording",
     )

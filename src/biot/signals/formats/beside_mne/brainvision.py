@@ -16,7 +16,14 @@ from biot.signals.formats.headers import header_text
 from biot.signals.recording import Annotation
 from biot.signals.units import conversion
 
-__all__ = ["AsciiFile", "BrainVisionHeader", "is_ascii", "read_ascii", "read_brainvision_header"]
+__all__ = [
+    "AsciiFile",
+    "BrainVisionHeader",
+    "is_ascii",
+    "read_ascii",
+    "read_brainvision_header",
+    "require_sampling_interval",
+]
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,16 @@ def read_brainvision_header(path: Path) -> BrainVisionHeader:
         units=tuple(field[3].strip() for field in fields),
         n_times=int(length[1]) if length else None,
     )
+
+
+def require_sampling_interval(path: Path) -> None:
+    """Raise ``RecordingError`` where the time between samples in a header is not above 0."""
+    found = _entry(_section(header_text(path), "Common Infos"), "SamplingInterval")
+    if found and not _number(path, found) > 0:
+        raise RecordingError(
+            f"{path.name}: SamplingInterval must be the time between samples in µs, above 0; the "
+            f"header says {found!r}. Correct it there: 1000 µs are 1000 Hz."
+        )
 
 
 def is_ascii(path: Path) -> bool:

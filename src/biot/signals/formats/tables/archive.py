@@ -23,7 +23,8 @@ __all__ = ["read_npz"]
 def read_npz(path: Path, sfreq: float | None, units: str | Sequence[str] | None) -> Recording:
     """Open a NumPy archive of ``data`` (n_chans, n_times), ``ch_names``, ``sfreq`` and ``units``.
 
-    The last two may be given as arguments instead. Nothing pickled is opened.
+    The last two may be given as arguments instead; empty `units` are for an archive that may not
+    say them, whose channels have none then. Nothing pickled is opened.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def read_npz(path: Path, sfreq: float | None, units: str | Sequence[str] | None)
             f"needs {', '.join(needed)}; otherwise use Recording.from_array."
         )
     rate = _one_number(path, "sfreq", arrays["sfreq"]) if sfreq is None else sfreq
-    declared = _texts(arrays["units"]) if units is None else units
+    declared = _texts(arrays["units"]) if "units" in arrays and not units else units or ""
     data, names = arrays["data"], _texts(arrays["ch_names"])
     if data.ndim != 2 or len(data) != len(names) or data.dtype.kind not in "iuf":
         raise RecordingError(

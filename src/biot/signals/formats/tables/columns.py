@@ -44,6 +44,7 @@ _WORDS = frozenset(
 """Words of names that are no signal's, if the name has no other word."""
 _FILLING = frozenset(
     (
+        "duration", "onset", "start", "stop", "end", "level",
         "the", "of", "no", "nr", "num", "number", "name", "type", "value", "ground", "truth",
         "true", "y", "is", "data", "device", "system",
     )
@@ -105,13 +106,20 @@ class Chosen:
     units: tuple[str, ...]
 
 
-def choose(sheet: SampleTable, device: Device | None, kept: Sequence[str] = ()) -> Chosen:
+def choose(
+    sheet: SampleTable,
+    device: Device | None,
+    kept: Sequence[str] = (),
+    labels: Sequence[str] = (),
+) -> Chosen:
     """The columns of signals; a warning says what was left out, and why.
 
     Parameters
     ----------
     kept
         Names of columns that are channels, whatever they look like.
+    labels
+        Names of columns that label the samples: no channels, and nothing is said of them.
 
     Raises
     ------
@@ -123,6 +131,7 @@ def choose(sheet: SampleTable, device: Device | None, kept: Sequence[str] = ()) 
     reasons = {
         name: None if wanted and canonical(name) in wanted else _reason(sheet, name, device, lower)
         for name in sheet.names
+        if name not in labels
     }
     found = [name for name, reason in reasons.items() if reason is None]
     _tell(sheet, reasons, device)
@@ -164,8 +173,8 @@ def _numbers(sheet: SampleTable, name: str) -> npt.NDArray[np.float64]:
     texts = [i for i, cell in enumerate(column) if cell and not _is_number(cell)]
     row = texts[0] if texts else 0
     raise RecordingError(
-        f"{sheet.path.name}: column {name}, row {row + 2}: {column[row]!r} is no number, but "
-        f"{_count(column)} other cells of the column are. Correct or empty the cell."
+        f"{sheet.path.name}: column {name}, row {row + sheet.first_row}: {column[row]!r} is no "
+        f"number, but {_count(column)} other cells of the column are. Correct or empty the cell."
     )
 
 
@@ -303,4 +312,4 @@ def word_of(value: Any) -> str:
     """A cell as text: ``1.0`` is ``1``."""
     if isinstance(value, str):
         return value
-    return str(int(value)) if float(value).is_integer() else f"{float(value):g}"
+    return str(int(value)) if float(value).is_integer() else f"{float(value):.15g}"

@@ -96,6 +96,13 @@ def _of_openbci(sheet: SampleTable) -> SampleTable:
     return sheet.named((*names, *(f"Other {i}" for i in range(n - len(names)))))
 
 
+def _of_opensignals(sheet: SampleTable) -> SampleTable | None:
+    """Names of the columns that a line of JSON above them lists."""
+    found = re.search(r'"column": \[([^\]]*)\]', "\n".join(sheet.preamble))
+    names = tuple(re.findall(r'"([^"]+)"', found[1])) if found else ()
+    return sheet.named(names) if len(names) == len(sheet.names) else None
+
+
 def _of_emotiv(sheet: SampleTable) -> SampleTable | None:
     """Names of the columns that the first line lists, as EmotivPRO 1 writes them."""
     found = re.search(r"labels:\s*([^,;]*)", "\n".join(sheet.preamble), re.IGNORECASE)
@@ -198,6 +205,10 @@ DEVICES = (
     Device(
         "EmotivPRO", (DeviceSignal(_SITE, unit="µV"),),
         preamble=r"labels:.*\bCOUNTER\b", header=_of_emotiv,
+    ),
+    Device(
+        "OpenSignals (BITalino, biosignalsplux)", (DeviceSignal(r"(?:A|CH)\d+"),),
+        preamble="OpenSignals Text File Format", header=_of_opensignals,
     ),
     Device(
         "Empatica E4",

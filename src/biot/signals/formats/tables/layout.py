@@ -73,9 +73,12 @@ def _with(
     if not lower:
         return None
     n = Counter(lower).most_common(1)[0][0]
-    first = next((i for i in range(skipped, len(rows)) if _begins(rows, i, n)), None)
+    begins = [i for i in range(skipped, len(rows)) if _begins(rows, i, n)]
+    first = next((i for i in begins if _goes_on(rows, i)), begins[0] if begins else None)
     if first is None:
         return None
+    while first > skipped and len(rows[first - 1]) == n and all(map(_is_empty, rows[first - 1])):
+        first -= 1  # samples may be missing from the start
     above_all = rows[first - 1] if first > skipped else []
     if separator != " " and len(above_all) > n and all(above_all) and not _is_data(above_all):
         n = len(above_all)  # rows may lack the empty cells at their end
@@ -100,10 +103,22 @@ def _begins(rows: Sequence[Sequence[str]], i: int, n: int) -> bool:
     return len(rows[i]) == n and _is_data(rows[i]) and 2 * alike >= len(following)
 
 
+def _goes_on(rows: Sequence[Sequence[str]], i: int) -> bool:
+    """Whether next to all of the rows that follow may be of numbers too, or empty."""
+    following = [row for row in rows[i : i + 10] if row]
+    return sum(_may_be_data(row) for row in following) >= 0.8 * len(following)
+
+
+def _may_be_data(row: Sequence[str]) -> bool:
+    return _is_data(row) or all(
+        _is_empty(cell) or _is_number(cell) or _is_time(cell) for cell in row
+    )
+
+
 def _is_data(row: Sequence[str]) -> bool:
     filled = [cell for cell in row if not _is_empty(cell)]
     n_known = sum(_is_number(cell) or _is_time(cell) for cell in filled)
-    return n_known > 0 and 2 * n_known >= len(filled)
+    return n_known > 1 or (n_known == 1 and len(filled) <= 2)
 
 
 def _heads(
@@ -140,7 +155,8 @@ def _fitted(row: Sequence[str], n: int) -> tuple[str, ...] | None:
         row = row[:-1]
     elif len(row) == n - 1 and n > 2 and not _is_data(row):
         row = [*row, ""]
-    if len(row) != n or not any(row) or _is_data(row):
+    filled = sum(cell.lower() not in ("", "na", "nan", "null") for cell in row)
+    if len(row) != n or 2 * filled < n or _is_data(row):
         return None
     return tuple(row)
 
@@ -163,13 +179,16 @@ def names_and_units(
     A last row of units is taken as that; rows that say the same of all columns, such as the
     device, are passed over.
     """
-    rows = list(heads)
+    titles = [row for row in heads if row[0].lower() == "channeltitle="]  # of LabChart
+    rows = [("Time", *row[1:]) for row in titles] or list(heads)
     units = [""] * len(rows[0])
     if len(rows) > 1 and _is_of_units(rows[-1]):
         units = [_unit(cell) for cell in rows.pop()]
     named = [row for row in rows if not {cell.lower() for cell in row} <= _OF_FORMAT]
     telling = [row for row in named if len(set(row) - {""}) > 1] or named[-1:] or rows[-1:]
     names = telling[-1]
+    if len(set(names)) < len(names) and len(telling) > 1:  # such as back, back / x, y
+        names = tuple(f"{a}_{b}" if a else b for a, b in zip(telling[-2], names, strict=True))
     formats = next((row for row in rows if {cell.lower() for cell in row} <= _OF_FORMAT), None)
     if formats is not None:  # Shimmer: the same signal may be there as it came and calibrated
         names = tuple(f"{n}_{f}" if f else n for n, f in zip(names, formats, strict=True))

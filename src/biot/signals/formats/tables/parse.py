@@ -72,6 +72,7 @@ def _sheet(path: Path, columns: list[Column], layout: TextLayout) -> SampleTable
     return SampleTable(
         path, without_repeats(names), tuple(columns[i] for i in kept),
         tuple(units[i] for i in kept), layout.preamble, bool(layout.heads), _repeats(names),
+        layout.first + 1,
     )  # fmt: skip
 
 
@@ -106,7 +107,10 @@ def _text(path: Path) -> bytes:
         content.decode()
     except UnicodeDecodeError:
         content = content.decode("latin-1").encode()
-    return content.replace(b";\n", b"\n") if b";\n" in content[:_HEAD_BYTES] else content
+    for end in (b";\n", b";\r\n"):  # as WISDM ends its lines
+        if end in content[:_HEAD_BYTES]:
+            content = content.replace(end, b"\n")
+    return content
 
 
 def _unpacked(path: Path) -> bytes:

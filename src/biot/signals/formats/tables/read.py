@@ -70,7 +70,7 @@ def read_table(
         )
     sheet = _without_events(sheet)
     _require_one_person(sheet, columns)
-    chosen = choose(sheet, device, columns)
+    chosen = choose(sheet, device, columns, labels)
     rate = rate_of(sheet, sfreq)
     annotations = [note for name in labels for note in _stretches(sheet, name, rate)]
     return made(path, chosen.numbers, list(chosen.names), rate, units or chosen.units, annotations)

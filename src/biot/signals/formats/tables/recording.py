@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def made(
         raise RecordingError(f"{path.name}: a sampling rate must be above 0 Hz, got {sfreq:g}.")
     converted = [conversion(u, kind(name)) for u, name in zip(declared, names, strict=True)]
     factors = np.array([factor for factor, _ in converted])[:, np.newaxis]
-    return Recording.from_array(
+    recording = Recording.from_array(
         data * factors,
         ch_names=names,
         sfreq=sfreq,
@@ -50,3 +51,4 @@ def made(
         annotations=annotations,
         path=path,
     )
+    return replace(recording, declared=tuple(declared))

@@ -47,6 +47,8 @@ class SampleTable:
     has_header: bool = True
     repeated: tuple[str, ...] = field(default=())
     """Names that several columns have."""
+    first_row: int = 2
+    """Line of the file that the first sample stands in; the first line is 1."""
 
     @property
     def n_rows(self) -> int:

@@ -19,24 +19,27 @@ _WORDS = frozenset(
     (
         "time", "times", "timestamp", "timestamps", "timestap", "datetime", "date", "dates",
         "clock", "elapsed", "epoch", "utc",
+        "zeit", "uhrzeit", "zeitstempel", "datum", "tiempo", "fecha", "hora",
     )
 )  # fmt: skip
 _WHOLE_NAMES = frozenset(
     (
         "t", "ts", "sec", "secs", "second", "seconds", "ms", "msec", "msecs", "millis",
+        "millisec", "millisecs",
+        "microsec",
         "milliseconds", "us", "usec", "micros", "microseconds", "ns", "nanoseconds", "unix",
         "unixtime", "epochtime", "timems", "systime",
     )
 )  # fmt: skip
 _UNITS = {
     "s": re.compile(r"s|secs?|seconds?"),
-    "ms": re.compile(r"ms|msecs?|millis|milliseconds?"),
+    "ms": re.compile(r"ms|msecs?|millis|millisec(?:ond)?s?"),
     "µs": re.compile(r"[µμu]s|[µμu]secs?|micros|microseconds?"),
     "ns": re.compile(r"ns|nsecs?|nanos|nanoseconds?"),
 }
 _FACTORS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9}
-_EPOCHS = {"s": (1e8, 1e11), "ms": (1e11, 1e14), "µs": (1e14, 1e17), "ns": (1e17, 9.3e18)}
-"""Where numbers are times since 1970; the year 1973 and later."""
+_EPOCHS = {unit: (5e8 * factor, 4.1e9 * factor) for unit, factor in _FACTORS.items()}
+"""Where numbers are times since 1970: from 1985 to 2099."""
 
 
 def words_of(name: str) -> list[str]:
@@ -194,6 +197,8 @@ def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
     if clock is None:
         raise RecordingError(f"{parts[4].iloc[0]!r} is no time of day")
     within = _clock_seconds(pandas, parts[4], clock)
+    if clock[1] is None:  # hours and minutes, as spreadsheets show them
+        within = within * 60
     found = []
     for day, month in ((days[0], days[1]), (days[1], days[0])):
         if month.max() <= 12:
@@ -206,6 +211,8 @@ def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
 
 def _from_clock(pandas: Any, texts: Any, first: re.Match[str]) -> Seconds:
     """Times of day; a night that goes over midnight goes on, as an hour does without hours."""
+    if first[1] is None and first[4] is None:
+        raise RecordingError("these may be hours and minutes, or minutes and seconds")
     seconds = _clock_seconds(pandas, texts, first)
     period = 86_400.0 if first[1] is not None else 3600.0
     back = np.diff(seconds, prepend=seconds[0]) < -period / 2

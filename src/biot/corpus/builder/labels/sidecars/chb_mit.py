@@ -6,15 +6,15 @@ summary lists without a seizure have none.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from biot.corpus.builder.labels.sidecars.sidecar import Beside, Kind, Sidecar, damaged
 from biot.corpus.builder.labels.sidecars.text import lines_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
-from biot.signals.formats.wfdb_annotations import read_annotation_file
+from biot.signals.formats.annotators import read_annotation_file
 
 __all__ = [
     "KINDS",
@@ -33,20 +33,19 @@ _TIME = re.compile(
 )
 
 
-def _summaries(path: Path) -> Iterable[Path]:
-    """The summaries in the folder of a recording."""
-    try:
-        names = list(path.parent.iterdir())
-    except OSError:
-        return []
-    return sorted(one for one in names if one.name.lower().endswith("-summary.txt"))
-
-
 def _tells_of(path: Path, recording: Path) -> bool:
     try:
-        return bool(_block_of(path, recording))
-    except RecordingError:
+        stat = path.stat()
+        return recording.name.lower() in _names_in(path, stat.st_size, stat.st_mtime_ns)
+    except (OSError, RecordingError):
         return False
+
+
+@functools.lru_cache(maxsize=64)
+def _names_in(path: Path, size: int, changed: int) -> frozenset[str]:
+    """The recordings that a summary is on; size and time of change keep what is known true."""
+    named = (_FILE.fullmatch(line) for _, line in lines_of(path))
+    return frozenset(one[1].strip().lower() for one in named if one is not None)
 
 
 def _block_of(path: Path, recording: Path) -> list[tuple[int, str]]:
@@ -107,8 +106,8 @@ def _read_seizures(path: Path, beside: Beside) -> Sidecar:
 
 KINDS = (
     Kind(
-        name=_SUMMARY, pattern=r"-summary\.txt", read=_read_summary, recognises=_tells_of,
-        elsewhere=_summaries, events_only=True,
+        name=_SUMMARY, pattern=r"-summary\.txt", of_folder=r".*-summary\.txt",
+        read=_read_summary, recognises=_tells_of, events_only=True,
     ),
     Kind(
         name=_SEIZURES, pattern=r"\.(?:edf\.)?seizures?", read=_read_seizures, events_only=True

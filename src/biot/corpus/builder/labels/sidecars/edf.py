@@ -57,7 +57,13 @@ def _read(path: Path, beside: Beside) -> Sidecar:
         for note in annotations
         if note.label.strip("\0 ")
     )
-    return Sidecar(path, "annotation-only EDF+ or BDF+", {"label": stretches}, {}, told)
+    way_out = (
+        f". By the headers it starts {shift:+g} s from {beside.path.name}: correct one of the two"
+        if shift
+        else ""
+    )
+    kind = "annotation-only EDF+ or BDF+"
+    return Sidecar(path, kind, {"label": stretches}, {}, told, way_out)
 
 
 def difference_of_starts(path: Path, recording: Path) -> tuple[float, tuple[str, ...]]:
@@ -129,7 +135,8 @@ KINDS = (
         name="annotation-only EDF+ or BDF+",
         # SC4001E0-PSG and SC4001EC-Hypnogram: the eighth letter is the scorer's
         pattern=r"(?:|[a-z0-9]{1,2}(?=-hypnogram)|[-_. ])"
-        r"(?:[-_. ]?(?:annotations?|hypnogram|hypno|scoring|sleepscoring|stages?|events?|labels?))?"
+        r"(?:[-_. ]?(?:annotations?|hypnogram|hypno|scoring|sleepscoring|stages?|events?|labels?"
+        r"|base))?"  # MASS: "01-03-0001 Base" for "01-03-0001 PSG"
         r"\.(?:edf|bdf)",
         read=_read,
         recognises=holds_annotations_only,

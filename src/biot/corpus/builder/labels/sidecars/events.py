@@ -77,6 +77,6 @@ def _read(path: Path, beside: Beside) -> Sidecar:
 KINDS = (
     Kind(
         name=_NAME, pattern=r"[-_.]events\.tsv|\.tsv", read=_read, recognises=_is_events,
-        elsewhere=_of_bids, any_name=True,
+        elsewhere=_of_bids, any_name=_is_events,
     ),
 )  # fmt: skip

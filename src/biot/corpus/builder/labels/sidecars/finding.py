@@ -26,10 +26,10 @@ from biot.signals.recording import Recording
 __all__ = [
     "KINDS",
     "Found",
+    "all_sidecars",
     "find_sidecar",
     "find_sidecars",
     "read_sidecar",
-    "scorings_among",
 ]
 
 KINDS: tuple[Kind, ...] = (
@@ -57,21 +57,36 @@ class _Folders:
 
     def __init__(self) -> None:
         self._names: dict[Path, list[tuple[str, str]]] = {}
+        self._named: dict[tuple[Path, str], list[Path]] = {}
 
-    def starting(self, folder: Path, prefix: str) -> Iterator[Path]:
-        """Files whose names start with a text, in any case."""
+    def _in(self, folder: Path) -> list[tuple[str, str]]:
+        """Names in lower case and as they are, sorted; none of a folder that cannot be listed."""
         if folder not in self._names:
             try:
                 names = os.listdir(folder)
             except OSError:
                 names = []
-            self._names[folder] = sorted((name.casefold(), name) for name in names)
-        known = self._names[folder]
-        prefix = prefix.casefold()
-        for folded, name in known[bisect.bisect_left(known, (prefix, "")) :]:
-            if not folded.startswith(prefix):
+            self._names[folder] = sorted((name.lower(), name) for name in names)
+        return self._names[folder]
+
+    def starting(self, folder: Path, prefix: str) -> Iterator[tuple[Path, str]]:
+        """Files whose names start with a text, in any case, and what follows it."""
+        known = self._in(folder)
+        prefix = prefix.lower()
+        for place in range(bisect.bisect_left(known, (prefix, "")), len(known)):
+            lower, name = known[place]
+            if not lower.startswith(prefix):
                 return
-            yield folder / name
+            yield folder / name, lower[len(prefix) :]
+
+    def named(self, folder: Path, pattern: str) -> list[Path]:
+        """Files whose whole name in lower case fits a regular expression."""
+        if (folder, pattern) not in self._named:
+            fits = re.compile(pattern).fullmatch
+            self._named[folder, pattern] = [
+                folder / name for lower, name in self._in(folder) if fits(lower)
+            ]
+        return self._named[folder, pattern]
 
 
 def find_sidecar(path: Path, suffix: str | None = None) -> Path | None:
@@ -89,33 +104,45 @@ def find_sidecar(path: Path, suffix: str | None = None) -> Path | None:
     return found[path].path if path in found else None
 
 
-def find_sidecars(recordings: Sequence[Path], suffix: str | None = None) -> dict[Path, Found]:
-    """The file of labels of each recording that has one, see :func:`find_sidecar`."""
+def find_sidecars(
+    recordings: Sequence[Path], suffix: str | None = None, *, own: bool = True
+) -> dict[Path, Found]:
+    """The file of labels of each recording that has one, see :func:`find_sidecar`.
+
+    Parameters
+    ----------
+    own
+        Whether recordings have no other labels that count. The ``.atr`` of a WFDB record, which
+        reading the record reads too, is such a file then, and so are numbers, one a line, in
+        ``X.txt``, which may be something else.
+    """
     folders = _Folders()
     found = {}
     for path in recordings:
-        one = _named(path, suffix, folders) if suffix else _known(path, folders)
+        one = _named(path, suffix, folders) if suffix else _known(path, folders, own)
         if one is not None:
             found[path] = one
     return found
 
 
-def scorings_among(recordings: Sequence[Path]) -> set[Path]:
-    """Annotation-only EDF+ files that belong to one of the recordings."""
+def all_sidecars(recordings: Sequence[Path]) -> set[Path]:
+    """All files of labels that belong to recordings, of all kinds that count unless asked for."""
     folders = _Folders()
-    kinds = edf.KINDS
+    kinds = [kind for kind in KINDS if not kind.on_request]
     return {
         file for path in recordings for kind in kinds for file in _candidates(kind, path, folders)
     }
 
 
-def _known(path: Path, folders: _Folders) -> Found | None:
+def _known(path: Path, folders: _Folders, own: bool) -> Found | None:
     first: tuple[Kind, Path] | None = None
     others = []
     for kind in KINDS:
         if kind.on_request:
             continue
-        for file in _candidates(kind, path, folders):
+        for file in _candidates(kind, path, folders, lenient=own):
+            if not own and wfdb.is_own(file, path):
+                continue
             if first is None:
                 first = kind, file
             elif file != first[1] and kind.name not in others and kind.name != first[0].name:
@@ -127,32 +154,36 @@ def _known(path: Path, folders: _Folders) -> Found | None:
     return Found(file, kind.name, kind.events_only, tuple(others))
 
 
-def _candidates(kind: Kind, path: Path, folders: _Folders) -> Iterator[Path]:
+def _candidates(
+    kind: Kind, path: Path, folders: _Folders, *, lenient: bool = False
+) -> Iterator[Path]:
     """Files of a kind that belong to a recording by name, or place, and content."""
     for stem in _stems(path):
-        pattern = re.compile(re.escape(stem.casefold()) + f"(?:{kind.pattern})")
-        for file in folders.starting(path.parent, stem):
-            if pattern.fullmatch(file.name.casefold()) and _is_one(kind, file, path):
+        for file, rest in folders.starting(path.parent, stem):
+            if re.fullmatch(kind.pattern, rest) and _is_one(kind, file, path, lenient=lenient):
                 yield file
-    for file in _elsewhere(kind, path):
+    for file in _elsewhere(kind, path, folders):
         if _is_one(kind, file, path):
             yield file
 
 
-def _elsewhere(kind: Kind, path: Path) -> list[Path]:
-    return list(kind.elsewhere(path)) if kind.elsewhere is not None else []
+def _elsewhere(kind: Kind, path: Path, folders: _Folders) -> list[Path]:
+    """Files that are not named as the recording is, but may tell of it."""
+    near = folders.named(path.parent, kind.of_folder) if kind.of_folder is not None else []
+    return [*near, *(kind.elsewhere(path) if kind.elsewhere is not None else ())]
 
 
-def _is_one(kind: Kind, file: Path, path: Path) -> bool:
+def _is_one(kind: Kind, file: Path, path: Path, *, lenient: bool = False) -> bool:
     if file.name == path.name or not file.is_file():
         return False
-    return kind.recognises is None or kind.recognises(file, path)
+    by_content = kind.any_name if lenient and kind.any_name is not None else kind.recognises
+    return by_content is None or by_content(file, path)
 
 
 def _stems(path: Path) -> list[str]:
     """What the names of files of labels may begin with: the recording's stem, and what it is of."""
     stems = [path.stem]
-    base = re.sub(r"[-_](?:psg|eeg|raw)$", "", path.stem, flags=re.IGNORECASE)
+    base = re.sub(r"[-_ ](?:psg|eeg|raw)$", "", path.stem, flags=re.IGNORECASE)
     if base != path.stem:
         stems.append(base)
     if re.fullmatch(r"s[ct]\d{4}[a-z][a-z0-9]-psg", path.stem, re.IGNORECASE):  # Sleep-EDF
@@ -162,15 +193,14 @@ def _stems(path: Path) -> list[str]:
 
 def _named(path: Path, suffix: str, folders: _Folders) -> Found | None:
     """The file that ends as the user says."""
-    wanted = suffix.casefold()
-    for stem in _stems(path):
-        for file in folders.starting(path.parent, stem):
-            rest = file.name[len(stem) :].casefold()
+    wanted = suffix.lower()
+    for stem in (*_stems(path), path.name):  # x.edf.event lies beside x.edf
+        for file, rest in folders.starting(path.parent, stem):
             if file.name != path.name and rest in _ways_to_write(wanted) and file.is_file():
                 return _found(file, path)
     for kind in KINDS:
         for file in _candidates(kind, path, folders):
-            if file.name.casefold().endswith(wanted):
+            if file.name.lower().endswith(wanted):
                 return Found(file, kind.name, kind.events_only)
     return None
 
@@ -186,12 +216,15 @@ def _found(file: Path, path: Path) -> Found:
 
 def _kind_of(file: Path, recording: Path) -> Kind | None:
     """The kind of a file of labels: by its name and content, else by its content alone."""
-    name = file.name.casefold()
+    name = file.name.lower()
+    folders = _Folders()
     for kind in KINDS:
         named = re.search(f"(?:{kind.pattern})$", name) is not None
-        if (named or file in _elsewhere(kind, recording)) and _is_one(kind, file, recording):
+        if (named or file in _elsewhere(kind, recording, folders)) and _is_one(
+            kind, file, recording
+        ):
             return kind
-    chosen = (k for k in KINDS if k.any_name and _is_one(k, file, recording))
+    chosen = (k for k in KINDS if k.any_name and _is_one(k, file, recording, lenient=True))
     return next(chosen, None)
 
 

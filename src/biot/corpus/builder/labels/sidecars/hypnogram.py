@@ -29,6 +29,7 @@ _STAGE = re.compile(
     r"|art(?:efact|ifact)?|uns(?:cored)?|unknown|(?:sleep )?stage (?:[WRM?1-4]|N[1-4]|REM)",
     re.IGNORECASE,
 )
+_OF_SLEEP = re.compile(r"[NS][1-4]|N?REM|(?:a?wake|stage|sleep|hypno)", re.IGNORECASE)
 _MOST_STAGE = 9
 _HEADER = re.compile(r"(?:sleep[ _]?)?(?:stages?|hypno(?:gram)?|scor(?:es?|ing)|labels?)", re.I)
 
@@ -48,6 +49,15 @@ def _is_hypnogram(path: Path, recording: Path) -> bool:
     if cells and _HEADER.fullmatch(cells[0]):
         cells = cells[1:]
     return len(cells) > 1 and all(map(_is_stage, cells[:-1]))  # the last may be cut off
+
+
+def _is_surely_hypnogram(path: Path, recording: Path) -> bool:
+    """The same, save for numbers or single letters in a file whose name says nothing of sleep."""
+    if not _is_hypnogram(path, recording):
+        return False
+    of_sleep = re.search(r"hyp|stage|scoring", path.name[len(recording.stem) :], re.IGNORECASE)
+    cells = [_cell(line) for line in first_lines(path, 200)]
+    return of_sleep is not None or any(_OF_SLEEP.match(cell) for cell in cells)
 
 
 def _read(path: Path, beside: Beside) -> Sidecar:
@@ -72,7 +82,7 @@ def _read(path: Path, beside: Beside) -> Sidecar:
     )
     told = [f"a stage a line is taken for {EPOCH:g} s from the recording's start on"]
     if any(cell.lstrip("-").replace(".", "").isdigit() for _, cell in lines):
-        told.append("stages are numbers, which label_map may name, such as 0=W,1=N1")
+        told.append("stages are numbers, which --label-map may name, such as 0=W,1=N1")
     return Sidecar(path, _NAME, {"stage": stretches}, {}, tuple(told))
 
 
@@ -81,6 +91,6 @@ KINDS = (
         name=_NAME,
         pattern=r"[-_. ]?(?:hypno|hypnogram|stages?|sleep_?stages?|scoring)\.(?:txt|csv|tsv|hyp)"
         r"|\.(?:txt|csv|tsv|hyp|hypno|stages?|eannot)",
-        read=_read, recognises=_is_hypnogram, any_name=True,
+        read=_read, recognises=_is_surely_hypnogram, any_name=_is_hypnogram,
     ),
 )  # fmt: skip

@@ -96,6 +96,6 @@ def _parsed(path: Path) -> ElementTree.Element:
 KINDS = (
     Kind(
         name=_NAME, pattern=r"[-_.]?nsrr\.xml|\.xml|\.edf\.xml", read=_read, recognises=_is_nsrr,
-        elsewhere=_in_sister_folder, any_name=True,
+        elsewhere=_in_sister_folder, any_name=_is_nsrr,
     ),
 )  # fmt: skip

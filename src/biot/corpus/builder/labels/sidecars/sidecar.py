@@ -31,6 +31,10 @@ BEYOND = "labels beside recordings that begin at or beyond the recording's end"
 _BEFORE = "labels beside recordings that end before the recording begins"
 
 
+_LONGEST = 1e9
+"""Seconds, some thirty years: a greater number is no time in a recording."""
+
+
 class Beside:
     """The recording that a file of labels lies beside; opened when something of it is asked for."""
 
@@ -64,6 +68,8 @@ class Sidecar:
     """By reason, how many rows say nothing."""
     told: tuple[str, ...] = ()
     """What was assumed, for the user."""
+    way_out: str = ""
+    """What may be wrong where all labels lie outside the recording."""
 
     @property
     def stretches(self) -> list[Stretch]:
@@ -95,7 +101,7 @@ class Sidecar:
             first, last = labelled[0].onset, labelled[-1].onset
             damaged(
                 self.path, None, f"{len(labelled)} labels from {first:g} to {last:g} s, all "
-                "outside the recording", f"labels within its {duration:g} s",
+                "outside the recording", f"labels within its {duration:g} s{self.way_out}",
             )  # fmt: skip
         return kept, +left_out
 
@@ -136,10 +142,13 @@ class Kind:
     recognises: Callable[[Path, Path], bool] | None = None
     """Whether a file is of this kind and tells of a recording, by its content; None: its name is
     enough."""
+    of_folder: str | None = None
+    """Of names, in lower case, of files that may tell of several recordings in their folder."""
     elsewhere: Callable[[Path], Iterable[Path]] | None = None
-    """Files that are not named as the recording is, but may tell of it."""
-    any_name: bool = False
-    """Whether a file that the user chose is tried as this kind, however it is called."""
+    """Files in other folders that may tell of a recording."""
+    any_name: Callable[[Path, Path], bool] | None = None
+    """Whether a file that the user chose is of this kind, however it is called, by its content;
+    None: it is not tried."""
     events_only: bool = False
     """Whether the files mark events, and what lies between them is background."""
     on_request: bool = False
@@ -170,6 +179,6 @@ def seconds(path: Path, line: int | None, name: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not abs(value) < float("inf"):
+    if not abs(value) <= _LONGEST:
         damaged(path, line, f"the {name} {text!r}", "a number of seconds")
     return value

@@ -8,7 +8,6 @@ names of files lack their number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,16 +36,6 @@ class _Seizure:
     onset: float
     """Seconds from the start of the registration."""
     duration: float
-
-
-def _lists(path: Path) -> Iterable[Path]:
-    """The lists of seizures in the folder of a recording."""
-    try:
-        names = list(path.parent.iterdir())
-    except OSError:
-        return []
-    pattern = re.compile(r"seizures?[-_ ]list[-_ ].*\.txt", re.IGNORECASE)
-    return sorted(one for one in names if pattern.fullmatch(one.name))
 
 
 def _is_of(path: Path, recording: Path) -> bool:
@@ -157,6 +146,6 @@ def _recognises(path: Path, recording: Path) -> bool:
 KINDS = (
     Kind(
         name=_NAME, pattern=r"[-_]seizures?[-_]list\.txt", read=_read, recognises=_recognises,
-        elsewhere=_lists, events_only=True,
+        of_folder=r"seizures?[-_ ]list[-_ ].*\.txt", events_only=True,
     ),
 )  # fmt: skip

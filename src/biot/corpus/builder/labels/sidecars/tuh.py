@@ -3,7 +3,8 @@
 https://isip.piconepress.com/projects/nedc/html/tuh_eeg describes them. Where labels are of
 channels, each stretch of each label counts where any channel has it: stretches of one label that
 overlap or touch are joined over channels, those of different labels stand side by side, and the
-rule of labels decides over a window that holds several.
+rule of labels decides over a window that holds several. The events of ``.rec`` stay as they are,
+one a line, since TUEV and all who use it count them so.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _CSV_COLUMNS = ("channel", "start_time", "stop_time", "label")
 _CODES = {"1": "spsw", "2": "gped", "3": "pled", "4": "eyem", "5": "artf", "6": "bckg"}
 """Of TUEV's .rec files."""
 
+_EACH_CHANNEL = "events of channels count for the recording, one for each channel that has it"
 _ANY_CHANNEL = "labels of channels count for the recording where any channel has them"
 
 
@@ -150,7 +152,8 @@ def _read_rec(path: Path, beside: Beside) -> Sidecar:
             damaged(path, n, f"the code {cells[3]!r}", f"one of {codes}")
         channels.add(cells[0])
         stretches.append(_stretch(path, n, cells[1], cells[2], _CODES[code]))
-    return _of_channels(path, stretches, len(channels), left_out)
+    told = (_EACH_CHANNEL,) if len(channels) > 1 else ()
+    return Sidecar(path, _name(path), {"label": tuple(stretches)}, left_out, told)
 
 
 _SYMBOLS = re.compile(r"symbols\[(\d+)\]\s*=\s*(\{.*\})")
@@ -200,9 +203,9 @@ def _name(path: Path) -> str:
 KINDS = (
     Kind(name="TUH .csv_bi", pattern=r"\.csv_bi", read=_read_csv),
     Kind(name="TUH .tse_bi", pattern=r"\.tse_bi", read=_read_tse),
-    Kind(name="TUH .csv", pattern=r"\.csv", read=_read_csv, recognises=_is_csv, any_name=True),
+    Kind(name="TUH .csv", pattern=r"\.csv", read=_read_csv, recognises=_is_csv, any_name=_is_csv),
     Kind(name="TUH .tse", pattern=r"\.tse(?:_agg)?", read=_read_tse),
-    Kind(name="TUH .rec", pattern=r"\.rec", read=_read_rec, recognises=_is_rec, any_name=True),
+    Kind(name="TUH .rec", pattern=r"\.rec", read=_read_rec, recognises=_is_rec, any_name=_is_rec),
     Kind(name="TUH .lbl_bi", pattern=r"\.lbl_bi", read=_read_lbl),
     Kind(name="TUH .lbl", pattern=r"\.lbl(?:_agg)?", read=_read_lbl),
 )

@@ -6,27 +6,56 @@ the user names them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from biot.corpus.builder.labels.sidecars.sidecar import Beside, Kind, Sidecar
 from biot.corpus.builder.windows.events import Stretch
-from biot.signals.formats.wfdb_annotations import is_wfdb_annotation, read_annotation_file
+from biot.signals.formats.annotators import is_wfdb_annotation, read_annotation_file
+from biot.signals.recording import Annotation
 
 __all__ = [
     "KINDS",
+    "is_own",
 ]
 
 _OWN = (".hea", ".dat", ".mat")
 """Of WFDB records."""
+
+_COLUMNS = ("label", "beat", "rhythm", "note", "wave")
+"""Columns of labels; of those that a file has, the first counts unless another is asked for."""
+
+_EDF = r"(?:\.[eb]df)?"
+"""PhysioNet names annotators of EDF files x.edf.qrs."""
 
 _COMMON = (".atr", ".qrs", ".ecg", ".apn", ".ari", ".st")
 """Annotators that are known by their names."""
 
 
 def _read(path: Path, beside: Beside) -> Sidecar:
-    notes = read_annotation_file(path, beside.recording.sfreq)
-    stretches = tuple(Stretch(note.onset, note.duration, note.label) for note in notes)
-    return Sidecar(path, f"WFDB {path.suffix.lower()}", {"label": stretches})
+    return _by_column(path, read_annotation_file(path, beside.recording.sfreq))
+
+
+def _by_column(path: Path, notes: Iterable[Annotation]) -> Sidecar:
+    columns: dict[str, list[Stretch]] = {}
+    for note in notes:
+        found = columns.setdefault(note.column, [])
+        found.append(Stretch(note.onset, note.duration, note.label))
+    order = [*(name for name in _COLUMNS if name in columns), *columns, "label"]
+    found_columns = {name: tuple(columns.get(name, ())) for name in order}
+    return Sidecar(path, f"WFDB {path.suffix.lower()}", found_columns)
+
+
+def is_own(path: Path, recording: Path) -> bool:
+    """Whether an annotation file is read with the record that it lies beside."""
+    return recording.suffix.lower() in _OWN and path == recording.with_suffix(".atr")
+
+
+def _read_own(path: Path, beside: Beside) -> Sidecar:
+    """The ``.atr`` of a WFDB record is read with it, which knows its columns."""
+    if not is_own(path, beside.path):
+        return _read(path, beside)
+    return _by_column(path, beside.recording.annotations)
 
 
 def _beside_others(path: Path, recording: Path) -> bool:
@@ -38,11 +67,11 @@ def _is_annotation(path: Path, recording: Path) -> bool:
 
 
 KINDS = (
-    Kind(name="WFDB .atr", pattern=r"\.atr", read=_read, recognises=_beside_others),
-    Kind(name="WFDB .qrs", pattern=r"\.qrs", read=_read, recognises=_beside_others),
-    Kind(name="WFDB .ecg", pattern=r"\.ecg", read=_read, recognises=_beside_others),
+    Kind(name="WFDB .atr", pattern=rf"{_EDF}\.atr", read=_read_own),
+    Kind(name="WFDB .qrs", pattern=rf"{_EDF}\.qrs", read=_read, recognises=_beside_others),
+    Kind(name="WFDB .ecg", pattern=rf"{_EDF}\.ecg", read=_read, recognises=_beside_others),
     Kind(
         name="WFDB annotations", pattern=r"\.[a-z0-9]+", read=_read, recognises=_is_annotation,
-        any_name=True, on_request=True,
+        any_name=_is_annotation, on_request=True,
     ),
 )  # fmt: skip
