@@ -378,6 +378,26 @@ def test_harth_takes_activities_from_the_samples(tmp_path: Path) -> None:
     assert report.preprocessing.units == ("g",) * 6
 
 
+@pytest.mark.parametrize("more", [{}, {"label_columns": ("activity",)}])
+def test_har_takes_a_folder_of_tables_with_a_column_of_activities(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    folder = tmp_path / "walks"
+    folder.mkdir()
+    for subject in (1, 2):
+        axes = np.random.default_rng(subject).normal(size=(1280, 3))
+        rows = [
+            f"{i / 50:.2f},{x:.4f},{y:.4f},{z:.4f},{'sit' if i < 640 else 'walk'}\n"
+            for i, (x, y, z) in enumerate(axes)
+        ]
+        (folder / f"P{subject:02d}.csv").write_text(
+            "time,acc_x,acc_y,acc_z,activity\n" + "".join(rows)
+        )
+    report = prepared(folder, tmp_path, layout="har", stride=2.56, **more)
+    assert dict(report.labels) == {"sit": 10, "walk": 10}
+    assert report.preprocessing.ch_names == ("acc_x", "acc_y", "acc_z")
+
+
 # real files ------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.recognise import recognised, recordings_of
 from biot.corpus.builder.layouts.registry import NONE, layout, layouts
 from biot.corpus.builder.settings import PrepareConfig
-from biot.corpus.builder.sources import Source, find_sources
+from biot.corpus.builder.sources import Source, TableOptions, find_sources
 from biot.errors import ConfigError
 
 __all__ = ["Given", "with_layout"]
@@ -75,7 +75,7 @@ def with_layout(
     whole = replace(config, **settings)
     if complete:
         _require_complete(whole)
-    found = recordings_of(chosen, sources, whole.sfreq or 0.0, table_options(whole, ()))
+    found = recordings_of(chosen, sources, whole.sfreq or 0.0, _tables(whole, config.given))
     by_name = {source.recording: source for source in sources}
     return Given(
         config=whole,
@@ -118,6 +118,12 @@ def _sources(
     return without_sidecars(find_sources(paths, tables=tables, but=config.tables))
 
 
+def _tables(config: PrepareConfig, given: frozenset[str]) -> TableOptions:
+    """How a layout reads tables of samples; a column of labels counts where the user names it."""
+    named = config.label_columns if "label_columns" in given else ()
+    return replace(table_options(config, ()), labels=named)
+
+
 def _is_incomplete(config: PrepareConfig) -> bool:
     return not config.is_complete
 
@@ -138,7 +144,7 @@ def _given(chosen: DatasetLayout, config: PrepareConfig) -> str:
 def _shown(settings: Mapping[str, Any]) -> str:
     """Settings in the spelling of options."""
     shown = [
-        f"--{name.replace('_', '-')} {_text(value)}"
+        f"--{name.replace('_', '-')} {_text(value)}".rstrip()
         for name, value in settings.items()
         if name != "labels"
     ]
@@ -146,6 +152,8 @@ def _shown(settings: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
+    if value is True:
+        return ""  # a switch
     if isinstance(value, tuple):
         return " ".join(f"{one:g}" if isinstance(one, float | int) else str(one) for one in value)
     text = f"{value:g}" if isinstance(value, float | int) else str(value)

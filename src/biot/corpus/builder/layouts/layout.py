@@ -15,7 +15,7 @@ from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, Subject, TableOptions, subject_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
-from biot.errors import RecordingError
+from biot.errors import RecordingError, listed
 from biot.signals.readers import read_recording
 from biot.signals.recording import Recording
 
@@ -24,6 +24,7 @@ __all__ = [
     "FoundRecording",
     "annotated",
     "beside",
+    "in_samples",
     "split_of_path",
     "whole",
 ]
@@ -106,6 +107,24 @@ def _beside(found: FoundRecording, pattern: str) -> list[Stretch]:
     return list(kept)
 
 
+def in_samples(found: FoundRecording, columns: Sequence[str]) -> list[Stretch]:
+    """Labels in a column of a table of samples: the one that the user names, or the first known."""
+    named = found.options.get("labels")
+    if not named:
+        with found.path.open(encoding="utf-8-sig", errors="replace") as file:
+            header = [cell.strip(" \"'\r\n") for cell in re.split(r"[,;\t]", file.readline())]
+        named = [name for name in header if name.lower() in columns][:1]
+    if not named:
+        raise RecordingError(
+            f"{found.name}: has no column of labels ({' or '.join(columns)}); it has "
+            f"{listed(header, 10)}. Name it with label_columns."
+        )
+    return [
+        Stretch(note.onset, note.duration, note.label)
+        for note in found.read(labels=tuple(named)).annotations
+    ]
+
+
 def split_of_path(found: FoundRecording) -> str | None:
     """What the group ``split`` of the layout's pattern says: train, dev or val, eval or test."""
     return _PARTS.get(found.groups.get("split", ""))
@@ -148,6 +167,8 @@ class DatasetLayout:
     """The recordings of a folder, where they are no files of their own."""
     choose: Callable[[Sequence[FoundRecording], float], list[FoundRecording]] = _all
     """Which of the recordings are used at a rate in Hz, where several are the same one."""
+    recognised_by: str | None = None
+    """Regular expression as `recordings`, of names that leave no doubt; None: `recordings` do."""
     unmistakable: bool = True
     """Whether it is recognised by its names."""
 
@@ -159,6 +180,11 @@ class DatasetLayout:
         groups = {name: text for name, text in match.groupdict().items() if text is not None}
         options = {} if tables is None else tables.of(source.path)
         return FoundRecording(source.recording, source.path, groups, options)
+
+    def is_surely(self, source: Source) -> bool:
+        """Whether the name of a source leaves no doubt that it is of this data set."""
+        pattern = self.recognised_by or self.recordings
+        return _ending(pattern).search(source.path.absolute().as_posix()) is not None
 
     def lacks(self, found: Iterable[FoundRecording]) -> list[str]:
         """Those of the files needed that none of the recordings has."""

@@ -77,7 +77,7 @@ def recognised(sources: Sequence[Source]) -> DatasetLayout | None:
 
 
 def _is_of(layout: DatasetLayout, sources: Sequence[Source]) -> bool:
-    found = [one for one in map(layout.found, sources) if one is not None]
+    found = [one for one in map(layout.found, filter(layout.is_surely, sources)) if one is not None]
     return bool(found) and len(found) >= _ENOUGH * len(sources) and not layout.lacks(found)
 
 

@@ -1,9 +1,10 @@
-"""UCI HAR: acceleration and turning rate of a telephone, cut into windows with half overlap.
+"""UCI HAR: acceleration and turning rate of a telephone; also folders of tables of such signals.
 
 Source: https://archive.ics.uci.edu/dataset/240 (Anguita et al., ESANN 2013). Licence: CC BY 4.0.
 The files hold windows of 128 samples at 50 Hz, one a line, of all subjects of a part. Here the
 windows of a subject are put together again where one begins with the second half of the one before:
-cut as published, 2.56 s every 1.28 s, they are the same windows.
+cut as published, 2.56 s every 1.28 s, they are the same windows. Of a folder of tables, one a
+person or more, the column ``label`` or ``activity`` (or that of ``--label-column``) is the label.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, in_samples
 from biot.corpus.builder.sources import Source
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
@@ -29,6 +30,7 @@ _ACTIVITIES = (
     *("walking", "walking_upstairs", "walking_downstairs"),
     *("sitting", "standing", "laying"),
 )
+_LISTED = r"(?P<split>train|test)/subject_(?:train|test)\.txt"
 _N_TIMES, _HOP, _SFREQ = 128, 64, 50.0
 
 
@@ -108,6 +110,8 @@ def _read(folder: Path, number: int) -> Recording:
 
 
 def _activities(found: FoundRecording) -> list[Stretch]:
+    if found.path.suffix != ".txt":
+        return in_samples(found, ("label", "activity"))
     windows, labels, subjects = _part(found.path.absolute().parent)
     own = np.flatnonzero(subjects == int(found.name[-2:]))
     return [
@@ -118,14 +122,15 @@ def _activities(found: FoundRecording) -> list[Stretch]:
 
 LAYOUT = DatasetLayout(
     name="har",
-    title="UCI HAR (smartphones)",
+    title="UCI HAR, or tables of movement",
     expects="UCI HAR Dataset/{train,test}/Inertial Signals/body_acc_x_train.txt …, "
-    "y_train.txt, subject_train.txt, activity_labels.txt",
+    "y_train.txt, subject_train.txt, activity_labels.txt; or P01.csv … with a column label or "
+    "activity",
     licence="CC BY 4.0",
-    recordings=r"(?P<split>train|test)/subject_(?:train|test)\.txt",
-    needs=("activity_labels.txt", "y_{split}.txt"),
+    recordings=rf"{_LISTED}|(?P<subject>[A-Za-z]*[-_ ]?\d+)[^/]*\.csv",
+    recognised_by=_LISTED,
     sources=_sources,
     labels=_activities,
     label_names=_ACTIVITIES,
-    settings={"sfreq": 50, "window": 2.56, "stride": 1.28},
+    settings={"sfreq": 50, "window": 2.56, "stride": 1.28, "search_tables": True},
 )

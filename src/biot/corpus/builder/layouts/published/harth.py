@@ -7,7 +7,7 @@ the authors take them.
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, in_samples
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
@@ -21,10 +21,9 @@ _ACTIVITIES = {
 
 
 def _activities(found: FoundRecording) -> list[Stretch]:
-    notes = found.read(labels=("label",)).annotations
     return [
-        Stretch(n.onset, n.duration, _ACTIVITIES.get(n.label.removesuffix(".0"), n.label))
-        for n in notes
+        one._replace(label=_ACTIVITIES.get(str(one.label).removesuffix(".0"), one.label))
+        for one in in_samples(found, ("label",))
     ]
 
 
