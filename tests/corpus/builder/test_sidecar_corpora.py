@@ -61,7 +61,7 @@ def test_a_changed_file_makes_its_recording_be_prepared_anew(session: Path) -> N
     report = prepared(session, labels="annotations")
     assert report.labels == {"bckg": 5, "own": 10, "seiz": 5}
     assert report.changes == (
-        "aaaaaaaa_s001_t000.edf has another subject or labels and was prepared anew",
+        "aaaaaaaa_s001_t000.edf has another subject, labels or units and was prepared anew",
     )
     file.unlink()
     assert prepared(session, labels="annotations").labels == {"own": 20}

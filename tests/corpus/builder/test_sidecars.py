@@ -190,21 +190,21 @@ label = {0, 0, 6.0000, 20.0000, 1, [0.0, 0.0, 1.0]}
 
 
 @pytest.mark.parametrize(
-    ("suffix", "text", "bckg_until"),
+    ("suffix", "text"),
     [
-        (".csv_bi", CSV_BI, 4.5), (".tse_bi", TSE, 4.5), (".tse", TSE, 4.5), (".lbl", LBL, 6.0),
-        (".csv", CSV_BI, 4.5),
+        (".csv_bi", CSV_BI), (".tse_bi", TSE), (".tse", TSE), (".lbl", LBL),
+        (".csv", CSV_BI),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_labels_of_tuh_are_read(
-    tmp_path: Path, suffix: str, text: str, bckg_until: float, ends: str, mark: bytes
+    tmp_path: Path, suffix: str, text: str, ends: str, mark: bytes
 ) -> None:
     path = tmp_path / "aaaaaaac_s001_t000.edf"
     path.touch()
     path.with_suffix(suffix).write_bytes(mark + text.replace("\n", ends).encode())
-    assert labels_of(path) == [(0, bckg_until, "bckg"), (4.5, 15.5, "seiz")]
+    assert labels_of(path) == [(0, 4.5, "bckg"), (4.5, 15.5, "seiz")]
 
 
 def test_labels_of_channels_count_where_any_channel_has_them(tmp_path: Path) -> None:
@@ -215,8 +215,24 @@ def test_labels_of_channels_count_where_any_channel_has_them(tmp_path: Path) -> 
     assert labels_of(path) == [(1, 7, "fnsz"), (4, 1, "cpsz"), (10, 2, "fnsz")]
     sidecar = read_sidecar(path.with_suffix(".csv"), path)
     assert sidecar.told == (
-        "labels of channels count for the recording where any channel has them",
+        "labels of channels count for the recording where any channel has them, bckg where none "
+        "has another",
     )
+
+
+def test_background_of_one_channel_leaves_no_rest_beside_a_seizure_of_another(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "aaaaaaac_s001_t000.edf"
+    path.touch()
+    rows = [
+        "FP1-F7,0.0,36.8868,bckg,1", "FP1-F7,36.8868,183.3055,fnsz,1",
+        "FP1-F7,183.3055,301.0,bckg,1", "F7-T3,0.0,301.0,bckg,1",
+    ]  # fmt: skip
+    path.with_suffix(".csv").write_text(CSV + "\n".join(rows))
+    found = labels_of(path)
+    assert [label for *_, label in found] == ["bckg", "fnsz", "bckg"]
+    assert [onset for onset, *_ in found] == pytest.approx([0, 36.8868, 183.3055])
 
 
 def test_events_of_tuev_have_their_six_names(tmp_path: Path) -> None:
@@ -232,13 +248,18 @@ def test_events_of_tuev_have_their_six_names(tmp_path: Path) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 50), st.integers(1, 20), st.sampled_from(["a", "b"])), max_size=12
+        st.tuples(st.integers(0, 50), st.integers(1, 20), st.sampled_from(["a", "b", "bckg"])),
+        max_size=12,
     )
 )
 def test_the_union_over_channels_covers_the_same_seconds(rows: list[tuple[int, int, str]]) -> None:
     joined = over_channels(Stretch(*row) for row in rows)
-    for label in ("a", "b"):
-        covered = {s for on, n, one in rows if one == label for s in range(on, on + n)}
+    seconds = {
+        label: {s for on, n, one in rows if one == label for s in range(on, on + n)}
+        for label in ("a", "b", "bckg")
+    }
+    seconds["bckg"] -= seconds["a"] | seconds["b"]
+    for label, covered in seconds.items():
         found = [range(int(s[0]), int(s[0] + s[1])) for s in joined if s[2] == label]
         assert sorted(s for each in found for s in each) == sorted(covered)
 

@@ -321,18 +321,12 @@ class PrepareConfig(Settings):
             self._require_a_window()
         if not self.awaits_layout:
             self._require_labels_in_time()
+        self._require_labels_beside()
         if self.label_map is not None and not self.awaits_layout:
             self._require_labels_to_map()
         if self.dask is not None and self.workers != 1:
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
-            )
-        beside = str(self.labels) in ("annotations", "sidecars")
-        if self.sidecar is not None and not (beside and self.sidecar):
-            raise ConfigError(
-                "sidecar goes with labels 'annotations' or 'sidecars', and is how the names of "
-                f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
-                f"{str(self.labels)!r}."
             )
         self._require_columns()
         self._require_frequencies()
@@ -452,6 +446,15 @@ class PrepareConfig(Settings):
                     f"{name} must be at most half of sfreq, {self.sfreq / 2:g} Hz, as windows hold "
                     f"nothing above; got {frequency:g} Hz."
                 )
+
+    def _require_labels_beside(self) -> None:
+        beside = str(self.labels) in ("annotations", "sidecars")
+        if self.sidecar is not None and not (beside and self.sidecar):
+            raise ConfigError(
+                "sidecar goes with labels 'annotations' or 'sidecars', and is how the names of "
+                f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
+                f"{str(self.labels)!r}."
+            )
 
     def _require_labels_to_map(self) -> None:
         if str(self.labels) == "none" and self.label_columns == ("label",):

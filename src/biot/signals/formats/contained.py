@@ -37,7 +37,7 @@ MEGABYTES = "BIOT_PARSER_MB"
 """Environment variable: megabytes of memory for a small file."""
 _DEFAULTS = {SECONDS: 3.0, MEGABYTES: 200.0}
 _SECONDS_PER_MEGABYTE = 0.1
-_SLOW = {"XDF recording": 10}
+_SLOW = {"XDF recording": 30}
 """How many times as long a format takes whose parser goes from sample to sample."""
 _MEMORY_PER_BYTE = 16
 _MEGABYTE = 2**20

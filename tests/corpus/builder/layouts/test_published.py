@@ -15,7 +15,9 @@ from biot.corpus import load_corpus, prepare
 from biot.corpus.builder.layouts.published.tuab import ELECTRODES
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*(implausible|one class|not unique|names begin alike|hold no number)"),
+    pytest.mark.filterwarnings(
+        "ignore:.*(implausible|one class|not unique|names begin alike|hold no number)"
+    ),
     pytest.mark.filterwarnings("ignore:The inplace keyword"),  # of wfdb
 ]
 

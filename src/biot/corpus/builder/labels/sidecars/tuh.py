@@ -2,8 +2,9 @@
 
 https://isip.piconepress.com/projects/nedc/html/tuh_eeg describes them. Where labels are of
 channels, each stretch of each label counts where any channel has it: stretches of one label that
-overlap or touch are joined over channels, those of different labels stand side by side, and the
-rule of labels decides over a window that holds several. The events of ``.rec`` stay as they are,
+overlap or touch are joined over channels, and ``bckg`` is where no channel has another label. Those
+of other labels stand side by side, and the rule of labels decides over a window that holds several.
+The events of ``.rec`` stay as they are,
 one a line, since TUEV and all who use it count them so.
 """
 
@@ -13,7 +14,7 @@ import ast
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from biot.corpus.builder.labels.sidecars.sidecar import (
@@ -38,22 +39,49 @@ _CSV_COLUMNS = ("channel", "start_time", "stop_time", "label")
 _CODES = {"1": "spsw", "2": "gped", "3": "pled", "4": "eyem", "5": "artf", "6": "bckg"}
 """Of TUEV's .rec files."""
 
+_BACKGROUND = "bckg"
+
+_NONE = 1e-6
+"""Seconds that rounding leaves between times of four decimals, which is no time."""
+
 _EACH_CHANNEL = "events of channels count for the recording, one for each channel that has it"
-_ANY_CHANNEL = "labels of channels count for the recording where any channel has them"
+_ANY_CHANNEL = (
+    "labels of channels count for the recording where any channel has them, bckg where none has "
+    "another"
+)
 
 
 def over_channels(found: Iterable[Stretch]) -> tuple[Stretch, ...]:
-    """Stretches of channels as stretches of the recording: those of one label joined."""
+    """Stretches of channels as stretches of the recording: those of one label joined.
+
+    Background is where no channel has another label.
+    """
     by_label: dict[str, list[Stretch]] = {}
-    for stretch in sorted(found, key=lambda s: (s.onset, s.duration)):
+    for stretch in sorted(found, key=lambda s: s[:2]):
         joined = by_label.setdefault(str(stretch.label), [])
-        if joined and stretch.onset <= joined[-1].onset + joined[-1].duration:
+        if joined and stretch.onset <= joined[-1].onset + joined[-1].duration + _NONE:
             last = joined[-1]
             stop = max(last.onset + last.duration, stretch.onset + stretch.duration)
             joined[-1] = last._replace(duration=stop - last.onset)
         else:
             joined.append(stretch)
-    return tuple(sorted((s for all_ in by_label.values() for s in all_), key=lambda s: s[:2]))
+    background = by_label.pop(_BACKGROUND, [])
+    others = sorted((s for all_ in by_label.values() for s in all_), key=lambda s: s[:2])
+    rest = [part for stretch in background for part in _without(stretch, others)]
+    return tuple(sorted((*others, *rest), key=lambda s: s[:2]))
+
+
+def _without(stretch: Stretch, others: Iterable[Stretch]) -> Iterator[Stretch]:
+    """The parts of a stretch that none of the others, sorted by onset, covers."""
+    start, stop = stretch.onset, stretch.onset + stretch.duration
+    for other in others:
+        if other.onset > start:
+            end = min(other.onset, stop)
+            if end > start + _NONE:
+                yield stretch._replace(onset=start, duration=end - start)
+        start = max(start, other.onset + other.duration)
+    if stop > start + _NONE:
+        yield stretch._replace(onset=start, duration=stop - start)
 
 
 def _stretch(path: Path, line: int, start: str, stop: str, label: str) -> Stretch:
