@@ -217,6 +217,8 @@ def _written(
     name, contract = job.source.recording, recipe.contract
     opened = job.source.opened(recipe.tables, units_later=job.units.is_given)
     recording, not_found = _named_channels(opened, recipe, left_out)
+    if "rename_channels" in recipe.choice.by_layout:
+        not_found = ()  # a layout names all that copies of the data set may have
     not_found += job.units.unmatched(recording, name)
     recording, units_said = job.units.said_of(recording, name)
     rows, idle = recipe.choice.rows(recording)

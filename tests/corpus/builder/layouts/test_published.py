@@ -13,6 +13,7 @@ import pytest
 
 from biot.corpus import load_corpus, prepare
 from biot.corpus.builder.layouts.published.tuab import ELECTRODES
+from biot.errors import CorpusError
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -300,6 +301,31 @@ def test_ptb_xl_takes_the_faster_records_where_a_higher_rate_is_given(
     report = prepared(tmp_path / "ptb-xl", tmp_path, layout="ptb-xl", sfreq=250)
     assert not report.slower
     assert {row["file"] for row in table(tmp_path)} >= {"records500/00000/00001_hr.hea"}
+
+
+def test_tags_as_one_class_are_refused(lay_wfdb: Lay, tmp_path: Path) -> None:
+    lay_ptb_xl(tmp_path / "ptb-xl", lay_wfdb)
+    with pytest.raises(CorpusError, match="is of several tags, so task must be multilabel"):
+        prepared(tmp_path / "ptb-xl", tmp_path, layout="ptb-xl", task="classes")
+
+
+def test_a_class_may_be_a_tag(lay_edf: Lay, tmp_path: Path) -> None:
+    place = tmp_path / "edf" / "train" / "normal" / "01_tcp_ar"
+    lay_edf(place / "aaaaaaab_s001_t000.edf", EEG, seconds=20)
+    report = prepared(tmp_path / "edf", tmp_path, layout="tuab", task="multilabel")
+    assert dict(report.labels) == {"normal": 2}
+
+
+def test_a_damaged_file_of_labels_sets_its_recording_aside(lay_edf: Lay, tmp_path: Path) -> None:
+    for number, text in ((1, "1,10.0,11.0,6\n"), (2, "1,10.0,11.0,9\n"), (3, "?\n")):
+        path = lay_edf(
+            tmp_path / f"edf/train/aaaaaaar/aaaaaaar_0000000{number}.edf", EEG, seconds=30
+        )
+        path.with_suffix(".rec").write_text(text)
+    report = prepared(tmp_path / "edf", tmp_path, layout="tuev")
+    assert report.n_recordings == 1
+    assert [name[-5] for name, _ in report.quarantined] == ["2", "3"]
+    assert all("its labels cannot be read" in reason for _, reason in report.quarantined)
 
 
 def test_mit_bih_has_a_window_around_each_beat_by_aami(lay_wfdb: Lay, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.sources import subject_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import LABELS_FILE
-from biot.errors import BiotError, ConfigError
+from biot.errors import BiotError, ConfigError, RecordingError
 
 __all__ = ["Labelled", "gathered", "label_source", "table_of"]
 
@@ -51,7 +51,7 @@ def label_source(
             "labels is 'layout', but no layout is given or recognised. Name it with layout; "
             "`biot layouts` lists them."
         )
-    table = gathered(given, progress=progress)
+    table = gathered(given, how, progress=progress)
     if pattern is not None:
         facts = {
             name: Facts(*subject_of(name, pattern), *one[2:]) for name, one in table.facts.items()
@@ -98,33 +98,43 @@ class Labelled:
     told: tuple[str, ...] = ()
 
 
-def gathered(given: Given, *, progress: bool = False) -> LabelTable:
+def gathered(given: Given, how: LabelFormat, *, progress: bool = False) -> LabelTable:
     """The labels, subjects and splits of all recordings of a layout.
 
     A recording whose labels cannot be read has its fault in the table, so that it is quarantined.
     """
     assert given.layout is not None, "is what gathers"
-    work = partial(_labelled, layout=given.layout)
+    work = partial(_labelled, layout=given.layout, how=how)
     bar = "labels" if progress else None
     engine: dict[str, Any] = {"workers": given.config.workers, "dask": given.config.dask}
     done = {one.name: one for one in run(work, given.found, **engine, progress=bar)}
     return table_of(done[found.name] for found in given.found)
 
 
-def _labelled(found: FoundRecording, layout: DatasetLayout) -> Labelled:
+def _labelled(found: FoundRecording, layout: DatasetLayout, how: LabelFormat) -> Labelled:
     facts = Facts(*subject_of(found.name), session=found.groups.get("session"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they come again when the recording is prepared
             whose = layout.subject_of(found)
             facts = Facts(whose.name, whose.origin, facts.session, layout.split(found))
-            stretches = tuple(layout.labels(found))
+            stretches = tuple(_of_task(one, how, found) for one in layout.labels(found))
             return Labelled(found.name, stretches, facts, tuple(found.told))
     except _FAULTS as error:
         text = str(error)
         if not isinstance(error, BiotError):
             text = f"{found.name}: its labels cannot be read ({type(error).__name__}: {error})."
         return Labelled(found.name, (), facts._replace(fault=text))
+
+
+def _of_task(stretch: Stretch, how: LabelFormat, found: FoundRecording) -> Stretch:
+    """The label as the task has it: a class, tags, or numbers."""
+    where = f"{found.name}: the label {stretch.label!r}"
+    if isinstance(stretch.label, str):
+        return stretch._replace(label=how.of_text(stretch.label, where))
+    if how.task == "classes":
+        raise RecordingError(f"{where} is of several tags, so task must be multilabel.")
+    return stretch
 
 
 def table_of(labelled: Iterable[Labelled]) -> LabelTable:

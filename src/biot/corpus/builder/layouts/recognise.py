@@ -13,7 +13,7 @@ from biot.errors import CorpusError, listed
 
 __all__ = ["FoundRecordings", "recognised", "recordings_of"]
 
-_ENOUGH = 0.9
+_ENOUGH = 0.8
 """Share of a folder's recordings that must be of the layout for it to be recognised."""
 
 
@@ -67,7 +67,7 @@ def recordings_of(
 def recognised(sources: Sequence[Source]) -> DatasetLayout | None:
     """The one layout that the names of recordings, and the files beside them, leave no doubt about.
 
-    Nine in ten recordings must be named as in the layout, and the files with the labels must be
+    Four in five recordings must be named as in the layout, and the files with the labels must be
     there. None where several fit.
     """
     fits = [

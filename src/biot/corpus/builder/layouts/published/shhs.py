@@ -27,7 +27,7 @@ LAYOUT = DatasetLayout(
         "sfreq": 125,
         "window": 30,
         "channels": "C3-A2,C4-A1",
-        "rename_channels": "EEG(sec)=C3-A2,EEG=C4-A1",
+        "rename_channels": "EEG(sec)=C3-A2,EEG (sec)=C3-A2,EEG sec=C3-A2,EEG2=C3-A2,EEG=C4-A1",
         "label_map": "Wake=W,Stage 1 sleep=N1,Stage 2 sleep=N2,Stage 3 sleep,"
         "Stage 4 sleep=N3,REM sleep=R,Unscored=,Movement=",
     },

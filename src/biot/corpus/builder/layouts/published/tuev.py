@@ -16,15 +16,14 @@ from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
 
-_EVENTS = ("spsw", "gped", "pled", "eyem", "artf", "bckg")  # 1 to 6 in the file
+_EVENTS = {1: "spsw", 2: "gped", 3: "pled", 4: "eyem", 5: "artf", 6: "bckg"}
 
 
 def _each_second(found: FoundRecording) -> list[Stretch]:
     with found.require("{stem}.rec").open(encoding="utf-8", newline="") as file:
         rows = [tuple(map(float, row[1:])) for row in csv.reader(file) if row]
     return [
-        Stretch(start, stop - start, _EVENTS[int(code) - 1])
-        for start, stop, code in sorted({*rows})
+        Stretch(start, stop - start, _EVENTS[int(code)]) for start, stop, code in sorted({*rows})
     ]
 
 
@@ -37,6 +36,6 @@ LAYOUT = DatasetLayout(
     r"(?P<stem>[a-z0-9]{8}_0{5}\d{3}|(?:bckg|gped|pled|spsw|eyem|artf)_\d{3}_[a-z]_[^/]*)\.edf",
     needs=("{stem}.rec",),
     labels=_each_second,
-    label_names=_EVENTS,
+    label_names=tuple(_EVENTS.values()),
     settings={"sfreq": 200, "epoch": (-2, 3), "channels": ELECTRODES},
 )
