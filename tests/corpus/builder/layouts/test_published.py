@@ -426,6 +426,16 @@ def test_har_takes_a_folder_of_tables_with_a_column_of_activities(
     assert report.preprocessing.ch_names == ("acc_x", "acc_y", "acc_z")
 
 
+def test_a_list_that_has_changed_is_read_again(lay_wfdb: Lay, tmp_path: Path) -> None:
+    folder = tmp_path / "training2017"
+    lay_wfdb(folder / "A00001.hea", ("ECG",), sfreq=300, n_times=2700)
+    with pytest.raises(CorpusError, match=r"there is no REFERENCE\*.csv"):
+        prepared(folder, tmp_path, layout="cinc2017")
+    for label in ("N", "A"):
+        (folder / "REFERENCE.csv").write_text(f"A00001,{label}\n")
+        assert dict(prepared(folder, tmp_path, layout="cinc2017").labels) == {label: 1}
+
+
 # real files ------------------------------------------------------------------------------------
 
 

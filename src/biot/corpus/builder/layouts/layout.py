@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from biot.corpus.builder.labels.sidecars.finding import read_sidecar
 from biot.corpus.builder.labels.source import LabelSource
@@ -25,10 +25,12 @@ __all__ = [
     "annotated",
     "beside",
     "in_samples",
+    "remembered",
     "split_of_path",
     "whole",
 ]
 
+T = TypeVar("T")
 _PARTS = {"train": "train", "dev": "valid", "val": "valid", "eval": "test", "test": "test"}
 _LEVELS = 8
 """Folders above a recording in which a file of the data set is looked for."""
@@ -57,7 +59,15 @@ class FoundRecording:
             Its name or path as :meth:`pathlib.Path.glob` takes it, with groups of the layout's
             pattern in braces: ``"{subject}-summary.txt"``.
         """
-        return _nearest(self.path.absolute().parent, pattern.format_map(self.groups))
+        folder, name = self.path.absolute().parent, pattern.format_map(self.groups)
+        try:
+            found = _nearest(folder, name)
+            if not found.exists():  # it was there once
+                _nearest.cache_clear()
+                found = _nearest(folder, name)
+        except FileNotFoundError:
+            return None
+        return found
 
     def require(self, pattern: str) -> Path:
         """The same; ``RecordingError`` if there is none."""
@@ -75,12 +85,27 @@ class FoundRecording:
 
 
 @lru_cache(maxsize=4096)
-def _nearest(folder: Path, pattern: str) -> Path | None:
+def _nearest(folder: Path, pattern: str) -> Path:
+    """What is not there is looked for again the next time, as errors are not remembered."""
     for above in (folder, *folder.parents)[:_LEVELS]:
         found = min(above.glob(pattern), default=None)
         if found is not None:
             return found
-    return None
+    raise FileNotFoundError(pattern)
+
+
+def remembered(read: Callable[[Path], T]) -> Callable[[Path], T]:
+    """The same function of a file, which reads it again only when it has changed."""
+
+    @lru_cache(maxsize=8)
+    def known(path: Path, changed: int) -> T:
+        return read(path)
+
+    @wraps(read)
+    def of_file(path: Path) -> T:
+        return known(path, path.stat().st_mtime_ns)
+
+    return of_file
 
 
 def whole(label: Label) -> Stretch:

@@ -9,27 +9,26 @@ each has one. The 300 records of ``validation`` are copies of training records.
 from __future__ import annotations
 
 import csv
-from functools import lru_cache
 from pathlib import Path
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, whole
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, remembered, whole
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
 
-_LISTS = "REFERENCE*.csv"
+_LISTS = ("REFERENCE-v3.csv", "REFERENCE-v2.csv", "REFERENCE-v1.csv", "REFERENCE.csv")
 
 
-@lru_cache(maxsize=16)
-def _references(folder: Path) -> dict[str, str]:
-    newest = max(folder.glob(_LISTS), key=lambda path: path.stem)  # REFERENCE-v3 after REFERENCE
-    with newest.open(encoding="utf-8-sig", newline="") as file:
+@remembered
+def _references(path: Path) -> dict[str, str]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = [row for row in csv.reader(file) if len(row) == 2]
     return {name.strip(): label.strip() for name, label in rows}
 
 
 def _reference(found: FoundRecording) -> list[Stretch]:
-    label = _references(found.require(_LISTS).parent).get(found.groups["stem"])
+    path = next(filter(None, map(found.nearest, _LISTS)), None) or found.require(_LISTS[-1])
+    label = _references(path).get(found.groups["stem"])
     return [] if label is None else [whole(label)]
 
 
@@ -43,7 +42,7 @@ LAYOUT = DatasetLayout(
     expects="training2017/A00001.hea + .mat …, training2017/REFERENCE.csv (or REFERENCE-v3.csv)",
     licence="ODC-By 1.0",
     recordings=r"(?:(?P<folder>[^/]+)/)?(?P<stem>A\d{5})\.hea",
-    needs=(_LISTS,),
+    needs=("REFERENCE*.csv",),
     labels=_reference,
     label_names=("N", "A", "O", "~"),
     split=_split,

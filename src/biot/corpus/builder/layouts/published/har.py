@@ -41,8 +41,11 @@ def _numbers(path: Path) -> npt.NDArray[np.float32]:
         raise RecordingError(f"{path.name}: is no table of numbers ({error}).") from None
 
 
+_Part = tuple[npt.NDArray[np.float32], list[str], npt.NDArray[np.float32]]
+
+
 @lru_cache(maxsize=2)
-def _part(folder: Path) -> tuple[npt.NDArray[np.float32], list[str], npt.NDArray[np.float32]]:
+def _known_part(folder: Path, changed: int) -> _Part:
     """Windows (n, channels, 128), the activity of each, and its subject."""
     signals = [_numbers(f) for f in _files(folder) if f.parent != folder]
     names = dict(line.split() for line in _text(folder.parent / "activity_labels.txt"))
@@ -55,6 +58,11 @@ def _part(folder: Path) -> tuple[npt.NDArray[np.float32], list[str], npt.NDArray
             f"labels and subjects, got {sorted(shapes)}, {len(labels)} and {len(subjects)}."
         )
     return np.stack(signals, axis=1), [label.lower() for label in labels], subjects
+
+
+def _part(folder: Path) -> _Part:
+    """The same, read again only when a file has changed."""
+    return _known_part(folder, max(file.stat().st_mtime_ns for file in _files(folder)))
 
 
 def _text(path: Path) -> list[str]:

@@ -11,10 +11,9 @@ from __future__ import annotations
 import ast
 import csv
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, whole
+from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, remembered, whole
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
 
@@ -28,12 +27,12 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@lru_cache(maxsize=4)
+@remembered
 def _database(path: Path) -> dict[int, dict[str, str]]:
     return {int(float(row["ecg_id"])): row for row in _rows(path)}
 
 
-@lru_cache(maxsize=4)
+@remembered
 def _superclasses(path: Path) -> dict[str, str]:
     rows = _rows(path)  # the first column, of the statements, has no name
     return {
