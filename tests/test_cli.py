@@ -72,7 +72,7 @@ def test_version(capsys: Capture) -> None:
         ),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
-            "must be none, annotations, sidecars, samples, folder, layout or a table (.tsv, .csv)",
+            "must be none, annotations, sidecars, samples, triggers, folder, layout or a table",
         ),
         (["finetune", "c", "--out", "r", "--epochs", "0"], "1 or more, got '0'"),
         (["finetune", "c", "--out", "r", "--seed", "-1"], "0 or more, got '-1'"),
@@ -172,6 +172,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
         "file_column": "b", "reference": "M1,M2", "channels": "eeg", "drop_channels": "Fp*",
         "rename_channels": "T3=T7", "label_scope": "window", "units": "mV",
+        "label_threshold": 50.0,
         "onset_column": "t0", "stop_column": "t1", "split_column": "fold", "split_parts": "train=1",
         "layout": "none",
     }  # fmt: skip
@@ -182,10 +183,11 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     whose = ["--labels", "t.csv", "--subject-column", "who", "--label-map", "x=y"]
     whose += ["--duration-column", "t1"]
     beside = ["--labels", "sidecars", "--sidecar", ".tse_bi"]
+    codes = ["--labels", "triggers", "--trigger-channel", "Status"]
     around = ["--sfreq", "100", "--labels", "annotations", "--epoch", "-0.5", "4"]
     for extra in (
         short, [*short, "--dask", "tcp://host:1"], [*short, *whose], [*short, *beside], around,
-        words,
+        [*short, *codes], words,
     ):  # fmt: skip
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {
@@ -193,15 +195,9 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "search_tables": True,
     }  # fmt: skip
     assert {
-        *given,
-        *others,
-        "dask",
-        "subject_column",
-        "label_map",
-        "sidecar",
-        "epoch",
-        "duration_column",
-    } == {one.name for one in settings_of(PrepareConfig)}
+        *given, *others, "dask", "subject_column", "label_map", "sidecar", "epoch",
+        "trigger_channel", "duration_column",
+    } == {one.name for one in settings_of(PrepareConfig)}  # fmt: skip
     plain = {"sfreq": 100, "window": 2}
     assert seen == [
         PrepareConfig(**plain),
@@ -215,6 +211,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         ),
         PrepareConfig(**plain, labels="sidecars", sidecar=".tse_bi"),
         PrepareConfig(sfreq=100, labels="annotations", epoch=(-0.5, 4.0)),
+        PrepareConfig(**plain, labels="triggers", trigger_channel="Status"),
         PrepareConfig(**given, **others),
     ]
 

@@ -171,9 +171,11 @@ def test_wfdb_numbers_are_those_of_the_signal_file(shared_data, name):
 def test_wfdb_beats_are_annotations(shared_data):
     recording = read_recording(shared_data / "readers/wfdb/100.hea")
     assert len(recording.annotations) == 2274
-    assert recording.annotations[0] == Annotation(18 / 360, 0.0, "(N")
-    assert recording.annotations[1] == Annotation(77 / 360, 0.0, "N")
-    assert {a.label for a in recording.annotations} == {"(N", "N", "A", "V"}
+    assert recording.annotations[0] == Annotation(
+        18 / 360, recording.duration - 18 / 360, "N", "rhythm"
+    )
+    assert recording.annotations[1] == Annotation(77 / 360, 0.0, "N", "beat")
+    assert {a.label for a in recording.annotations} == {"N", "A", "V"}
 
 
 def test_wfdb_signals_in_two_files_are_one_recording(shared_data):

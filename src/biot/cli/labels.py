@@ -26,7 +26,8 @@ _EXAMPLES = """\
 _OPTIONS = (
     *("layout", "labels", "label_columns", "label_map", "task", "file_column", "subject"),
     *("subject_column", "background", "search_tables", "table_sfreq", "table_units", "workers"),
-    *("dask", "split_column", "split_parts", "sidecar", "label_scope"),
+    *("dask", "split_column", "split_parts", "sidecar", "label_scope", "label_threshold"),
+    *("trigger_channel",),
     *("onset_column", "duration_column", "stop_column"),
 )
 """Those of `prepare` that decide over labels."""

@@ -26,6 +26,7 @@ from biot.errors import ConfigError
 
 if TYPE_CHECKING:
     from biot.inference.predictions import Predictions
+    from biot.signals.recording import Recording
 
 __all__ = ["parser"]
 
@@ -115,9 +116,16 @@ def _execute(args: Namespace) -> None:
     say(f"{len(predictions)} windows -> {args.out}")
     if args.png is not None:  # last: if it fails, the table is there
         classes = predictions.label_names
-        truth = [event for event in recording.annotations if event.label in classes]
+        column = _column_of_truth(recording, predictor.preprocessing.label_columns[0])
+        truth = [a for a in recording.annotations if a.label in classes and a.column == column]
         predictions.to_png(args.png, truth=truth)
         say(f"timeline -> {args.png}")
+
+
+def _column_of_truth(recording: Recording, trained: str) -> str:
+    """The column of the annotations that a model was trained on, as far as it is there."""
+    there = {annotation.column for annotation in recording.annotations}
+    return next((c for c in (trained, "label", "beat", "rhythm") if c in there), "label")
 
 
 def _tell(predictions: Predictions) -> None:

@@ -51,11 +51,15 @@ _MOVEMENT = re.compile(
     r"(?:(?P<acc>ACC(?:EL(?:EROMETER|ERATION)?)?)|GYR(?:O(?:SCOPE)?)?)"
     r"[\s_:.-]*(?P<axis>[XYZ])"
 )
+_TRIGGERS = (
+    r"STATUS|STI\b|STI\s?\d|STIM|TRIG|TRG|TTL\b|\bDIN\s?\d*\b|MKR\b|EVT\b|DIG\b|MARKER|EVENT"
+    r"|PHOTIC"
+)
 _KINDS = (
     ("eog", re.compile(r"[HV]?EOG|[LR]OC\b|E[12]-[AM][12]$")),
     ("emg", re.compile(r"EMG|CHIN\b|[LR]?LEG\b|SUBMENTAL")),
     ("resp", re.compile(r"RESP|AIRFLOW|FLOW\b|THOR|ABDO|CHEST\b")),
-    ("stim", re.compile(r"STATUS|STI\b|STIM|TRIG|DIG\b|MARKER|EVENT|PHOTIC")),
+    ("stim", re.compile(_TRIGGERS)),
     ("acc", re.compile(r"ACC(?:EL|(?![A-Z]))")),
     ("gyro", re.compile(r"GYR(?:O|(?![A-Z]))")),
     ("eeg", re.compile(r"EEG")),

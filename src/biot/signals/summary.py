@@ -38,11 +38,20 @@ class RecordingOverview:
 
     @property
     def labels(self) -> list[tuple[str, int, float]]:
-        """Each label of the annotations: how often, and seconds in all; the most frequent first."""
-        found: dict[str, list[float]] = {}
+        """Each label of the annotations: how often, and seconds in all; the most frequent first.
+
+        Where they are not all of the column ``label``, each has its column before it:
+        ``rhythm: AFIB``.
+        """
+        found: dict[tuple[str, str], list[float]] = {}
         for annotation in self.recording.annotations:
-            found.setdefault(annotation.label, []).append(annotation.duration)
-        rows = [(label, len(durations), sum(durations)) for label, durations in found.items()]
+            key = (annotation.column, annotation.label)
+            found.setdefault(key, []).append(annotation.duration)
+        plain = all(column == "label" for column, _ in found)
+        rows = [
+            (label if plain else f"{column}: {label}", len(durations), sum(durations))
+            for (column, label), durations in found.items()
+        ]
         return sorted(rows, key=lambda row: (-row[1], row[0]))
 
     def __str__(self) -> str:

@@ -247,3 +247,33 @@ def test_cells_that_were_marked_for_spreadsheets_are_read_as_they_were(
     table = read("file|label|onset|duration\none|'=1+1|0|1\none|'quiet'|2|1\n")
     stretches = table.stretches("a/one.edf", 9.0)
     assert [stretch.label for stretch in stretches] == ["=1+1", "'quiet'"]
+
+
+def test_file_names_suffice_where_the_folders_of_a_published_table_are_not_there(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ptbxl_database.csv"
+    rows = "1,records100/00000/1_lr,records500/00000/1_hr\n2,records100/0/2_lr,records500/0/2_hr\n"
+    path.write_text(f"label,filename_lr,filename_hr\n{rows}")
+    table = LabelTable.read(path, ["1_hr.hea", "3_hr.hea"])
+    assert (set(table.rows), table.absent) == ({"1_hr.hea"}, ("records500/0/2_hr",))
+    assert table.notes == (
+        "ptbxl_database.csv: the folders that it names are not there, so recordings are matched by "
+        "file name alone",
+        "ptbxl_database.csv: the column 'filename_hr' names the recordings, not filename_lr",
+    )
+    with pytest.raises(CorpusError, match="no recording is called"):
+        LabelTable.read(path, ["x/1_hr.hea"])
+    path.write_text("label,file\n1,a/1_hr\n2,b/1_hr\n")
+    with pytest.raises(CorpusError, match="no recording is called a/1_hr"):
+        LabelTable.read(path, ["1_hr.hea"])
+
+
+def test_of_a_patient_and_a_subject_the_subject_counts_and_that_is_said(
+    read: Callable[..., LabelTable],
+) -> None:
+    table = read("file|patient_id|subject|label\none|7|s1|x\n")
+    assert table.subject("a/one.edf") == "s1"
+    assert table.notes == (
+        "labels.tsv: subjects are those of the column 'subject', not patient_id",
+    )

@@ -121,7 +121,7 @@ def test_the_user_may_name_the_columns(read: Callable[..., LabelTable]) -> None:
     assert table.stretches("one.edf", 9.0) == [Stretch(3.0, 2.0, "x")]
     table = read("a,onset,duration", "3,1,1", onset="a")
     assert table.stretches("one.edf", 9.0) == [Stretch(3.0, 1.0, "x")]
-    with pytest.raises(CorpusError, match="onset_sample counts samples"):
+    with pytest.raises(CorpusError, match=r"onset_sample counts samples"):
         read("onset_sample,stop_sample", "1,2", onset="onset_sample", stop="stop_sample")
     with pytest.raises(CorpusError, match="there is no column 'begins', as onset_column says"):
         read("onset,duration", "1,2", onset="begins")
@@ -154,7 +154,7 @@ def test_a_seizure_by_start_and_stop_does_not_label_the_whole_recording(
     assert load_corpus(tmp_path / "corpus").starts.tolist() == [14 + 2 * i for i in range(8)]
     assert any("onset from 'start_time'" in note for note in report.notes)
     assert any("without an onset" in note for note in report.notes)
-    with pytest.raises(CorpusError, match="without an onset .* strict forbids that"):
+    with pytest.raises(CorpusError, match=r"without an onset .* strict forbids that"):
         prepare(folder, tmp_path / "c2", sfreq=100, window=2, labels=table, strict=True)
 
 

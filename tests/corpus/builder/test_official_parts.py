@@ -112,7 +112,7 @@ def test_a_part_that_changes_is_written_down_without_preparing_anew(
     prepare(folder, out, labels=table(tmp_path, "1122344"), **how)
     before = load_corpus(out).fingerprint
     report = prepare(folder, out, labels=table(tmp_path, "1422344"), **how)
-    assert report.changes == ("subjects or parts of 1 recordings were written down anew",)
+    assert report.changes == ("the official parts of 1 recordings were written down anew",)
     assert list(load_corpus(out).splits[2:4]) == ["test", "test"]
     assert load_corpus(out).fingerprint != before
 
@@ -149,7 +149,7 @@ def test_a_damaged_part_in_the_manifest_is_named(folder: Path, tmp_path: Path) -
 
 def test_options_of_parts_need_a_table(folder: Path, tmp_path: Path) -> None:
     how = {"sfreq": 100, "window": 2, "labels": "folder"}
-    with pytest.raises(ConfigError, match="split_column is a column of a table of labels"):
+    with pytest.raises(ConfigError, match="split_column goes with a table of labels"):
         prepare(folder, tmp_path / "c", **how, split_column="fold")
     with pytest.raises(ConfigError, match="split_parts goes with split_column"):
         prepare(folder, tmp_path / "c", **how, split_parts="train=1")

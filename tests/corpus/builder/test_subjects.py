@@ -249,8 +249,8 @@ def test_a_column_of_any_name_may_name_the_subjects(
          r"no column 'fil', as file_column says.*Did you mean 'file'\?"),
         ({}, "patient and subject_id both may name the subject, and divide the rows differently"),
         ({"subject_column": "gap", "subject": "(.)"}, "both name the subjects; leave one of them"),
-        ({"subject_column": "gap", "labels": "annotations"}, "subject_column is a column of a"),
-        ({"file_column": "file", "labels": "none"}, "file_column is a column of a table of labels"),
+        ({"subject_column": "gap", "labels": "annotations"}, "subject_column goes with a table"),
+        ({"file_column": "file", "labels": "none"}, "file_column goes with a table of labels"),
         ({"subject_column": "gap"}, r"line 3: the column gap is 'n/a', so nothing says whose b is"),
     ],
 )  # fmt: skip

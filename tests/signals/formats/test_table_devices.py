@@ -274,6 +274,15 @@ def test_labchart_writes_a_block_of_lines_above_its_samples(read):
     assert said == []
 
 
+def test_physionet_writes_single_quotes_and_a_row_of_units(read):
+    signal = eeg(2) / 30
+    times = [f"'{i // 15000}:{i // 250 % 60:02d}.{i % 250 * 4:03d}'" for i in range(N)]
+    head = "'Elapsed time','MLII','V5'\n'hh:mm:ss.mmm','mV','mV'\n"
+    recording, said = read(head + lines([times, *signal]))
+    check(recording, ["MLII", "V5"], ["mV", "mV"], 250, signal)
+    assert said == []
+
+
 def test_polar_writes_thousandths_of_g_with_semicolons(read):
     moved = RNG.integers(-1000, 1000, size=(3, N))
     start = datetime(2022, 3, 1, 10, 0)

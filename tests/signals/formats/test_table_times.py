@@ -175,6 +175,7 @@ def test_a_clock_that_was_set_back_is_refused(rate_of, back):
         ("time_s", seconds(256) * 1000, r"0\.256 Hz"),
         ("timestamp", clock(1 / 60, "2020-01-01 10:00:00", "%Y-%m-%d %H:%M:%S"), r"0\.01667 Hz"),
         ("timestamp", clock(1 / 900, "2020-01-01 10:00:00", "%Y-%m-%d %H:%M:%S"), "6.2 days"),
+        ("time", np.arange(N) * 60, r"0\.01667 Hz"),
         ("time", np.arange(N), "counts 1 a row, which may be seconds, milliseconds or row numbers"),
         ("time", np.zeros(N), "are not evenly spaced: they do not advance"),
         ("time", ["10:00:00"] * N, "do not advance"),

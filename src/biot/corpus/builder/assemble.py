@@ -22,8 +22,8 @@ from biot.corpus.builder.channels.agreement import (
 from biot.corpus.builder.channels.choice import choice_lines
 from biot.corpus.builder.channels.given_units import unit_lines
 from biot.corpus.builder.config import WorkerConfig
+from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
-from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.layouts.registry import layouts
 from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging

@@ -10,7 +10,7 @@ from typing import Any
 
 from biot.choices import Align
 from biot.corpus.builder.channels.choice import ChannelChoice
-from biot.corpus.builder.labels.table import LabelFormat
+from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.sources import TableOptions
 from biot.corpus.builder.windows.placing import Windowing
 from biot.corpus.schema import Label

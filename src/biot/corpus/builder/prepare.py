@@ -132,10 +132,11 @@ def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None, GivenUnits]:
         file_column=how.file_column, subject_column=how.subject_column, channels=how.channels,
         drop_channels=how.drop_channels, rename_channels=how.rename_channels, sidecar=how.sidecar,
         units=units.parameter, label_map=None if label_map is None else dict(label_map.pairs),
+        trigger_channel=how.trigger_channel,
         epoch=how.epoch, label_scope=how.label_scope,
         split_column=how.split_column, split_parts=how.split_parts,
         onset_column=how.onset_column, duration_column=how.duration_column,
-        stop_column=how.stop_column,
+        stop_column=how.stop_column, label_threshold=how.label_threshold,
         layout=None if given.layout is None else given.layout.name,
     )  # fmt: skip
     recipe = WorkerConfig(

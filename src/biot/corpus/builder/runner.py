@@ -272,8 +272,12 @@ def _plan(
             if name in known and known[name][0].clash
         }
     said = [text for _, text in sorted(changed.items())]
-    if renamed:
-        said.append(f"subjects or parts of {len(renamed)} recordings were written down anew")
+    for field, what in (
+        ("subject_from", "what names the subjects of {} recordings was written down anew"),
+        ("split", "the official parts of {} recordings were written down anew"),
+    ):
+        count = sum(getattr(known[n][0], field) != new[field] for n, new in renamed.items())
+        said += [what.format(count)] if count else []
     said += [f"{name} was added" for name in added if not begun and name not in had]
     said += [f"{name} is no longer given and was removed" for name in removed]
     if begun and there:

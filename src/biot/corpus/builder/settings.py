@@ -28,12 +28,12 @@ __all__ = [
 # Headings of the command's help.
 _COLUMNS = (
     "file_column", "subject_column", "split_column", "onset_column", "duration_column",
-    "stop_column",
+    "stop_column", "label_threshold",
 )  # fmt: skip
-"""Settings that name columns of a table of labels."""
+"""Settings that are for tables of labels only."""
 
 _WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
-_WORDS = ("none", "annotations", "sidecars", "samples", "folder", "layout")
+_WORDS = ("none", "annotations", "sidecars", "samples", "triggers", "folder", "layout")
 _TABLES, _RUNNING = "recordings in tables", "how it runs"
 
 
@@ -94,12 +94,13 @@ class PrepareConfig(Settings):
         help="Where labels come from. annotations: those of the recordings, of BIDS events, and "
         "of the files of labels beside them; sidecars: of these files only; "
         "samples: the column `label_columns` of recordings that are tables; "
+        "triggers: the codes of a channel of triggers; "
         "folder: the name of the folder that a file lies in; layout: what the layout says, which "
         "holds wherever one is used and nothing else is given; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
         choices=_WORDS,
-        group=_LABELS, metavar="none|annotations|sidecars|samples|folder|layout|TABLE.tsv",
+        group=_LABELS, metavar="none|annotations|sidecars|samples|triggers|folder|layout|TABLE.tsv",
     )  # fmt: skip
     sidecar: str | None = setting(
         None,
@@ -107,6 +108,11 @@ class PrepareConfig(Settings):
         "_hypno.txt; without it, of all kinds that are there, the first in the order of the "
         "documentation.",
         group=_LABELS, metavar="SUFFIX",
+    )  # fmt: skip
+    trigger_channel: str | None = setting(
+        None,
+        help="The channel whose codes are the labels, where a recording has several of triggers.",
+        group=_LABELS, metavar="NAME",
     )  # fmt: skip
     label_columns: tuple[str, ...] = setting(
         ("label",),
@@ -118,8 +124,15 @@ class PrepareConfig(Settings):
         None,
         help="Other names for labels: OLD=NEW with commas between; A,B=C makes two one, A= leaves "
         "one out. Or a table (.tsv, .csv) with the columns label and new. What it does not name "
-        "stays, and is listed.",
-        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]",
+        "stays, and is listed. PTB-XL's scp_statements.csv gives codes their diagnostic "
+        "superclass; aami symbols of beats the classes N, S, V, F and Q of ANSI/AAMI EC57.",
+        group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]|aami",
+    )  # fmt: skip
+    label_threshold: float | None = setting(
+        None,
+        help="Least likelihood of a code in cells such as {'NORM': 100.0, 'SR': 0.0}, PTB-XL's "
+        "scp_codes; without it all codes count, also those of unknown likelihood, 0.",
+        least=0, most=100, group=_LABELS, metavar="PERCENT",
     )  # fmt: skip
     task: Task = setting(
         "classes",
@@ -328,7 +341,7 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
             )
-        self._require_columns()
+        self._require_a_table()
         self._require_frequencies()
 
     @property
@@ -397,6 +410,25 @@ class PrepareConfig(Settings):
                 f"{self.stride:g} s."
             )
 
+    def _require_a_table(self) -> None:
+        """What says something of a table of labels goes with one, and once."""
+        is_table = str(self.labels) not in _WORDS
+        for name in _COLUMNS:
+            if getattr(self, name) is not None and not is_table:
+                raise ConfigError(
+                    f"{name} goes with a table of labels, but labels is {str(self.labels)!r}."
+                )
+        if self.subject is not None and self.subject_column is not None:
+            raise ConfigError(
+                "subject and subject_column both name the subjects; leave one of them out."
+            )
+        if self.duration_column is not None and self.stop_column is not None:
+            raise ConfigError(
+                "duration_column and stop_column both say when labels end; leave one of them out."
+            )
+        if self.split_parts is not None and self.split_column is None:
+            raise ConfigError("split_parts goes with split_column, whose values it explains.")
+
     def _require_labels_in_time(self) -> None:
         labels, scope = str(self.labels), self.label_scope
         if scope is not None and labels == "none":
@@ -418,24 +450,6 @@ class PrepareConfig(Settings):
                     "for whole recordings. Leave one of them out."
                 )
 
-    def _require_columns(self) -> None:
-        is_table = str(self.labels) not in _WORDS
-        for name in _COLUMNS:
-            if getattr(self, name) is not None and not is_table:
-                raise ConfigError(
-                    f"{name} is a column of a table of labels, but labels is {str(self.labels)!r}."
-                )
-        if self.subject is not None and self.subject_column is not None:
-            raise ConfigError(
-                "subject and subject_column both name the subjects; leave one of them out."
-            )
-        if self.duration_column is not None and self.stop_column is not None:
-            raise ConfigError(
-                "duration_column and stop_column both say when labels end; leave one of them out."
-            )
-        if self.split_parts is not None and self.split_column is None:
-            raise ConfigError("split_parts goes with split_column, whose values it explains.")
-
     def _require_frequencies(self) -> None:
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
@@ -448,6 +462,10 @@ class PrepareConfig(Settings):
                 )
 
     def _require_labels_beside(self) -> None:
+        if self.trigger_channel is not None and str(self.labels) != "triggers":
+            raise ConfigError(
+                f"trigger_channel goes with labels=triggers, but labels is {str(self.labels)!r}."
+            )
         beside = str(self.labels) in ("annotations", "sidecars")
         if self.sidecar is not None and not (beside and self.sidecar):
             raise ConfigError(

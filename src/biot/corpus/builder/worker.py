@@ -17,7 +17,7 @@ from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, readable
-from biot.corpus.builder.windows.events import to_events
+from biot.corpus.builder.windows.events import Stretch, to_events
 from biot.corpus.builder.windows.placing import cut
 from biot.corpus.builder.windows.several import SeveralLabels
 from biot.corpus.builder.writer import Shard, shard_name, write_shard
@@ -224,12 +224,7 @@ def _written(
     rows, idle = recipe.choice.rows(recording)
     chosen = recording.pick(rows)
     left_out.update("channels marked as bad" for _ in chosen.bad)
-    told: list[str] = []
-    stretches, met = job.labels.stretches(recording, name, left_out, told), {}
-    if job.labels.map is not None:
-        met = job.labels.map.met(stretches)
-        stretches = job.labels.map.stretches(stretches)
-    stretches = job.labels.in_scope(stretches, recording.duration, name)
+    stretches, of_labels = _labelled(job, opened, left_out)
     events = to_events(stretches, contract.sfreq)
     at_rate = preprocessed(recording, contract, rows)
     ch_names, units = chosen.ch_names, chosen.units
@@ -249,11 +244,9 @@ def _written(
         "ch_names": ch_names,
         "units": units,
         "sfreq": recording.sfreq,
-        "labelled": bool(stretches),
-        "met": met,
+        **of_labels,
         "several": several.windows,
         "label_over": several.over,
-        "told": tuple(told),
         "unused": tuple(n for n in recording.ch_names if n not in ch_names),
         "unmatched": (*not_found, *idle),
         "flat": flat.among(ch_names),
@@ -261,6 +254,20 @@ def _written(
         "units_said": units_said,
     }
     return known, written
+
+
+def _labelled(
+    job: Job, recording: Recording, left_out: Counter[str]
+) -> tuple[list[Stretch], dict[str, Any]]:
+    """The labelled stretches of a recording, and what is to be known of them."""
+    name, told, met = job.source.recording, list[str](), dict[str, int]()
+    stretches = job.labels.stretches(recording, name, left_out, told)
+    if job.labels.map is not None:
+        met = job.labels.map.met(stretches)
+        job.labels.map.require_known(met, name)
+        stretches = job.labels.map.stretches(stretches)
+    stretches = job.labels.in_scope(stretches, recording.duration, name, left_out)
+    return stretches, {"labelled": bool(stretches), "met": met, "told": tuple(told)}
 
 
 def _named_channels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from biot.signals.units import conversion
 
 __all__ = [
     "read_edf",
+    "read_edf_signal",
 ]
 
 _BYTES_AT_ONCE = 2 * 2**20  # what a processor's cache holds
@@ -59,6 +61,22 @@ def read_edf(path: Path) -> Recording:
             stacklevel=2,
         )
     return _joined(path, header, groups, annotations)
+
+
+def read_edf_signal(path: Path, row: int) -> Recording:
+    """One signal of an EDF or BDF file at the rate at which it is stored, by its position.
+
+    Of BDF, the numbers are those that are stored: BioSemi's ``Status`` holds bits, whatever range
+    its header declares.
+    """
+    header = read_edf_header(path)
+    if header.sample_bytes == 3:
+        plain = [replace(signal, gain=1.0, offset=0.0, unit="") for signal in header.signals]
+        header = replace(header, signals=tuple(plain))
+    onsets, _ = read_timeline(path, header)
+    rate = header.sfreq(header.signals[row])
+    before = [signal for signal in header.signals[:row] if header.sfreq(signal) == rate]
+    return _of_one_rate(path, header, rate, onsets).pick([len(before)])
 
 
 def _of_one_rate(

@@ -10,6 +10,7 @@ import numpy as np
 
 from biot.errors import RecordingError, require
 from biot.signals.channels import kind
+from biot.signals.formats.annotators import read_annotation_file
 from biot.signals.formats.mne import in_the_name_of
 from biot.signals.recording import Annotation, Array, Recording
 from biot.signals.units import conversion
@@ -22,9 +23,10 @@ __all__ = [
 def read_wfdb(path: Path) -> Recording:
     """Open a WFDB record by its header (``.hea``) or signal file (``.dat``, ``.mat``).
 
-    Beats and notes come from the ``.atr`` file beside it, if there is one: a note's text is its
-    label, else the beat's symbol. Signals of which the record stores several samples a frame are
-    averaged over each frame, with a warning.
+    Beats, rhythms and notes come from the ``.atr`` file beside it, if there is one; see
+    :func:`biot.signals.formats.annotators.read_annotation_file`. Signals
+    of which the record stores several samples a frame are averaged over each frame, with a
+    warning.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def read_wfdb(path: Path) -> Recording:
         n_times=n_times or len(first.p_signal),
         units=tuple(unit for _, unit in conversions),
         declared=tuple(unit or "" for unit in first.units),
-        annotations=_annotations(path, wfdb, float(first.fs)),
+        annotations=_annotations(path, float(first.fs), n_times or len(first.p_signal)),
         read_samples=read_samples,
     )
 
@@ -101,29 +103,8 @@ def _tell_of_averages(path: Path, record: Any) -> None:
         )
 
 
-def _annotations(path: Path, wfdb: Any, sfreq: float) -> tuple[Annotation, ...]:
-    beats = path.with_suffix(".atr")
-    if not beats.is_file():
+def _annotations(path: Path, sfreq: float, n_times: int) -> tuple[Annotation, ...]:
+    file = path.with_suffix(".atr")
+    if not file.is_file():
         return ()
-    if beats.read_bytes()[-2:] != b"\x00\x00":
-        raise RecordingError(
-            f"{path.name}: its annotation file {beats.name} lacks the mark at its end, so it is "
-            "truncated. Copy it again from its source, or remove it to do without annotations."
-        )
-    found = _attempt(path, wfdb.rdann, str(path.with_suffix("")), "atr")
-    unknown = [
-        at
-        for at, symbol in zip(found.sample, found.symbol, strict=True)
-        if not isinstance(symbol, str)
-    ]  # wfdb gives NaN for a code that neither WFDB nor the file defines
-    if unknown:
-        raise RecordingError(
-            f"{path.name}: in its annotation file {beats.name}, {len(unknown)} annotations have a "
-            f"code that has no meaning, the first at sample {unknown[0]}, so it is damaged. Copy "
-            "it again from its source, or remove it to do without annotations."
-        )
-    rate = float(found.fs or sfreq)
-    return tuple(
-        Annotation(onset=float(sample) / rate, duration=0.0, label=note.strip("\x00 ") or symbol)
-        for sample, symbol, note in zip(found.sample, found.symbol, found.aux_note, strict=True)
-    )
+    return read_annotation_file(file, sfreq, n_times / sfreq, record=path.name)

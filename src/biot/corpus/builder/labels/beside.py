@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.sidecars.edf import holds_annotations_only
 from biot.corpus.builder.labels.sidecars.finding import (
     Found,
@@ -14,7 +15,6 @@ from biot.corpus.builder.labels.sidecars.finding import (
     find_sidecars,
     read_sidecar,
 )
-from biot.corpus.builder.labels.table import LabelFormat
 from biot.corpus.builder.sources import Source
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label

@@ -100,7 +100,8 @@ def read_sheet(path: Path) -> Sheet:
     delimiters = _DELIMITERS.get(path.suffix.lower())
     if delimiters is None:
         raise CorpusError(
-            "labels must be none, annotations, folder, or a table that ends in .tsv or .csv; "
+            "labels must be none, annotations, sidecars, samples, triggers, folder, or a table "
+            "that ends in .tsv or .csv; "
             f"got {path}."
         )
     try:
@@ -205,6 +206,23 @@ class Recordings:
         base = Path(os.path.abspath(sheet.path)).parent
         known = {text: self.named(text, base) for text in set(cells)}
         return [known[text] for text in cells]
+
+    def by_file_names(self, sheet: Sheet, column: str) -> list[list[str]] | None:
+        """The recordings of a column's cells by file name alone, whatever folders the cells say.
+
+        Only where all recordings lie directly in the folder given, as after a download of single
+        files, and no two cells name one recording; else None.
+        """
+        if any("/" in recording for recording in self._recordings):
+            return None
+        cells = sheet.cells(column)
+        names = {text: PurePosixPath(text.replace("\\", "/")).name.casefold() for text in cells}
+        found = {
+            text: [place.recording for place in self._known.get((name, ""), [])]
+            for text, name in names.items()
+        }
+        hits = [recording for matches in found.values() for recording in matches]
+        return [found[text] for text in cells] if hits and len(set(hits)) == len(hits) else None
 
     def named(self, text: str, base: Path) -> list[str]:
         """The recordings that a cell of a table may name: none, or those that fit equally well.

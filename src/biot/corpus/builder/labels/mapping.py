@@ -8,13 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from biot.corpus.builder.labels.cells import read_sheet
+from biot.corpus.builder.labels.codes import is_statements, of_statements
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
-from biot.errors import ConfigError, listed, near_word
+from biot.errors import ConfigError, RecordingError, listed, near_word
 
 __all__ = [
+    "NAMED",
     "LabelMap",
 ]
+
+_AAMI = {
+    **dict.fromkeys("NLRBej", "N"),
+    **dict.fromkeys("AaJSn", "S"),
+    **dict.fromkeys("VEr", "V"),
+    "F": "F",
+    **dict.fromkeys("/fQ?", "Q"),
+    **dict.fromkeys("[!]x()ptu`'^|~+sT*D=\"@", ""),
+}
+"""Symbols of PhysioNet by the classes of beats in ANSI/AAMI EC57:2012: N normal and bundle branch
+block, S supraventricular ectopic, V ventricular ectopic, F fusion, Q paced and unknown; what is no
+beat is left out. De Chazal et al. 2004, IEEE Trans. Biomed. Eng. 51(7), 1196-1206, table I."""
+
+NAMED = {"aami": _AAMI}
+"""Maps that are known by name."""
+
+
+_MOST_ABSENT = 10
+"""Labels of a map without a recording that are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +47,11 @@ class LabelMap:
 
     @classmethod
     def read(cls, text: str) -> LabelMap:
-        """From ``A=B,C=``, where ``A,B=C`` merges two, or a table with the columns label and new.
+        """From ``A=B,C=``, where ``A,B=C`` merges two, a table with the columns label and new, or
+        the name of a map: ``aami``, the classes of beats of ANSI/AAMI EC57.
+
+        PTB-XL's ``scp_statements.csv`` gives each code its diagnostic superclass; codes without one
+        are left out.
 
         Raises
         ------
@@ -35,6 +60,8 @@ class LabelMap:
         CorpusError
             If the table cannot be read.
         """
+        if text.strip().lower() in NAMED:
+            return cls(NAMED[text.strip().lower()])
         rows = _of_table(Path(text)) if cls.is_table(text) else list(_of_text(text))
         pairs: dict[str, str] = {}
         for old, new in rows:
@@ -72,6 +99,28 @@ class LabelMap:
             counts.update([stretch.label] if isinstance(stretch.label, str) else stretch.label)
         return dict(sorted(counts.items()))
 
+    @property
+    def name(self) -> str | None:
+        """What the map is known by, if it is one of :data:`NAMED`."""
+        return next((name for name, pairs in NAMED.items() if pairs == self.pairs), None)
+
+    def require_known(self, met: Iterable[str], recording: str) -> None:
+        """Refuse labels that a map with a name does not know.
+
+        Raises
+        ------
+        RecordingError
+            If there are any.
+        """
+        unknown = [repr(label) for label in met if label not in self.pairs]
+        if self.name is not None and unknown:
+            raise RecordingError(
+                f"{recording}: label_map {self.name!r} is for symbols of beats "
+                f"({' '.join(old for old, new in self.pairs.items() if new)}), and its labels are "
+                f"others: {listed(unknown, 5)}. Choose the column of beats with label_columns, "
+                "or give another map."
+            )
+
     def lines(self, met: Mapping[str, int], *, tell_absent: bool = True) -> Iterator[str]:
         """What became of the labels that were met, each with its number, and what was not met.
 
@@ -86,8 +135,12 @@ class LabelMap:
         untouched = [f"{label} {count}" for label, count in met.items() if label not in self.pairs]
         if untouched:
             yield f"not in the map, so as they were: {listed(untouched, 20)}"
-        for old in self.pairs if tell_absent else ():
-            if old not in met:
+        absent = [old for old in self.pairs if old not in met and self.name is None]
+        absent = absent if tell_absent else []
+        if len(absent) > _MOST_ABSENT:
+            yield f"no recording has {len(absent)} labels of the map: {listed(absent)}"
+        else:
+            for old in absent:
                 near = near_word(old, [label for label in met if label not in self.pairs])
                 yield f"no recording has the label {old!r}.{near}"
 
@@ -113,6 +166,8 @@ def _of_text(text: str) -> Iterator[tuple[str, str]]:
 
 def _of_table(path: Path) -> list[tuple[str, str]]:
     sheet = read_sheet(path)
+    if is_statements(sheet):
+        return of_statements(sheet)
     if set(sheet.columns) != {"label", "new"}:
         raise ConfigError(
             f"label_map must be a table with the columns label and new; {path}: {sheet.has}."

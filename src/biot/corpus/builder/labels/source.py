@@ -9,10 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from biot.choices import LabelScope
+from biot.corpus.builder.labels.annotated import in_column
 from biot.corpus.builder.labels.beside import SidecarLabels
+from biot.corpus.builder.labels.codes import with_one_label
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.scope import scope_note, whole_recording
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
+from biot.corpus.builder.labels.triggers import trigger_stretches
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
@@ -36,11 +39,14 @@ class LabelSource:
     """Gives the labelled stretches of recordings; may be sent to another process."""
 
     kind: str = "none"
-    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"samples"``, ``"folder"`` or ``"table"``."""
+    """``"none"``, ``"annotations"``, ``"sidecars"``, ``"samples"``, ``"triggers"``,
+    ``"folder"`` or ``"table"``."""
     format: LabelFormat = field(default_factory=LabelFormat)
     table: LabelTable | None = None
     sidecars: SidecarLabels | None = None
     """Files of labels beside the recordings, where they count."""
+    trigger_channel: str | None = None
+    """The channel of triggers, where it is named."""
     map: LabelMap | None = None
     """Other names of the labels; None: they stay."""
     scope: LabelScope | None = None
@@ -56,6 +62,7 @@ class LabelSource:
         background: str | None,
         columns: TableColumns | None = None,
         sidecar: str | None = None,
+        trigger_channel: str | None = None,
     ) -> LabelSource:
         """The source that the arguments of `prepare` ask for.
 
@@ -73,6 +80,8 @@ class LabelSource:
                 sources, how, sidecar, only=str(labels) == "sidecars", background=background
             )
             return cls(str(labels), how, sidecars=found)
+        if str(labels) == "triggers":
+            return cls("triggers", how, trigger_channel=trigger_channel)
         if str(labels) in ("none", "folder", "layout"):
             if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
                 raise ConfigError(
@@ -227,13 +236,28 @@ class LabelSource:
             return []
         if self.kind == "folder":
             return [Stretch(0.0, recording.duration, self._of_folder(name))]
+        if self.kind == "triggers":
+            counted = Counter() if left_out is None else left_out
+            found_codes = trigger_stretches(recording, name, self.trigger_channel, counted)
+            return [
+                one._replace(label=self.format.of_text(str(one.label), name)) for one in found_codes
+            ]
+        notes = [note for note in recording.annotations if _is_label(note)]
+        if self.kind != "samples":
+            notes = in_column(notes, self.format, name, [] if told is None else told)
         return [
             Stretch(note.onset, note.duration, self._of_annotation(note, name))
-            for note in recording.annotations
-            if _is_label(note) and (self.kind != "samples" or note.column in self.format.columns)
+            for note in notes
+            if self.kind != "samples" or note.column in self.format.columns
         ]
 
-    def in_scope(self, stretches: list[Stretch], duration: float, name: str) -> list[Stretch]:
+    def in_scope(
+        self,
+        stretches: list[Stretch],
+        duration: float,
+        name: str,
+        left_out: Counter[str] | None = None,
+    ) -> list[Stretch]:
         """What labels count for, of a recording of `duration` seconds; after the map.
 
         Raises
@@ -241,6 +265,8 @@ class LabelSource:
         RecordingError
             If labels are to count for the whole recording, and several differ.
         """
+        if self.table is not None and self.table.has_codes and self.format.task == "classes":
+            stretches = with_one_label(stretches, Counter() if left_out is None else left_out)
         if self.scope != "recording":
             return stretches
         return whole_recording(stretches, duration, self.format.task, name)

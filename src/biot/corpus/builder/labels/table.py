@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,13 +9,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
-from biot.corpus.builder.labels.parts import parts_of
-from biot.corpus.builder.labels.times import EMPTY, TimeColumns, TimeNames, find_times
+from biot.corpus.builder.labels.columns import (
+    Parts,
+    TableColumns,
+    column_of_files,
+    column_of_parts,
+    column_of_subjects,
+    require_columns,
+)
+from biot.corpus.builder.labels.label_format import LabelFormat
+from biot.corpus.builder.labels.times import EMPTY, TimeColumns, find_times
 from biot.corpus.builder.windows.events import Stretch
-from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
-from biot.errors import ConfigError, CorpusError, RecordingError, listed, near_word
-from biot.preprocessing import Task
+from biot.errors import ConfigError, CorpusError, RecordingError, listed
 
 __all__ = [
     "Facts",
@@ -26,87 +30,6 @@ __all__ = [
     "Row",
     "TableColumns",
 ]
-
-
-_SUBJECT_COLUMNS = tuple(
-    re.compile(rf"(?:{words})(?:_?(?:id|code|name|no|nr|number))?")
-    for words in ("subject|subj|participant|patient|nsrr", "person|user|animal")
-)
-"""What columns of subjects are called, in any case, with ``_`` for spaces and other separators; the
-second only where there is none of the first, since a user may be whoever made the table."""
-_FILE_COLUMN = re.compile(
-    r"(?:\w+_)?(?:file|filename|filepath|fname|path|record|recording|edf)"
-    r"(?:_?(?:name|path|id|file|hr|lr|edf|eeg|ecg))?"
-)
-"""What columns of recordings are called; of several that fit, the cells decide."""
-_FILE_COLUMNS = ("file", "filename", "recording", "path")
-"""Those that are named in messages, and preferred."""
-
-
-@dataclass(frozen=True)
-class LabelFormat:
-    """What labels are, and the columns of a table that hold them."""
-
-    task: Task = "classes"
-    columns: tuple[str, ...] = ("label",)
-
-    @property
-    def may_be_empty(self) -> bool:
-        """Whether an empty cell says something: that no tag holds."""
-        return self.task == "multilabel" and len(self.columns) == 1
-
-    def of_cells(self, texts: Sequence[str], where: str) -> Label:
-        """Label of one row of a table, whose cells are `texts`, one a column.
-
-        Classes are taken as they are. Tags are separated by ``;`` in one column, or each has a
-        column of 0 and 1. Targets are finite numbers.
-
-        Raises
-        ------
-        CorpusError
-            If a text is not what the task needs; `where` begins the message.
-        """
-        if self.task == "regression":
-            named = zip(self.columns, texts, strict=True)
-            return tuple(_number(text, f"{where}: the column {name}") for name, text in named)
-        if self.task == "multilabel":
-            return _tags(texts[0]) if len(texts) == 1 else self._of_flags(texts, where)
-        return texts[0] if len(texts) == 1 else tuple(texts)
-
-    def of_text(self, text: str, where: str) -> Label:
-        """Label of a text that stands alone, such as an annotation's; as :meth:`of_cells`."""
-        if self.task == "regression":
-            return (_number(text, where),)
-        return _tags(text) if self.task == "multilabel" else text
-
-    def names(self, tally: LabelCounts) -> tuple[str, ...]:
-        """Names of the classes, tags or targets of a corpus with these labels."""
-        fixed = self.task == "regression" or (self.task == "multilabel" and len(self.columns) > 1)
-        return self.columns if fixed else tuple(sorted(tally.counts))
-
-    def _of_flags(self, texts: Sequence[str], where: str) -> Label:
-        for name, text in zip(self.columns, texts, strict=True):
-            if text not in ("0", "1"):
-                raise CorpusError(
-                    f"{where}: the column {name} must be 0 or 1, as one of several columns of "
-                    f"tags; got {text!r}."
-                )
-        held = (name for name, text in zip(self.columns, texts, strict=True) if text == "1")
-        return tuple(sorted(held))
-
-
-def _tags(text: str) -> Label:
-    return tuple(sorted({tag.strip() for tag in text.split(";")} - {""}))
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise CorpusError(f"{where} must be a number, the target of a regression; got {text!r}.")
-    return value
 
 
 _NO_SUBJECT = ("n/a", "na", "nan", "null")
@@ -143,34 +66,6 @@ class Facts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TableColumns:
-    """Which columns of a table name recordings and subjects, where the user says so."""
-
-    file: str | None = None
-    """Header of the column of recordings; None: one with a known name."""
-    subject: str | None = None
-    """Header of the column of subjects; None: one with a known name."""
-    split: str | None = None
-    """Header of the column of official parts; None: there is none."""
-    split_parts: str | None = None
-    """Which values of it are which part; see :func:`biot.corpus.builder.labels.parts.parts_of`."""
-    onset: str | None = None
-    """Header of the column of onsets; None: one with a known name. So the next two."""
-    duration: str | None = None
-    stop: str | None = None
-    subjects_are_given: bool = False
-    """Whether something else than the table names the subjects."""
-
-    @property
-    def named_times(self) -> TimeNames:
-        """The columns of times that the user names."""
-        return TimeNames(self.onset, self.duration, self.stop)
-
-    times: bool = True
-    """Whether columns of times count; else rows label whole recordings, which may have several."""
-
-
-@dataclass(frozen=True)
 class LabelTable:
     """Rows of a table, each given to the recording that it names."""
 
@@ -187,6 +82,8 @@ class LabelTable:
     """Of a layout, what it says of each recording."""
     left_out: tuple[str, ...] = ()
     """Which rows say nothing, in words."""
+    has_codes: bool = False
+    """Whether labels are sets of codes, also where there may be one class only."""
     notes: tuple[str, ...] = ()
     """What is to be told: columns that were chosen or passed over."""
 
@@ -285,28 +182,23 @@ class LabelTable:
         """
         how, columns = how or LabelFormat(), columns or TableColumns()
         sheet = read_sheet(path)
-        _require_columns(sheet, how)
-        subjects, notes = _column_of_subjects(sheet, how, columns)
-        parts, told = _official_parts(sheet, columns)
+        require_columns(sheet, how)
+        subjects, notes = column_of_subjects(sheet, how, columns)
+        parts, told = column_of_parts(sheet, columns)
         notes += told
         seen = [name for name in (*how.columns, subjects, columns.split, columns.file) if name]
         times = find_times(sheet, seen, columns.named_times) if columns.times else None
         if times is not None and not times.is_plain:
             notes += (times.told,)
         lines = _Lines(sheet, how, parts, times)
-        files = _column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
+        files = column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
         if files is None:
             table = _of_subjects(lines, str(subjects), recordings, subject_of, columns)
-            return replace(table, notes=notes)
+            return replace(table, notes=(*notes, *lines.told_of_codes()))
         column, found, more = files
         named = None if columns.subjects_are_given else subjects
         if columns.subjects_are_given and subjects is not None:
-            if sheet.key(subjects) == "subject":
-                raise ConfigError(
-                    f"Subjects are given twice: by a pattern and in {path}. Leave subject= out, or "
-                    f"rename the column {subjects}."
-                )
-            notes += (f"{path.name}: the column {subjects!r} is not used, as --subject is given",)
+            notes += (_note_of_unused(sheet, subjects),)
         rows: dict[str, list[Row]] = {}
         absent: dict[str, None] = {}
         for (number, cells), recording in zip(sheet.lines, found, strict=True):
@@ -316,6 +208,7 @@ class LabelTable:
             elif (row := lines.row(number, cells, column, named)) is not None and recording:
                 rows.setdefault(recording, []).append(row)
         lines.require_any(rows)
+        notes += lines.told_of_codes()
         table = cls(
             path=path,
             rows={name: tuple(of_name) for name, of_name in rows.items()},
@@ -323,6 +216,7 @@ class LabelTable:
             subject_column=named,
             absent=tuple(absent),
             left_out=lines.told,
+            has_codes=lines.has_codes,
             notes=(*more, *notes),
         )
         table._require_consistent(columns)
@@ -350,132 +244,14 @@ class LabelTable:
                     )
 
 
-def _require_columns(sheet: Sheet, how: LabelFormat) -> None:
-    for name in how.columns:
-        if name.lower() not in sheet.columns:
-            near = near_word(name, sheet.header)
-            raise CorpusError(f"{sheet.path}: the column {name} is missing; {sheet.has}.{near}")
-
-
-def _known(sheet: Sheet, how: LabelFormat, pattern: re.Pattern[str]) -> list[str]:
-    """Columns whose name fits, other than those of labels."""
-    labels = {name.lower() for name in how.columns}
-    return [
-        name
-        for name in sheet.header
-        if name.lower() not in labels and pattern.fullmatch(sheet.key(name))
-    ]
-
-
-def _column_of_subjects(
-    sheet: Sheet, how: LabelFormat, columns: TableColumns
-) -> tuple[str | None, tuple[str, ...]]:
-    """The column that names subjects, if there is one, and what is to be told of it."""
-    if columns.subject is not None:
-        return sheet.column(columns.subject, "subject_column"), ()
-    plain, others = (_known(sheet, how, pattern) for pattern in _SUBJECT_COLUMNS)
-    named = plain or others
-    plain = [name for name in named if sheet.key(name) == "subject"]
-    if plain or len(named) < 2:
-        return next(iter(plain or named), None), ()
-    first, *others = named
-    values = {name: sheet.cells(name) for name in named}
-    for name in others:
-        if not columns.subjects_are_given and not _same_groups(values[first], values[name]):
-            raise CorpusError(
-                f"{sheet.path}: the columns {first} and {name} both may name the subject, and "
-                "divide the rows differently. Say which with subject_column."
-            )
-    note = f"{sheet.path.name}: subjects are those of the column {first!r}; {listed(others)}"
-    return first, (f"{note} would give the same",)
-
-
-_Parts = tuple[str, Mapping[str, str | None]] | None
-"""The column of official parts, and what its cells mean."""
-
-
-def _official_parts(sheet: Sheet, columns: TableColumns) -> tuple[_Parts, tuple[str, ...]]:
-    if columns.split is None:
-        return None, ()
-    name = sheet.column(columns.split, "split_column")
-    where = f"{sheet.path}: the column {name!r}"
-    meaning, told = parts_of(sheet.cells(name), columns.split_parts, where)
-    return (name, meaning), (told.replace(str(sheet.path), sheet.path.name, 1),)
-
-
-def _same_groups(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether two columns have equal cells in the same rows."""
-    return len(set(zip(one, other, strict=True))) == len(set(one)) == len(set(other))
-
-
-_Found = tuple[str, list[str | None], tuple[str, ...]]
-
-
-def _column_of_files(
-    sheet: Sheet,
-    how: LabelFormat,
-    columns: TableColumns,
-    recordings: Recordings,
-    subjects: str | None,
-) -> _Found | None:
-    """The column of recordings, the recording of each line, and what is to be told of it.
-
-    None for a table of subjects.
-    """
-    if columns.file is not None:
-        candidates = [sheet.column(columns.file, "file_column")]
-    else:
-        candidates = [n for n in _known(sheet, how, _FILE_COLUMN) if n != subjects]
-        candidates.sort(key=lambda name: sheet.key(name) not in _FILE_COLUMNS)
-        if not candidates and subjects is not None:
-            return None
-        if not candidates:
-            raise CorpusError(_no_column_of_files(sheet, recordings))
-    found = {name: recordings.of_column(sheet, name) for name in candidates}
-    hits = {name: sum(len(one) == 1 for one in lines) for name, lines in found.items()}
-    best = max(candidates, key=lambda name: hits[name])
-    _require_one_meaning(sheet, best, found)
-    for (number, cells), matches in zip(sheet.lines, found[best], strict=True):
-        text = cells[sheet.place(best)]
-        if len(matches) > 1:
-            raise CorpusError(
-                f"{sheet.path}, line {number}: {text} may be {' or '.join(matches)}. "
-                "Write its path relative to the folder."
-            )
-    named = [line for line in sheet.lines if line[1][sheet.place(best)].lower() not in EMPTY]
-    if not hits[best] and named:
-        number, cells = named[0]
-        text = cells[sheet.place(best)]
-        raise CorpusError(
-            f"{sheet.path}, line {number}: no recording is called {text}; "
-            f"{len(recordings)} were found, and no line of the column {best} names one."
-            f"{recordings.hint(text)}"
+def _note_of_unused(sheet: Sheet, subjects: str) -> str:
+    """That a column of subjects is not used, as a pattern gives them; not both may be meant."""
+    if sheet.key(subjects) == "subject":
+        raise ConfigError(
+            f"Subjects are given twice: by a pattern and in {sheet.path}. Leave subject= out, or "
+            f"rename the column {subjects}."
         )
-    others = listed([name for name in candidates if name != best])
-    note = f"{sheet.path.name}: the column {best!r} names the recordings, not {others}"
-    chosen = [next(iter(matches), None) for matches in found[best]]
-    return best, chosen, (note,) if others else ()
-
-
-def _require_one_meaning(sheet: Sheet, best: str, found: Mapping[str, list[list[str]]]) -> None:
-    for name, lines in found.items():
-        for (number, _), one, other in zip(sheet.lines, found[best], lines, strict=True):
-            if one and other and not set(one) & set(other):
-                raise CorpusError(
-                    f"{sheet.path}: the columns {best} and {name} name different recordings, in "
-                    f"line {number} {one[0]} and {other[0]}. Say which is meant with file_column."
-                )
-
-
-def _no_column_of_files(sheet: Sheet, recordings: Recordings) -> str:
-    message = f"{sheet.path}: no column names the recording; {sheet.has}."
-    for name in sheet.header:
-        if any(len(matches) == 1 for matches in recordings.of_column(sheet, name)):
-            return f"{message} The cells of {name!r} do: if that is meant, give file_column={name}."
-    return (
-        f"{message} Have one of {', '.join(_FILE_COLUMNS)}, or participant_id, or say which it is "
-        "with file_column."
-    )
+    return f"{sheet.path.name}: the column {subjects!r} is not used, as --subject is given"
 
 
 @dataclass
@@ -484,8 +260,10 @@ class _Lines:
 
     sheet: Sheet
     how: LabelFormat
-    parts: _Parts
+    parts: Parts
     times: TimeColumns | None
+    has_codes: bool = False
+    """Whether a label is a set of codes with likelihoods."""
     empty: dict[str, list[str]] = field(default_factory=dict)
     """By what is missing, the numbers of the lines that are left out."""
 
@@ -507,6 +285,11 @@ class _Lines:
             else "an onset" if self.times is not None and span is None
             else None
         )  # fmt: skip
+        codes = None if lacks else self.how.codes(texts, where)
+        if codes is not None:
+            self.has_codes = True
+            if not codes:
+                lacks = "a code that counts"
         if lacks is not None:
             self.empty.setdefault(lacks, []).append(str(number))
             return None
@@ -535,6 +318,27 @@ class _Lines:
             f"line{'s' * (len(lines) > 1)} {listed(lines)}"
             for what, lines in self.empty.items()
         )
+
+    def told_of_codes(self) -> tuple[str, ...]:
+        """Which codes count, in words.
+
+        Raises
+        ------
+        ConfigError
+            If there is a threshold, and nothing that it is for.
+        """
+        least = self.how.threshold
+        if not self.has_codes and least is not None:
+            raise ConfigError(
+                "label_threshold is for cells such as {'NORM': 100.0, 'SR': 0.0}; the column "
+                f"{', '.join(self.how.columns)} of {self.sheet.path} has none."
+            )
+        if not self.has_codes:
+            return ()
+        which = "whatever their likelihood (0 means unknown)"
+        if least is not None:
+            which = f"with a likelihood of {least:g} or more"
+        return (f"{self.sheet.path.name}: codes of {self.how.columns[0]!r} count {which}",)
 
     def require_any(self, rows: Mapping[str, list[Row]]) -> None:
         """Raise :class:`CorpusError` where no line that names a recording is left."""
@@ -576,6 +380,7 @@ def _of_subjects(
         rows=matched,
         has_events=lines.times is not None,
         left_out=lines.told,
+        has_codes=lines.has_codes,
         absent=tuple(rows[0].file for key, rows in of_subject.items() if key not in there),
     )
     table._require_consistent(columns)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.executor import run
+from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import Facts, LabelFormat, LabelTable, Row, TableColumns
+from biot.corpus.builder.labels.table import Facts, LabelTable, Row, TableColumns
 from biot.corpus.builder.layouts.defaults import Given
 from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.sources import subject_of
@@ -77,7 +78,14 @@ def _of_settings(given: Given, how: LabelFormat, pattern: re.Pattern[str] | None
     )
     source = replace(
         LabelSource.open(
-            config.labels, how, given.sources, pattern, config.background, columns, config.sidecar
+            config.labels,
+            replace(how, threshold=config.label_threshold),
+            given.sources,
+            pattern,
+            config.background,
+            columns,
+            config.sidecar,
+            config.trigger_channel,
         ),
         scope=config.label_scope,
     )

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.executor import run
+from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import Facts, LabelFormat, LabelTable
+from biot.corpus.builder.labels.table import Facts, LabelTable
 from biot.corpus.builder.layouts.defaults import Given, with_layout
 from biot.corpus.builder.layouts.gather import Labelled, label_source, table_of
 from biot.corpus.builder.settings import PrepareConfig

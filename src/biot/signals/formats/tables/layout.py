@@ -50,7 +50,7 @@ def cells_of(line: str, separator: str) -> list[str]:
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     except csv.Error:  # longer than a cell may be, so that it is another separator's
         cells = line.split(separator)
-    return [cell.strip() for cell in cells]
+    return [cell.strip(" \t'") for cell in cells]  # PhysioNet's have single quotes
 
 
 def find_layout(lines: Sequence[str]) -> TextLayout | None:
@@ -164,7 +164,7 @@ def _fitted(row: Sequence[str], n: int) -> tuple[str, ...] | None:
 _OF_FORMAT = frozenset(("cal", "raw", "uncal", ""))
 _MORE_UNITS = re.compile(
     r"[mµμun]?s(?:ecs?)?|seconds?|no[ _]?units?|unitless|none|n/?a|-|[mk]?hz|°?c|deg(?:rees?)?|"
-    r"k?ohms?|[µμu]s(?:iemens)?|counts?|g|mbar|k?pa|local|u?t|rpm|bpm|%|m/s(?:ec)?\^?2",
+    r"hh:mm:ss\S*|k?ohms?|[µμu]s(?:iemens)?|counts?|g|mbar|k?pa|local|u?t|rpm|bpm|%|m/s(?:ec)?\^?2",
     re.IGNORECASE,
 )
 _NO_UNIT = re.compile(r"no[ _]?units?|unitless|none|n/?a|-|local|counts?", re.IGNORECASE)

@@ -122,6 +122,8 @@ def _unit(sheet: SampleTable, name: str, first: float, since: Seconds) -> tuple[
             f"{sheet.path.name}: column {name} counts 1 a row, which may be seconds, milliseconds "
             "or row numbers. Give sfreq=."
         )
+    if rate < 1 and np.all(since % 60 == 0):
+        return "s", False  # minutes, which are too slow
     slower = [unit for unit, factor in _FACTORS.items() if rate * factor >= 1]
     return (slower[0], slower[0] != "s") if slower else ("s", False)
 
@@ -152,8 +154,8 @@ _SLASHED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})[ T,]+(.*)")
 
 def _from_texts(sheet: SampleTable, name: str, column: Column) -> Seconds:
     pandas = require("pandas", extra="signals")
-    texts = pandas.Series(column)
-    first = str(column[0])
+    texts = pandas.Series(column).str.strip("' ")
+    first = str(texts.iloc[0])
     clock, slashed = _CLOCK.fullmatch(first), _SLASHED.fullmatch(first)
     try:
         empty = next((i for i, cell in enumerate(column) if cell.lower() in EMPTY), None)

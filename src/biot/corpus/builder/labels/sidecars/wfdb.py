@@ -33,7 +33,8 @@ _COMMON = (".atr", ".qrs", ".ecg", ".apn", ".ari", ".st")
 
 
 def _read(path: Path, beside: Beside) -> Sidecar:
-    return _by_column(path, read_annotation_file(path, beside.recording.sfreq))
+    recording = beside.recording
+    return _by_column(path, read_annotation_file(path, recording.sfreq, recording.duration))
 
 
 def _by_column(path: Path, notes: Iterable[Annotation]) -> Sidecar:

@@ -9,20 +9,13 @@ and 202 are of one person, who so is in both.
 from __future__ import annotations
 
 from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, annotated
-from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
 
-_AAMI = {"N": "NLRej", "S": "AaJS", "V": "VE", "F": "F", "Q": "/fQ"}
 _DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230"
 _DS2 = "100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234"
 _PACED = "102 104 107 217"
 _SPLIT = dict.fromkeys(_DS1.split(), "train") | dict.fromkeys(_DS2.split(), "test")
-_BEATS = "".join(_AAMI.values())
-
-
-def _beats(found: FoundRecording) -> list[Stretch]:
-    return [note for note in annotated(found) if note.label in tuple(_BEATS)]
 
 
 def _subject(found: FoundRecording) -> str:
@@ -40,13 +33,13 @@ LAYOUT = DatasetLayout(
     licence="ODC-By 1.0",
     recordings=rf"(?P<record>{'|'.join((*_SPLIT, *_PACED.split()))})\.hea",
     needs=("{record}.atr",),
-    labels=_beats,
-    label_names=tuple(_AAMI),
+    labels=annotated,
+    label_names=("N", "S", "V", "F", "Q"),
     subject=_subject,
     split=_split,
     settings={
         "sfreq": 360,
         "epoch": (-0.5, 0.5),
-        "label_map": ",".join(f"{','.join(symbols)}={name}" for name, symbols in _AAMI.items()),
+        "label_map": "aami",
     },
 )
