@@ -125,7 +125,7 @@ class PrepareConfig(Settings):
         help="Other names for labels: OLD=NEW with commas between; A,B=C makes two one, A= leaves "
         "one out. Or a table (.tsv, .csv) with the columns label and new. What it does not name "
         "stays, and is listed. PTB-XL's scp_statements.csv gives codes their diagnostic "
-        "superclass; aami symbols of beats the classes N, S, V, F and Q of ANSI/AAMI EC57.",
+        "superclass; aami makes symbols of beats the classes N, S, V, F and Q of ANSI/AAMI EC57.",
         group=_LABELS, metavar="TABLE.tsv|OLD=NEW[,…]|aami",
     )  # fmt: skip
     label_threshold: float | None = setting(

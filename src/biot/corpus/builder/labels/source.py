@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from biot.choices import LabelScope
-from biot.corpus.builder.labels.annotated import in_column
 from biot.corpus.builder.labels.beside import SidecarLabels
 from biot.corpus.builder.labels.codes import with_one_label
+from biot.corpus.builder.labels.columns import in_column
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.scope import scope_note, whole_recording
 from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns

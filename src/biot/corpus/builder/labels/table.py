@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
-from biot.corpus.builder.labels.columns import (
+from biot.corpus.builder.labels.label_format import LabelFormat
+from biot.corpus.builder.labels.table_columns import (
     Parts,
     TableColumns,
     column_of_files,
@@ -17,7 +18,6 @@ from biot.corpus.builder.labels.columns import (
     column_of_subjects,
     require_columns,
 )
-from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.times import EMPTY, TimeColumns, find_times
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
