@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, listed
 from biot.signals.formats.files import SUFFIXES, TABLES, UNREAD, files_in, recordings_in
-from biot.signals.readers import is_table, read_recording
+from biot.signals.readers import is_table
 from biot.signals.recording import Recording
 
 __all__ = [
@@ -40,12 +40,6 @@ class Source:
     """How it is opened, where a layout finds several recordings in one file."""
     files: tuple[Path, ...] = ()
     """Those that it is read from, if a layout opens it."""
-
-    def opened(self, tables: TableOptions, *, units_later: bool = False) -> Recording:
-        """The recording; `tables` says what tables do not, as :meth:`TableOptions.of` gives it."""
-        if self.read is not None:
-            return self.read()
-        return read_recording(self.path, **tables.of(self.path, units_later=units_later))
 
 
 @dataclass(frozen=True)

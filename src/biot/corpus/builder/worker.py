@@ -16,7 +16,7 @@ from biot.corpus.builder.channels.choice import without_triggers
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.sources import Source, readable
+from biot.corpus.builder.sources import Source, TableOptions, readable
 from biot.corpus.builder.windows.events import Stretch, to_events
 from biot.corpus.builder.windows.placing import cut
 from biot.corpus.builder.windows.several import SeveralLabels
@@ -32,6 +32,7 @@ from biot.signals.formats.tables.columns import ColumnsLeftOut
 from biot.signals.naming import named
 from biot.signals.notes import note_of_reference
 from biot.signals.preprocess import preprocessed
+from biot.signals.readers import read_recording
 from biot.signals.recording import Recording
 from biot.signals.reference import recorded_reference
 
@@ -41,6 +42,7 @@ __all__ = [
     "Job",
     "PreparedRecording",
     "checksum",
+    "opened",
     "prepare_recording",
     "stamp",
 ]
@@ -210,13 +212,20 @@ def _outcome(
     return PreparedRecording(name=job.source.recording, record=record, stamp=before, warnings=said)
 
 
+def opened(source: Source, tables: TableOptions, *, units_later: bool = False) -> Recording:
+    """A recording; `tables` says what tables do not, as :meth:`TableOptions.of` gives it."""
+    if source.read is not None:
+        return source.read()
+    return read_recording(source.path, **tables.of(source.path, units_later=units_later))
+
+
 def _written(
     job: Job, recipe: WorkerConfig, folder: Path, left_out: Counter[str]
 ) -> tuple[dict[str, Any], Shard]:
     """What is to be known of a recording, and its shard."""
     name, contract = job.source.recording, recipe.contract
-    opened = job.source.opened(recipe.tables, units_later=job.units.is_given)
-    recording, not_found = _named_channels(opened, recipe, left_out)
+    read = opened(job.source, recipe.tables, units_later=job.units.is_given)
+    recording, not_found = _named_channels(read, recipe, left_out)
     if "rename_channels" in recipe.choice.by_layout:
         not_found = ()  # a layout names all that copies of the data set may have
     not_found += job.units.unmatched(recording, name)
@@ -224,7 +233,7 @@ def _written(
     rows, idle = recipe.choice.rows(recording)
     chosen = recording.pick(rows)
     left_out.update("channels marked as bad" for _ in chosen.bad)
-    stretches, of_labels = _labelled(job, opened, left_out)
+    stretches, of_labels = _labelled(job, read, left_out)
     events = to_events(stretches, contract.sfreq)
     at_rate = preprocessed(recording, contract, rows)
     ch_names, units = chosen.ch_names, chosen.units

@@ -23,6 +23,7 @@ from biot.corpus.builder.layouts.gather import Labelled, label_source, table_of
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, subject_pattern
 from biot.corpus.builder.windows.events import Stretch
+from biot.corpus.builder.worker import opened
 from biot.corpus.schema import Label
 from biot.errors import BiotError, ConfigError, CorpusError, listed
 from biot.io import atomic_file, safe_cell
@@ -130,7 +131,7 @@ def _labelled(job: tuple[Source, LabelSource, Facts], tables: TableOptions) -> L
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they come again when the recording is prepared
-            recording = source.opened(tables)
+            recording = opened(source, tables)
             return Labelled(name, tuple(labels.stretches(recording, name)), facts)
     except BiotError as error:
         return Labelled(name, (), facts._replace(fault=str(error)))
