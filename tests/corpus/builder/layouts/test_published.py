@@ -159,6 +159,17 @@ def test_chb_mit_has_seizures_and_background(lay_edf: Lay, tmp_path: Path) -> No
     assert [row["onset"] for row in table(tmp_path)] == ["20"]
 
 
+def test_chb_mit_takes_the_first_of_two_channels_of_one_name(lay_edf: Lay, tmp_path: Path) -> None:
+    from biot.signals.channels import PREST_16
+
+    folder = tmp_path / "chbmit" / "chb01"
+    lay_edf(folder / "chb01_03.edf", (*PREST_16, "T8-P8"), seconds=60, sfreq=256)
+    (folder / "chb01-summary.txt").write_text(SUMMARY)
+    with pytest.warns(UserWarning, match="'T8-P8' is 'T8-P8-0', 'T8-P8' is 'T8-P8-1'"):
+        report = prepared(tmp_path / "chbmit", tmp_path, layout="chb-mit")
+    assert report.preprocessing.ch_names == PREST_16
+
+
 SEIZURES = """\
 DATA SAMPLING RATE: 512 Hz
 PATIENT ID: PN00
@@ -172,11 +183,14 @@ Seizure end time: 00.00.10
 """
 
 
-def test_siena_counts_over_midnight(lay_edf: Lay, tmp_path: Path) -> None:
+def test_siena_counts_over_midnight(
+    lay_edf: Lay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "siena" / "PN00"
     lay_edf(folder / "PN00-1.edf", ("EEG Fp1", "EEG F3", "1"), seconds=60, sfreq=512)
     (folder / "Seizures-list-PN00.txt").write_text(SEIZURES)
-    report = prepared(tmp_path / "siena", tmp_path, layout="siena")
+    report = prepared(Path("siena"), tmp_path, layout="siena")
     assert dict(report.labels) == {"background": 4, "seizure": 2}
 
 

@@ -2,7 +2,8 @@
 
 Source: https://physionet.org/content/chbmit/1.0.0/ (Shoeb, MIT 2009). Licence: ODC-By 1.0. As in
 the paper of BIOT: 200 Hz, 10 s, the 16 bipolar channels of the double banana. What is no seizure is
-background. ``chb21`` is the same person as ``chb01``, 1.5 years later.
+background. ``T8-P8`` is there twice, with equal samples; the first counts also where they differ.
+``chb21`` is the same person as ``chb01``, 1.5 years later.
 """
 
 from __future__ import annotations
@@ -34,5 +35,6 @@ LAYOUT = DatasetLayout(
         "window": 10,
         "background": "background",
         "channels": ",".join(PREST_16),
+        "rename_channels": "T8-P8-0=T8-P8",
     },
 )
