@@ -7,7 +7,7 @@ background. ``chb21`` is the same person as ``chb01``, 1.5 years later.
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, beside
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, beside
 from biot.signals.channels import PREST_16
 
 __all__ = ["LAYOUT"]
