@@ -10,7 +10,7 @@ from biot.cli.options import Parser, new_command
 from biot.cli.terminal import say
 
 if TYPE_CHECKING:
-    from biot.corpus.builder.layouts.layout import DatasetLayout
+    from biot.corpus.builder.layouts.dataset import DatasetLayout
 
 __all__ = ["parser"]
 

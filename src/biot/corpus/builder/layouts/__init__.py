@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, whole
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, whole
 from biot.corpus.builder.layouts.registry import layout, layouts, register
 
 __all__ = ["DatasetLayout", "FoundRecording", "layout", "layouts", "register", "whole"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.recognise import recognised, recordings_of
 from biot.corpus.builder.layouts.registry import NONE, layout, layouts
 from biot.corpus.builder.settings import PrepareConfig

@@ -16,8 +16,8 @@ from biot.corpus.builder.executor import run
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table import Facts, LabelTable, Row, TableColumns
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.defaults import Given
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
 from biot.corpus.builder.sources import subject_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import LABELS_FILE

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.registry import layouts
 from biot.corpus.builder.sources import Source, TableOptions
 from biot.errors import CorpusError, listed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from biot.corpus.builder.layouts.layout import DatasetLayout
+from biot.corpus.builder.layouts.dataset import DatasetLayout
 from biot.corpus.builder.layouts.published import (
     bci_iv_2a,
     bids,

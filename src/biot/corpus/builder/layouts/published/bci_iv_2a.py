@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, annotated
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, annotated
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
 

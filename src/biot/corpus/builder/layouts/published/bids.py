@@ -7,7 +7,7 @@ on are a beginning, ``--window``, ``--align`` and ``--label-map`` fit it to the 
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, annotated
+from biot.corpus.builder.layouts.dataset import DatasetLayout, annotated
 
 __all__ = ["LAYOUT"]
 

@@ -8,7 +8,7 @@ background. ``T8-P8`` is there twice, with equal samples; the first counts also 
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, beside
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, beside
 from biot.signals.channels import PREST_16
 
 __all__ = ["LAYOUT"]

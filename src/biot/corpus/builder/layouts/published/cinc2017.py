@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, remembered, whole
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, remembered, whole
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]

@@ -8,7 +8,7 @@ window of 4 s from each cue on, as usual; three subjects (S088, S092, S100) have
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, annotated
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, annotated
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]

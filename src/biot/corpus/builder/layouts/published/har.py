@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, in_samples
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, in_samples
 from biot.corpus.builder.sources import Source
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError

@@ -7,7 +7,7 @@ the authors take them.
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, in_samples
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, in_samples
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]

@@ -8,7 +8,7 @@ and 202 are of one person, who so is in both.
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, annotated
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, annotated
 
 __all__ = ["LAYOUT"]
 

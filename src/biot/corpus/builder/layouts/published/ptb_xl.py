@@ -13,7 +13,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, remembered, whole
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, remembered, whole
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
 

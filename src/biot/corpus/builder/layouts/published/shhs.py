@@ -7,7 +7,7 @@ BIOT, at 125 Hz as recorded. Stages 3 and 4 are N3; what was not scored is left 
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, beside
+from biot.corpus.builder.layouts.dataset import DatasetLayout, beside
 
 __all__ = ["LAYOUT"]
 

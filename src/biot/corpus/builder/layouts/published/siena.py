@@ -7,7 +7,7 @@ Licence: CC BY 4.0. Rate, half of the recorded one, and windows of 10 s as in Sz
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, beside
+from biot.corpus.builder.layouts.dataset import DatasetLayout, beside
 
 __all__ = ["LAYOUT"]
 

@@ -8,7 +8,7 @@ The channels are those recorded at 100 Hz.
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, beside
+from biot.corpus.builder.layouts.dataset import DatasetLayout, beside
 
 __all__ = ["LAYOUT"]
 

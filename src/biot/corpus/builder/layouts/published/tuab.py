@@ -7,7 +7,7 @@ BIOT (Yang et al., NeurIPS 2023): 200 Hz, 10 s; the electrodes are those of the 
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording, whole
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, whole
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["ELECTRODES", "LAYOUT"]

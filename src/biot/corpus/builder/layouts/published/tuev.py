@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, FoundRecording
+from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.published.tuab import ELECTRODES
 from biot.corpus.builder.windows.events import Stretch
 

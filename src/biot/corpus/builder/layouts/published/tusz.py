@@ -7,7 +7,7 @@ of 10 s. Types of seizures stand in ``.csv``: ``--labels sidecars --sidecar .csv
 
 from __future__ import annotations
 
-from biot.corpus.builder.layouts.layout import DatasetLayout, beside
+from biot.corpus.builder.layouts.dataset import DatasetLayout, beside
 from biot.corpus.builder.layouts.published.tuab import ELECTRODES
 
 __all__ = ["LAYOUT"]
