@@ -268,7 +268,9 @@ def test_official_parts_that_do_not_suffice_are_refused(parts: list[str], messag
 def test_training_subjects_of_one_class_each_leave_none_for_validation() -> None:
     parts, labels = ["train"] * 4 + ["test"] * 2, ["a", "a", "b", "b", "a", "b"]
     corpus = Columns(np.repeat(["p", "q", "r"], 2), labels, splits=np.array(parts))
-    with pytest.raises(CorpusError, match=r"no window for the valid part. Use another --valid-shar"):
+    with pytest.raises(
+        CorpusError, match=r"no window for the valid part. Use another --valid-shar"
+    ):
         split(corpus, "column")
     with pytest.raises(CorpusError, match=r"without [ab]: too few of its subjects hold it"):
         split(corpus, "column", (0.3, 0.5, 0.2))

@@ -233,6 +233,7 @@ class LabelSource:
                 if len(labels) < len(found.stretches):
                     counts[_MARKS] += len(found.stretches) - len(labels)
                 return labels
+            ([] if told is None else told).extend(self.sidecars.told_of(name))
         if self.kind == "sidecars":
             return []
         if self.kind == "folder":
