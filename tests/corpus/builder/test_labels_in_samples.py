@@ -103,3 +103,16 @@ def test_the_command_says_how_to_keep_a_column(people, tmp_path, capsys):
     captured = capsys.readouterr()
     assert "channels     3" in captured.out
     assert "To read one all the same, name it in --channels of biot prepare." in captured.err
+
+
+def test_a_column_that_is_called_label_is_read_where_it_is_named(people, tmp_path):
+    (tmp_path / "p").mkdir()
+    for path in people.glob("P*.csv"):
+        text = path.read_text().replace("activity", "label", 1)
+        (tmp_path / "p" / path.name).write_text(text)
+    given = ["prepare", str(tmp_path / "p"), "--search-tables", "--sfreq", "50", "--window", "4",
+             "--table-units", "g", "--label-column", "label", "--label-map", "2="]  # fmt: skip
+    assert main([*given, "--out", str(tmp_path / "c")]) == 0
+    assert Counter(load_corpus(tmp_path / "c").labels) == {"0": 15, "1": 15}
+    report = prepare(tmp_path / "p", tmp_path / "d", search_tables=True, **OPTIONS)
+    assert not report.labels

@@ -374,8 +374,9 @@ def _of_subjects(
         recording, subject = next(iter(subjects.items()))
         raise CorpusError(
             f"{sheet.path}: no {column} with a label is the subject of a recording; the first "
-            f"recording is {recording}, of the subject {subject}. Say with subject= where its "
-            "name is."
+            f"recording is {recording}, of the subject {subject}, and the first in the table is "
+            f"{next(iter(of_subject.values()))[0].file}. Say with subject= where the name is in "
+            "the path, or write the table's as it is there."
         )
     there = {subject.removeprefix("sub-") for subject in subjects.values()}
     table = LabelTable(
