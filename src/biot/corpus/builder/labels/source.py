@@ -137,7 +137,7 @@ class LabelSource:
         if name in self.table.facts:
             has_fault = self.table.facts[name].fault is not None
             return None if has_fault else "recordings without a label in their layout"
-        return f"recordings without a row in {self.table.path.name}"
+        return f"recordings without a row{self.table.that_counts} in {self.table.path.name}"
 
     def notes(self, recordings: Sequence[str], *, strict: bool = False) -> tuple[str, ...]:
         """What is to be told of the table: its columns, and what it does not share with the folder.
@@ -172,7 +172,8 @@ class LabelSource:
             notes.append(told)
         lacking = [recording for recording in recordings if recording not in self.table.rows]
         if lacking:
-            notes.append(f"{len(lacking)} recordings have no row in {name}: {listed(lacking)}")
+            none = f"no row{self.table.that_counts} in {name}"
+            notes.append(f"{len(lacking)} recordings have {none}: {listed(lacking)}")
         return (*notes, *(_against_names(self.table) if self.table.has_subjects else ()))
 
     def subject(self, name: str, pattern: re.Pattern[str] | None) -> Subject:
