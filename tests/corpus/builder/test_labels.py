@@ -12,7 +12,7 @@ import pytest
 
 from biot.corpus import load_corpus, prepare
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import LabelFormat
+from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.sources import find_sources
 from biot.errors import ConfigError, CorpusError
 

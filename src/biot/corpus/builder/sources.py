@@ -17,7 +17,6 @@ from biot.signals.readers import is_table
 from biot.signals.recording import Recording
 
 __all__ = [
-    "BY_PATTERN",
     "Source",
     "Subject",
     "TableOptions",
@@ -165,7 +164,7 @@ class Subject(NamedTuple):
     """In words, such as ``"the file names (BIDS)"``; kept in the manifest."""
 
 
-BY_PATTERN = "--subject"
+_BY_PATTERN = "--subject"
 
 
 _BIDS = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9]+)")
@@ -260,7 +259,7 @@ def subject_of(
         If the pattern does not match.
     """
     if pattern is not None:
-        return Subject(_by_pattern(recording, pattern), BY_PATTERN)
+        return Subject(_by_pattern(recording, pattern), _BY_PATTERN)
     entities = _BIDS.findall(recording)
     if entities:
         return Subject(str(entities[-1]), "the file names (BIDS)")

@@ -242,9 +242,10 @@ def _written(
     lost = note_of_reference(recording, flat, contract)
     if lost is not None:
         warnings.warn(lost, stacklevel=2)
+    several = SeveralLabels()
     written = write_shard(
         folder,
-        cut(at_rate, events, recipe.how, left_out, several := SeveralLabels()),
+        cut(at_rate, events, recipe.how, left_out, several),
         replace(contract, ch_names=ch_names, units=units),
         job.subject,
         name,
@@ -269,7 +270,9 @@ def _labelled(
     job: Job, recording: Recording, left_out: Counter[str]
 ) -> tuple[list[Stretch], dict[str, Any]]:
     """The labelled stretches of a recording, and what is to be known of them."""
-    name, told, met = job.source.recording, list[str](), dict[str, int]()
+    name = job.source.recording
+    told: list[str] = []
+    met: dict[str, int] = {}
     stretches = job.labels.stretches(recording, name, left_out, told)
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)

@@ -12,9 +12,11 @@ from biot.choices import LabelScope
 from biot.corpus.builder.labels.beside import SidecarLabels
 from biot.corpus.builder.labels.codes import with_one_label
 from biot.corpus.builder.labels.columns import in_column
+from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.scope import scope_note, whole_recording
-from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
+from biot.corpus.builder.labels.table import LabelTable
+from biot.corpus.builder.labels.table_columns import TableColumns
 from biot.corpus.builder.labels.triggers import trigger_stretches
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windows.events import Stretch

@@ -155,7 +155,7 @@ def split_of_path(found: FoundRecording) -> str | None:
     return _PARTS.get(found.groups.get("split", ""))
 
 
-def _no_subject(found: FoundRecording) -> str | None:
+def _subject_of_path(found: FoundRecording) -> str | None:
     return found.groups.get("subject")
 
 
@@ -184,7 +184,7 @@ class DatasetLayout:
     """Of :class:`biot.corpus.builder.settings.PrepareConfig`; what the user gives goes before."""
     needs: tuple[str, ...] = ()
     """Files beside a recording or above, as :meth:`FoundRecording.nearest` takes them."""
-    subject: Callable[[FoundRecording], str | None] = _no_subject
+    subject: Callable[[FoundRecording], str | None] = _subject_of_path
     """Whose a recording is; None: as in every other folder."""
     split: Callable[[FoundRecording], str | None] = split_of_path
     """The official part of a recording: ``train``, ``valid`` or ``test``."""

@@ -15,7 +15,8 @@ from typing import Any
 from biot.corpus.builder.executor import run
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import Facts, LabelTable, Row, TableColumns
+from biot.corpus.builder.labels.table import Facts, LabelTable, Row
+from biot.corpus.builder.labels.table_columns import TableColumns
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.defaults import Given
 from biot.corpus.builder.sources import subject_of

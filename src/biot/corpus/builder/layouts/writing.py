@@ -37,12 +37,12 @@ class LabelReport:
 
     out: Path
     n_recordings: int
-    """FoundRecordings that have a label."""
+    """Recordings that have a label."""
     n_subjects: int
     labels: dict[str, int]
     """Rows of each label, or tag."""
     without: tuple[str, ...]
-    """FoundRecordings without a label."""
+    """Recordings without a label."""
     unreadable: tuple[str, ...]
     """Why labels of recordings cannot be read."""
     notes: tuple[str, ...]

@@ -1,11 +1,10 @@
 """Labels of the TUH EEG corpora: ``.tse``, ``.lbl``, ``.csv`` and ``.rec``, and their ``_bi``.
 
-https://isip.piconepress.com/projects/nedc/html/tuh_eeg describes them. Where labels are of
-channels, each stretch of each label counts where any channel has it: stretches of one label that
-overlap or touch are joined over channels, and ``bckg`` is where no channel has another label. Those
-of other labels stand side by side, and the rule of labels decides over a window that holds several.
-The events of ``.rec`` stay as they are,
-one a line, since TUEV and all who use it count them so.
+https://isip.piconepress.com/projects/nedc/html/tuh_eeg describes them. Where labels are of single
+channels, a label holds for the recording wherever any channel has it: its stretches that overlap or
+touch are joined over channels, and ``bckg`` is where no channel has another label. Stretches of
+different labels may overlap; `label_rule` decides over a window that holds several. The events of
+``.rec`` stay as they are, one a line, since TUEV and all who use it count them so.
 """
 
 from __future__ import annotations
