@@ -71,7 +71,8 @@ def _read(path: Path, beside: Beside) -> Sidecar:
         fits = [f"{each:g} s" for each in (20, 10, 5, 1) if abs(len(lines) * each - duration) < 30]
         hint = f" (they would fit at {fits[0]} a line)" if fits else ""
         damaged(
-            path, None, f"{len(lines)} stages, which at {_EPOCH:g} s a line last {length:g} s{hint}",
+            path, None,
+            f"{len(lines)} stages, which at {_EPOCH:g} s a line last {length:g} s{hint}",
             f"as many as fit the {duration:g} s of {beside.path.name}, within one. Give stages of "
             "another length, or start, as a table with onset and duration",
         )  # fmt: skip
