@@ -1,4 +1,4 @@
-"""Finding the recordings to prepare, and whose they are."""
+"""The recordings to prepare: finding and opening them, and whose they are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, listed
 from biot.signals.formats.files import SUFFIXES, TABLES, UNREAD, files_in, recordings_in
-from biot.signals.readers import is_table
+from biot.signals.readers import is_table, read_recording
 from biot.signals.recording import Recording
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Subject",
     "TableOptions",
     "find_sources",
+    "opened",
     "readable",
     "subject_of",
     "subject_pattern",
@@ -72,6 +73,13 @@ class TableOptions:
                 "table_sfreq and table_units are for tables and NumPy archives, but no such "
                 "recording is given; other formats say their rate, and units= is for all formats."
             )
+
+
+def opened(source: Source, tables: TableOptions, *, units_later: bool = False) -> Recording:
+    """A recording; `tables` says what tables do not, as :meth:`TableOptions.of` gives it."""
+    if source.read is not None:
+        return source.read()
+    return read_recording(source.path, **tables.of(source.path, units_later=units_later))
 
 
 def readable(text: str) -> str:

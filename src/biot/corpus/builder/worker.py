@@ -16,7 +16,7 @@ from biot.corpus.builder.channels.choice import without_triggers
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.sources import Source, TableOptions, readable
+from biot.corpus.builder.sources import Source, opened, readable
 from biot.corpus.builder.windows.events import Stretch, to_events
 from biot.corpus.builder.windows.placing import cut
 from biot.corpus.builder.windows.several import SeveralLabels
@@ -32,7 +32,6 @@ from biot.signals.formats.tables.columns import ColumnsLeftOut
 from biot.signals.naming import named
 from biot.signals.notes import note_of_reference
 from biot.signals.preprocess import preprocessed
-from biot.signals.readers import read_recording
 from biot.signals.recording import Recording
 from biot.signals.reference import recorded_reference
 
@@ -42,7 +41,6 @@ __all__ = [
     "Job",
     "PreparedRecording",
     "checksum",
-    "opened",
     "prepare_recording",
     "stamp",
 ]
@@ -210,13 +208,6 @@ def _outcome(
     messages = [w.message for w in caught if not isinstance(w.message, ColumnsLeftOut)]
     said = tuple(dict.fromkeys(map(str, messages)))
     return PreparedRecording(name=job.source.recording, record=record, stamp=before, warnings=said)
-
-
-def opened(source: Source, tables: TableOptions, *, units_later: bool = False) -> Recording:
-    """A recording; `tables` says what tables do not, as :meth:`TableOptions.of` gives it."""
-    if source.read is not None:
-        return source.read()
-    return read_recording(source.path, **tables.of(source.path, units_later=units_later))
 
 
 def _written(

@@ -17,6 +17,7 @@ from biot.io import true_cell
 from biot.signals.formats.files import SPREADSHEETS, is_spreadsheet
 
 __all__ = [
+    "NOT_SAID",
     "Recordings",
     "Sheet",
     "read_sheet",
@@ -24,6 +25,10 @@ __all__ = [
 
 _DELIMITERS = {".tsv": "\t", ".csv": ",;"}
 """By suffix; of several, spreadsheets take the one that their country's commas leave."""
+
+
+NOT_SAID = ("", "n/a", "na", "nan", "none", "null")
+"""What stands, in any case, where a cell says nothing."""
 
 
 @dataclass(frozen=True)

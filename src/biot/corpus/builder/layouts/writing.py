@@ -21,9 +21,8 @@ from biot.corpus.builder.labels.table import Facts, LabelTable
 from biot.corpus.builder.layouts.defaults import Given, with_layout
 from biot.corpus.builder.layouts.gather import Labelled, label_source, table_of
 from biot.corpus.builder.settings import PrepareConfig
-from biot.corpus.builder.sources import Source, TableOptions, subject_pattern
+from biot.corpus.builder.sources import Source, TableOptions, opened, subject_pattern
 from biot.corpus.builder.windows.events import Stretch
-from biot.corpus.builder.worker import opened
 from biot.corpus.schema import Label
 from biot.errors import BiotError, ConfigError, CorpusError, listed
 from biot.io import atomic_file, safe_cell
