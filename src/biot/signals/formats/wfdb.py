@@ -11,7 +11,7 @@ import numpy as np
 from biot.errors import RecordingError, require
 from biot.signals.channels import kind
 from biot.signals.formats.annotators import read_annotation_file
-from biot.signals.formats.mne import in_the_name_of
+from biot.signals.formats.contained import in_the_name_of
 from biot.signals.recording import Annotation, Array, Recording
 from biot.signals.units import conversion
 
