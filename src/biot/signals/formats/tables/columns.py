@@ -15,7 +15,7 @@ from biot.errors import RecordingError, listed
 from biot.signals.channels import canonical, kind
 from biot.signals.formats.tables.devices import Device
 from biot.signals.formats.tables.sheet import Column, SampleTable, is_text
-from biot.signals.formats.tables.times import is_epoch, is_time_name, words_of
+from biot.signals.formats.tables.times import is_dated, is_epoch, is_time_name, words_of
 
 __all__ = ["Chosen", "ColumnsLeftOut", "choose", "subjects_in", "word_of"]
 
@@ -58,7 +58,9 @@ _SENSORS = frozenset(
     (
         "temp", "temperature", "spo", "sao", "heart", "hr", "bpm", "pulse", "ppg", "bvp", "eda",
         "gsr", "pressure", "light", "lux", "humidity", "mag", "magnetometer", "raw", "aux", "adc",
-        "flow", "co", "steps", "position",
+        "flow", "co", "steps", "position", "acc", "accel", "acceleration", "accelerometer", "imu",
+        "gyro", "gyroscope", "emg", "ecg", "ekg", "eeg", "eog", "resp", "respiration", "breathing",
+        "skin", "conductance", "fsr", "force", "torque", "angle", "strain", "pleth",
     )
 )  # fmt: skip
 """Words of names that slow sensors have, whose numbers may be few."""
@@ -198,7 +200,7 @@ def _reason(
     if name.strip().lower() == "sfreq" or column.dtype.kind == "M":
         return "time"
     if is_text(column) and not any(map(_is_number, column)):
-        return "time" if is_time_name(name) else "text"
+        return "time" if is_time_name(name) or is_dated(column) else "text"
     if device is not None and device.signal(name) is not None:
         return None
     if is_time_name(name) or is_epoch(column):
@@ -244,12 +246,16 @@ def _counts_up(column: Column) -> bool:
     """Whether a column rises by the same number from row to row, but for wraps and gaps."""
     if len(column) < _FEWEST_TO_COUNT:
         return False
-    steps = np.diff(np.asarray(column, dtype=np.float64))
-    usual = float(np.median(steps))
-    if not np.isfinite(usual) or usual == 0:
+    numbers = np.asarray(column, dtype=np.float64)
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    steps = np.diff(numbers)
+    known = steps[~np.isnan(steps)]
+    if len(known) < 0.9 * len(steps):
         return False
-    alike = np.abs(steps - usual) <= 1e-6 * abs(usual) + 1e-12 * np.nanmax(np.abs(column))
-    return float(alike.mean()) >= 0.9
+    usual = float(np.median(known))
+    rounding = 1e-12 * float(np.nanmedian(np.abs(numbers)))
+    alike = np.abs(known - usual) <= 1e-6 * abs(usual) + rounding
+    return abs(usual) > rounding and int(alike.sum()) >= 0.9 * len(steps)
 
 
 def _looks_like_labels(column: Column) -> bool:
