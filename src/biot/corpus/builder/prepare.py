@@ -187,7 +187,7 @@ def _jobs(
         if lacks is not None and not has_background:
             skipped[lacks] += 1
             continue
-        whose = labels.subject(name, pattern)
+        whose = labels.subject(name, pattern, source.path)
         absolute = Source(name, source.path.absolute())  # workers may stand in another folder
         jobs.append(
             Job(

@@ -30,6 +30,7 @@ _TIME = re.compile(
     r"|\d{1,3}:\d{2}(?:[:.,]\d+)*(?: ?[AaPp][Mm])?"
 )
 _SAID = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_LABCHART = "channeltitle="
 _LOOKED_AT = 20
 """Rows of numbers that decide."""
 
@@ -113,7 +114,7 @@ def _with(
     layout = TextLayout(
         separator, "," if thousands == "." or (commas and not points) else ".",
         tuple(lines[skipped:above]), heads, first, n, thousands,
-        any(len(row) == n - 1 for row in rows[above:first] if row),
+        _lacks_a_name(rows[above:first], n),
     )  # fmt: skip
     return (known + 0.5 * bool(heads), n), layout
 
@@ -136,6 +137,13 @@ def _is_of_numbered_names(rows: Sequence[list[str]], n: int) -> bool:
             for row in following
         )
     )
+
+
+def _lacks_a_name(heads: Sequence[Sequence[str]], n: int) -> bool:
+    """Whether a row of names is short; LabChart's are, where the columns end with comments."""
+    if any(row and row[0].lower() == _LABCHART for row in heads):
+        return False
+    return any(len(row) == n - 1 for row in heads if row)
 
 
 def _thousands(cells: Sequence[str]) -> str | None:
@@ -227,7 +235,7 @@ def names_and_units(
     A last row of units is taken as that; rows that say the same of all columns, such as the
     device, are passed over.
     """
-    titles = [row for row in heads if row[0].lower() == "channeltitle="]  # of LabChart
+    titles = [row for row in heads if row[0].lower() == _LABCHART]
     rows = [("Time", *row[1:]) for row in titles] or list(heads)
     units = [""] * len(rows[0])
     if len(rows) > 1 and _is_of_units(rows[-1]):

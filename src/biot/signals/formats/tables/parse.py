@@ -23,7 +23,7 @@ from biot.signals.formats.tables.layout import TextLayout, find_layout, names_an
 from biot.signals.formats.tables.sheet import EMPTY, Column, SampleTable
 from biot.signals.formats.tables.times import is_time_name
 
-__all__ = ["read_delimited", "read_parquet", "without_repeats"]
+__all__ = ["first_bytes", "read_delimited", "read_parquet", "without_repeats"]
 
 _LONGEST_CELL = 131_072
 """Characters, as in Python's module csv."""
@@ -32,15 +32,22 @@ _HEAD_LINES, _HEAD_BYTES = 400, 2**20
 _EMPTY = sorted({spelled for word in EMPTY for spelled in (word, word.upper(), word.title())})
 
 
-def read_delimited(path: Path) -> SampleTable:
+def read_delimited(path: Path, *, only_first: bool = False) -> SampleTable:
     """The table in a text (``.csv``, ``.tsv``, ``.txt``, each also ``.gz``), as it is written.
+
+    Parameters
+    ----------
+    only_first
+        Read only the rows that begin in the first lines.
 
     Raises
     ------
     RecordingError
         If it is no text, holds no numbers, or its rows have different numbers of cells.
     """
-    content = _text(path)
+    content = _text(first_bytes(path) if only_first else _bytes(path), path)
+    if only_first and len(content) >= _HEAD_BYTES // 2:  # the last line may be cut
+        content = content[: content.rfind(b"\n") + 1]
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == 10)
     _require_no_long_cell(path, content, ends)
     lines = _first_lines(content, ends)
@@ -114,9 +121,26 @@ def without_repeats(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _text(path: Path) -> bytes:
-    """The bytes of a text, with line feeds, unpacked if they are packed."""
-    content = _unpacked(path) if path.suffix.lower() == ".gz" else path.read_bytes()
+def first_bytes(path: Path) -> bytes:
+    """What a text begins with, unpacked if it is packed.
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be unpacked.
+    """
+    if path.suffix.lower() == ".gz":
+        return _unpacked(path, _HEAD_BYTES)
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _bytes(path: Path) -> bytes:
+    return _unpacked(path) if path.suffix.lower() == ".gz" else path.read_bytes()
+
+
+def _text(content: bytes, path: Path) -> bytes:
+    """The bytes of a text in UTF-8, with line feeds."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         content = content.decode("utf-16", "replace").encode()
     content = content.removeprefix(b"\xef\xbb\xbf")
@@ -137,11 +161,11 @@ def _text(path: Path) -> bytes:
     return content
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpacked(path: Path, n_bytes: int | None = None) -> bytes:
     most = memory_for(path.stat().st_size)
     try:
         with gzip.open(path) as file:
-            content = file.read(most + 1)
+            content = file.read(most + 1 if n_bytes is None else n_bytes)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RecordingError(
             f"{path.name}: cannot be unpacked ({error}): it is damaged or truncated."

@@ -110,12 +110,6 @@ def _require_one_person(sheet: SampleTable, columns: Sequence[str]) -> None:
                 f"{sheet.path.name}: the column {name} holds {len(values)} people "
                 f"({listed(values, 3)}), so that it is no one recording. Write a file for each."
             )
-        if values:
-            warnings.warn(
-                f"{sheet.path.name}: all rows are of one person, {values[0]}, by the column "
-                f"{name}; whose a recording is, file names or a table of labels say.",
-                stacklevel=4,
-            )
 
 
 _SERIES = frozenset(
