@@ -41,16 +41,7 @@ def read_wfdb(path: Path) -> Recording:
     record = path.with_suffix("")
     header_path = path.with_suffix(".hea")
     if not header_path.is_file():
-        way_out = "Put it beside the file."
-        if _is_text(path):
-            way_out = (
-                "It holds text: if it is a table of samples, call it .txt, and write a line with "
-                "the names of its columns above."
-            )
-        raise RecordingError(
-            f"{path.name}: is read as a WFDB record, whose header {header_path.name} is missing. "
-            f"{way_out}"
-        )
+        raise _without_header(path, header_path.name)
     n_times = _attempt(path, wfdb.rdheader, str(record)).sig_len
     # the ends of the record show its channels, and that its signal files are complete
     ends = [(0, min(1, n_times)), (max(0, n_times - 1), n_times)] if n_times else [(0, None)]
@@ -93,6 +84,18 @@ def _samples(path: Path, wfdb: Any, record: Path, start: int, stop: int | None) 
 def _attempt(path: Path, function: Any, *args: Any, **options: Any) -> Any:
     with in_the_name_of(path, "WFDB record"):
         return function(*args, **options)
+
+
+def _without_header(path: Path, header: str) -> RecordingError:
+    way_out = "Put it beside the file."
+    if _is_text(path):
+        way_out = (
+            "It holds text: if it is a table of samples, call it .txt, and write a line with the "
+            "names of its columns above."
+        )
+    return RecordingError(
+        f"{path.name}: is read as a WFDB record, whose header {header} is missing. {way_out}"
+    )
 
 
 def _is_text(path: Path) -> bool:

@@ -84,7 +84,7 @@ class LabelSource:
             return cls(str(labels), how, sidecars=found)
         if str(labels) == "triggers":
             return cls("triggers", how, trigger_channel=trigger_channel)
-        if str(labels) in ("none", "folder"):
+        if str(labels) in ("none", "folder", "layout"):
             if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
                 raise ConfigError(
                     f"label_columns are those of a table, but labels is {str(labels)!r}."
@@ -127,7 +127,8 @@ class LabelSource:
         if self.table is None:
             return self
         rows = {name: self.table.rows[name]} if name in self.table.rows else {}
-        return replace(self, table=replace(self.table, rows=rows, absent=(), notes=()))
+        facts = {name: self.table.facts[name]} if name in self.table.facts else {}
+        return replace(self, table=replace(self.table, rows=rows, facts=facts, absent=(), notes=()))
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""
@@ -135,6 +136,9 @@ class LabelSource:
             return self.sidecars.lacks(name)
         if self.table is None or name in self.table.rows:
             return None
+        if name in self.table.facts:
+            has_fault = self.table.facts[name].fault is not None
+            return None if has_fault else "recordings without a label in their layout"
         return f"recordings without a row in {self.table.path.name}"
 
     def notes(self, recordings: Sequence[str], *, strict: bool = False) -> tuple[str, ...]:
@@ -151,6 +155,8 @@ class LabelSource:
         if self.table is None:
             return tuple(notes)
         notes += self.table.notes
+        if self.table.facts:
+            return tuple(notes)
         name, absent = self.table.path.name, self.table.absent
         if self.table.left_out and strict:
             raise CorpusError(
@@ -172,6 +178,9 @@ class LabelSource:
 
     def subject(self, name: str, pattern: re.Pattern[str] | None, path: Path) -> Subject:
         """Subject of a recording: from the table of labels, the pattern, a column, or its path."""
+        if self.table is not None and self.table.facts:
+            facts = self.table.facts[name]
+            return Subject(facts.subject, facts.subject_from)
         if self.table is None or not self.table.has_subjects:
             person = person_in(path) if pattern is None and is_table(path) else None
             if person is not None:
@@ -186,7 +195,9 @@ class LabelSource:
         return Subject(self.table.subject(name), origin)
 
     def split(self, name: str) -> str | None:
-        """Official part of a recording, if a column of the table says it."""
+        """Official part of a recording, if a layout or a column of the table says it."""
+        if self.table is not None and name in self.table.facts:
+            return self.table.facts[name].split
         return None if self.table is None else self.table.split(name)
 
     def stretches(
