@@ -286,3 +286,22 @@ def test_an_ecg_of_apple_watch_has_its_lead_rate_and_unit(tmp_path):
     commas = above + "\n".join(f"{x}".replace(".", ",") for x in VALUES[0])
     with pytest.raises(RecordingError, match=r"decimal commas.*Write its numbers with points"):
         opened(tmp_path, commas)
+
+
+def test_comments_between_the_names_and_the_numbers_are_passed_over(tmp_path):
+    rows = [",".join(map(str, row)) for row in VALUES.T]
+    recording, _ = opened(tmp_path, "\n".join(["Fp1,Fp2,C3", "# uV,uV,uV", *rows]))
+    assert recording.ch_names == ("Fp1", "Fp2", "C3")
+    np.testing.assert_allclose(recording.read(), VALUES, rtol=1e-6)
+
+
+def test_decimal_commas_in_one_column_and_points_in_another_are_refused(tmp_path):
+    rows = [f"1.{i:03d};" + f"{x:.2f}".replace(".", ",") for i, x in enumerate(VALUES[0])]
+    with pytest.raises(RecordingError, match=r"column Fp2 has decimal commas .* one decimal sign"):
+        opened(tmp_path, "\n".join(["Fp1;Fp2", *rows]))
+
+
+def test_a_last_line_of_text_is_named_in_place_of_the_times(tmp_path):
+    rows = [f"{i / 50},{x}" for i, x in enumerate(VALUES[0])]
+    with pytest.raises(RecordingError, match=r"column time .*row 201 of samples is 'Total'"):
+        opened(tmp_path, "\n".join(["time,Fp1", *rows, "Total,"]), sfreq=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -200,6 +201,7 @@ def _reason(
     if name.strip().lower() == "sfreq" or column.dtype.kind == "M":
         return "time"
     if is_text(column) and not any(map(_is_number, column)):
+        _require_one_decimal_sign(sheet, name)
         return "time" if is_time_name(name) or is_dated(column) else "text"
     if device is not None and device.signal(name) is not None:
         return None
@@ -216,6 +218,19 @@ def _reason(
     if not _is_of_a_sensor(name, lower) and _looks_like_labels(column):
         return "few whole numbers, each held for long, as labels are"
     return None
+
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
+def _require_one_decimal_sign(sheet: SampleTable, name: str) -> None:
+    """Raise where a column has decimal commas, but other columns have points."""
+    cells = [cell for cell in sheet.column(name) if cell]
+    if cells and all(map(_DECIMAL_COMMA.fullmatch, cells)):
+        raise RecordingError(
+            f"{sheet.path.name}: column {name} has decimal commas ({cells[0]!r}) where others have "
+            "points, which may also stand between thousands. Write all with one decimal sign."
+        )
 
 
 def _is_named_otherwise(name: str) -> bool:

@@ -187,7 +187,7 @@ def _heads(
 ) -> tuple[tuple[tuple[str, ...], ...], int]:
     """Rows of names above the numbers, and the index of the first of them."""
     heads: list[tuple[str, ...]] = []
-    above = first
+    above = first - _comments_below_names(rows, lines, first, n, skipped)
     while above > skipped:
         row = _fitted(rows[above - 1], n)
         if not rows[above - 1] and not heads:  # a blank line
@@ -203,6 +203,17 @@ def _heads(
         if row is not None:
             return (row,), above - 1
     return tuple(heads), above
+
+
+def _comments_below_names(
+    rows: Sequence[list[str]], lines: Sequence[str], first: int, n: int, skipped: int
+) -> int:
+    """How many lines of comments stand between a row of names and the numbers."""
+    above = first
+    while above > skipped and lines[above - 1].lstrip()[:1] in ("#", "%"):
+        above -= 1
+    is_named = above > skipped and _fitted(rows[above - 1], n) is not None
+    return first - above if is_named else 0
 
 
 def _fitted(row: Sequence[str], n: int) -> tuple[str, ...] | None:

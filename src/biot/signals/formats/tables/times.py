@@ -196,6 +196,9 @@ def _from_texts(sheet: SampleTable, name: str, column: Column) -> Seconds:
         if re.match(r"\d+ days? \d", first):  # as pandas writes differences of times
             since = pandas.to_timedelta(texts).dt.total_seconds().to_numpy()
             return np.asarray(since - since[0], dtype=np.float64)
+        odd = _one_that_is_no_number(texts)
+        if odd is not None:
+            raise RecordingError(f"row {odd + 1} of samples is {texts.iloc[odd]!r}")
         if slashed is not None:
             return _from_slashed(pandas, texts, slashed[2])
         return _from_iso(pandas, texts)
@@ -205,6 +208,12 @@ def _from_texts(sheet: SampleTable, name: str, column: Column) -> Seconds:
             f"{sheet.path.name}: column {name} should hold times, but {reason} (the first is "
             f"{first[:40]!r}). Write seconds, or dates as 2020-01-31 12:00:00.000, or give sfreq=."
         ) from error
+
+
+def _one_that_is_no_number(texts: Any) -> int | None:
+    """Where the first cell stands that is no number, if most of the others are."""
+    is_odd = ~texts.str.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?").to_numpy(dtype=bool)
+    return int(is_odd.argmax()) if 0 < is_odd.sum() < 0.5 * len(is_odd) else None
 
 
 def _since(dates: Any) -> Seconds:
