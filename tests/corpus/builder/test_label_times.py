@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from biot.corpus import load_corpus, prepare
-from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
+from biot.corpus.builder.labels.label_format import LabelFormat
+from biot.corpus.builder.labels.table import LabelTable
+from biot.corpus.builder.labels.table_columns import TableColumns
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import ConfigError, CorpusError
 

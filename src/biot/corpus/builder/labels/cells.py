@@ -17,6 +17,7 @@ from biot.io import true_cell
 from biot.signals.formats.files import SPREADSHEETS, is_spreadsheet
 
 __all__ = [
+    "NOT_SAID",
     "Recordings",
     "Sheet",
     "read_sheet",
@@ -27,6 +28,10 @@ _DELIMITERS = {".tsv": ("\t", ",;"), ".csv": (",;", "\t")}
 spreadsheets take the one that their country's commas leave."""
 _SAID = re.compile(r"sep=(.)", re.IGNORECASE)
 """A first line of spreadsheets that says the delimiter."""
+
+
+NOT_SAID = ("", "n/a", "na", "nan", "none", "null")
+"""What stands, in any case, where a cell says nothing."""
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,8 @@ from biot.errors import ConfigError, CorpusError, RecordingError, listed
 
 __all__ = [
     "Facts",
-    "LabelFormat",
     "LabelTable",
     "Row",
-    "TableColumns",
 ]
 
 
