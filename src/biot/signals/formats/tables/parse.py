@@ -16,14 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-<<<<<<< HEAD
-from biot.errors import RecordingError, require
-from biot.signals.formats.contained import MEGABYTES, in_the_name_of, memory_for, size_in_words
-=======
 from biot.errors import RecordingError, listed, require
-from biot.signals.formats.contained import MEGABYTES, memory_for, size_in_words
-from biot.signals.formats.mne import in_the_name_of
->>>>>>> atk-files
+from biot.signals.formats.contained import MEGABYTES, in_the_name_of, memory_for, size_in_words
 from biot.signals.formats.tables.layout import TextLayout, find_layout, names_and_units
 from biot.signals.formats.tables.sheet import EMPTY, Column, SampleTable
 from biot.signals.formats.tables.times import is_time_name
