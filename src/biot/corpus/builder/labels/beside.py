@@ -24,13 +24,14 @@ from biot.signals.readers import is_table
 from biot.signals.recording import Recording
 
 __all__ = [
+    "OF_WFDB",
     "LabelsFound",
     "SidecarLabels",
     "without_sidecars",
 ]
 
 
-_OF_WFDB = (".hea", ".dat", ".mat")
+OF_WFDB = (".hea", ".dat", ".mat")
 """Suffixes of records whose own annotations may have several columns."""
 
 
@@ -60,6 +61,8 @@ class LabelsFound:
     stretches: tuple[Stretch, ...]
     left_out: Mapping[str, int]
     told: tuple[str, ...]
+    column: str | None
+    """The column of labels that they are of, where WFDB annotations have several."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class SidecarLabels:
             raise CorpusError(
                 f"None of the {len(paths)} recordings has {what} beside it, but {option}."
             )
-        has_columns = found or any(path.suffix.lower() in _OF_WFDB for path in paths)
+        has_columns = found or any(path.suffix.lower() in OF_WFDB for path in paths)
         if not has_columns and how.columns != ("label",) and how.task != "regression":
             raise ConfigError(
                 "label_columns are those of a table, or of files of labels beside recordings, but "
@@ -188,7 +191,9 @@ class SidecarLabels:
         sidecar = read_sidecar(path, recording)
         kept, left_out = sidecar.within(recording.duration, self.column)
         found = tuple(one._replace(label=self._label(one, path)) for one in kept)
-        return LabelsFound(found, left_out, sidecar.told)
+        column = self.column or next(iter(sidecar.columns), None)
+        is_of_wfdb = sidecar.kind.startswith("WFDB")
+        return LabelsFound(found, left_out, sidecar.told, column if is_of_wfdb else None)
 
     def _label(self, stretch: Stretch, path: Path) -> Label:
         where = f"{path.name}: the label {stretch.label!r} at {stretch.onset:g} s"

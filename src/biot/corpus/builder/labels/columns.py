@@ -1,25 +1,32 @@
-"""Which column of a recording's annotations holds the labels."""
+"""Which column of annotations holds the labels, of a recording and of a corpus."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from biot.corpus.builder.labels.table import LabelFormat
+from biot.corpus.manifest import Record
 from biot.errors import RecordingError, listed
 from biot.signals.recording import Annotation
 
 __all__ = [
     "in_column",
+    "of_other_columns",
 ]
 
-_ORDER = ("label", "beat", "rhythm", "wave", "note")
+OF_WFDB = ("beat", "rhythm", "wave", "note")
+"""Columns of WFDB annotations."""
+
+_ORDER = ("label", *OF_WFDB)
 """Of several, the first counts where none is asked for."""
 
 
 def in_column(
     notes: Sequence[Annotation], how: LabelFormat, name: str, told: list[str]
-) -> list[Annotation]:
+) -> tuple[list[Annotation], str | None]:
     """The annotations of the column that is asked for, else of the first of label, beat, rhythm.
+
+    The column comes with them; None where there are no annotations.
 
     Parameters
     ----------
@@ -50,7 +57,7 @@ def in_column(
     if asked in there:
         chosen = asked
     elif not there:
-        return []
+        return [], None
     elif asked == "label" or how.task == "regression":
         chosen = there[0]
         others = [f"--label-column {column}" for column in there if column != chosen]
@@ -62,4 +69,28 @@ def in_column(
             f"{name}: label_columns must be a column of labels that the recording has "
             f"({listed(there)}); got {asked!r}."
         )
-    return [note for note in notes if note.column == chosen]
+    return [note for note in notes if note.column == chosen], chosen
+
+
+def of_other_columns(records: Mapping[str, Record]) -> dict[str, str]:
+    """Recordings whose labels are of another column of WFDB annotations than those of the corpus.
+
+    A corpus has labels of one column only, the first of :data:`OF_WFDB` that any recording has:
+    beats and rhythms are no classes of one task. Each comes with the reason.
+    """
+    columns = {
+        name: record.label_column
+        for name, record in sorted(records.items())
+        if record.labelled and record.quarantine is None and record.label_column in OF_WFDB
+    }
+    if len(set(columns.values())) < 2:
+        return {}
+    first = min(columns.values(), key=OF_WFDB.index)
+    count = sum(column == first for column in columns.values())
+    return {
+        name: f"{name}: has no labels in the column {first!r}, which {count} of {len(columns)} "
+        f"recordings have, only in {column!r}, and a corpus has labels of one column. Choose "
+        f"another with label_columns={column}, or prepare it apart."
+        for name, column in columns.items()
+        if column != first
+    }
