@@ -227,5 +227,5 @@ def test_a_name_that_would_act_on_a_terminal_is_seen_in_a_csv(tmp_path: Path) ->
         label_names=("rest", "\x1b[31mred"),
     )  # fmt: skip
     header, row = made.to_csv(tmp_path / "p.csv").read_text().splitlines()
-    assert header == r"start,stop,label,p_rest,p_\x1b[31mred"
+    assert header == r"start,stop,label,p_rest,p_\x1b[31mred,threshold"
     assert row.split(",")[2] == r"\x1b[31mred"

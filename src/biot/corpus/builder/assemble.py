@@ -307,7 +307,10 @@ def _why_nothing(
         reasons.append(f"and {len(unusable) - 3} more that cannot be read")
     read = [record for record in records.values() if record.quarantine is None]
     if recipe.how.labelled and read and not any(record.labelled for record in read):
-        reasons.append("no recording has a label")
+        met = sum((Counter(record.met) for record in read), Counter[str]())
+        labels = [f"{label} {count}" for label, count in met.most_common()]
+        nothing = f"label_map leaves out all labels ({listed(labels, 10)})"
+        reasons.append(nothing if labels else "no recording has a label")
     if any("shorter than a window" in what for what in counts):
         longest = recipe.contract.window
         reasons.append(f"window must be less than {longest:g} s, or keep_short be set")
