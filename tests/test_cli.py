@@ -72,8 +72,7 @@ def test_version(capsys: Capture) -> None:
         ),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "9", "--window", "1", "--labels", "yes"],
-            "must be none, annotations, sidecars, samples, "
-            "triggers, folder or a table (.tsv, .csv); got 'ye",
+            "must be none, annotations, sidecars, samples, triggers, folder, layout or a table",
         ),
         (["finetune", "c", "--out", "r", "--epochs", "0"], "1 or more, got '0'"),
         (["finetune", "c", "--out", "r", "--seed", "-1"], "0 or more, got '-1'"),
@@ -175,6 +174,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "rename_channels": "T3=T7", "label_scope": "window", "units": "mV",
         "label_threshold": 50.0,
         "onset_column": "t0", "stop_column": "t1", "split_column": "fold", "split_parts": "train=1",
+        "layout": "none",
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]

@@ -77,9 +77,7 @@ def test_what_a_class_of_settings_inherits_comes_after_its_own():
 
 @pytest.mark.parametrize(("kind", "one"), FIELDS)
 def test_none_is_taken_where_it_has_a_meaning_and_refused_by_name_elsewhere(kind, one):
-    if (kind, one.name) == (PrepareConfig, "window"):
-        assert refusal(kind, one, None) == "window is not given: the length of a window in seconds."
-    elif one.optional:
+    if one.optional:
         assert made(kind, one, None) is None
     else:
         text = refusal(kind, one, None)
@@ -247,7 +245,7 @@ def test_a_text_of_digits_is_a_whole_number_and_any_other_is_refused(text):
 
 def test_required_settings_have_no_default():
     missing = [one.name for one in settings_of(PrepareConfig) if one.default is MISSING]
-    assert missing == ["sfreq"]  # and window or epoch
+    assert missing == []  # sfreq, and window or epoch, may come from a layout
 
 
 @pytest.mark.parametrize(
@@ -277,7 +275,7 @@ def test_the_near_word_is_found(word, known, found):
         (biot.finetune, {"config": FinetuneConfig(), "epochs": 8}, "config and epochs are both"),
         (biot.pretrain, {"step": 8}, "There is no setting 'step'. Did you mean 'steps'?"),
         (biot.pretrain, {"config": PretrainConfig(), "steps": 8}, "config and steps are both"),
-        (biot.prepare, {"window": 1}, "sfreq is not given: samples a second"),
+        (biot.prepare, {"window": 1, "layout": "none"}, "sfreq is not given, and nothing else"),
         (biot.prepare, {"sfreq": 1, "window": 1, "stridee": 1}, "Did you mean 'stride'?"),
     ],
 )

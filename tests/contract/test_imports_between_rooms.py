@@ -59,7 +59,7 @@ RULES = {
         "errors choices settings locks io preprocessing signals signals.formats signals.readers "
         "corpus",
         "numpy",
-        "distributed joblib pyarrow tqdm",
+        "distributed joblib pyarrow scipy tqdm",
     ),
     "model": rule(
         "errors io preprocessing signals.channels",

@@ -26,6 +26,8 @@ __all__ = ["execute", "main", "run"]
 
 _COMMANDS = {
     "prepare": "turn recordings into a corpus",
+    "layouts": "list the published data sets that prepare knows",
+    "labels": "write the labels of recordings as a table",
     "info": "show what a corpus, a recording, a model or a run holds",
     "corpus": "change a corpus: remove a subject for good",
     "pretrain": "train an encoder on corpora, with or without labels",

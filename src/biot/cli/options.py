@@ -96,7 +96,13 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
             break
         if option.startswith("--") and option not in known:
             parser.error(f"unrecognized arguments: {word}.{near_word(option, known)}")
-    return parser.parse_args(words)
+    args = parser.parse_args(words)
+    args.given = {
+        action.dest
+        for action in parser._actions
+        if any(word.partition("=")[0] in action.option_strings for word in words)
+    }
+    return args
 
 
 def _options(parser: ArgumentParser) -> Iterator[str]:
@@ -246,7 +252,12 @@ def _value_of(one: Setting) -> Callable[[str], Any]:
 
 def config_of(args: Namespace, kind: type[C]) -> C:
     """The settings that were given as options."""
-    given = {one.name: getattr(args, one.name) for one in settings_of(kind)}
+    known = getattr(args, "given", None)
+    given = {
+        one.name: getattr(args, one.name)
+        for one in settings_of(kind)
+        if known is None or one.name in known
+    }
     names = {one.name for one in settings_of(kind) if one.kind == "names"}
     return kind(**{k: v for k, v in given.items() if not (k in names and v is None)})
 

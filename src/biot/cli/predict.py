@@ -159,11 +159,12 @@ def _tell(predictions: Predictions) -> None:
 
 def _is_in_training(model: Path, recording: Path) -> bool | None:
     """Whether the training of a model read these very files; None where nobody wrote it down."""
+    from biot.corpus.builder.sources import Source
     from biot.corpus.builder.worker import checksum
     from biot.corpus.leakage import SeenData
 
     seen = SeenData.load(model)
-    _, sha256 = checksum(recording)
+    _, sha256 = checksum(Source(recording.name, recording))
     if seen is None or sha256 is None:
         return None
     if sha256 in seen.recordings:

@@ -20,6 +20,7 @@ __all__ = [
     "CHUNK_VALUES",
     "COLUMNS",
     "INFO_FILE",
+    "LABELS_FILE",
     "MANIFEST_FILE",
     "MISSING",
     "PARTS",
@@ -62,6 +63,10 @@ INFO_FILE = "dataset_info.json"
 
 
 MANIFEST_FILE = "manifest.json"
+
+
+LABELS_FILE = "labels.tsv"
+"""The labels that a layout gave."""
 
 
 SHARDS = "shards"

@@ -117,7 +117,6 @@ def test_a_window_is_as_long_as_the_decimal_numbers_say() -> None:
         ({"epoch": (0, 1), "stride": 1}, "--stride must be left out with an epoch"),
         ({"epoch": (0, 1), "labels": "none"}, "--epoch goes with labels in time, but --labels is"),
         ({"epoch": (0, 1), "labels": "folder"}, "but --labels is 'folder', which label whole rec"),
-        ({}, "--window is not given: the length of a window in seconds."),
     ],
 )
 def test_an_epoch_that_cannot_be_is_refused(

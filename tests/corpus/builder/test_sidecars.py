@@ -130,6 +130,10 @@ def test_a_file_with_signals_is_no_scoring(write_edf: WriteEdf) -> None:
         ("01.01.8516.13.00", "24.04.8916.13.05", 5),  # the date hidden, as EDF+ does
         ("24.04.8923.59.58", "01.01.8500.00.03", 5),
         ("24.04.8916.13.00", "01.01.8500.00.00", 0),  # nothing is said
+        ("01.01.8522.13.00", "01.01.8500.00.00", 0),
+        ("01.01.0000.00.00", "24.04.8916.13.00", 0),
+        ("01.01.0216.13.00", "24.04.8916.13.00", 0),  # one of the dates was changed
+        ("01.01.0216.13.00", "24.04.8916.13.05", 5),
         ("xx.xx.xxyy.yy.yy", "24.04.8916.13.05", 0),
     ],
 )
@@ -140,15 +144,35 @@ def test_the_starts_of_both_files_count(
     write_scoring(path.with_name("x_annotations.edf"), [(6, 4, "a")], of_scoring)
     sidecar = read_sidecar(path.with_name("x_annotations.edf"), path)
     assert sidecar.stretches == [(6 + shift, 4, "a")]
-    assert bool(sidecar.told) == bool(shift or "x" in of_recording)
+    assert bool(sidecar.told) == (of_recording != of_scoring)
+
+
+def test_a_scoring_under_another_date_goes_by_the_times_of_day(write_edf: WriteEdf) -> None:
+    path = begun(write_edf("SC4001E0-PSG.edf"), "01.01.0223.59.55")
+    notes = [(0, 10, "W"), (10, 10, "N1"), (20, 300, "?")]
+    scoring = write_scoring(path.with_name("SC4001EC-Hypnogram.edf"), notes, "25.04.8900.00.00")
+    sidecar = read_sidecar(scoring, path)
+    assert sidecar.stretches == [(5, 10, "W"), (15, 10, "N1"), (25, 300, "?")]
+    assert sidecar.told == (
+        "files of labels with another date than their recordings, by which no label lies in these: "
+        "the times of day count, by which labels do",
+    )
+
+
+def test_a_scoring_that_begins_late_in_a_long_recording_under_a_hidden_date(
+    write_edf: WriteEdf,
+) -> None:
+    path = begun(write_edf("x.edf", seconds=80_000, sfreq=1), "24.04.8908.00.00")
+    write_scoring(path.with_name("x_scoring.edf"), [(60, 30, "W")], "01.01.8522.00.00")
+    assert labels_of(path) == [(14 * 3600 + 60, 30, "W")]
 
 
 def test_a_scoring_of_another_day_is_refused(write_edf: WriteEdf) -> None:
     path = begun(write_edf("x.edf"), "24.04.8916.13.00")
-    scoring = write_scoring(path.with_name("x_scoring.edf"), [(6, 4, "a")], "26.04.8916.13.00")
+    scoring = write_scoring(path.with_name("x_scoring.edf"), [(6, 4, "a")], "26.04.8917.13.00")
     message = (
-        r"x_scoring.edf: found 1 labels from 172806 to 172806 s, all outside the recording; "
-        r"expected labels within its 20 s. By the headers it starts \+172800 s from x.edf: correct"
+        r"x_scoring.edf: found 1 labels from 176406 to 176406 s, all outside the recording; "
+        r"expected labels within its 20 s. By the headers it starts \+176400 s from x.edf: correct"
     )
     with pytest.raises(RecordingError, match=message):
         read_sidecar(scoring, path).within(20)

@@ -25,6 +25,7 @@ from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.columns import of_other_columns
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.layouts.registry import layouts
 from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging
 from biot.corpus.builder.writer import write_description
@@ -265,7 +266,10 @@ def _map_lines(manifest: Manifest) -> tuple[str, ...]:
     met: Counter[str] = Counter()
     for record in manifest.recordings.values():
         met.update(record.met)
-    return tuple(LabelMap(pairs).lines(dict(sorted(met.items()))))
+    known = layouts().get(manifest.parameters.get("layout") or "")
+    default = known.settings.get("label_map") if known is not None else None
+    is_own = default is None or dict(LabelMap.read(default).pairs) != pairs
+    return tuple(LabelMap(pairs).lines(dict(sorted(met.items())), tell_absent=is_own))
 
 
 def _told_lines(records: Mapping[str, Record]) -> Iterator[str]:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from biot.corpus.builder.assemble import quarantined
-from biot.corpus.builder.report import write_quarantine
+from biot.corpus.builder.report import labels_without, write_labels, write_quarantine
 from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.writer import write_state
 from biot.corpus.manifest import Manifest
-from biot.corpus.schema import INFO_FILE, STATE_FILE
+from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE
 from biot.corpus.seal import DESCRIPTION, require_unchanged
 from biot.errors import CorpusError
 from biot.io import PARTIAL, read_json
@@ -92,6 +92,9 @@ def _drop(folder: Path, subject: str) -> int:
         if record.shard is not None:
             (folder / record.shard).unlink(missing_ok=True)
     write_quarantine(folder, quarantined(others))
+    table = folder / LABELS_FILE
+    if table.is_file():
+        write_labels(folder, labels_without(table.read_text("utf-8"), mine))
     after.save(folder)
     write_state(folder, contract, after)
     for path in folder.rglob(f".*{PARTIAL}"):  # of a run that was killed

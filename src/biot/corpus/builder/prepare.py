@@ -13,15 +13,16 @@ from typing import Any
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig, windowing
-from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.mapping import LabelMap
-from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
+from biot.corpus.builder.labels.samples import table_options
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import LabelFormat, TableColumns
+from biot.corpus.builder.layouts.defaults import Given, with_layout
+from biot.corpus.builder.layouts.gather import label_source
+from biot.corpus.builder.layouts.writing import labels_text
 from biot.corpus.builder.report import PrepareReport
 from biot.corpus.builder.runner import Engine, make
 from biot.corpus.builder.settings import PrepareConfig
-from biot.corpus.builder.sources import Source, TableOptions, find_sources, subject_pattern
+from biot.corpus.builder.sources import Source, TableOptions, subject_pattern
 from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.windows.placing import Windowing
 from biot.corpus.builder.windows.rules import rule_options
@@ -66,7 +67,8 @@ def prepare(
         Show a progress bar over recordings.
     **settings
         The settings of :class:`biot.corpus.builder.settings.PrepareConfig` as keywords; `sfreq`
-        and `window` (or `epoch`) are required. For the table of labels see
+        and `window` (or `epoch`) are required, unless a layout gives them. For the table of
+        labels see
         :meth:`biot.corpus.builder.labels.table.LabelTable.read`, for filters
         :func:`biot.signals.filtered`, for the rules of labels
         :func:`biot.corpus.builder.windows.rules.grid_labels` and
@@ -81,10 +83,28 @@ def prepare(
         If a path or the table is at fault, no window remains, `out` is something else or was
         prepared with other parameters, another run is at work on it, or it cannot be written.
     """
-    how = configured(PrepareConfig, config, settings)
-    given = find_sources(paths, tables=how.search_tables, but=how.tables)
-    sources, beside = without_sidecars(given)
-    how = with_labels_in_samples(how, sources)
+    given = with_layout(paths, configured(PrepareConfig, config, settings))
+    how, sources = given.config, given.sources
+    pattern = None if how.subject is None else subject_pattern(how.subject)
+    recipe, label_map, units = _recipe(given)
+    labels = replace(label_source(given, recipe.labels, pattern, progress=progress), map=label_map)
+    named = [source.recording for source in sources]
+    notes = (*given.notes, *labels.notes(named, strict=how.strict), *units.notes())
+    jobs, skipped = _jobs(sources, labels, units, pattern, how.background is not None)
+    table = labels.table if how.labels == "layout" else None
+    kept = None if table is None else labels_text(table, label_map)
+    with locked(Path(out)):
+        engine = Engine(workers=how.workers, dask=how.dask)
+        return make(
+            Staging(Path(out)), recipe, jobs, {**given.skipped, **skipped}, engine, how.strict,
+            progress, notes, kept,
+        )  # fmt: skip
+
+
+def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None, GivenUnits]:
+    """What is done to each recording, the map of labels, and units that files do not say."""
+    how = given.config
+    assert how.sfreq is not None, "with_layout requires it"
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
@@ -98,12 +118,14 @@ def prepare(
         ),
         keep_short=how.keep_short,
     )
-    pattern = None if how.subject is None else subject_pattern(how.subject)
-    choice = ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels)
+    choice = replace(
+        ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
+        by_layout=given.by_layout,
+    )
     tables = table_options(how, choice.channels)
-    tables.require_a_table(sources)
+    tables.require_a_table(given.sources)
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
-    units = GivenUnits.read(how.units, {source.recording: source.path for source in sources})
+    units = GivenUnits.read(how.units, {one.recording: one.path for one in given.sources})
     parameters = _parameters(
         contract, cutting, tables, stride=how.length if how.stride is None else how.stride,
         labels=Path(how.labels).name, background=how.background, subject=how.subject,
@@ -115,42 +137,12 @@ def prepare(
         split_column=how.split_column, split_parts=how.split_parts,
         onset_column=how.onset_column, duration_column=how.duration_column,
         stop_column=how.stop_column, label_threshold=how.label_threshold,
+        layout=None if given.layout is None else given.layout.name,
     )  # fmt: skip
     recipe = WorkerConfig(
         contract=contract, how=cutting, tables=tables, parameters=parameters, choice=choice
     )
-    labels = replace(_label_source(how, recipe.labels, sources, pattern), map=label_map)
-    names = [source.recording for source in sources]
-    notes = (*beside, *labels.notes(names, strict=how.strict), *units.notes())
-    jobs, skipped = _jobs(sources, labels, units, pattern, how.background is not None)
-    with locked(Path(out)):
-        engine = Engine(workers=how.workers, dask=how.dask)
-        return make(Staging(Path(out)), recipe, jobs, skipped, engine, how.strict, progress, notes)
-
-
-def _label_source(
-    how: PrepareConfig,
-    labels: LabelFormat,
-    sources: list[Source],
-    pattern: re.Pattern[str] | None,
-) -> LabelSource:
-    columns = TableColumns(
-        file=how.file_column, subject=how.subject_column, split=how.split_column,
-        onset=how.onset_column, duration=how.duration_column, stop=how.stop_column,
-        split_parts=how.split_parts, times=how.label_scope != "recording",
-    )  # fmt: skip
-    source = replace(
-        LabelSource.open(
-            how.labels, replace(labels, threshold=how.label_threshold), sources, pattern,
-            how.background, columns, how.sidecar, how.trigger_channel,
-        ),
-        scope=how.label_scope,
-    )  # fmt: skip
-    if how.label_scope == "window":
-        source.require_times("label_scope=window")
-    if how.epoch is not None:
-        source.require_times("epoch")
-    return source
+    return recipe, label_map, units
 
 
 def _parameters(
@@ -188,7 +180,8 @@ def _jobs(
             skipped[lacks] += 1
             continue
         whose = labels.subject(name, pattern)
-        absolute = Source(name, source.path.absolute())  # workers may stand in another folder
+        # workers may stand in another folder
+        absolute = replace(source, path=source.path.absolute())
         jobs.append(
             Job(
                 source=absolute, subject=whose.name, subject_from=whose.origin,

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from biot.corpus.manifest import Spread
-from biot.corpus.schema import QUARANTINE_FILE
+from biot.corpus.schema import LABELS_FILE, QUARANTINE_FILE
 from biot.errors import listed
-from biot.io import atomic_file, safe_cell
+from biot.io import atomic_file, safe_cell, true_cell
 from biot.preprocessing import Preprocessing
 from biot.signals.flat import FlatChannels, way_out
 
 __all__ = [
     "PrepareReport",
     "flat_lines",
+    "labels_without",
     "reference_lines",
     "slower_lines",
+    "write_labels",
     "write_quarantine",
 ]
 
@@ -163,6 +166,24 @@ def write_quarantine(folder: Path, quarantined: tuple[tuple[str, str], ...]) -> 
             table = csv.writer(file, delimiter="\t", lineterminator="\n")  # quotes tabs in names
             table.writerow(("file", "reason"))
             table.writerows([map(safe_cell, row) for row in quarantined])
+
+
+def labels_without(text: str, names: Collection[str]) -> str:
+    """The content of a table of labels without the rows of some recordings."""
+    header, *rows = csv.reader(io.StringIO(text), delimiter="\t")
+    out = io.StringIO()
+    kept = [row for row in rows if true_cell(row[0]) not in names]
+    csv.writer(out, delimiter="\t", lineterminator="\n").writerows([header, *kept])
+    return out.getvalue()
+
+
+def write_labels(folder: Path, labels: str | None) -> None:
+    """Write the table of labels that a layout gave into a corpus, if it gave any."""
+    if labels is None:
+        (folder / LABELS_FILE).unlink(missing_ok=True)
+    else:
+        with atomic_file(folder / LABELS_FILE) as partial:
+            partial.write_text(labels, encoding="utf-8", newline="")
 
 
 def _named(file: str, reason: str) -> str:

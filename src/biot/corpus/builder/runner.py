@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from biot.corpus.builder.assemble import finish, quarantined, report_of, together
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.executor import WorkerDiedError, run
-from biot.corpus.builder.report import PrepareReport
+from biot.corpus.builder.report import PrepareReport, labels_without, write_labels
 from biot.corpus.builder.staging import Staging
 from biot.corpus.builder.worker import (
     DIED,
@@ -25,7 +25,7 @@ from biot.corpus.builder.worker import (
 )
 from biot.corpus.integrity import fault_of_content, listed_shards
 from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record, versions
-from biot.corpus.schema import INFO_FILE, STATE_FILE, shard_path
+from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE, shard_path
 from biot.corpus.seal import DESCRIPTION, require_unchanged
 from biot.errors import BiotError, ConfigError, CorpusError
 from biot.io import read_json
@@ -69,8 +69,11 @@ def make(
     strict: bool,
     progress: bool,
     notes: tuple[str, ...] = (),
+    labels: str | None = None,
 ) -> PrepareReport:
     """Bring a corpus to what the recordings given say; the caller holds its lock.
+
+    `labels` is what ``labels.tsv`` is to hold; None: there is none.
 
     Raises
     ------
@@ -80,7 +83,10 @@ def make(
     try:
         place.recover()
         old, lost = _old(place, recipe)
+        all_names = {job.source.recording for job in jobs}
         jobs, skipped = _without_dropped(jobs, skipped, old)
+        gone = all_names - {job.source.recording for job in jobs}
+        labels = None if labels is None else labels_without(labels, gone)
         damage: list[str] = []
         had = frozenset(old.recordings if old is not None else ())
         if old is not None:
@@ -95,12 +101,14 @@ def make(
         if old is not None and idle:
             _require_readable(old.recordings, strict, place)
             contract = Preprocessing.load(place.out)
-            said = ("none: the corpus is as these recordings and parameters make it",)
+            said = _labels_restored(place.out, labels)
+            said = said or ("none: the corpus is as these recordings and parameters make it",)
             return report_of(place.out, contract, old, skipped, said, notes)
         place.begin(recipe.parameters, old)
         records = _prepared(place, recipe, plan, engine, progress)
         _require_readable(together(records), strict, place)
         _require_used(records, recipe, place)
+        write_labels(place.folder, labels)
         contract, manifest = finish(place, recipe, records, old, skipped)
         place.publish()
     except OSError as error:
@@ -113,6 +121,16 @@ def make(
             place.discard()  # nothing that another run could go on from
     changes = (*damage, *plan.changes)
     return report_of(place.out, contract, manifest, skipped, changes, notes)
+
+
+def _labels_restored(folder: Path, labels: str | None) -> tuple[str, ...]:
+    """Write the table of labels again where it is not what it was, and say so."""
+    path = folder / LABELS_FILE
+    if labels is None or (path.is_file() and path.read_bytes() == labels.encode()):
+        return ()
+    how = "was damaged" if path.exists() else "was missing"
+    write_labels(folder, labels)
+    return (f"{LABELS_FILE} {how} and is written anew",)
 
 
 def _old(place: Staging, recipe: WorkerConfig) -> tuple[Manifest | None, str | None]:
@@ -278,11 +296,11 @@ def _is_described(job: Job, record: Record) -> bool:
 
 def _untouched(job: Job, known: Any) -> bool:
     """Whether the files of a recording are as an unfinished run has seen them."""
-    return bool(known) and known == stamp(job.source.path)
+    return bool(known) and known == stamp(job.source)
 
 
 def _named_checksum(job: Job) -> tuple[str, tuple[int, str | None]]:
-    return job.source.recording, checksum(job.source.path)
+    return job.source.recording, checksum(job.source)
 
 
 def _prepared(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, ClassVar
 
 from biot.choices import (
     HIGHEST_SFREQ,
@@ -32,6 +33,7 @@ _COLUMNS = (
 """Settings that are for tables of labels only."""
 
 _WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
+_WORDS = ("none", "annotations", "sidecars", "samples", "triggers", "folder", "layout")
 _TABLES, _RUNNING = "recordings in tables", "how it runs"
 
 
@@ -40,13 +42,26 @@ _TABLES, _RUNNING = "recordings in tables", "how it runs"
 class PrepareConfig(Settings):
     """How recordings are filtered, resampled, cut and labelled, and how the work is run."""
 
-    sfreq: float = setting(
-        help="Samples a second of the windows, in Hz; recordings are resampled to it.",
+    given: ClassVar[frozenset[str]] = frozenset()
+    """Of an instance, the settings that were given to it."""
+
+    layout: str | None = setting(
+        None,
+        help="The published data set that a folder holds, such as sleep-edf, tuab, ptb-xl (`biot "
+        "layouts` lists all): it gives labels, subjects, official splits, and all settings that "
+        "are not given. Without it one is recognised by its names where rate or window are not "
+        "given; none turns that off.",
+        group=_WINDOWS, metavar="NAME|none",
+    )  # fmt: skip
+    sfreq: float | None = setting(
+        None,
+        help="Samples a second of the windows, in Hz; recordings are resampled to it. Required, "
+        "unless a layout gives it.",
         above=0, most=HIGHEST_SFREQ, group=_WINDOWS, metavar="HZ",
     )  # fmt: skip
     window: float | None = setting(
         None,
-        help="Length of a window in seconds; required, unless `epoch` says it.",
+        help="Length of a window in seconds; required, unless `epoch` or a layout says it.",
         above=0, most=LONGEST_WINDOW, group=_WINDOWS, metavar="S",
     )  # fmt: skip
     stride: float | None = setting(
@@ -80,11 +95,12 @@ class PrepareConfig(Settings):
         "of the files of labels beside them; sidecars: of these files only; "
         "samples: the column `label_columns` of recordings that are tables; "
         "triggers: the codes of a channel of triggers; "
-        "folder: the name of the folder that a file lies in; or the path of a table (.tsv, .csv) "
+        "folder: the name of the folder that a file lies in; layout: what the layout says, which "
+        "holds wherever one is used and nothing else is given; or the path of a table (.tsv, .csv) "
         "with the columns file (or participant_id), label and, if wanted, subject, onset and "
         "duration in seconds. Windows without a label are left out, and counted.",
-        choices=("none", "annotations", "sidecars", "samples", "triggers", "folder"),
-        group=_LABELS, metavar="none|annotations|sidecars|samples|triggers|folder|TABLE.tsv",
+        choices=_WORDS,
+        group=_LABELS, metavar="none|annotations|sidecars|samples|triggers|folder|layout|TABLE.tsv",
     )  # fmt: skip
     sidecar: str | None = setting(
         None,
@@ -302,29 +318,42 @@ class PrepareConfig(Settings):
         group=_RUNNING,
     )
 
+    def __new__(cls, **given: Any) -> PrepareConfig:
+        """Keep which settings were given: a layout decides over the others."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "given", frozenset(given))
+        return made
+
     def __post_init__(self) -> None:
         if isinstance(self.label_map, Path):
             object.__setattr__(self, "label_map", str(self.label_map))
         if isinstance(self.units, Path):
             object.__setattr__(self, "units", str(self.units))
         super().__post_init__()
-        self._require_a_window()
-        self._require_labels_in_time()
+        if self.is_complete:
+            self._require_a_window()
+        if not self.awaits_layout:
+            self._require_labels_in_time()
         self._require_labels_beside()
-        if self.label_map is not None:
+        if self.label_map is not None and not self.awaits_layout:
             self._require_labels_to_map()
         if self.dask is not None and self.workers != 1:
             raise ConfigError(
                 f"workers is for this machine only; got {self.workers}, with dask {self.dask!r}."
             )
         self._require_a_table()
-        for name in ("l_freq", "h_freq", "notch"):
-            frequency = getattr(self, name)
-            if frequency is not None and frequency > self.sfreq / 2:
-                raise ConfigError(
-                    f"{name} must be at most half of sfreq, {self.sfreq / 2:g} Hz, as windows hold "
-                    f"nothing above; got {frequency:g} Hz."
-                )
+        self._require_frequencies()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether rate and window are known; a layout may give them otherwise."""
+        return self.sfreq is not None and not (self.window is None and self.epoch is None)
+
+    @property
+    def awaits_layout(self) -> bool:
+        """Whether labels may still come from a layout: what goes with labels is checked then."""
+        may_come = self.layout is not None or not self.is_complete
+        return "labels" not in self.given and self.layout != "none" and may_come
 
     @property
     def tables(self) -> tuple[str | Path | None, ...]:
@@ -361,10 +390,10 @@ class PrepareConfig(Settings):
             raise ConfigError(
                 f"epoch must have START before STOP, in seconds; got {start:g} and {stop:g}."
             )
-        if round(length * self.sfreq) < 1:
+        if round(length * (self.sfreq or 0)) < 1:
             raise ConfigError(
                 f"epoch must hold at least one sample, got {start:g} to {stop:g} s at "
-                f"{self.sfreq:g} Hz."
+                f"{self.sfreq or 0:g} Hz."
             )
         if self.window is not None and self.window != length:
             raise ConfigError(
@@ -383,9 +412,7 @@ class PrepareConfig(Settings):
 
     def _require_a_table(self) -> None:
         """What says something of a table of labels goes with one, and once."""
-        is_table = str(self.labels) not in (
-            "none", "annotations", "sidecars", "samples", "triggers", "folder",
-        )  # fmt: skip
+        is_table = str(self.labels) not in _WORDS
         for name in _COLUMNS:
             if getattr(self, name) is not None and not is_table:
                 raise ConfigError(
@@ -421,6 +448,17 @@ class PrepareConfig(Settings):
                 raise ConfigError(
                     f"{name} goes with labels in time, but with label_scope=recording they count "
                     "for whole recordings. Leave one of them out."
+                )
+
+    def _require_frequencies(self) -> None:
+        for name in ("l_freq", "h_freq", "notch"):
+            frequency = getattr(self, name)
+            if frequency is None or self.sfreq is None:
+                continue
+            if frequency > self.sfreq / 2:
+                raise ConfigError(
+                    f"{name} must be at most half of sfreq, {self.sfreq / 2:g} Hz, as windows hold "
+                    f"nothing above; got {frequency:g} Hz."
                 )
 
     def _require_labels_beside(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, listed
 from biot.signals.formats.files import SUFFIXES, TABLES, UNREAD, files_in, recordings_in
 from biot.signals.readers import is_table
+from biot.signals.recording import Recording
 
 __all__ = [
     "BY_PATTERN",
@@ -35,6 +36,10 @@ class Source:
     """Its path relative to the folder given, with forward slashes; its name if given itself. Bytes
     that are not UTF-8 are written as ``\\udc..``."""
     path: Path
+    read: Callable[[], Recording] | None = field(default=None, compare=False)
+    """How it is opened, where a layout finds several recordings in one file."""
+    files: tuple[Path, ...] = ()
+    """Those that it is read from, if a layout opens it."""
 
 
 @dataclass(frozen=True)

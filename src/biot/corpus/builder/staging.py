@@ -13,7 +13,14 @@ from typing import Any
 from biot.corpus.builder.worker import BEGUN
 from biot.corpus.builder.writer import shard_name
 from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record
-from biot.corpus.schema import INFO_FILE, QUARANTINE_FILE, SHARDS, STATE_FILE, staging_folder
+from biot.corpus.schema import (
+    INFO_FILE,
+    LABELS_FILE,
+    QUARANTINE_FILE,
+    SHARDS,
+    STATE_FILE,
+    staging_folder,
+)
 from biot.errors import CorpusError
 from biot.io import PARTIAL, atomic_file, flush_to_disk, read_json, require_text_name, write_json
 from biot.locks import alone_on
@@ -29,7 +36,9 @@ _RECORDS = "records"
 
 _PARAMETERS = "parameters.json"
 
-_OF_A_CORPUS = (FILE_NAME, INFO_FILE, MANIFEST_FILE, QUARANTINE_FILE, SHARDS, STATE_FILE)
+_OF_A_CORPUS = (
+    *(FILE_NAME, INFO_FILE, LABELS_FILE, MANIFEST_FILE, QUARANTINE_FILE, SHARDS, STATE_FILE),
+)
 
 
 class Staging:

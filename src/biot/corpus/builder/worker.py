@@ -16,7 +16,7 @@ from biot.corpus.builder.channels.choice import without_trigger, without_trigger
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.sources import Source, readable
+from biot.corpus.builder.sources import Source, TableOptions, readable
 from biot.corpus.builder.windows.events import Stretch, to_events
 from biot.corpus.builder.windows.placing import cut
 from biot.corpus.builder.windows.several import SeveralLabels
@@ -42,6 +42,7 @@ __all__ = [
     "Job",
     "PreparedRecording",
     "checksum",
+    "opened",
     "prepare_recording",
     "stamp",
 ]
@@ -151,15 +152,15 @@ def _prepared_apart(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRec
         if error.kind == "fault":
             raise CorpusError(f"{name}: cannot be prepared ({error.text}).") from error
         why = f"{name}: {DIED}, and so has one of its own: {error.text}."
-        return _outcome(job, stamp(job.source.path), (checksum(job.source.path)[0], None), why)
+        return _outcome(job, stamp(job.source), (checksum(job.source)[0], None), why)
     finally:
         child.close()
     return outcome
 
 
 def _prepared(job: Job, recipe: WorkerConfig, folder: Path) -> PreparedRecording:
-    name, path = job.source.recording, job.source.path
-    before, content = stamp(path), checksum(path)
+    name = job.source.recording
+    before, content = stamp(job.source), checksum(job.source)
     left_out: Counter[str] = Counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -211,16 +212,24 @@ def _outcome(
     return PreparedRecording(name=job.source.recording, record=record, stamp=before, warnings=said)
 
 
+def opened(source: Source, tables: TableOptions, *, units_later: bool = False) -> Recording:
+    """A recording; `tables` says what tables do not, as :meth:`TableOptions.of` gives it."""
+    if source.read is not None:
+        return source.read()
+    return read_recording(source.path, **tables.of(source.path, units_later=units_later))
+
+
 def _written(
     job: Job, recipe: WorkerConfig, folder: Path, left_out: Counter[str]
 ) -> tuple[dict[str, Any], Shard]:
     """What is to be known of a recording, and its shard."""
-    name, path, contract = job.source.recording, job.source.path, recipe.contract
-    options = recipe.tables.of(path, units_later=job.units.is_given)
-    read = read_recording(path, **options)
+    name, contract = job.source.recording, recipe.contract
+    read = opened(job.source, recipe.tables, units_later=job.units.is_given)
     signals, codes = without_trigger(read, job.labels.trigger_channel)
     left_out.update(f"trigger channels {channel!r}" for channel in codes)
     recording, not_found = _named_channels(signals, recipe, left_out)
+    if "rename_channels" in recipe.choice.by_layout:
+        not_found = ()  # a layout names all that copies of the data set may have
     not_found += job.units.unmatched(recording, name)
     recording, units_said = job.units.said_of(recording, name)
     rows, idle = recipe.choice.rows(recording)
@@ -307,22 +316,25 @@ def _without_places(reason: str, source: Source) -> str:
     return readable(" ".join(reason.split()))
 
 
-def stamp(path: Path) -> list[list[int]]:
+def stamp(source: Source) -> list[list[int]]:
     """What changes whenever a file of a recording does, without reading the samples.
 
     It holds times of one machine, so it is for the unfinished corpus only.
     """
     try:
-        stats = [file.stat() for file in files_of(path)]
+        stats = [file.stat() for file in source.files or files_of(source.path)]
     except OSError:
         return []
     return [[stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for stat in stats]
 
 
-def checksum(path: Path) -> tuple[int, str | None]:
+def checksum(source: Source) -> tuple[int, str | None]:
     """Size in bytes and checksum of the files of a recording; no checksum if they are closed."""
     try:
-        files = files_of(path)
-        return sum(file.stat().st_size for file in files), sha256_of(*files)
+        files = source.files or tuple(files_of(source.path))
+        digest = sha256_of(*files)
+        if source.read is not None:  # several recordings share the files
+            digest = hashlib.sha256(f"{digest}{source.recording}".encode()).hexdigest()
+        return sum(file.stat().st_size for file in files), digest
     except OSError:
         return 0, None

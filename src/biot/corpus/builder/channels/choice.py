@@ -85,6 +85,8 @@ class ChannelChoice:
     """The same for those that are left out, of what is kept."""
     renames: Mapping[str, str] | None = None
     """New names by the old ones."""
+    by_layout: frozenset[str] = frozenset()
+    """Settings that a layout gave, which may name what not every copy of the data set has."""
 
     @classmethod
     def of(
@@ -156,7 +158,9 @@ class ChannelChoice:
             ("channels", self.channels),
             ("drop_channels", self.drop_channels),
         ):
-            for word in (word for word in words if word in idle):
+            for word in words if setting not in self.by_layout else ():
+                if word not in idle:
+                    continue
                 raise ConfigError(
                     f"{setting} must name channels that recordings have, or their type "
                     f"({', '.join(_TYPES)}); {word!r} fits none. They have {listed(names, 10)}."

@@ -121,8 +121,11 @@ class LabelMap:
                 "or give another map."
             )
 
-    def lines(self, met: Mapping[str, int]) -> Iterator[str]:
-        """What became of the labels that were met, each with its number, and what was not met."""
+    def lines(self, met: Mapping[str, int], *, tell_absent: bool = True) -> Iterator[str]:
+        """What became of the labels that were met, each with its number, and what was not met.
+
+        The map of a layout names all that a data set may have, so what is absent says nothing.
+        """
         new: dict[str, list[str]] = {}
         for label, count in met.items():
             if label in self.pairs:
@@ -133,6 +136,7 @@ class LabelMap:
         if untouched:
             yield f"not in the map, so as they were: {listed(untouched, 20)}"
         absent = [old for old in self.pairs if old not in met and self.name is None]
+        absent = absent if tell_absent else []
         if len(absent) > _MOST_ABSENT:
             yield f"no recording has {len(absent)} labels of the map: {listed(absent)}"
         else:

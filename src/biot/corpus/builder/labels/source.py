@@ -83,7 +83,7 @@ class LabelSource:
             return cls(str(labels), how, sidecars=found)
         if str(labels) == "triggers":
             return cls("triggers", how, trigger_channel=trigger_channel)
-        if str(labels) in ("none", "folder"):
+        if str(labels) in ("none", "folder", "layout"):
             if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
                 raise ConfigError(
                     f"label_columns are those of a table, but labels is {str(labels)!r}."
@@ -126,7 +126,8 @@ class LabelSource:
         if self.table is None:
             return self
         rows = {name: self.table.rows[name]} if name in self.table.rows else {}
-        return replace(self, table=replace(self.table, rows=rows, absent=(), notes=()))
+        facts = {name: self.table.facts[name]} if name in self.table.facts else {}
+        return replace(self, table=replace(self.table, rows=rows, facts=facts, absent=(), notes=()))
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""
@@ -134,6 +135,9 @@ class LabelSource:
             return self.sidecars.lacks(name)
         if self.table is None or name in self.table.rows:
             return None
+        if name in self.table.facts:
+            has_fault = self.table.facts[name].fault is not None
+            return None if has_fault else "recordings without a label in their layout"
         return f"recordings without a row in {self.table.path.name}"
 
     def notes(self, recordings: Sequence[str], *, strict: bool = False) -> tuple[str, ...]:
@@ -150,6 +154,8 @@ class LabelSource:
         if self.table is None:
             return tuple(notes)
         notes += self.table.notes
+        if self.table.facts:
+            return tuple(notes)
         name, absent = self.table.path.name, self.table.absent
         if self.table.left_out and strict:
             raise CorpusError(
@@ -171,6 +177,9 @@ class LabelSource:
 
     def subject(self, name: str, pattern: re.Pattern[str] | None) -> Subject:
         """Subject of a recording: from the table if it says, else from its path."""
+        if self.table is not None and self.table.facts:
+            facts = self.table.facts[name]
+            return Subject(facts.subject, facts.subject_from)
         if self.table is None or not self.table.has_subjects:
             return subject_of(name, pattern, labelled_by_folder=self.kind == "folder")
         if name not in self.table.rows:
@@ -182,7 +191,9 @@ class LabelSource:
         return Subject(self.table.subject(name), origin)
 
     def split(self, name: str) -> str | None:
-        """Official part of a recording, if a column of the table says it."""
+        """Official part of a recording, if a layout or a column of the table says it."""
+        if self.table is not None and name in self.table.facts:
+            return self.table.facts[name].split
         return None if self.table is None else self.table.split(name)
 
     def stretches(

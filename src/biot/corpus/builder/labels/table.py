@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
 from biot.corpus.builder.labels.label_format import LabelFormat
@@ -23,6 +24,7 @@ from biot.corpus.schema import Label
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
 
 __all__ = [
+    "Facts",
     "LabelFormat",
     "LabelTable",
     "Row",
@@ -50,6 +52,19 @@ class Row:
     """Official part of the recording: ``"train"``, ``"valid"`` or ``"test"``; None: not said."""
 
 
+class Facts(NamedTuple):
+    """What a layout says of a recording, whether it has labels or not."""
+
+    subject: str = ""
+    subject_from: str = ""
+    """What names the subject, in words."""
+    session: str | None = None
+    split: str | None = None
+    """The official part that it belongs to."""
+    fault: str | None = None
+    """Why its labels cannot be read."""
+
+
 @dataclass(frozen=True)
 class LabelTable:
     """Rows of a table, each given to the recording that it names."""
@@ -63,6 +78,8 @@ class LabelTable:
     """The column that names the subject of each recording, if there is one."""
     absent: tuple[str, ...] = ()
     """What rows name that is not among the recordings, once each."""
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    """Of a layout, what it says of each recording."""
     left_out: tuple[str, ...] = ()
     """Which rows say nothing, in words."""
     has_codes: bool = False
@@ -83,8 +100,11 @@ class LabelTable:
         Raises
         ------
         RecordingError
-            If all stretches lie outside the recording.
+            If all stretches lie outside the recording, or a layout could not read the labels.
         """
+        fault = self.facts.get(recording, Facts()).fault
+        if fault is not None:
+            raise RecordingError(fault)
         counts = Counter() if left_out is None else left_out
         rows, found = self.rows.get(recording, ()), []
         for row in rows:

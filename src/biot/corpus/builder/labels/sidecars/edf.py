@@ -5,8 +5,10 @@ https://www.edfplus.info/specs/edfplus.html; Sleep-EDF: https://physionet.org/co
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +30,15 @@ _HIDDEN_DATE = (1, 1, 1985)
 """What EDF+ writes where the date is not to be known."""
 
 _DAY = 86_400.0
+
+_NOT_SAID = (
+    "files of labels or recordings that do not say when they start: taken as starting together"
+)
+_NOT_TOGETHER = "files of labels that do not start when their recordings do: the difference counts"
+_OTHER_DATES = (
+    "files of labels with another date than their recordings, by which no label lies in these: the "
+    "times of day count, by which labels do"
+)
 
 
 def holds_annotations_only(path: Path, recording: Path | None = None) -> bool:
@@ -51,11 +62,11 @@ def _read(path: Path, beside: Beside) -> Sidecar:
         _, annotations = read_timeline(path, header)
     except OSError as error:
         raise RecordingError(f"{path.name}: cannot be read: {error.strerror or error}.") from error
-    shift, told = difference_of_starts(path, beside.path)
+    notes = [note for note in annotations if note.label.strip("\0 ")]
+    shift, told = difference_of_starts(path, beside, [note.onset for note in notes])
     stretches = tuple(
         Stretch(note.onset + shift, note.duration, note.label.strip().rstrip("\0"))
-        for note in annotations
-        if note.label.strip("\0 ")
+        for note in notes
     )
     way_out = (
         f". By the headers it starts {shift:+g} s from {beside.path.name}: correct one of the two"
@@ -66,29 +77,48 @@ def _read(path: Path, beside: Beside) -> Sidecar:
     return Sidecar(path, kind, {"label": stretches}, {}, told, way_out)
 
 
-def difference_of_starts(path: Path, recording: Path) -> tuple[float, tuple[str, ...]]:
+def difference_of_starts(
+    path: Path, beside: Beside, onsets: Sequence[float]
+) -> tuple[float, tuple[str, ...]]:
     """Seconds from the start of a recording to that of another file, and what was assumed.
 
-    Both headers say when they start. Where one hides its date, as EDF+ does with 1 January 1985,
-    the times of day count, less than half a day apart. Where one says nothing, both start
-    together. Dates are read here for nothing else.
+    Both headers say when they start. Where one says nothing, both start together. Where one hides
+    its date, as EDF+ does with 1 January 1985, the times of day count; so they do where by the
+    dates no label begins in the recording, and by the times of day most do, as one of the two had
+    its date changed then. Dates are read here for nothing else.
+
+    Parameters
+    ----------
+    onsets
+        When labels begin, in seconds from the start of the other file.
     """
-    start, other = _start_of(path), _start_of(recording)
+    start, other = _start_of(path), _start_of(beside.path)
     if start is None or other is None:
-        return 0.0, (
-            "files of labels or recordings that do not say when they start: taken as starting "
-            "together",
-        ) if recording.suffix.lower() in _SUFFIXES else ()
+        return 0.0, (_NOT_SAID,) if beside.path.suffix.lower() in _SUFFIXES else ()
     seconds = (start - other).total_seconds()
-    if start.date() != other.date() and _is_hidden(start) | _is_hidden(other):
-        seconds = (seconds + _DAY / 2) % _DAY - _DAY / 2
-        if _is_unset(start) or _is_unset(other):
-            seconds = 0.0
-    if not seconds:
-        return 0.0, ()
-    return seconds, (
-        "files of labels that do not start when their recordings do: the difference counts",
-    )
+    if _is_unset(start) or _is_unset(other):
+        return 0.0, (_NOT_SAID,) if seconds else ()
+    if start.date() != other.date():
+        by_clock = _by_clock(seconds, onsets, beside)
+        if _is_hidden(start) or _is_hidden(other):
+            seconds = by_clock
+        elif not _begin_within(seconds, onsets, beside) and (
+            2 * _begin_within(by_clock, onsets, beside) > len(onsets)
+        ):
+            return by_clock, (_OTHER_DATES,)
+    return seconds, (_NOT_TOGETHER,) if seconds else ()
+
+
+def _by_clock(seconds: float, onsets: Sequence[float], beside: Beside) -> float:
+    """The difference of two times of day: the one by which most labels begin in the recording."""
+    nearest = (seconds + _DAY / 2) % _DAY - _DAY / 2
+    ways = nearest, nearest - math.copysign(_DAY, nearest)
+    return max(ways, key=lambda way: _begin_within(way, onsets, beside))
+
+
+def _begin_within(shift: float, onsets: Sequence[float], beside: Beside) -> int:
+    """How many labels begin in the recording."""
+    return sum(0 <= onset + shift < beside.recording.duration for onset in onsets)
 
 
 def _is_hidden(start: datetime) -> bool:
@@ -96,8 +126,8 @@ def _is_hidden(start: datetime) -> bool:
 
 
 def _is_unset(start: datetime) -> bool:
-    """Whether neither date nor time are said."""
-    return _is_hidden(start) and start == datetime(1985, 1, 1)
+    """Whether neither date nor time are said: programs write the first second of a year then."""
+    return start.replace(microsecond=0) == datetime(start.year, 1, 1)
 
 
 def _start_of(path: Path) -> datetime | None:

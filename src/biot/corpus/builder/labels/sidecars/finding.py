@@ -216,8 +216,8 @@ def _found(file: Path, path: Path) -> Found:
 
 def _kind_of(file: Path, recording: Path) -> Kind | None:
     """The kind of a file of labels: by its name and content, else by its content alone."""
-    name = file.name.lower()
-    folders = _Folders()
+    file, recording = file.absolute(), recording.absolute()  # each may be given either way
+    name, folders = file.name.lower(), _Folders()
     for kind in KINDS:
         named = re.search(f"(?:{kind.pattern})$", name) is not None
         if (named or file in _elsewhere(kind, recording, folders)) and _is_one(

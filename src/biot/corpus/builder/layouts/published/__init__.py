@@ -1,0 +1,1 @@
+"""One file for each published data set that is known."""
