@@ -191,7 +191,7 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
     text = re.sub(rf"(?<!\.json: )(?<=: )({either(compound)}){said}", lambda f: plain[f[1]], text)
     # "epochs must be", "mode is 'lora', but labels is 'none'"; not the labels of a sentence
     before = r"(^|; |, but |, | and |with |got |half of )"
-    words = "must |forbids |is '|is for |is not given|cannot |goes |and --|None,|'|\\[|[0-9]"
+    words = "must |forbids |is '|is for |is not given|cannot |goes |and --|None,|'|\\[|\\{|[0-9]"
     after = rf"(?= (?:{words})|, [0-9])"
     text = re.sub(rf"{before}({either(plain)}){after}", lambda f: f[1] + plain[f[2]], text)
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)

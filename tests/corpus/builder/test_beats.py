@@ -190,3 +190,13 @@ def test_labels_of_wfdb_that_nobody_chose_a_column_for_are_chosen_anew() -> None
     assert not labels.is_unchosen(Source("a.hea", Path("a.hea")), replace(old, labelled=False))
     chosen = replace(old, label_column="beat")
     assert not labels.is_unchosen(Source("a.hea", Path("a.hea")), chosen)
+
+
+def test_files_of_labels_beside_records_have_the_same_columns(write: Write, tmp_path: Path) -> None:
+    path = write([20, 400, 800], ["+", "N", "V"], ["(AFIB", "", ""])
+    report = prepare(path, tmp_path / "c", **EVENTS | {"labels": "sidecars"})
+    assert report.labels == {"N": 1, "V": 1}
+    assert report.notes[-1] == (
+        "labels are the annotations of the column 'beat'; others with --label-column rhythm, in "
+        "1: a.hea"
+    )

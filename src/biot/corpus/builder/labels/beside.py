@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from biot.corpus.builder.labels.columns import column_note
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.sidecars.edf import holds_annotations_only
 from biot.corpus.builder.labels.sidecars.finding import (
@@ -193,7 +194,11 @@ class SidecarLabels:
         found = tuple(one._replace(label=self._label(one, path)) for one in kept)
         column = self.column or next(iter(sidecar.columns), None)
         is_of_wfdb = sidecar.kind.startswith("WFDB")
-        return LabelsFound(found, left_out, sidecar.told, column if is_of_wfdb else None)
+        if column is None or not is_of_wfdb:
+            return LabelsFound(found, left_out, sidecar.told, None)
+        there = [name for name, stretches in sidecar.columns.items() if stretches]
+        told = [*sidecar.told, *([] if self.column else column_note(column, there))]
+        return LabelsFound(found, left_out, tuple(told), column)
 
     def _label(self, stretch: Stretch, path: Path) -> Label:
         where = f"{path.name}: the label {stretch.label!r} at {stretch.onset:g} s"

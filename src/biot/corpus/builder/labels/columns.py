@@ -10,6 +10,7 @@ from biot.errors import RecordingError, listed
 from biot.signals.recording import Annotation
 
 __all__ = [
+    "column_note",
     "in_column",
     "of_other_columns",
 ]
@@ -60,16 +61,22 @@ def in_column(
         return [], None
     elif asked == "label" or how.task == "regression":
         chosen = there[0]
-        others = [f"--label-column {column}" for column in there if column != chosen]
-        if others or chosen != "label":
-            more = f"; others with {listed(others)}" if others else ""
-            told.append(f"labels are the annotations of the column {chosen!r}{more}")
+        told += column_note(chosen, there)
     else:
         raise RecordingError(
             f"{name}: label_columns must be a column of labels that the recording has "
             f"({listed(there)}); got {asked!r}."
         )
     return [note for note in notes if note.column == chosen], chosen
+
+
+def column_note(chosen: str, there: Sequence[str]) -> list[str]:
+    """What to say of the column that counts where none was asked for, and of the others."""
+    others = [f"--label-column {column}" for column in there if column != chosen]
+    if not others and chosen == "label":
+        return []
+    more = f"; others with {listed(others)}" if others else ""
+    return [f"labels are the annotations of the column {chosen!r}{more}"]
 
 
 def of_other_columns(records: Mapping[str, Record]) -> dict[str, str]:
