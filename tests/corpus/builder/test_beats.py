@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from biot.cli import main
 from biot.corpus import prepare
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.source import LabelSource
@@ -200,3 +201,16 @@ def test_files_of_labels_beside_records_have_the_same_columns(write: Write, tmp_
         "labels are the annotations of the column 'beat'; others with --label-column rhythm, in "
         "1: a.hea"
     )
+
+
+def test_a_table_of_labels_is_of_one_column_too(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write([0, 1800], ["+", "+"], ["(AFL", "(N"], "rhythm")
+    folder = write([20, 400, 800], ["+", "N", "V"], ["(AFIB", "", ""], "beats").parent
+    out = tmp_path / "labels.tsv"
+    assert main(["labels", str(folder), "--labels", "annotations", "--out", str(out)]) == 0
+    assert out.read_text().splitlines()[1:] == [
+        "beats.hea\tbeats\t\t1.111111111\t0\tN\t", "beats.hea\tbeats\t\t2.222222222\t0\tV\t",
+    ]  # fmt: skip
+    assert "has no labels in the column 'beat'" in capsys.readouterr().out

@@ -183,7 +183,12 @@ def together(records: Mapping[str, Record]) -> dict[str, Record]:
 
 def _agreeing(records: Mapping[str, Record]) -> tuple[dict[str, Record], Layout]:
     """The records, with those set aside that do not go with the others, and the layout of these."""
-    of_one_column = set_aside(records, of_other_columns(records))
+    columns = {
+        name: record.label_column
+        for name, record in records.items()
+        if record.labelled and record.quarantine is None
+    }
+    of_one_column = set_aside(records, of_other_columns(columns))
     layout = _layout(of_one_column)
     return set_aside(of_one_column, layout.clashes), layout
 

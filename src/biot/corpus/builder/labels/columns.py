@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from biot.corpus.builder.labels.table import LabelFormat
-from biot.corpus.manifest import Record
 from biot.errors import RecordingError, listed
 from biot.signals.recording import Annotation
 
@@ -79,20 +78,21 @@ def column_note(chosen: str, there: Sequence[str]) -> list[str]:
     return [f"labels are the annotations of the column {chosen!r}{more}"]
 
 
-def of_other_columns(records: Mapping[str, Record]) -> dict[str, str]:
+def of_other_columns(labelled: Mapping[str, str | None]) -> dict[str, str]:
     """Recordings whose labels are of another column of WFDB annotations than those of the corpus.
 
     A corpus has labels of one column only, the first of :data:`OF_WFDB` that any recording has:
     beats and rhythms are no classes of one task. Each comes with the reason.
+
+    Parameters
+    ----------
+    labelled
+        The column that the labels of each recording are of, where it has any.
     """
-    columns = {
-        name: record.label_column
-        for name, record in sorted(records.items())
-        if record.labelled and record.quarantine is None and record.label_column in OF_WFDB
-    }
+    columns = {name: column for name, column in sorted(labelled.items()) if column in OF_WFDB}
     if len(set(columns.values())) < 2:
         return {}
-    first = min(columns.values(), key=OF_WFDB.index)
+    first = min(filter(None, columns.values()), key=OF_WFDB.index)
     count = sum(column == first for column in columns.values())
     return {
         name: f"{name}: has no labels in the column {first!r}, which {count} of {len(columns)} "
