@@ -205,7 +205,7 @@ class LabelSource:
     ) -> tuple[list[Stretch], str | None]:
         """Labelled stretches of a recording, before map and scope; no spoilt data, no breaks.
 
-        With them comes the column of annotations that they are of, where these have any.
+        With them comes the column of WFDB annotations that they are of.
 
         Parameters
         ----------
@@ -260,9 +260,13 @@ class LabelSource:
 
         So it is in corpora that were prepared before annotations had columns.
         """
-        of_annotations = self.kind in ("annotations", "sidecars")
-        has_columns = source.path.suffix.lower() in OF_WFDB
-        return of_annotations and has_columns and record.labelled and record.label_column is None
+        if self.kind not in ("annotations", "sidecars") or not record.labelled:
+            return False
+        found = {} if self.sidecars is None else self.sidecars.found
+        beside = found.get(source.recording)
+        of_wfdb = beside is None or beside.kind.startswith("WFDB")
+        has_columns = of_wfdb and source.path.suffix.lower() in OF_WFDB
+        return has_columns and record.label_column is None
 
     def in_scope(
         self,
