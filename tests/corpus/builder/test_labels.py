@@ -12,7 +12,7 @@ import pytest
 
 from biot.corpus import load_corpus, prepare
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import LabelFormat
+from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import find_sources
 from biot.errors import ConfigError, CorpusError
 
@@ -103,7 +103,7 @@ def test_marks_of_breaks_and_spoilt_data_are_never_labels(write_edf: WriteEdf, o
 def test_a_source_may_be_sent_to_another_process(folder: Path, table: Callable[..., Path]) -> None:
     path = table("participant_id|label\nsub-01|ill\n")
     sources = find_sources(folder / "patients")
-    source = LabelSource.open(path, LabelFormat(), sources, None, None)
+    source = LabelSource.open(PrepareConfig(**HOW, labels=path), sources, None)
     assert pickle.loads(pickle.dumps(source)) == source
 
 

@@ -233,10 +233,6 @@ def _lines(rows: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _ends(interval: Any) -> list[float]:
-    return [end for end in _sized(interval) if isinstance(end, int | float)]
-
-
 def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """An object within an object; empty where there is none."""
     value = values.get(name)

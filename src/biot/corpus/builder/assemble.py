@@ -320,6 +320,7 @@ def _why_nothing(
         labels = [f"{label} {count}" for label, count in met.most_common()]
         nothing = f"label_map leaves out all labels ({listed(labels, 10)})"
         reasons.append(nothing if labels else "no recording has a label")
+        reasons += list(dict.fromkeys(text for record in read for text in record.told))[:3]
     if any("shorter than a window" in what for what in counts):
         longest = recipe.contract.window
         reasons.append(f"window must be less than {longest:g} s, or keep_short be set")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
-from biot.choices import Align
 from biot.corpus.builder.channels.choice import ChannelChoice
 from biot.corpus.builder.labels.label_format import LabelFormat
+from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import TableOptions
 from biot.corpus.builder.windows.placing import Windowing
 from biot.corpus.schema import Label
@@ -44,14 +43,7 @@ class WorkerConfig:
         return LabelFormat(self.contract.task, self.contract.label_columns)
 
 
-def windowing(
-    contract: Preprocessing,
-    stride: float | None,
-    align: Align,
-    labels: str | Path,
-    background: str | None,
-    epoch: tuple[float, float] | None = None,
-) -> Windowing:
+def windowing(contract: Preprocessing, how: PrepareConfig) -> Windowing:
     """How recordings are cut.
 
     Raises
@@ -59,10 +51,11 @@ def windowing(
     ConfigError
         If a parameter is out of range, or two contradict each other.
     """
-    step = contract.sfreq * (contract.window if stride is None else stride)
+    align, background = how.placed, how.background
+    step = contract.sfreq * (contract.window if how.stride is None else how.stride)
     if not (isfinite(step) and step >= 1):
-        raise ConfigError(f"stride must be at least one sample, got {stride} s.")
-    labelled = str(labels) != "none"
+        raise ConfigError(f"stride must be at least one sample, got {how.stride} s.")
+    labelled = str(how.labels) != "none"
     if align == "events" and not labelled:
         raise ConfigError("align is 'events', but labels is 'none': nothing says where events are.")
     tags = contract.task == "multilabel"
@@ -70,17 +63,34 @@ def windowing(
     if background is not None and (not named or not labelled or align == "events"):
         raise ConfigError(
             "background must have a name, labels, and windows on a grid, as it labels the windows "
-            f"outside all events; got {background!r}, labels {str(labels)!r}, align {align!r}."
+            f"outside all events; got {background!r}, labels {str(how.labels)!r}, align {align!r}."
         )
     return Windowing(
         n_times=contract.n_times,
         step=step,
         align=align,
-        offset=None if epoch is None else nearest(epoch[0] * contract.sfreq),
+        offset=None if how.epoch is None else nearest(how.epoch[0] * contract.sfreq),
         labelled=labelled,
         background=_background(contract, background),
         tags=tags,
+        rule=how.label_rule,
+        min_overlap=_min_overlap(how),
+        keep_short=how.keep_short,
     )
+
+
+def _min_overlap(how: PrepareConfig) -> float:
+    """The share that `label_rule` takes, where the two have an effect."""
+    rule, share = how.label_rule, how.min_overlap
+    one_each = how.placed == "events" and how.task != "multilabel"
+    if one_each and (rule != "overlap" or share is not None):
+        raise ConfigError(
+            "label_rule and min_overlap are for windows on a grid, or for tags; where "
+            "align is 'events', a window has the label of its event."
+        )
+    if share is not None and rule != "overlap":
+        raise ConfigError(f"min_overlap goes with label_rule 'overlap'; got {share} and {rule!r}.")
+    return 0.5 if share is None else share
 
 
 def _background(contract: Preprocessing, text: str | None) -> Label | None:

@@ -25,7 +25,6 @@ from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, subject_pattern
 from biot.corpus.builder.staging import Staging, locked
 from biot.corpus.builder.windows.placing import Windowing
-from biot.corpus.builder.windows.rules import rule_options
 from biot.corpus.builder.worker import Job
 from biot.preprocessing import Preprocessing
 from biot.settings import configured, takes_settings
@@ -87,7 +86,7 @@ def prepare(
     how, sources = given.config, given.sources
     pattern = None if how.subject is None else subject_pattern(how.subject)
     recipe, label_map, units = _recipe(given)
-    labels = replace(label_source(given, recipe.labels, pattern, progress=progress), map=label_map)
+    labels = replace(label_source(given, pattern, progress=progress), map=label_map)
     named = [source.recording for source in sources]
     notes = (*given.notes, *labels.notes(named, strict=how.strict), *units.notes())
     jobs, skipped = _jobs(sources, labels, units, pattern, how.background is not None)
@@ -111,13 +110,7 @@ def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None, GivenUnits]:
         task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
         reference=how.reference, rename_channels=how.rename_channels or "",
     )  # fmt: skip
-    cutting = replace(
-        windowing(contract, how.stride, how.placed, how.labels, how.background, how.epoch),
-        **rule_options(
-            how.label_rule, how.min_overlap, tags=how.task == "multilabel", align=how.placed
-        ),
-        keep_short=how.keep_short,
-    )
+    cutting = windowing(contract, how)
     choice = replace(
         ChannelChoice.of(how.channels, how.drop_channels, how.rename_channels),
         by_layout=given.by_layout,
@@ -179,7 +172,7 @@ def _jobs(
         if lacks is not None and not has_background:
             skipped[lacks] += 1
             continue
-        whose = labels.subject(name, pattern)
+        whose = labels.subject(name, pattern, source.path)
         # workers may stand in another folder
         absolute = replace(source, path=source.path.absolute())
         jobs.append(

@@ -25,15 +25,17 @@ __all__ = [
     "PrepareConfig",
 ]
 
-# Headings of the command's help.
 _COLUMNS = (
     "file_column", "subject_column", "split_column", "onset_column", "duration_column",
     "stop_column", "label_threshold",
 )  # fmt: skip
 """Settings that are for tables of labels only."""
 
-_WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
 _WORDS = ("none", "annotations", "sidecars", "samples", "triggers", "folder", "layout")
+"""What `labels` may be besides the path of a table."""
+
+# Headings of the command's help.
+_WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
 _TABLES, _RUNNING = "recordings in tables", "how it runs"
 
 
@@ -345,6 +347,14 @@ class PrepareConfig(Settings):
         self._require_frequencies()
 
     @property
+    def names_a_column_only(self) -> bool:
+        """Whether a column of labels is named, and nothing that has it but the recordings."""
+        is_named = self.label_columns != ("label",) or (
+            "label_columns" in self.given and "labels" not in self.given
+        )
+        return is_named and str(self.labels) == "none"
+
+    @property
     def is_complete(self) -> bool:
         """Whether rate and window are known; a layout may give them otherwise."""
         return self.sfreq is not None and not (self.window is None and self.epoch is None)
@@ -433,10 +443,7 @@ class PrepareConfig(Settings):
         labels, scope = str(self.labels), self.label_scope
         if scope is not None and labels == "none":
             raise ConfigError("label_scope goes with labels, but labels is 'none'.")
-        in_time = {
-            "label_scope=window": scope == "window",
-            "epoch": self.epoch is not None,
-        }  # fmt: skip
+        in_time = {"label_scope=window": scope == "window", "epoch": self.epoch is not None}
         for name, given in in_time.items():
             if given and labels in ("none", "folder"):
                 of_folder = "" if labels == "none" else ", which label whole recordings"
@@ -475,7 +482,7 @@ class PrepareConfig(Settings):
             )
 
     def _require_labels_to_map(self) -> None:
-        if str(self.labels) == "none" and self.label_columns == ("label",):
+        if str(self.labels) == "none" and not self.names_a_column_only:
             raise ConfigError("label_map goes with labels, but labels is 'none'.")
         if self.task == "regression":
             raise ConfigError(

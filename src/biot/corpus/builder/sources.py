@@ -1,4 +1,4 @@
-"""Finding the recordings to prepare, and whose they are."""
+"""The recordings to prepare: finding and opening them, and whose they are."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, listed
 from biot.signals.formats.files import SUFFIXES, TABLES, UNREAD, files_in, recordings_in
-from biot.signals.readers import is_table
+from biot.signals.readers import is_table, read_recording
 from biot.signals.recording import Recording
 
 __all__ = [
-    "BY_PATTERN",
     "Source",
     "Subject",
     "TableOptions",
     "find_sources",
+    "opened",
     "readable",
     "subject_of",
     "subject_pattern",
@@ -73,6 +73,13 @@ class TableOptions:
                 "table_sfreq and table_units are for tables and NumPy archives, but no such "
                 "recording is given; other formats say their rate, and units= is for all formats."
             )
+
+
+def opened(source: Source, tables: TableOptions, *, units_later: bool = False) -> Recording:
+    """A recording; `tables` says what tables do not, as :meth:`TableOptions.of` gives it."""
+    if source.read is not None:
+        return source.read()
+    return read_recording(source.path, **tables.of(source.path, units_later=units_later))
 
 
 def readable(text: str) -> str:
@@ -165,7 +172,7 @@ class Subject(NamedTuple):
     """In words, such as ``"the file names (BIDS)"``; kept in the manifest."""
 
 
-BY_PATTERN = "--subject"
+_BY_PATTERN = "--subject"
 
 
 _BIDS = re.compile(r"(?:^|[/_])sub-([A-Za-z0-9]+)")
@@ -260,7 +267,7 @@ def subject_of(
         If the pattern does not match.
     """
     if pattern is not None:
-        return Subject(_by_pattern(recording, pattern), BY_PATTERN)
+        return Subject(_by_pattern(recording, pattern), _BY_PATTERN)
     entities = _BIDS.findall(recording)
     if entities:
         return Subject(str(entities[-1]), "the file names (BIDS)")

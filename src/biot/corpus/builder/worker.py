@@ -16,7 +16,7 @@ from biot.corpus.builder.channels.choice import without_trigger, without_trigger
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.sources import Source, TableOptions, readable
+from biot.corpus.builder.sources import Source, opened, readable
 from biot.corpus.builder.windows.events import Stretch, to_events
 from biot.corpus.builder.windows.placing import cut
 from biot.corpus.builder.windows.several import SeveralLabels
@@ -32,7 +32,6 @@ from biot.signals.formats.tables.columns import ColumnsLeftOut
 from biot.signals.naming import named
 from biot.signals.notes import note_of_reference
 from biot.signals.preprocess import preprocessed
-from biot.signals.readers import read_recording
 from biot.signals.recording import Recording
 from biot.signals.reference import recorded_reference
 
@@ -42,7 +41,6 @@ __all__ = [
     "Job",
     "PreparedRecording",
     "checksum",
-    "opened",
     "prepare_recording",
     "stamp",
 ]
@@ -212,13 +210,6 @@ def _outcome(
     return PreparedRecording(name=job.source.recording, record=record, stamp=before, warnings=said)
 
 
-def opened(source: Source, tables: TableOptions, *, units_later: bool = False) -> Recording:
-    """A recording; `tables` says what tables do not, as :meth:`TableOptions.of` gives it."""
-    if source.read is not None:
-        return source.read()
-    return read_recording(source.path, **tables.of(source.path, units_later=units_later))
-
-
 def _written(
     job: Job, recipe: WorkerConfig, folder: Path, left_out: Counter[str]
 ) -> tuple[dict[str, Any], Shard]:
@@ -244,9 +235,10 @@ def _written(
     lost = note_of_reference(recording, flat, contract)
     if lost is not None:
         warnings.warn(lost, stacklevel=2)
+    several = SeveralLabels()
     written = write_shard(
         folder,
-        cut(at_rate, events, recipe.how, left_out, several := SeveralLabels()),
+        cut(at_rate, events, recipe.how, left_out, several),
         replace(contract, ch_names=ch_names, units=units),
         job.subject,
         name,
@@ -271,7 +263,9 @@ def _labelled(
     job: Job, recording: Recording, left_out: Counter[str]
 ) -> tuple[list[Stretch], dict[str, Any]]:
     """The labelled stretches of a recording, and what is to be known of them."""
-    name, told, met = job.source.recording, list[str](), dict[str, int]()
+    name = job.source.recording
+    told: list[str] = []
+    met: dict[str, int] = {}
     stretches, column = job.labels.stretches(recording, name, left_out, told)
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.errors import RecordingError, require
-from biot.signals.formats.mne import in_the_name_of
+from biot.signals.formats.contained import in_the_name_of
 from biot.signals.recording import Annotation
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Recordings that another package parses: read in a child process, within limits.
 
-A damaged file may make a parser run for ever, take all memory or crash. Here that is an error of
-the one file.
+A damaged file may make a parser run for ever, take all memory, crash, or raise anything. Here that
+is an error of the one file.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import math
 import os
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from biot.errors import ConfigError, RecordingError
+from biot.errors import BiotError, ConfigError, MissingDependencyError, RecordingError
 from biot.signals.formats.child import WALL, Child, ChildError, Limits
 from biot.signals.recording import Array, Recording
 
@@ -268,3 +269,61 @@ def _samples(
             warnings.simplefilter("ignore")
             _opened(path, reader, number, closed)
     return _held[number].read(start, stop)
+
+
+_DAMAGE = ("possibly corrupted", "Invalid tag")
+"""In a parser's warnings where data are lost: an error here."""
+_UNREMARKABLE = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+"""About the parser, not about the data."""
+_NO_NEWS = ("does not conform to MNE naming conventions", "The data contains 'boundary' events")
+"""About the file's name, or joins, at which a segment begins here."""
+
+
+@contextmanager
+def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
+    """Pass on what another package's parser reports while it reads a file.
+
+    Any exception becomes a `RecordingError`, any warning about the data is repeated, both opening
+    with the file's name and without the folder's. A warning that means damage is an error.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+            failure = None
+        except (BiotError, MemoryError):
+            raise
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(
+                f"{path.name}: to read this {format_name}, the package {error.name} is needed. "
+                f"Install it with: pip install {error.name}"
+            ) from error
+        except Exception as error:  # whatever a parser meets in a damaged file
+            failure = error
+    if isinstance(failure, FileNotFoundError) and failure.filename:
+        raise RecordingError(
+            f"{path.name}: its file {Path(failure.filename).name} is missing. Put it beside "
+            f"{path.name}, or correct the name there."
+        ) from failure
+    told = [_tidy(path, w.message) for w in caught if not issubclass(w.category, _UNREMARKABLE)]
+    damage = [message for message in told if any(sign in message for sign in _DAMAGE)]
+    if failure is not None or damage:
+        reason = damage[0] if damage else _tidy(path, failure) or type(failure).__name__
+        article = "an" if format_name[0] in "AEIOU" else "a"
+        raise RecordingError(
+            f"{path.name}: cannot be read as {article} {format_name}: {reason}. "
+            "Check that it is complete, and that the files it names lie beside it."
+        ) from failure
+    for message in told:
+        if not any(text in message for text in _NO_NEWS):
+            warnings.warn(f"{path.name}: {message}.", stacklevel=4)
+
+
+def _tidy(path: Path, message: object) -> str:
+    """A message on one line, without the folder's name."""
+    text = str(message)
+    if isinstance(message, OSError) and message.strerror:  # without its number
+        text = f"{Path(str(message.filename or path)).name}: {message.strerror}"
+    for folder in (path.resolve().parent, path.parent):
+        text = text.replace(f"{folder}/", "")
+    return " ".join(text.split()).rstrip(".")

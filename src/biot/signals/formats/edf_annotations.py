@@ -9,6 +9,7 @@ from pathlib import Path
 
 from biot.errors import RecordingError
 from biot.signals.formats.edf_header import EdfHeader
+from biot.signals.formats.headers import text_of
 from biot.signals.recording import Annotation
 
 __all__ = [
@@ -56,7 +57,7 @@ def read_timeline(path: Path, header: EdfHeader) -> tuple[list[Fraction], tuple[
                     else:
                         texts_here = [first, *others]
                     seconds = float(duration or 0)
-                    found += [(Fraction(onset.decode()), seconds, _text(t)) for t in texts_here]
+                    found += [(Fraction(onset.decode()), seconds, text_of(t)) for t in texts_here]
     if damaged:
         warnings.warn(
             f"{path.name}: {damaged} data records hold annotations that cannot be read; these were "
@@ -132,10 +133,3 @@ def _starts(
             "several recordings: save each in a file of its own."
         )
     return known
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:  # older writers
-        return raw.decode("latin-1")

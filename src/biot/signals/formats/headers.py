@@ -6,7 +6,7 @@ from pathlib import Path
 
 from biot.errors import RecordingError
 
-__all__ = ["header_text", "require_plausible"]
+__all__ = ["header_text", "require_plausible", "text_of"]
 
 HIGHEST_RATE = 1e6
 """Of a recording, in Hz; the fastest amplifiers take a tenth of it."""
@@ -32,8 +32,12 @@ def require_plausible(name: str, sfreq: float, n_times: int) -> None:
 
 
 def header_text(path: Path) -> str:
-    """Text of a header: UTF-8, or Latin-1 of older writers."""
-    raw = path.read_bytes()
+    """Text of a header, see :func:`text_of`."""
+    return text_of(path.read_bytes())
+
+
+def text_of(raw: bytes) -> str:
+    """Bytes as text: UTF-8, or Latin-1 of older writers."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from biot.errors import BiotError, MissingDependencyError, RecordingError, require
+from biot.errors import RecordingError, require
 from biot.signals.channels import kind
 from biot.signals.formats.beside_mne.brainvision import (
     is_ascii,
@@ -23,7 +22,7 @@ from biot.signals.formats.beside_mne.brainvision import (
 from biot.signals.formats.beside_mne.eeglab import as_eeglab_means, require_hdf5_reader
 from biot.signals.formats.beside_mne.gdf import NEW_SEGMENT, read_gdf_header, with_event_table
 from biot.signals.formats.beside_mne.joins import starts_of
-from biot.signals.formats.contained import contained
+from biot.signals.formats.contained import contained, in_the_name_of
 from biot.signals.preprocess import is_missing
 from biot.signals.recording import Annotation, Array, ReadSamples, Recording
 from biot.signals.units import conversion, tell_of_amplitudes
@@ -32,7 +31,6 @@ __all__ = [
     "FORMATS",
     "from_mne",
     "goes_on_in",
-    "in_the_name_of",
     "is_epochs",
     "is_raw",
     "read_with_mne",
@@ -40,68 +38,6 @@ __all__ = [
     "recording_of_raw",
     "units_of",
 ]
-
-# What a parser warns of when data are lost: an error here.
-_DAMAGE = ("possibly corrupted", "Invalid tag")
-
-
-# About the parser or the file's name, not about the data.
-_UNREMARKABLE = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
-
-
-# About the file's name, or joins, at which a segment begins here.
-_NO_NEWS = ("does not conform to MNE naming conventions", "The data contains 'boundary' events")
-
-
-@contextmanager
-def in_the_name_of(path: Path, format_name: str) -> Iterator[None]:
-    """Pass on what another package's parser reports while it reads a file.
-
-    Any exception becomes a `RecordingError`, any warning about the data is repeated, both opening
-    with the file's name and without the folder's. A warning that means damage is an error.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield
-            failure = None
-        except (BiotError, MemoryError):
-            raise
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                f"{path.name}: to read this {format_name}, the package {error.name} is needed. "
-                f"Install it with: pip install {error.name}"
-            ) from error
-        except Exception as error:  # whatever a parser meets in a damaged file
-            failure = error
-    if isinstance(failure, FileNotFoundError) and failure.filename:
-        raise RecordingError(
-            f"{path.name}: its file {Path(failure.filename).name} is missing. Put it beside "
-            f"{path.name}, or correct the name there."
-        ) from failure
-    told = [_tidy(path, w.message) for w in caught if not issubclass(w.category, _UNREMARKABLE)]
-    damage = [message for message in told if any(sign in message for sign in _DAMAGE)]
-    if failure is not None or damage:
-        reason = damage[0] if damage else _tidy(path, failure) or type(failure).__name__
-        article = "an" if format_name[0] in "AEIOU" else "a"
-        raise RecordingError(
-            f"{path.name}: cannot be read as {article} {format_name}: {reason}. "
-            "Check that it is complete, and that the files it names lie beside it."
-        ) from failure
-    for message in told:
-        if not any(text in message for text in _NO_NEWS):
-            warnings.warn(f"{path.name}: {message}.", stacklevel=4)
-
-
-def _tidy(path: Path, message: object) -> str:
-    """A message on one line, without the folder's name."""
-    text = str(message)
-    if isinstance(message, OSError) and message.strerror:  # without its number
-        text = f"{Path(str(message.filename or path)).name}: {message.strerror}"
-    for folder in (path.resolve().parent, path.parent):
-        text = text.replace(f"{folder}/", "")
-    return " ".join(text.split()).rstrip(".")
-
 
 _FIFF_UNITS = {107: "V", 112: "T", 114: "C", 201: "T/m"}
 

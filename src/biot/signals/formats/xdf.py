@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from biot.errors import RecordingError, require
 from biot.signals.channels import kind
-from biot.signals.formats.mne import in_the_name_of
+from biot.signals.formats.contained import in_the_name_of
 from biot.signals.recording import Annotation, Recording
 from biot.signals.units import conversion
 

@@ -339,7 +339,9 @@ def test_a_damaged_file_of_labels_sets_its_recording_aside(lay_edf: Lay, tmp_pat
     report = prepared(tmp_path / "edf", tmp_path, layout="tuev")
     assert report.n_recordings == 1
     assert [name[-5] for name, _ in report.quarantined] == ["2", "3"]
-    assert all("its labels cannot be read" in reason for _, reason in report.quarantined)
+    no_event, no_line = (reason for _, reason in report.quarantined)
+    assert "00002.rec, line 1: found the code '9'; expected one of 1 spsw, 2 gped" in no_event
+    assert "00003.rec, line 1: found '?'; expected channel,start,stop,code" in no_line
 
 
 def test_mit_bih_has_a_window_around_each_beat_by_aami(lay_wfdb: Lay, tmp_path: Path) -> None:

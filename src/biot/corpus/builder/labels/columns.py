@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from biot.corpus.builder.labels.table import LabelFormat
+from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.errors import RecordingError, listed
 from biot.signals.recording import Annotation
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from biot.corpus.builder.labels.codes import codes_of
+from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.manifest import LabelCounts
 from biot.corpus.schema import Label
 from biot.errors import CorpusError
@@ -23,6 +24,11 @@ class LabelFormat:
     columns: tuple[str, ...] = ("label",)
     threshold: float | None = None
     """Least likelihood of codes in a table's cells; None: all count."""
+
+    @classmethod
+    def of(cls, how: PrepareConfig) -> LabelFormat:
+        """What the settings of `prepare` say."""
+        return cls(how.task, how.label_columns, how.label_threshold)
 
     def codes(self, texts: Sequence[str], where: str) -> tuple[str, ...] | None:
         """The codes of a row whose cell holds them with likelihoods; None of other rows."""

@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from biot.corpus.builder.labels.cells import NOT_SAID
 from biot.corpus.schema import PARTS
 from biot.errors import ConfigError, CorpusError, listed
 
 __all__ = [
-    "NOT_SAID",
+    "PART_WORDS",
     "parts_of",
 ]
 
-_WORDS = {
+PART_WORDS = {
     "train": "train", "training": "train",
     "dev": "valid", "development": "valid", "val": "valid", "valid": "valid",
     "validation": "valid",
     "eval": "test", "evaluation": "test", "test": "test", "testing": "test",
 }  # fmt: skip
-NOT_SAID = ("", "n/a", "na", "nan", "none", "null")
-"""What stands, in any case, where a cell says nothing."""
+"""What official parts are called, in any case, and which part that is."""
 _NO_PART = "none"
 _FEWEST_FOLDS = 3
 
@@ -72,13 +72,13 @@ def _as_usual(said: Sequence[str], where: str) -> dict[str, str | None]:
                 f"the highest for the test and the one below for validation. {way_out}"
             )
         return {**dict.fromkeys(said[:-2], "train"), said[-2]: "valid", said[-1]: "test"}
-    unknown = [value for value in said if value.lower() not in _WORDS]
+    unknown = [value for value in said if value.lower() not in PART_WORDS]
     if unknown:
         raise CorpusError(
             f"{where} holds {listed(unknown, 10)}, which are no parts; known are "
-            f"{', '.join(_WORDS)}, or numbers of folds. {way_out}"
+            f"{', '.join(PART_WORDS)}, or numbers of folds. {way_out}"
         )
-    known: dict[str, str | None] = {value: _WORDS[value.lower()] for value in said}
+    known: dict[str, str | None] = {value: PART_WORDS[value.lower()] for value in said}
     tests = {value.lower() for value in said if known[value] == "test"}
     if tests & {"eval", "evaluation"} and tests & {"test", "testing"}:
         raise CorpusError(
@@ -107,7 +107,7 @@ def _pairs(given: str) -> Iterator[tuple[str, str | None]]:
     for text in given.split(","):
         name, sign, value = (one.strip() for one in text.rpartition("="))
         if sign:
-            part, is_first = _WORDS.get(name.lower(), name.lower()), False
+            part, is_first = PART_WORDS.get(name.lower(), name.lower()), False
         if is_first or not value or part not in (*PARTS, _NO_PART):
             raise ConfigError(
                 "split_parts must be PART=VALUE, several with commas between them, such as "

@@ -12,17 +12,22 @@ from biot.choices import LabelScope
 from biot.corpus.builder.labels.beside import OF_WFDB, SidecarLabels
 from biot.corpus.builder.labels.codes import with_one_label
 from biot.corpus.builder.labels.columns import in_column
+from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.scope import scope_note, whole_recording
-from biot.corpus.builder.labels.table import LabelFormat, LabelTable, TableColumns
+from biot.corpus.builder.labels.table import LabelTable
+from biot.corpus.builder.labels.table_columns import TableColumns
 from biot.corpus.builder.labels.triggers import trigger_stretches
+from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.manifest import Record
 from biot.corpus.schema import Label
 from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
+from biot.signals.formats.tables.person import person_in
 from biot.signals.preprocess import is_missing
+from biot.signals.readers import is_table
 from biot.signals.recording import Annotation, Recording
 
 __all__ = [
@@ -55,55 +60,38 @@ class LabelSource:
 
     @classmethod
     def open(
-        cls,
-        labels: str | Path,
-        how: LabelFormat,
-        sources: Sequence[Source],
-        pattern: re.Pattern[str] | None,
-        background: str | None,
-        columns: TableColumns | None = None,
-        sidecar: str | None = None,
-        trigger_channel: str | None = None,
+        cls, how: PrepareConfig, sources: Sequence[Source], pattern: re.Pattern[str] | None
     ) -> LabelSource:
-        """The source that the arguments of `prepare` ask for.
+        """The source that the settings of `prepare` ask for, where it is no layout.
+
+        Parameters
+        ----------
+        pattern
+            That of `how.subject`, compiled.
 
         Raises
         ------
         ConfigError
-            If arguments contradict each other.
+            If settings contradict each other, or the table.
         CorpusError
             If the table is at fault.
         """
-        if str(labels) == "samples":
-            return cls("samples", how)
-        if str(labels) in ("annotations", "sidecars"):
+        kind, form = str(how.labels), LabelFormat.of(how)
+        if kind in ("annotations", "sidecars"):
             found = SidecarLabels.find(
-                sources, how, sidecar, only=str(labels) == "sidecars", background=background
+                sources, form, how.sidecar, only=kind == "sidecars", background=how.background
             )
-            return cls(str(labels), how, sidecars=found)
-        if str(labels) == "triggers":
-            return cls("triggers", how, trigger_channel=trigger_channel)
-        if str(labels) in ("none", "folder", "layout"):
-            if how.columns != ("label",) and (how.task != "regression" or len(how.columns) > 1):
-                raise ConfigError(
-                    f"label_columns are those of a table, but labels is {str(labels)!r}."
-                )
-            if str(labels) == "none" and how.task != "classes":
-                raise ConfigError(f"task is {how.task!r}, but labels is 'none'.")
-            return cls(str(labels), how)
-        columns = replace(columns or TableColumns(), subjects_are_given=pattern is not None)
-        places = {source.recording: source.path for source in sources}
-        table = LabelTable.read(
-            Path(labels), list(places), how, lambda name: subject_of(name, pattern).name, columns,
-            places,
-        )  # fmt: skip
-        if background is not None and not table.has_events:
-            raise ConfigError(
-                "background must go with labels in time, as it labels the windows outside all "
-                f"events, but {table.path} labels whole recordings. Give its rows an onset and a "
-                "duration, or leave background out."
-            )
-        return cls("table", how, table)
+            return cls(kind, form, sidecars=found, scope=how.label_scope)
+        if kind in ("none", "folder"):
+            _require_no_columns(kind, form)
+        if kind in ("none", "folder", "samples", "triggers"):
+            return cls(kind, form, trigger_channel=how.trigger_channel, scope=how.label_scope)
+        source = cls("table", form, _table(how, form, sources, pattern), scope=how.label_scope)
+        if how.label_scope == "window":
+            source.require_times("label_scope=window")
+        if how.epoch is not None:
+            source.require_times("epoch")
+        return source
 
     def require_times(self, option: str) -> None:
         """Refuse a table of whole recordings where an option goes with labels in time.
@@ -159,7 +147,8 @@ class LabelSource:
         name, absent = self.table.path.name, self.table.absent
         if self.table.left_out and strict:
             raise CorpusError(
-                f"{self.table.path}: {'; '.join(self.table.left_out)}, and strict forbids that."
+                f"{self.table.path}: {'; '.join(self.table.left_out)}, and strict forbids that. "
+                "Complete these rows, or remove them."
             )
         notes += self.table.left_out
         if absent:
@@ -175,12 +164,15 @@ class LabelSource:
             notes.append(f"{len(lacking)} recordings have no row in {name}: {listed(lacking)}")
         return (*notes, *(_against_names(self.table) if self.table.has_subjects else ()))
 
-    def subject(self, name: str, pattern: re.Pattern[str] | None) -> Subject:
-        """Subject of a recording: from the table if it says, else from its path."""
+    def subject(self, name: str, pattern: re.Pattern[str] | None, path: Path) -> Subject:
+        """Subject of a recording: from the table of labels, the pattern, a column, or its path."""
         if self.table is not None and self.table.facts:
             facts = self.table.facts[name]
             return Subject(facts.subject, facts.subject_from)
         if self.table is None or not self.table.has_subjects:
+            person = person_in(path) if pattern is None and is_table(path) else None
+            if person is not None:
+                return Subject(person.name, f"the column {person.column!r} of tables of samples")
             return subject_of(name, pattern, labelled_by_folder=self.kind == "folder")
         if name not in self.table.rows:
             raise CorpusError(
@@ -235,6 +227,7 @@ class LabelSource:
                 if len(labels) < len(found.stretches):
                     counts[_MARKS] += len(found.stretches) - len(labels)
                 return labels, found.column
+            ([] if told is None else told).extend(self.sidecars.told_of(name))
         if self.kind == "sidecars":
             return [], None
         if self.kind == "folder":
@@ -304,6 +297,45 @@ class LabelSource:
             return self.format.of_text(note.label.strip().rstrip("\0"), where)
         except CorpusError as error:
             raise RecordingError(str(error)) from None
+
+
+def _require_no_columns(kind: str, form: LabelFormat) -> None:
+    """Raise :class:`ConfigError` for columns, or a task, that labels of this kind cannot have."""
+    if form.columns != ("label",) and (form.task != "regression" or len(form.columns) > 1):
+        raise ConfigError(f"label_columns are those of a table, but labels is {kind!r}.")
+    if kind == "none" and form.task != "classes":
+        raise ConfigError(f"task is {form.task!r}, but labels is 'none'.")
+
+
+def _table(
+    how: PrepareConfig,
+    form: LabelFormat,
+    sources: Sequence[Source],
+    pattern: re.Pattern[str] | None,
+) -> LabelTable:
+    columns = TableColumns(
+        file=how.file_column,
+        subject=how.subject_column,
+        split=how.split_column,
+        split_parts=how.split_parts,
+        onset=how.onset_column,
+        duration=how.duration_column,
+        stop=how.stop_column,
+        subjects_are_given=pattern is not None,
+        times=how.label_scope != "recording",
+    )
+    places = {source.recording: source.path for source in sources}
+    table = LabelTable.read(
+        Path(how.labels), list(places), form, lambda name: subject_of(name, pattern).name, columns,
+        places,
+    )  # fmt: skip
+    if how.background is not None and not table.has_events:
+        raise ConfigError(
+            "background must go with labels in time, as it labels the windows outside all "
+            f"events, but {table.path} labels whole recordings. Give its rows an onset and a "
+            "duration, or leave background out."
+        )
+    return table
 
 
 def _against_names(table: LabelTable) -> Iterator[str]:

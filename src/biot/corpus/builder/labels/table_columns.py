@@ -54,19 +54,20 @@ class TableColumns:
     split_parts: str | None = None
     """Which values of it are which part; see :func:`biot.corpus.builder.labels.parts.parts_of`."""
     onset: str | None = None
-    """Header of the column of onsets; None: one with a known name. So the next two."""
+    """Header of the column of onsets; None: one with a known name."""
     duration: str | None = None
+    """Header of the column of durations; None: one with a known name."""
     stop: str | None = None
+    """Header of the column of ends; None: one with a known name."""
     subjects_are_given: bool = False
     """Whether something else than the table names the subjects."""
+    times: bool = True
+    """Whether columns of times count; else rows label whole recordings, which may have several."""
 
     @property
     def named_times(self) -> TimeNames:
         """The columns of times that the user names."""
         return TimeNames(self.onset, self.duration, self.stop)
-
-    times: bool = True
-    """Whether columns of times count; else rows label whole recordings, which may have several."""
 
 
 def _known(sheet: Sheet, how: LabelFormat, pattern: re.Pattern[str]) -> list[str]:
@@ -216,4 +217,6 @@ def require_columns(sheet: Sheet, how: LabelFormat) -> None:
     for name in how.columns:
         if name.lower() not in sheet.columns:
             near = near_word(name, sheet.header)
-            raise CorpusError(f"{sheet.path}: the column {name} is missing; {sheet.has}.{near}")
+            raise CorpusError(
+                f"{sheet.path}: the column {name} is missing; {sheet.has} in its first line.{near}"
+            )

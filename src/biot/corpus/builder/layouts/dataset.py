@@ -10,6 +10,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
+from biot.corpus.builder.labels.parts import PART_WORDS
 from biot.corpus.builder.labels.sidecars.finding import read_sidecar
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, Subject, TableOptions, subject_of
@@ -31,7 +32,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-_PARTS = {"train": "train", "dev": "valid", "val": "valid", "eval": "test", "test": "test"}
 _LEVELS = 8
 """Folders above a recording in which a file of the data set is looked for."""
 
@@ -151,11 +151,11 @@ def in_samples(found: FoundRecording, columns: Sequence[str]) -> list[Stretch]:
 
 
 def split_of_path(found: FoundRecording) -> str | None:
-    """What the group ``split`` of the layout's pattern says: train, dev or val, eval or test."""
-    return _PARTS.get(found.groups.get("split", ""))
+    """What the group ``split`` of the layout's pattern says, in the words of :data:`PART_WORDS`."""
+    return PART_WORDS.get(found.groups.get("split", ""))
 
 
-def _no_subject(found: FoundRecording) -> str | None:
+def _subject_of_path(found: FoundRecording) -> str | None:
     return found.groups.get("subject")
 
 
@@ -184,7 +184,7 @@ class DatasetLayout:
     """Of :class:`biot.corpus.builder.settings.PrepareConfig`; what the user gives goes before."""
     needs: tuple[str, ...] = ()
     """Files beside a recording or above, as :meth:`FoundRecording.nearest` takes them."""
-    subject: Callable[[FoundRecording], str | None] = _no_subject
+    subject: Callable[[FoundRecording], str | None] = _subject_of_path
     """Whose a recording is; None: as in every other folder."""
     split: Callable[[FoundRecording], str | None] = split_of_path
     """The official part of a recording: ``train``, ``valid`` or ``test``."""

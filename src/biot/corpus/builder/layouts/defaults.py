@@ -59,7 +59,7 @@ def with_layout(
     sources, notes = _sources(paths, config, chosen)
     if config.layout is None:
         seen = recognised(sources)
-        if seen is not None and _is_incomplete(config):
+        if seen is not None and not config.is_complete:
             chosen = seen
             notes += (f"recognised as {seen.title}; --layout {NONE} turns that off",)
         elif seen is not None:
@@ -122,10 +122,6 @@ def _tables(config: PrepareConfig, given: frozenset[str]) -> TableOptions:
     """How a layout reads tables of samples; a column of labels counts where the user names it."""
     named = config.label_columns if "label_columns" in given else ()
     return replace(table_options(config, ()), labels=named)
-
-
-def _is_incomplete(config: PrepareConfig) -> bool:
-    return not config.is_complete
 
 
 def _require_complete(config: PrepareConfig) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from biot.corpus.builder.executor import run
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.source import LabelSource
-from biot.corpus.builder.labels.table import Facts, LabelTable, Row, TableColumns
+from biot.corpus.builder.labels.table import Facts, LabelTable, Row
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.defaults import Given
 from biot.corpus.builder.sources import subject_of
@@ -33,7 +33,7 @@ _FAULTS = (BiotError, OSError, LookupError, ValueError, SyntaxError, csv.Error)
 
 
 def label_source(
-    given: Given, how: LabelFormat, pattern: re.Pattern[str] | None, *, progress: bool = False
+    given: Given, pattern: re.Pattern[str] | None, *, progress: bool = False
 ) -> LabelSource:
     """Where labels come from: what the settings say, or the layout.
 
@@ -46,53 +46,22 @@ def label_source(
     """
     config = given.config
     if config.labels != "layout":
-        return _of_settings(given, how, pattern)
+        return LabelSource.open(config, given.sources, pattern)
     if given.layout is None:
         raise ConfigError(
             "labels is 'layout', but no layout is given or recognised. Name it with layout; "
             "`biot layouts` lists them."
         )
-    table = gathered(given, how, progress=progress)
+    form = LabelFormat.of(config)
+    table = gathered(given, form, progress=progress)
     if pattern is not None:
         facts = {
             name: Facts(*subject_of(name, pattern), *one[2:]) for name, one in table.facts.items()
         }
         table = replace(table, facts=facts)
-    source = LabelSource("table", how, table, scope=config.label_scope)
+    source = LabelSource("table", form, table, scope=config.label_scope)
     if config.label_scope == "window":
         source.require_times("label_scope=window")
-    return source
-
-
-def _of_settings(given: Given, how: LabelFormat, pattern: re.Pattern[str] | None) -> LabelSource:
-    config = given.config
-    columns = TableColumns(
-        file=config.file_column,
-        subject=config.subject_column,
-        split=config.split_column,
-        onset=config.onset_column,
-        duration=config.duration_column,
-        stop=config.stop_column,
-        split_parts=config.split_parts,
-        times=config.label_scope != "recording",
-    )
-    source = replace(
-        LabelSource.open(
-            config.labels,
-            replace(how, threshold=config.label_threshold),
-            given.sources,
-            pattern,
-            config.background,
-            columns,
-            config.sidecar,
-            config.trigger_channel,
-        ),
-        scope=config.label_scope,
-    )
-    if config.label_scope == "window":
-        source.require_times("label_scope=window")
-    if config.epoch is not None:
-        source.require_times("epoch")
     return source
 
 

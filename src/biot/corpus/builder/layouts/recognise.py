@@ -26,7 +26,7 @@ class FoundRecordings:
     skipped: Mapping[str, int] = field(default_factory=dict)
     """By reason, how many of the files given are not used."""
     notes: tuple[str, ...] = ()
-    """The first of them by name."""
+    """The same with the names of the first few."""
 
 
 def recordings_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +15,6 @@ from typing import Any
 
 from biot.corpus.builder.executor import run
 from biot.corpus.builder.labels.columns import of_other_columns
-from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options
 from biot.corpus.builder.labels.source import LabelSource
@@ -22,9 +22,8 @@ from biot.corpus.builder.labels.table import Facts, LabelTable
 from biot.corpus.builder.layouts.defaults import Given, with_layout
 from biot.corpus.builder.layouts.gather import Labelled, label_source, table_of
 from biot.corpus.builder.settings import PrepareConfig
-from biot.corpus.builder.sources import Source, TableOptions, subject_pattern
+from biot.corpus.builder.sources import Source, TableOptions, opened, subject_pattern
 from biot.corpus.builder.windows.events import Stretch
-from biot.corpus.builder.worker import opened
 from biot.corpus.schema import Label
 from biot.errors import BiotError, ConfigError, CorpusError, listed
 from biot.io import atomic_file, safe_cell
@@ -38,12 +37,12 @@ class LabelReport:
 
     out: Path
     n_recordings: int
-    """FoundRecordings that have a label."""
+    """Recordings that have a label."""
     n_subjects: int
     labels: dict[str, int]
     """Rows of each label, or tag."""
     without: tuple[str, ...]
-    """FoundRecordings without a label."""
+    """Recordings without a label."""
     unreadable: tuple[str, ...]
     """Why labels of recordings cannot be read."""
     notes: tuple[str, ...]
@@ -88,12 +87,11 @@ def write_label_table(
             "none is recognised by its names."
         )
     pattern = None if how.subject is None else subject_pattern(how.subject)
-    kind = LabelFormat(how.task, how.label_columns)
-    source = label_source(given, kind, pattern, progress=progress)
+    source = label_source(given, pattern, progress=progress)
     notes = (*given.notes, *source.notes([one.recording for one in given.sources]))
     table = source.table
     if table is None or not table.facts:
-        table = _read(given, source, progress=progress)
+        table = _read(given, source, pattern, progress=progress)
     label_map = None if how.label_map is None else LabelMap.read(how.label_map)
     flags = how.task == "multilabel" and len(how.label_columns) > 1
     text = labels_text(table, label_map, ("label",) if flags else how.label_columns)
@@ -105,16 +103,17 @@ def write_label_table(
     return report
 
 
-def _read(given: Given, source: LabelSource, *, progress: bool) -> LabelTable:
+def _read(
+    given: Given, source: LabelSource, pattern: re.Pattern[str] | None, *, progress: bool
+) -> LabelTable:
     """The labels of recordings that no layout knows."""
     how = given.config
-    pattern = None if how.subject is None else subject_pattern(how.subject)
     work = partial(_labelled, tables=table_options(how, ()))
     jobs = []
     for one in given.sources:
         if source.lacks(one.recording) is None:
             name = one.recording
-            facts = Facts(*source.subject(name, pattern), split=source.split(name))
+            facts = Facts(*source.subject(name, pattern, one.path), split=source.split(name))
             jobs.append((one, source.only(one.recording), facts))
     bar = "labels" if progress else None
     engine: dict[str, Any] = {"workers": how.workers, "dask": how.dask}

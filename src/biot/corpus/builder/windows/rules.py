@@ -7,18 +7,15 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
 
-from biot.choices import Align, LabelRule
+from biot.choices import LabelRule
 from biot.corpus.builder.windows.events import Event
 from biot.corpus.schema import Label
-from biot.errors import ConfigError
 
 __all__ = [
     "Span",
     "grid_labels",
     "nearby",
-    "rule_options",
     "samples_shared",
     "window_tags",
 ]
@@ -102,28 +99,6 @@ def window_tags(
         tags = {tag for event in counting for tag in event.label}
         labels.append(tuple(sorted(tags)) if counting else None)
     return labels
-
-
-def rule_options(
-    rule: LabelRule, min_overlap: float | None, *, tags: bool, align: Align
-) -> dict[str, Any]:
-    """The rule of a :class:`Windowing` and its share, by name.
-
-    Raises
-    ------
-    ConfigError
-        If they would have no effect.
-    """
-    if align == "events" and not tags and (rule != "overlap" or min_overlap is not None):
-        raise ConfigError(
-            "label_rule and min_overlap are for windows on a grid, or for tags; where "
-            "align is 'events', a window has the label of its event."
-        )
-    if min_overlap is not None and rule != "overlap":
-        raise ConfigError(
-            f"min_overlap goes with label_rule 'overlap'; got {min_overlap} and {rule!r}."
-        )
-    return {"rule": rule, "min_overlap": 0.5 if min_overlap is None else min_overlap}
 
 
 def nearby(spans: Sequence[Span], events: Sequence[Event]) -> Iterator[Sequence[Event]]:

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import RecordingError
-from biot.signals.formats.contained import MEGABYTES, memory_for, size_in_words
-from biot.signals.formats.mne import in_the_name_of
+from biot.signals.formats.contained import MEGABYTES, in_the_name_of, memory_for, size_in_words
 from biot.signals.formats.tables.recording import made
 from biot.signals.recording import Recording
 

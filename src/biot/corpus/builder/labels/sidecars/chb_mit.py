@@ -18,11 +18,9 @@ from biot.signals.formats.annotators import read_annotation_file
 
 __all__ = [
     "KINDS",
-    "SEIZURE",
 ]
 
-SEIZURE = "seizure"
-
+_SEIZURE = "seizure"
 _SUMMARY, _SEIZURES = "CHB-MIT -summary.txt", "CHB-MIT .seizures"
 
 _FILE = re.compile(r"file name\s*:\s*(.*)", re.IGNORECASE)
@@ -81,7 +79,7 @@ def _read_summary(path: Path, beside: Beside) -> Sidecar:
         elif time is not None:
             if len(starts) != len(stretches) + 1 or float(time[2]) < starts[-1][1]:
                 damaged(path, n, repr(line), "the end of a seizure after its start")
-            stretches.append(Stretch(starts[-1][1], float(time[2]) - starts[-1][1], SEIZURE))
+            stretches.append(Stretch(starts[-1][1], float(time[2]) - starts[-1][1], _SEIZURE))
         elif "seizure" in line.lower():
             damaged(path, n, repr(line), "'Seizure Start Time: 2996 seconds' or the like")
     if count is None or not len(starts) == len(stretches) == count:
@@ -100,7 +98,7 @@ def _read_seizures(path: Path, beside: Beside) -> Sidecar:
     symbols = "".join(note.label for note in notes)
     if symbols != "[]" * len(onsets) or not onsets:
         damaged(path, None, f"the marks {symbols[:40]!r}", "'[' and ']' in turn")
-    stretches = (Stretch(a, b - a, SEIZURE) for a, b in zip(onsets, ends, strict=True))
+    stretches = (Stretch(a, b - a, _SEIZURE) for a, b in zip(onsets, ends, strict=True))
     return Sidecar(path, _SEIZURES, {"label": tuple(stretches)})
 
 

@@ -20,7 +20,6 @@ from biot.signals.formats.edf_header import read_edf_header
 
 __all__ = [
     "KINDS",
-    "difference_of_starts",
     "holds_annotations_only",
 ]
 
@@ -63,7 +62,7 @@ def _read(path: Path, beside: Beside) -> Sidecar:
     except OSError as error:
         raise RecordingError(f"{path.name}: cannot be read: {error.strerror or error}.") from error
     notes = [note for note in annotations if note.label.strip("\0 ")]
-    shift, told = difference_of_starts(path, beside, [note.onset for note in notes])
+    shift, told = _difference_of_starts(path, beside, [note.onset for note in notes])
     stretches = tuple(
         Stretch(note.onset + shift, note.duration, note.label.strip().rstrip("\0"))
         for note in notes
@@ -77,7 +76,7 @@ def _read(path: Path, beside: Beside) -> Sidecar:
     return Sidecar(path, kind, {"label": stretches}, {}, told, way_out)
 
 
-def difference_of_starts(
+def _difference_of_starts(
     path: Path, beside: Beside, onsets: Sequence[float]
 ) -> tuple[float, tuple[str, ...]]:
     """Seconds from the start of a recording to that of another file, and what was assumed.

@@ -15,11 +15,10 @@ from biot.corpus.builder.labels.sidecars.text import first_lines, lines_of
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = [
-    "EPOCH",
     "KINDS",
 ]
 
-EPOCH = 30.0
+_EPOCH = 30.0
 """Seconds of a line."""
 
 _NAME = "hypnogram, one stage a line"
@@ -67,20 +66,21 @@ def _read(path: Path, beside: Beside) -> Sidecar:
     for n, cell in lines:
         if not _is_stage(cell):
             damaged(path, n, repr(cell), "a stage of sleep, such as W, N2, R or 0 to 5")
-    length, duration = len(lines) * EPOCH, beside.recording.duration
-    if abs(length - duration) > EPOCH:
+    length, duration = len(lines) * _EPOCH, beside.recording.duration
+    if abs(length - duration) > _EPOCH:
         fits = [f"{each:g} s" for each in (20, 10, 5, 1) if abs(len(lines) * each - duration) < 30]
         hint = f" (they would fit at {fits[0]} a line)" if fits else ""
         damaged(
-            path, None, f"{len(lines)} stages, which at {EPOCH:g} s a line last {length:g} s{hint}",
+            path, None,
+            f"{len(lines)} stages, which at {_EPOCH:g} s a line last {length:g} s{hint}",
             f"as many as fit the {duration:g} s of {beside.path.name}, within one. Give stages of "
             "another length, or start, as a table with onset and duration",
         )  # fmt: skip
     stretches = tuple(
-        Stretch(place * EPOCH, EPOCH, cell.removesuffix(".0") if cell[-1:].isdigit() else cell)
+        Stretch(place * _EPOCH, _EPOCH, cell.removesuffix(".0") if cell[-1:].isdigit() else cell)
         for place, (_, cell) in enumerate(lines)
     )
-    told = [f"a stage a line is taken for {EPOCH:g} s from the recording's start on"]
+    told = [f"a stage a line is taken for {_EPOCH:g} s from the recording's start on"]
     if any(cell.lstrip("-").replace(".", "").isdigit() for _, cell in lines):
         told.append("stages are numbers, which --label-map may name, such as 0=W,1=N1")
     return Sidecar(path, _NAME, {"stage": stretches}, {}, tuple(told))

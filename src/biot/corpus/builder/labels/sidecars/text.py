@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
+from biot.corpus.builder.labels.cells import NOT_SAID
 from biot.corpus.builder.labels.sidecars.sidecar import damaged
 from biot.errors import RecordingError
 
@@ -18,12 +19,10 @@ __all__ = [
 _MOST_BYTES = 64 * 2**20
 """Of a file of labels; what is larger is something else."""
 
-_NOTHING = ("", "n/a", "na", "nan", "null", "none")
-
 
 def is_nothing(text: str) -> bool:
     """Whether a cell says that there is no value."""
-    return text.strip().lower() in _NOTHING
+    return text.strip().lower() in NOT_SAID
 
 
 def text_of(path: Path) -> str:

@@ -1,11 +1,10 @@
 """Labels of the TUH EEG corpora: ``.tse``, ``.lbl``, ``.csv`` and ``.rec``, and their ``_bi``.
 
-https://isip.piconepress.com/projects/nedc/html/tuh_eeg describes them. Where labels are of
-channels, each stretch of each label counts where any channel has it: stretches of one label that
-overlap or touch are joined over channels, and ``bckg`` is where no channel has another label. Those
-of other labels stand side by side, and the rule of labels decides over a window that holds several.
-The events of ``.rec`` stay as they are,
-one a line, since TUEV and all who use it count them so.
+https://isip.piconepress.com/projects/nedc/html/tuh_eeg describes them. Where labels are of single
+channels, a label holds for the recording wherever any channel has it: its stretches that overlap or
+touch are joined over channels, and ``bckg`` is where no channel has another label. Stretches of
+different labels may overlap; `label_rule` decides over a window that holds several. The events of
+``.rec`` stay as they are, one a line, since TUEV and all who use it count them so.
 """
 
 from __future__ import annotations
@@ -30,13 +29,15 @@ from biot.corpus.builder.labels.sidecars.text import first_lines, is_nothing, li
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = [
+    "CODES",
     "KINDS",
     "over_channels",
+    "read_rec",
 ]
 
 _CSV_COLUMNS = ("channel", "start_time", "stop_time", "label")
 
-_CODES = {"1": "spsw", "2": "gped", "3": "pled", "4": "eyem", "5": "artf", "6": "bckg"}
+CODES = {"1": "spsw", "2": "gped", "3": "pled", "4": "eyem", "5": "artf", "6": "bckg"}
 """Of TUEV's .rec files."""
 
 _BACKGROUND = "bckg"
@@ -164,7 +165,14 @@ def _rec_cells(line: str) -> list[str] | None:
     return cells if len(cells) == 4 and all(number.fullmatch(cell) for cell in cells) else None
 
 
-def _read_rec(path: Path, beside: Beside) -> Sidecar:
+def read_rec(path: Path, beside: Beside) -> Sidecar:
+    """The events of a ``.rec``, one a line.
+
+    Raises
+    ------
+    RecordingError
+        If a line is none of channel, start, stop and code.
+    """
     stretches = []
     channels = set()
     left_out: Counter[str] = Counter()
@@ -175,11 +183,11 @@ def _read_rec(path: Path, beside: Beside) -> Sidecar:
         if _says_nothing(cells[1:3], cells[3], left_out):
             continue
         code = cells[3].removesuffix(".0")
-        if code not in _CODES:
-            codes = ", ".join(f"{number} {word}" for number, word in _CODES.items())
+        if code not in CODES:
+            codes = ", ".join(f"{number} {word}" for number, word in CODES.items())
             damaged(path, n, f"the code {cells[3]!r}", f"one of {codes}")
         channels.add(cells[0])
-        stretches.append(_stretch(path, n, cells[1], cells[2], _CODES[code]))
+        stretches.append(_stretch(path, n, cells[1], cells[2], CODES[code]))
     told = (_EACH_CHANNEL,) if len(channels) > 1 else ()
     return Sidecar(path, _name(path), {"label": tuple(stretches)}, left_out, told)
 
@@ -233,7 +241,7 @@ KINDS = (
     Kind(name="TUH .tse_bi", pattern=r"\.tse_bi", read=_read_tse),
     Kind(name="TUH .csv", pattern=r"\.csv", read=_read_csv, recognises=_is_csv, any_name=_is_csv),
     Kind(name="TUH .tse", pattern=r"\.tse(?:_agg)?", read=_read_tse),
-    Kind(name="TUH .rec", pattern=r"\.rec", read=_read_rec, recognises=_is_rec, any_name=_is_rec),
+    Kind(name="TUH .rec", pattern=r"\.rec", read=read_rec, recognises=_is_rec, any_name=_is_rec),
     Kind(name="TUH .lbl_bi", pattern=r"\.lbl_bi", read=_read_lbl),
     Kind(name="TUH .lbl", pattern=r"\.lbl(?:_agg)?", read=_read_lbl),
 )

@@ -8,11 +8,12 @@ folds of ``strat_fold``: 1-8 train, 9 valid, 10 test. Records of 100 Hz where th
 
 from __future__ import annotations
 
-import ast
 import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from biot.corpus.builder.labels.cells import read_sheet
+from biot.corpus.builder.labels.codes import codes_of, of_statements
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, remembered, whole
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
@@ -22,24 +23,15 @@ __all__ = ["LAYOUT"]
 _TABLES = ("ptbxl_database.csv", "scp_statements.csv")
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @remembered
 def _database(path: Path) -> dict[int, dict[str, str]]:
-    return {int(float(row["ecg_id"])): row for row in _rows(path)}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return {int(float(row["ecg_id"])): row for row in csv.DictReader(file)}
 
 
 @remembered
 def _superclasses(path: Path) -> dict[str, str]:
-    rows = _rows(path)  # the first column, of the statements, has no name
-    return {
-        next(iter(row.values())): row["diagnostic_class"]
-        for row in rows
-        if float(row["diagnostic"] or 0) == 1
-    }
+    return {code: name for code, name in of_statements(read_sheet(path)) if name}
 
 
 def _row(found: FoundRecording) -> dict[str, str]:
@@ -52,7 +44,10 @@ def _row(found: FoundRecording) -> dict[str, str]:
 
 def _diagnoses(found: FoundRecording) -> list[Stretch]:
     classes = _superclasses(found.require(_TABLES[1]))
-    codes = ast.literal_eval(_row(found)["scp_codes"])
+    where = f"{found.name}: scp_codes of {_TABLES[0]}"
+    codes = codes_of(_row(found)["scp_codes"], None, where)
+    if codes is None:
+        raise RecordingError(f"{where} must be like {{'NORM': 100.0, 'SR': 0.0}}.")
     return [whole(tuple(sorted({classes[code] for code in codes if code in classes})))]
 
 

@@ -8,23 +8,19 @@ time counts once; the authors of BIOT take one window for each channel.
 
 from __future__ import annotations
 
-import csv
-
+from biot.corpus.builder.labels.sidecars.sidecar import Beside
+from biot.corpus.builder.labels.sidecars.tuh import CODES, read_rec
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.published.tuab import ELECTRODES
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
 
-_EVENTS = {1: "spsw", 2: "gped", 3: "pled", 4: "eyem", 5: "artf", 6: "bckg"}
 
-
-def _each_second(found: FoundRecording) -> list[Stretch]:
-    with found.require("{stem}.rec").open(encoding="utf-8", newline="") as file:
-        rows = [tuple(map(float, row[1:])) for row in csv.reader(file) if row]
-    return [
-        Stretch(start, stop - start, _EVENTS[int(code)]) for start, stop, code in sorted({*rows})
-    ]
+def _events(found: FoundRecording) -> list[Stretch]:
+    """The events of the file, those of several channels at the same time once."""
+    events = read_rec(found.require("{stem}.rec"), Beside(found.path)).stretches
+    return sorted(dict.fromkeys(events), key=lambda event: event[:2])
 
 
 LAYOUT = DatasetLayout(
@@ -35,7 +31,7 @@ LAYOUT = DatasetLayout(
     recordings=r"(?P<split>train|eval)/(?P<subject>[^/]+)/"
     r"(?P<stem>[a-z0-9]{8}_0{5}\d{3}|(?:bckg|gped|pled|spsw|eyem|artf)_\d{3}_[a-z]_[^/]*)\.edf",
     needs=("{stem}.rec",),
-    labels=_each_second,
-    label_names=tuple(_EVENTS.values()),
+    labels=_events,
+    label_names=tuple(CODES.values()),
     settings={"sfreq": 200, "epoch": (-2, 3), "channels": ELECTRODES},
 )
