@@ -180,6 +180,6 @@ def test_a_channel_that_was_named_as_that_of_triggers_is_no_signal(
 
 def test_a_column_of_labels_is_refused_with_triggers(write_edf: Callable[..., Path]) -> None:
     path = write_edf("a.edf", ch_names=("C3", "Status"))
-    with pytest.raises(ConfigError, match="label_columns are those of a table.*'triggers'"):
+    with pytest.raises(ConfigError, match=r"label_columns are those of a table.*'triggers'"):
         prepare(path, path.parents[1] / "c", sfreq=100, window=1, labels="triggers",
                 label_columns=("x",))  # fmt: skip

@@ -82,7 +82,7 @@ class LabelSource:
                 sources, form, how.sidecar, only=kind == "sidecars", background=how.background
             )
             return cls(kind, form, sidecars=found, scope=how.label_scope)
-        if kind in ("none", "folder"):
+        if kind in ("none", "folder", "triggers"):
             _require_no_columns(kind, form)
         if kind in ("none", "folder", "samples", "triggers"):
             return cls(kind, form, trigger_channel=how.trigger_channel, scope=how.label_scope)
