@@ -82,7 +82,7 @@ class LabelSource:
                 sources, form, how.sidecar, only=kind == "sidecars", background=how.background
             )
             return cls(kind, form, sidecars=found, scope=how.label_scope)
-        if kind in ("none", "folder"):
+        if kind in ("none", "folder", "triggers"):
             _require_no_columns(kind, form)
         if kind in ("none", "folder", "samples", "triggers"):
             return cls(kind, form, trigger_channel=how.trigger_channel, scope=how.label_scope)
@@ -198,7 +198,7 @@ class LabelSource:
     ) -> tuple[list[Stretch], str | None]:
         """Labelled stretches of a recording, before map and scope; no spoilt data, no breaks.
 
-        With them comes the column of annotations that they are of, where these have any.
+        With them comes the column of WFDB annotations that they are of.
 
         Parameters
         ----------
@@ -254,9 +254,13 @@ class LabelSource:
 
         So it is in corpora that were prepared before annotations had columns.
         """
-        of_annotations = self.kind in ("annotations", "sidecars")
-        has_columns = source.path.suffix.lower() in OF_WFDB
-        return of_annotations and has_columns and record.labelled and record.label_column is None
+        if self.kind not in ("annotations", "sidecars") or not record.labelled:
+            return False
+        found = {} if self.sidecars is None else self.sidecars.found
+        beside = found.get(source.recording)
+        of_wfdb = beside is None or beside.kind.startswith("WFDB")
+        has_columns = of_wfdb and source.path.suffix.lower() in OF_WFDB
+        return has_columns and record.label_column is None
 
     def in_scope(
         self,
