@@ -220,7 +220,8 @@ def test_a_split_by_column_is_the_official_one() -> None:
     assert result.train.tolist() == [0, 1, 2, 3, 4, 5]
     assert (result.valid.tolist(), result.test.tolist()) == ([6, 7], [8, 9])
     assert result.groups == (("s0", "s1", "s2"), ("s3",), ("s4",))
-    assert (result.n_in_no_part, result.n_overlapping, result.notes) == (2, 0, ())
+    assert (result.n_in_no_part, result.n_overlapping) == (2, 0)
+    assert result.notes == ("2 windows have no official part and are not used.",)
     assert result.to_dict()["test"] == {"n_windows": 2, "subjects": ["s4"]}
 
 
@@ -262,3 +263,14 @@ def test_subjects_in_two_official_parts_are_told() -> None:
 def test_official_parts_that_do_not_suffice_are_refused(parts: list[str], message: str) -> None:
     with pytest.raises(CorpusError, match=message):
         split(official(parts), "column")
+
+
+def test_training_subjects_of_one_class_each_leave_none_for_validation() -> None:
+    parts, labels = ["train"] * 4 + ["test"] * 2, ["a", "a", "b", "b", "a", "b"]
+    corpus = Columns(np.repeat(["p", "q", "r"], 2), labels, splits=np.array(parts))
+    with pytest.raises(
+        CorpusError, match=r"no window for the valid part. Use another --valid-shar"
+    ):
+        split(corpus, "column")
+    with pytest.raises(CorpusError, match=r"without [ab]: too few of its subjects hold it"):
+        split(corpus, "column", (0.3, 0.5, 0.2))

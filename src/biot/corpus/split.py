@@ -233,6 +233,8 @@ def _by_column(
         part_of[official == name] = part
     _require_official(corpus, part_of, needs_test=shares[2] > 0)
     notes: list[str] = []
+    if (part_of < 0).any():
+        notes.append(f"{int((part_of < 0).sum())} windows have no official part and are not used.")
     if not (part_of == 1).any():
         notes.append(_with_validation(corpus, part_of, shares[1], seed))
     subjects = [np.unique(corpus.subjects[part_of == part]).tolist() for part in range(len(PARTS))]
@@ -293,15 +295,16 @@ def _require_usable(corpus: Corpus, part_of: Indices, shares: Sequence[float], b
         "subject": "recording|time", "recording": "time", "time": "subject|recording",
         "column": "subject|recording|time",
     }[by]  # fmt: skip
-    way_out = f"Use --split {others}, or a corpus with more recordings."
+    share_of_valid = "another --valid-share, " if by == "column" else ""
+    way_out = f"Use {share_of_valid}--split {others}, or a corpus with more recordings."
     present = np.unique(corpus.label_ids)
     lacking = np.setdiff1d(present, corpus.label_ids[part_of == 0])
     if len(lacking) > 0:
         names = corpus.preprocessing.label_names or ()
         missing = ", ".join(names[k] if k >= 0 else "windows without a label" for k in lacking)
         raise CorpusError(
-            f"A split by {by} leaves the training part without {missing}: too few {by}s hold it. "
-            f"{way_out}"
+            f"A split by {by} leaves the training part without {missing}: too few "
+            f"{'of its subjects' if by == 'column' else f'{by}s'} hold it. {way_out}"
         )
     for part, share in enumerate(shares):
         if share > 0 and not (part_of == part).any():

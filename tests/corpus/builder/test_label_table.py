@@ -66,6 +66,21 @@ def test_a_csv_with_semicolons_is_read(read: Callable[..., LabelTable]) -> None:
     assert table.stretches("a/one.edf", 3.0) == [Stretch(0.0, 3.0, "x, y")]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.csv", "file\tlabel\tnote\none\tx\t1\n"),
+        ("labels.tsv", "file;label;note\none;x;1\n"),
+        ("labels.csv", "sep=;\nfile;label;a, b\none;x;1\n"),
+        ("labels.tsv", "file\tlabel\ta, b, c, d\none\tx\t1\n"),
+    ],
+)
+def test_the_delimiter_that_is_there_counts(
+    read: Callable[..., LabelTable], name: str, text: str
+) -> None:
+    assert read(text, name).stretches("a/one.edf", 3.0) == [Stretch(0.0, 3.0, "x")]
+
+
 def test_a_csv_from_a_spreadsheet_is_read(read: Callable[..., LabelTable]) -> None:
     text = '\ufefffile,label,subject\r\n"one.edf","eyes, open",S 1\r\n\r\n'
     table = read(text, "labels.csv")
@@ -143,7 +158,7 @@ def test_other_files_are_refused(read: Callable[..., LabelTable], tmp_path: Path
     with pytest.raises(CorpusError, match=r"gone\.tsv: cannot be read.*No such file"):
         LabelTable.read(tmp_path / "gone.tsv", RECORDINGS)
     (tmp_path / "latin.tsv").write_bytes(b"file\tlabel\none\t\xe4\n")
-    with pytest.raises(CorpusError, match=r"latin\.tsv: cannot be read as a UTF-8 table"):
+    with pytest.raises(CorpusError, match=r"latin\.tsv: cannot be .*\. Save it as UTF-8"):
         LabelTable.read(tmp_path / "latin.tsv", RECORDINGS)
 
 

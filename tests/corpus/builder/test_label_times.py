@@ -88,6 +88,14 @@ def test_columns_that_say_the_same_are_fine_and_said(read: Callable[..., LabelTa
         ("seizure_start,seizure_end", "3,4", "columns seizure_start, seizure_end look like"),
         ("start_sample,a", "100,b", "start_sample looks like.*divided by the rate"),
         ("onset_clock,a", "12:03:04,b", "onset_clock looks like"),
+        ("start,end", "12:30,12:40", "convert them to seconds.*--label-scope recording"),
+        ("Start,End", "10 s,20 s", "column Start must be a number of seconds.*got '10 s'"),
+        ("start,end", "00h01m,00h02m", "column start must be a number of seconds"),
+        ("start,end", "2020-01-03 12:00:00,2020-01-03 12:00:10", "Clock times are not"),
+        ("start,end", '"10,5","20,5"', "got '10,5'. Decimals have a point where commas separate"),
+        ("start_h,end_h", "1,2", "columns start_h, end_h look like times"),
+        ("StartSec,EndSec", "1,2", "columns StartSec, EndSec look like times"),
+        ("tmin,tmax", "1,2", "columns tmin, tmax look like times"),
     ],
 )
 def test_times_that_are_not_understood_are_refused(
@@ -112,6 +120,27 @@ def test_columns_of_other_things_are_no_times(
     read: Callable[..., LabelTable], header: str, row: str
 ) -> None:
     assert not read(header, row).has_events
+
+
+@pytest.mark.parametrize("row", ["2020-01-03,2020-01-04", "03.01.2020,4.1.20", "spring,autumn"])
+def test_dates_and_words_under_the_names_of_times_are_told(
+    read: Callable[..., LabelTable], row: str
+) -> None:
+    table = read("start,end", row)
+    assert not table.has_events
+    assert table.notes == (
+        "events.csv: rows label whole recordings; of dates or words, and no times of events, are "
+        "'start', 'end'",
+    )
+
+
+def test_decimal_commas_are_read_where_commas_separate_no_cells(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("File;Start;End;Label\none.edf;0,0;10,5;x\none.edf;10,50;12;y\n")
+    table = LabelTable.read(path, ["one.edf"], LabelFormat(columns=("Label",)))
+    assert table.stretches("one.edf", 60.0) == [Stretch(0, 10.5, "x"), Stretch(10.5, 1.5, "y")]
+    told = "events.csv: onset from 'Start', duration from 'End' - 'Start'; their commas are decimal"
+    assert table.notes == (told,)
 
 
 def test_a_label_column_is_never_a_time(read: Callable[..., LabelTable]) -> None:

@@ -12,6 +12,7 @@ from biot.cli import main
 from biot.corpus import load_corpus
 from biot.corpus.builder.prepare import prepare
 from biot.errors import ConfigError, CorpusError
+from biot.signals import read_recording
 
 N, RATE = 3000, 50
 OPTIONS = {"sfreq": RATE, "window": 4, "table_units": "g"}
@@ -103,3 +104,59 @@ def test_the_command_says_how_to_keep_a_column(people, tmp_path, capsys):
     captured = capsys.readouterr()
     assert "channels     3" in captured.out
     assert "To read one all the same, name it in --channels of biot prepare." in captured.err
+
+
+def test_a_column_that_is_called_label_is_read_where_it_is_named(people, tmp_path):
+    (tmp_path / "p").mkdir()
+    for path in people.glob("P*.csv"):
+        text = path.read_text().replace("activity", "label", 1)
+        (tmp_path / "p" / path.name).write_text(text)
+    given = ["prepare", str(tmp_path / "p"), "--search-tables", "--sfreq", "50", "--window", "4",
+             "--table-units", "g", "--label-column", "label", "--label-map", "2="]  # fmt: skip
+    assert main([*given, "--out", str(tmp_path / "c")]) == 0
+    assert Counter(load_corpus(tmp_path / "c").labels) == {"0": 15, "1": 15}
+    report = prepare(tmp_path / "p", tmp_path / "d", search_tables=True, **OPTIONS)
+    assert not report.labels
+
+
+def test_a_column_of_one_person_names_the_subject(people, tmp_path):
+    folder = tmp_path / "named"
+    folder.mkdir()
+    pd, parquet = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    assert parquet is not None
+    for file, name in zip(sorted(people.glob("P*.csv")), ("anna", "anna", "carl"), strict=True):
+        table = pd.read_csv(file).assign(participant=name)
+        table.to_csv(folder / f"{file.stem}.csv", index=False)
+    table.to_parquet(folder / "P03.parquet")
+    options = {"search_tables": True, "label_columns": ("activity",), **OPTIONS}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of columns of text
+        report = prepare(folder, tmp_path / "by_column", **options)
+        given = prepare(folder, tmp_path / "by_name", subject=r"(P0\d)", **options)
+    assert (report.n_recordings, report.n_subjects, given.n_subjects) == (4, 2, 4)
+    assert "subjects from the column 'participant' of tables of samples: 2" in str(report)
+    assert set(load_corpus(tmp_path / "by_column").subjects) == {"anna", "carl"}
+
+
+def test_files_of_wisdm_are_read_as_published(tmp_path):
+    axes = np.round(np.random.default_rng(0).normal(size=(3, 400)) * 9.80665, 4)
+    for user in (33, 34):
+        rows = [
+            f"{user},{'Walking' if i < 200 else 'Jogging'},{49105962326000 + i * 50_000_000},"
+            f"{x},{y},{z};"
+            for i, (x, y, z) in enumerate(axes.T)
+        ]
+        (tmp_path / f"raw{user}.txt").write_text("\n".join(rows) + "\n")
+    files = sorted(tmp_path.glob("*.txt"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        recording = read_recording(files[0], labels=["activity"])
+        report = prepare(files, tmp_path / "c", sfreq=20, window=2, label_columns=("activity",))
+    assert (recording.sfreq, recording.ch_names) == (20, ("Acc_X", "Acc_Y", "Acc_Z"))
+    assert recording.units == ("g",) * 3
+    np.testing.assert_allclose(recording.read(), axes / 9.80665, rtol=1e-5)
+    assert [(n.onset, n.duration, n.label) for n in recording.annotations] == [
+        (0, 10, "Walking"), (10, 10, "Jogging"),
+    ]  # fmt: skip
+    assert report.labels == {"Jogging": 10, "Walking": 10}
+    assert report.n_subjects == 2

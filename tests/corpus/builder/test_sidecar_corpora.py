@@ -47,6 +47,15 @@ def test_a_file_beside_takes_the_place_of_annotations_and_that_is_told(session: 
     )
 
 
+def test_background_of_recordings_without_a_file_is_told(session: Path) -> None:
+    report = prepared(session, labels="annotations", background="rest")
+    assert report.labels == {"bckg": 4, "own": 10, "seiz": 6}
+    assert report.notes[1] == (
+        "1 recordings have no file of labels beside them; their own annotations count, and windows "
+        "without one are background: aaaaaaab_s001_t000.edf"
+    )
+
+
 def test_only_files_beside_count_where_that_is_asked(session: Path) -> None:
     report = prepared(session)
     assert report.labels == {"bckg": 4, "seiz": 6}
@@ -284,3 +293,18 @@ def test_stages_of_a_night_of_shhs_are_mapped(write_edf: WriteEdf, tmp_path: Pat
 def test_workers_read_files_of_labels_as_one_process_does(session: Path) -> None:
     report = prepared(session, labels="annotations", workers=2)
     assert report.labels == {"bckg": 4, "own": 10, "seiz": 6}
+
+
+@pytest.mark.parametrize("end", ["_annot.csv", ".txt", "-profusion.xml"])
+def test_files_that_may_hold_labels_and_are_not_read_are_told(session: Path, end: str) -> None:
+    (session / f"aaaaaaab_s001_t000{end}").write_text("onset,duration,description\n0,1,a\n")
+    told = (
+        f"files named {end!r} after their recordings may hold labels, but are of no kind that is "
+        f"known and not read; --sidecar {end.lstrip('-_')} tries them, and a table of labels may "
+        "say the same"
+    )
+    report = prepared(session, labels="annotations")
+    assert f"{told}, in 1: aaaaaaab_s001_t000.edf" in report.notes
+    (session / "aaaaaaaa_s001_t000.tse").unlink()
+    with pytest.raises(CorpusError, match=rf"but labels is 'sidecars'\. There are {told}"):
+        prepare(session, session.parent / "other", sfreq=100, window=2, labels="sidecars")

@@ -201,3 +201,32 @@ def test_a_rate_above_the_columns_goes_before_times(tmp_path):
     path.write_text(f"Fs = 100\nSampling rate = 200 Hz\ntime,Fp1\n{rows}\n")
     with pytest.raises(RecordingError, match=r"several sampling rates, 100, 200 Hz\. Give sfreq="):
         read_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "a_unit"),
+    [("time (min)", 60), ("minutes", 60), ("time_min", 60), ("time [h]", 3600), ("hours", 3600),
+     ("time (days)", 86_400), ("datenum", 86_400)],
+)  # fmt: skip
+def test_times_may_be_in_minutes_hours_or_days(rate_of, name, a_unit):
+    start = 738_000 if name == "datenum" else 0
+    assert rate_of(name, [f"{start + t / a_unit:.11f}" for t in seconds(250)]) == (250, "")
+
+
+def test_dates_as_spreadsheets_number_them_are_days(rate_of):
+    rate, said = rate_of("time", [f"{45_000 + t / 86_400:.10f}" for t in seconds(250)])
+    assert rate == 250
+    assert "taken as days, which makes 250 Hz" in said
+
+
+def test_a_fast_rate_of_times_without_a_unit_is_told_of(rate_of):
+    rate, said = rate_of("time", [f"{t / 60:.9f}" for t in seconds(250)])
+    assert rate == 15_000
+    assert "do not say their unit; they were taken as s, which makes 15000 Hz" in said
+
+
+def test_an_index_of_dates_or_differences_as_pandas_writes_it_gives_the_rate(rate_of):
+    pd = pytest.importorskip("pandas")
+    dates = pd.date_range("2023-01-31 23:59:59", periods=N, freq="4ms").astype(str)
+    assert rate_of("", dates)[0] == 250
+    assert rate_of("time", map(str, pd.timedelta_range("0s", periods=N, freq="4ms")))[0] == 250

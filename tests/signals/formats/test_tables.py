@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -194,3 +195,113 @@ def test_a_cell_beyond_what_a_table_can_hold_is_an_error_of_the_recording(tmp_pa
     path.write_text("C3,C4\n1,2\n3," + "4" * 200_000 + "\n")
     with pytest.raises(RecordingError, match=r"night\.csv: not a table of samples \(field larger"):
         read_recording(path, sfreq=100.0)
+
+
+def opened(tmp_path, text, **options):
+    """The recording of a text, and what was said."""
+    path = tmp_path / "made.txt"
+    path.write_text(text)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        recording = read_recording(path, **{"sfreq": 50, **options})
+    return recording, " ".join(str(w.message) for w in caught)
+
+
+VALUES = np.round(np.random.default_rng(3).normal(size=(3, 200)) * 9, 3)
+
+
+@pytest.mark.parametrize("separator", [" ", ",", ";", "\t"])
+def test_the_row_names_that_r_writes_do_not_shift_the_names_of_columns(tmp_path, separator):
+    rows = [[f'"{i + 1}"', *map(str, row)] for i, row in enumerate(VALUES.T)]
+    text = "\n".join(separator.join(row) for row in [['"Fp1"', '"Fp2"', '"C3"'], *rows])
+    recording, said = opened(tmp_path, text)
+    assert recording.ch_names == ("Fp1", "Fp2", "C3")
+    np.testing.assert_allclose(recording.read(), VALUES, rtol=1e-6)
+    assert "the first of its 4 columns has no name and holds those of its rows" in said
+
+
+def test_a_name_too_few_is_refused_where_it_is_not_sure_which_is_missing(tmp_path):
+    rows = [f"{i / 50},{a},{b},{c}" for i, (a, b, c) in enumerate(VALUES.T)]
+    with pytest.raises(RecordingError, match=r"has 3 names \(time, Fp1, Fp2\) for 4 columns"):
+        opened(tmp_path, "\n".join(["time,Fp1,Fp2", *rows]))
+
+
+@pytest.mark.parametrize("head", [",0,1,2", "0,1,2", "time,1,2,3"])
+def test_names_may_be_numbers_as_pandas_writes_those_of_arrays(tmp_path, head):
+    first = head.split(",")
+    rows = [[*([f"{i / 50}"] if len(first) > 3 else []), *row] for i, row in enumerate(VALUES.T)]
+    recording, _ = opened(tmp_path, "\n".join([head, *(",".join(map(str, r)) for r in rows)]))
+    assert recording.ch_names == tuple(first[-3:])
+    np.testing.assert_allclose(recording.read(), VALUES, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("thousands", "decimal"), [(",", "."), (".", ",")])
+def test_a_sign_between_thousands_is_understood_beside_a_decimal_sign(tmp_path, thousands, decimal):
+    signs = str.maketrans({",": thousands, ".": decimal})
+    rows = [";".join(f"{1000 * x:,.3f}".translate(signs) for x in row) for row in VALUES.T]
+    recording, _ = opened(tmp_path, "\n".join(["Fp1;Fp2;C3", *rows]))
+    np.testing.assert_allclose(recording.read(), 1000 * VALUES, rtol=1e-6)
+
+
+def test_a_first_sample_with_signs_for_missing_ones_is_no_row_of_names(tmp_path):
+    rows = ["0.0,-,?,*", *(f"{i / 50},{a},{b},{c}" for i, (a, b, c) in enumerate(VALUES.T, 1))]
+    with pytest.raises(RecordingError, match=r"column Fp1, row 2: '-' is no number"):
+        opened(tmp_path, "\n".join(["time,Fp1,Fp2,C3", *rows]))
+
+
+@pytest.mark.parametrize("odd", [1e15, np.inf, np.nan])
+def test_one_odd_sample_does_not_make_a_signal_a_counter(tmp_path, odd):
+    values = VALUES.copy()
+    values[:, 7] = odd
+    text = "\n".join(["Fp1,Fp2,C3", *(",".join(map(str, row)) for row in values.T)])
+    assert opened(tmp_path, text)[0].ch_names == ("Fp1", "Fp2", "C3")
+
+
+@pytest.mark.parametrize("names", ["Fp1 Fp2 C3", "1 2 3"])
+def test_a_table_with_a_row_for_each_channel_is_refused(tmp_path, names):
+    rows = [
+        f"{i / 50},{name},{x}"
+        for i, row in enumerate(VALUES.T)
+        for name, x in zip(names.split(), row, strict=True)
+    ]
+    with pytest.raises(RecordingError, match=r"the column channel says for each row whose number"):
+        opened(tmp_path, "\n".join(["time,channel,value", *rows]))
+
+
+def test_a_table_without_names_is_told_to_get_them(tmp_path):
+    text = "\n".join(",".join(map(str, row)) for row in VALUES.T)
+    with pytest.raises(RecordingError, match=r"a line with the names of its 3 columns above it"):
+        opened(tmp_path, text)
+    (tmp_path / "S1.dat").write_text(text)
+    with pytest.raises(RecordingError, match=r"S1.hea is missing. It holds text.*call it .txt"):
+        read_recording(tmp_path / "S1.dat")
+
+
+def test_an_ecg_of_apple_watch_has_its_lead_rate_and_unit(tmp_path):
+    above = 'Name,\nClassification,Sinus Rhythm\nDevice,"Watch6,1"\nSample Rate,512 hertz\n\n'
+    above += "\nLead,Lead I\nUnit,µV\n\n"
+    recording, _ = opened(tmp_path, above + "\n".join(map(str, VALUES[0])), sfreq=None)
+    assert (recording.sfreq, recording.ch_names, recording.units) == (512, ("I",), ("mV",))
+    np.testing.assert_allclose(recording.read()[0], VALUES[0] / 1000, rtol=1e-6)
+    commas = above + "\n".join(f"{x}".replace(".", ",") for x in VALUES[0])
+    with pytest.raises(RecordingError, match=r"decimal commas.*Write its numbers with points"):
+        opened(tmp_path, commas)
+
+
+def test_comments_between_the_names_and_the_numbers_are_passed_over(tmp_path):
+    rows = [",".join(map(str, row)) for row in VALUES.T]
+    recording, _ = opened(tmp_path, "\n".join(["Fp1,Fp2,C3", "# uV,uV,uV", *rows]))
+    assert recording.ch_names == ("Fp1", "Fp2", "C3")
+    np.testing.assert_allclose(recording.read(), VALUES, rtol=1e-6)
+
+
+def test_decimal_commas_in_one_column_and_points_in_another_are_refused(tmp_path):
+    rows = [f"1.{i:03d};" + f"{x:.2f}".replace(".", ",") for i, x in enumerate(VALUES[0])]
+    with pytest.raises(RecordingError, match=r"column Fp2 has decimal commas .* one decimal sign"):
+        opened(tmp_path, "\n".join(["Fp1;Fp2", *rows]))
+
+
+def test_a_last_line_of_text_is_named_in_place_of_the_times(tmp_path):
+    rows = [f"{i / 50},{x}" for i, x in enumerate(VALUES[0])]
+    with pytest.raises(RecordingError, match=r"column time .*row 201 of samples is 'Total'"):
+        opened(tmp_path, "\n".join(["time,Fp1", *rows, "Total,"]), sfreq=None)

@@ -299,6 +299,7 @@ def _why_nothing(
     read = [record for record in records.values() if record.quarantine is None]
     if recipe.how.labelled and read and not any(record.labelled for record in read):
         reasons.append("no recording has a label")
+        reasons += list(dict.fromkeys(text for record in read for text in record.told))[:3]
     if any("shorter than a window" in what for what in counts):
         longest = recipe.contract.window
         reasons.append(f"window must be less than {longest:g} s, or keep_short be set")

@@ -172,7 +172,7 @@ def _jobs(
         if lacks is not None and not has_background:
             skipped[lacks] += 1
             continue
-        whose = labels.subject(name, pattern)
+        whose = labels.subject(name, pattern, source.path)
         # workers may stand in another folder
         absolute = replace(source, path=source.path.absolute())
         jobs.append(

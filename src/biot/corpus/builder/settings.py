@@ -353,6 +353,14 @@ class PrepareConfig(Settings):
         self._require_frequencies()
 
     @property
+    def names_a_column_only(self) -> bool:
+        """Whether a column of labels is named, and nothing that has it but the recordings."""
+        is_named = self.label_columns != ("label",) or (
+            "label_columns" in self.given and "labels" not in self.given
+        )
+        return is_named and str(self.labels) == "none"
+
+    @property
     def is_complete(self) -> bool:
         """Whether rate and window are known; a layout may give them otherwise."""
         return self.sfreq is not None and not (self.window is None and self.epoch is None)
@@ -484,7 +492,7 @@ class PrepareConfig(Settings):
             )
 
     def _require_labels_to_map(self) -> None:
-        if str(self.labels) == "none" and self.label_columns == ("label",):
+        if str(self.labels) == "none" and not self.names_a_column_only:
             raise ConfigError("label_map goes with labels, but labels is 'none'.")
         if self.task == "regression":
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,7 @@ def read_wfdb(path: Path) -> Recording:
     record = path.with_suffix("")
     header_path = path.with_suffix(".hea")
     if not header_path.is_file():
-        raise RecordingError(
-            f"{path.name}: is read as a WFDB record, whose header {header_path.name} is missing. "
-            "Put it beside the file."
-        )
+        raise _without_header(path, header_path.name)
     n_times = _attempt(path, wfdb.rdheader, str(record)).sig_len
     # the ends of the record show its channels, and that its signal files are complete
     ends = [(0, min(1, n_times)), (max(0, n_times - 1), n_times)] if n_times else [(0, None)]
@@ -86,6 +84,25 @@ def _samples(path: Path, wfdb: Any, record: Path, start: int, stop: int | None) 
 def _attempt(path: Path, function: Any, *args: Any, **options: Any) -> Any:
     with in_the_name_of(path, "WFDB record"):
         return function(*args, **options)
+
+
+def _without_header(path: Path, header: str) -> RecordingError:
+    way_out = "Put it beside the file."
+    if _is_text(path):
+        way_out = (
+            "It holds text: if it is a table of samples, call it .txt, and write a line with the "
+            "names of its columns above."
+        )
+    return RecordingError(
+        f"{path.name}: is read as a WFDB record, whose header {header} is missing. {way_out}"
+    )
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file begins with lines of numbers or words."""
+    with path.open("rb") as file:
+        first = file.read(2000)
+    return b"\n" in first and re.fullmatch(rb"[\t\n\r -~]+", first) is not None
 
 
 def _tell_of_averages(path: Path, record: Any) -> None:

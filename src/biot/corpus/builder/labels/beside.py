@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from biot.corpus.builder.labels.label_format import LabelFormat
@@ -13,6 +13,7 @@ from biot.corpus.builder.labels.sidecars.finding import (
     Found,
     all_sidecars,
     find_sidecars,
+    find_unknown,
     read_sidecar,
 )
 from biot.corpus.builder.sources import Source
@@ -53,6 +54,14 @@ def without_sidecars(sources: Sequence[Source]) -> tuple[list[Source], tuple[str
     )
 
 
+def _told_of(end: str) -> str:
+    return (
+        f"files named {end!r} after their recordings may hold labels, but are of no kind that is "
+        f"known and not read; --sidecar {end.lstrip('-_ ')} tries them, and a table of labels may "
+        "say the same"
+    )
+
+
 @dataclass(frozen=True)
 class LabelsFound:
     """What the file beside a recording says."""
@@ -75,6 +84,8 @@ class SidecarLabels:
     only: bool
     """Whether these labels are the only ones, and not the recordings' own annotations."""
     background: str | None
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    """By recording without such a file, how the name of one ends that may hold labels."""
 
     @classmethod
     def find(
@@ -102,11 +113,13 @@ class SidecarLabels:
             )
         paths = {source.path: source.recording for source in sources}
         found = find_sidecars(list(paths), suffix, own=only)
+        unknown = {} if suffix else find_unknown(list(paths), found)
         if not found and (only or suffix is not None):
             what = "files of labels that are known" if suffix is None else f"a file {suffix!r}"
             option = "labels is 'sidecars'" if suffix is None else f"sidecar is {suffix!r}"
+            told = "".join(f" There are {_told_of(end)}." for end in list(unknown.values())[:1])
             raise CorpusError(
-                f"None of the {len(paths)} recordings has {what} beside it, but {option}."
+                f"None of the {len(paths)} recordings has {what} beside it, but {option}.{told}"
             )
         has_columns = found or any(path.suffix.lower() in _OF_WFDB for path in paths)
         if not has_columns and how.columns != ("label",) and how.task != "regression":
@@ -120,11 +133,16 @@ class SidecarLabels:
                 paths[path]: replace(one, path=one.path.absolute()) for path, one in found.items()
             },
             how, None if plain else how.columns[0], suffix, only, background,
+            {paths[path]: end for path, end in unknown.items()},
         )  # fmt: skip
 
     def of(self, name: str) -> SidecarLabels:
         """The same with the file of one recording only."""
         return replace(self, found={name: self.found[name]} if name in self.found else {})
+
+    def told_of(self, name: str) -> tuple[str, ...]:
+        """What is to be told of a recording without a file that is known."""
+        return (_told_of(self.unknown[name]),) if name in self.unknown else ()
 
     def lacks(self, name: str) -> str | None:
         """Why a recording has no label, where that is certain."""
@@ -158,10 +176,11 @@ class SidecarLabels:
         ]
         lacking = [name for name in recordings if name not in self.found]
         if lacking:
-            instead = "; their own annotations count"
-            if self.only:
-                windows = "are left out" if self.background is None else "are background throughout"
-                instead = f" and {windows}"
+            instead = " and are left out" if self.only else "; their own annotations count"
+            if self.background is not None:
+                throughout = " and are background throughout"
+                outside = ", and windows without one are background"
+                instead = throughout if self.only else instead + outside
             notes.append(
                 f"{len(lacking)} recordings have no {self._what.removeprefix('a ')} beside them"
                 f"{instead}: {listed(lacking, 3)}"

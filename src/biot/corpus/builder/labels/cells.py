@@ -23,8 +23,11 @@ __all__ = [
     "read_sheet",
 ]
 
-_DELIMITERS = {".tsv": "\t", ".csv": ",;"}
-"""By suffix; of several, spreadsheets take the one that their country's commas leave."""
+_DELIMITERS = {".tsv": ("\t", ",;"), ".csv": (",;", "\t")}
+"""By suffix: those that are looked for, and those that count where none of them is there; of two,
+spreadsheets take the one that their country's commas leave."""
+_SAID = re.compile(r"sep=(.)", re.IGNORECASE)
+"""A first line of spreadsheets that says the delimiter."""
 
 
 NOT_SAID = ("", "n/a", "na", "nan", "none", "null")
@@ -39,6 +42,8 @@ class Sheet:
     header: tuple[str, ...]
     lines: tuple[tuple[int, list[str]], ...]
     """Number in the file, the header being line 1, and cells of each line that is not blank."""
+    decimal_comma: bool = False
+    """Whether commas in numbers are decimal, as nothing else separates the cells by commas."""
 
     @cached_property
     def columns(self) -> dict[str, int]:
@@ -57,6 +62,7 @@ class Sheet:
             self.path,
             tuple(self.header[place] for place in kept),
             tuple((number, [cells[place] for place in kept]) for number, cells in self.lines),
+            self.decimal_comma,
         )
 
     def place(self, name: str) -> int:
@@ -112,21 +118,28 @@ def read_sheet(path: Path) -> Sheet:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(delimiters, key=first.count))
+            said = _SAID.fullmatch(first.strip("\r\n"))
+            if said is None:
+                file.seek(0)
+            delimiter = _delimiter(first, *delimiters) if said is None else said[1]
+            reader = csv.reader(file, delimiter=delimiter)
             lines = [
-                (reader.line_num, [true_cell(cell.strip()) for cell in cells]) for cells in reader
+                (reader.line_num + (said is not None), [true_cell(cell.strip()) for cell in cells])
+                for cells in reader
             ]
         if any("\0" in cell for _, cells in lines for cell in cells):
             raise CorpusError("it holds zero bytes, which are no text")
     except (OSError, UnicodeDecodeError, csv.Error, CorpusError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise CorpusError(f"{path}: cannot be read as a UTF-8 table ({reason}).") from error
+        way_out = " Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+        raise CorpusError(
+            f"{path}: cannot be read as a UTF-8 table ({reason}).{way_out}"
+        ) from error
     lines = [(number, cells) for number, cells in lines if any(cells)]
     if len(lines) < 2:
         raise CorpusError(f"{path}: the table holds no row below its header.")
     (_, header), *body = lines
-    sheet = Sheet(path, tuple(header), tuple(body))
+    sheet = Sheet(path, tuple(header), tuple(body), delimiter != ",")
     if len(sheet.columns) < len(header):
         raise CorpusError(f"{path}: two columns have the same name; {sheet.has}.")
     for number, cells in body:
@@ -135,6 +148,12 @@ def read_sheet(path: Path) -> Sheet:
                 f"{path}, line {number}: {len(cells)} cells for {len(header)} columns."
             )
     return sheet
+
+
+def _delimiter(first: str, usual: str, others: str) -> str:
+    """The delimiter of a table, by its first line."""
+    here = usual if any(one in first for one in usual) else others
+    return max(here, key=first.count) if any(one in first for one in here) else usual[0]
 
 
 _HEADERS = {

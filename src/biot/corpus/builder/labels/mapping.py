@@ -12,7 +12,7 @@ from biot.corpus.builder.labels.codes import is_statements, of_statements
 from biot.corpus.builder.settings import is_path_of_table
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
-from biot.errors import ConfigError, RecordingError, listed, near_word
+from biot.errors import ConfigError, CorpusError, RecordingError, listed, near_word
 
 __all__ = [
     "NAMED",
@@ -161,7 +161,10 @@ def _of_text(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_table(path: Path) -> list[tuple[str, str]]:
-    sheet = read_sheet(path)
+    try:
+        sheet = read_sheet(path)
+    except CorpusError as error:
+        raise CorpusError(f"label_map: {error}") from error
     if is_statements(sheet):
         return of_statements(sheet)
     if set(sheet.columns) != {"label", "new"}:

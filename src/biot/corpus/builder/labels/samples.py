@@ -23,7 +23,7 @@ def with_labels_in_samples(how: PrepareConfig, sources: Sequence[Source]) -> Pre
     ConfigError
         If labels are to be in samples, and no recording is a table or several columns are named.
     """
-    columns_alone = str(how.labels) == "none" and how.label_columns != ("label",)
+    columns_alone = how.names_a_column_only
     if str(how.labels) != _SAMPLES and not columns_alone:
         return how
     if not any(is_table(source.path) and source.path.suffix != ".npz" for source in sources):

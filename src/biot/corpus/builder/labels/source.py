@@ -24,7 +24,9 @@ from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
+from biot.signals.formats.tables.person import person_in
 from biot.signals.preprocess import is_missing
+from biot.signals.readers import is_table
 from biot.signals.recording import Annotation, Recording
 
 __all__ = [
@@ -144,7 +146,8 @@ class LabelSource:
         name, absent = self.table.path.name, self.table.absent
         if self.table.left_out and strict:
             raise CorpusError(
-                f"{self.table.path}: {'; '.join(self.table.left_out)}, and strict forbids that."
+                f"{self.table.path}: {'; '.join(self.table.left_out)}, and strict forbids that. "
+                "Complete these rows, or remove them."
             )
         notes += self.table.left_out
         if absent:
@@ -160,12 +163,15 @@ class LabelSource:
             notes.append(f"{len(lacking)} recordings have no row in {name}: {listed(lacking)}")
         return (*notes, *(_against_names(self.table) if self.table.has_subjects else ()))
 
-    def subject(self, name: str, pattern: re.Pattern[str] | None) -> Subject:
-        """Subject of a recording: from the table if it says, else from its path."""
+    def subject(self, name: str, pattern: re.Pattern[str] | None, path: Path) -> Subject:
+        """Subject of a recording: from the table of labels, the pattern, a column, or its path."""
         if self.table is not None and self.table.facts:
             facts = self.table.facts[name]
             return Subject(facts.subject, facts.subject_from)
         if self.table is None or not self.table.has_subjects:
+            person = person_in(path) if pattern is None and is_table(path) else None
+            if person is not None:
+                return Subject(person.name, f"the column {person.column!r} of tables of samples")
             return subject_of(name, pattern, labelled_by_folder=self.kind == "folder")
         if name not in self.table.rows:
             raise CorpusError(
@@ -218,6 +224,7 @@ class LabelSource:
                 if len(labels) < len(found.stretches):
                     counts[_MARKS] += len(found.stretches) - len(labels)
                 return labels
+            ([] if told is None else told).extend(self.sidecars.told_of(name))
         if self.kind == "sidecars":
             return []
         if self.kind == "folder":

@@ -18,7 +18,7 @@ from biot.corpus.builder.labels.table_columns import (
     column_of_subjects,
     require_columns,
 )
-from biot.corpus.builder.labels.times import EMPTY, TimeColumns, find_times
+from biot.corpus.builder.labels.times import EMPTY, TimeColumns, find_times, told_of_no_times
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
@@ -121,7 +121,8 @@ class LabelTable:
             raise RecordingError(
                 f"{recording}: it lasts {duration:g} s, and all of its {len(rows)} rows in "
                 f"{self.path.name} lie outside: line {rows[0].number} begins at "
-                f"{(rows[0].span or (0,))[0]:g} s. Onsets count in seconds from its start."
+                f"{(rows[0].span or (0,))[0]:g} s. Onsets count in seconds from its start; for "
+                "labels of whole recordings, whatever the times, give --label-scope recording."
             )
         return found
 
@@ -188,6 +189,8 @@ class LabelTable:
         times = find_times(sheet, seen, columns.named_times) if columns.times else None
         if times is not None and not times.is_plain:
             notes += (times.told,)
+        if times is None and columns.times:
+            notes += told_of_no_times(sheet, seen)
         lines = _Lines(sheet, how, parts, times)
         files = column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
         if files is None:
@@ -369,8 +372,9 @@ def _of_subjects(
         recording, subject = next(iter(subjects.items()))
         raise CorpusError(
             f"{sheet.path}: no {column} with a label is the subject of a recording; the first "
-            f"recording is {recording}, of the subject {subject}. Say with subject= where its "
-            "name is."
+            f"recording is {recording}, of the subject {subject}, and the first in the table is "
+            f"{next(iter(of_subject.values()))[0].file}. Say with subject= where the name is in "
+            "the path, or write the table's as it is there."
         )
     there = {subject.removeprefix("sub-") for subject in subjects.values()}
     table = LabelTable(

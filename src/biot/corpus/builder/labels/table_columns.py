@@ -217,4 +217,6 @@ def require_columns(sheet: Sheet, how: LabelFormat) -> None:
     for name in how.columns:
         if name.lower() not in sheet.columns:
             near = near_word(name, sheet.header)
-            raise CorpusError(f"{sheet.path}: the column {name} is missing; {sheet.has}.{near}")
+            raise CorpusError(
+                f"{sheet.path}: the column {name} is missing; {sheet.has} in its first line.{near}"
+            )

@@ -15,6 +15,7 @@ __all__ = [
     "TimeColumns",
     "TimeNames",
     "find_times",
+    "told_of_no_times",
 ]
 
 EMPTY = ("", "n/a", "nan")
@@ -34,9 +35,10 @@ _UNITS = {
 """Units that may end such a name, in seconds; without one times are in seconds."""
 _SAMPLES = r"(?:\w+_)?samples?(?:_\w+)?"
 _OTHERS = re.compile(
-    r"times?|timestamps?|latency|samples?|sample_index|"
+    r"times?|timestamps?|latency|samples?|sample_index|t_?(?:min|max|0|1)|"
     r"(?:\w+_)?(?:onset|start|begin|stop|end|duration)"
-    r"(?:_(?:time|clock|samples?|idx|index|frame|s|sec|seconds|ms|latency|datetime))?|"
+    r"(?:_?(?:times?|clock|samples?|idx|index|frame|latency|datetime|s|secs?|seconds?|ms|msec|us|ns|"
+    r"m|mins?|minutes?|h|hrs?|hours?))?|"
     rf"(?:event|seizure|label)_(?:{'time|sample|latency'})(?:_\w+)?"
 )
 """Names of columns that may hold times of events, but do not say how."""
@@ -48,6 +50,9 @@ _ALONE = ("onset", "start", "start_time", "begin", "begin_time", "duration", "st
           "end", "end_time", "t_start", "tstart", "t_stop", "tstop")  # fmt: skip
 """Names that mean a time of an event even where the other time is missing."""
 _CLOCK = re.compile(r"(?:\d{4}-\d\d?-\d\d?[T ])?\d{1,3}:\d\d(?::\d\d(?:[.,]\d+)?)?")
+_COMMA = re.compile(r"[+-]?\d+,\d+")
+"""A number with a decimal comma, or with a separator of thousands."""
+_DATE = re.compile(r"\d{4}([-/.])\d\d?\1\d\d?|\d\d?([-/.])\d\d?\2(?:\d{4}|\d\d)")
 _ROUNDING = Decimal("0.0015")
 """Seconds by which two columns of times may differ and still say the same."""
 
@@ -87,13 +92,20 @@ class TimeColumns:
         units = {name: _unit(self.sheet.key(name)) for name in (self.onset, self.end)}
         said = [f"{n!r} in {unit}" for n, unit in units.items() if unit and _UNITS[unit] != 1]
         text += f"; converted to seconds: {' and '.join(said)}" if said else ""
+        text += "; their commas are decimal" if self._has_commas else ""
         return text + (f"; {listed(self.also)} would give the same" if self.also else "")
 
     @property
     def is_plain(self) -> bool:
         """Whether they are called as the documentation says, so that nothing is to be told."""
         names = (self.onset.lower(), self.end.lower())
-        return names == ("onset", "duration") and not self.also
+        return names == ("onset", "duration") and not self.also and not self._has_commas
+
+    @property
+    def _has_commas(self) -> bool:
+        """Whether times have decimal commas."""
+        cells = (cell for name in (self.onset, self.end) for cell in self.sheet.cells(name))
+        return self.sheet.decimal_comma and any(map(_COMMA.fullmatch, cells))
 
     def span(self, number: int, cells: Sequence[str]) -> tuple[float, float] | None:
         """Onset and duration in seconds of one line; None where it has no onset.
@@ -158,6 +170,24 @@ def find_times(sheet: Sheet, others: Collection[str], names: TimeNames) -> TimeC
         return _complete(sheet, found)
     _require_none(sheet, free, found, names)
     return None
+
+
+def told_of_no_times(sheet: Sheet, others: Collection[str]) -> tuple[str, ...]:
+    """Which columns are called as times are, and hold dates or words only, in words."""
+    passed = {name.lower() for name in others}
+    names = [
+        repr(name)
+        for name in sheet.header
+        if name.lower() not in passed
+        and _without_unit(sheet.key(name)) in _ALONE
+        and not {cell.lower() for cell in sheet.cells(name)} <= set(EMPTY)
+    ]
+    if not names:
+        return ()
+    return (
+        f"{sheet.path.name}: rows label whole recordings; of dates or words, and no times of "
+        f"events, are {listed(names)}",
+    )
 
 
 def _complete(sheet: Sheet, found: dict[str, list[str]]) -> TimeColumns:
@@ -251,10 +281,13 @@ def _without_unit(key: str) -> str:
 
 
 def _holds(sheet: Sheet, name: str) -> bool:
-    """Whether a cell of a column may be a time: a number or a clock. Words are no times."""
+    """Whether a cell of a column may be a time, also one that is not understood, such as ``10 s``
+    or a clock. Words and dates are no times."""
     if name.lower() in ("onset", "duration"):
         return True
-    return any(_number(cell) is not None or _CLOCK.fullmatch(cell) for cell in sheet.cells(name))
+    return any(
+        re.match(r"[-+]?\.?\d", cell) and not _DATE.fullmatch(cell) for cell in sheet.cells(name)
+    )
 
 
 def _require_no_samples(sheet: Sheet, name: str) -> None:
@@ -265,7 +298,9 @@ def _require_no_samples(sheet: Sheet, name: str) -> None:
         )
 
 
-def _number(text: str) -> Decimal | None:
+def _number(text: str, *, decimal_comma: bool = False) -> Decimal | None:
+    if decimal_comma and _COMMA.fullmatch(text):
+        text = text.replace(",", ".")
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -277,12 +312,22 @@ def _seconds(sheet: Sheet, name: str, cells: Sequence[str], where: str) -> Decim
     text = cells[sheet.place(name)]
     if text.lower() in EMPTY:
         return None
-    value = _number(text)
+    value = _number(text, decimal_comma=sheet.decimal_comma)
     if value is None:
-        clock = " Clock times are not understood." if _CLOCK.fullmatch(text) else ""
         raise CorpusError(
             f"{where}: the column {name} must be a number of seconds from the recording's start, "
-            f"got {text!r}.{clock}"
+            f"got {text!r}. {_what_is_wrong(text)}For labels of whole recordings, whatever the "
+            "times, give --label-scope recording."
         )
     unit = _unit(sheet.key(name))
     return value if unit is None else value * _UNITS[unit]
+
+
+def _what_is_wrong(text: str) -> str:
+    if _CLOCK.fullmatch(text):
+        return (
+            "Clock times are not understood: convert them to seconds from the recording's start. "
+        )
+    if _COMMA.fullmatch(text):
+        return "Decimals have a point where commas separate cells, and thousands no separator. "
+    return ""

@@ -112,7 +112,7 @@ def _read(
     for one in given.sources:
         if source.lacks(one.recording) is None:
             name = one.recording
-            facts = Facts(*source.subject(name, pattern), split=source.split(name))
+            facts = Facts(*source.subject(name, pattern, one.path), split=source.split(name))
             jobs.append((one, source.only(one.recording), facts))
     bar = "labels" if progress else None
     engine: dict[str, Any] = {"workers": how.workers, "dask": how.dask}

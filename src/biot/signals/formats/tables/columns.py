@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from biot.errors import RecordingError, listed
 from biot.signals.channels import canonical, kind
 from biot.signals.formats.tables.devices import Device
 from biot.signals.formats.tables.sheet import Column, SampleTable, is_text
-from biot.signals.formats.tables.times import is_epoch, is_time_name, words_of
+from biot.signals.formats.tables.times import is_dated, is_epoch, is_time_name, words_of
 
 __all__ = ["Chosen", "ColumnsLeftOut", "choose", "subjects_in", "word_of"]
 
@@ -58,7 +59,9 @@ _SENSORS = frozenset(
     (
         "temp", "temperature", "spo", "sao", "heart", "hr", "bpm", "pulse", "ppg", "bvp", "eda",
         "gsr", "pressure", "light", "lux", "humidity", "mag", "magnetometer", "raw", "aux", "adc",
-        "flow", "co", "steps", "position",
+        "flow", "co", "steps", "position", "acc", "accel", "acceleration", "accelerometer", "imu",
+        "gyro", "gyroscope", "emg", "ecg", "ekg", "eeg", "eog", "resp", "respiration", "breathing",
+        "skin", "conductance", "fsr", "force", "torque", "angle", "strain", "pleth",
     )
 )  # fmt: skip
 """Words of names that slow sensors have, whose numbers may be few."""
@@ -198,7 +201,8 @@ def _reason(
     if name.strip().lower() == "sfreq" or column.dtype.kind == "M":
         return "time"
     if is_text(column) and not any(map(_is_number, column)):
-        return "time" if is_time_name(name) else "text"
+        _require_one_decimal_sign(sheet, name)
+        return "time" if is_time_name(name) or is_dated(column) else "text"
     if device is not None and device.signal(name) is not None:
         return None
     if is_time_name(name) or is_epoch(column):
@@ -214,6 +218,19 @@ def _reason(
     if not _is_of_a_sensor(name, lower) and _looks_like_labels(column):
         return "few whole numbers, each held for long, as labels are"
     return None
+
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
+def _require_one_decimal_sign(sheet: SampleTable, name: str) -> None:
+    """Raise where a column has decimal commas, but other columns have points."""
+    cells = [cell for cell in sheet.column(name) if cell]
+    if cells and all(map(_DECIMAL_COMMA.fullmatch, cells)):
+        raise RecordingError(
+            f"{sheet.path.name}: column {name} has decimal commas ({cells[0]!r}) where others have "
+            "points, which may also stand between thousands. Write all with one decimal sign."
+        )
 
 
 def _is_named_otherwise(name: str) -> bool:
@@ -244,12 +261,16 @@ def _counts_up(column: Column) -> bool:
     """Whether a column rises by the same number from row to row, but for wraps and gaps."""
     if len(column) < _FEWEST_TO_COUNT:
         return False
-    steps = np.diff(np.asarray(column, dtype=np.float64))
-    usual = float(np.median(steps))
-    if not np.isfinite(usual) or usual == 0:
+    numbers = np.asarray(column, dtype=np.float64)
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    steps = np.diff(numbers)
+    known = steps[~np.isnan(steps)]
+    if len(known) < 0.9 * len(steps):
         return False
-    alike = np.abs(steps - usual) <= 1e-6 * abs(usual) + 1e-12 * np.nanmax(np.abs(column))
-    return float(alike.mean()) >= 0.9
+    usual = float(np.median(known))
+    rounding = 1e-12 * float(np.nanmedian(np.abs(numbers)))
+    alike = np.abs(known - usual) <= 1e-6 * abs(usual) + rounding
+    return abs(usual) > rounding and int(alike.sum()) >= 0.9 * len(steps)
 
 
 def _looks_like_labels(column: Column) -> bool:

@@ -158,6 +158,20 @@ def _of_empatica(sheet: SampleTable) -> SampleTable | None:
     return replace(sheet, columns=columns, preamble=preamble).named(names)
 
 
+def _of_wisdm(sheet: SampleTable) -> SampleTable | None:
+    """User, activity, time in ns and three axes, as the files of both WISDM data sets hold them."""
+    if len(sheet.columns) != 6 or sheet.preamble:
+        return None
+    user, activity, time, *axes = sheet.columns
+    whole = all(column.dtype.kind in "iu" for column in (user, time))
+    if not whole or not is_text(activity) or any(map(is_text, axes)) or time[0] < 1e9:
+        return None
+    sensor = "Gyro" if "gyro" in sheet.path.name.lower() else "Acc"
+    return sheet.named(
+        ("user", "activity", "timestamp_ns", *(f"{sensor}_{axis}" for axis in _AXES))
+    )
+
+
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"\d+(\.\d+)?(e\+?\d+)?", text) is not None
 
@@ -246,6 +260,15 @@ DEVICES = (
         names=(r"Phone timestamp", r"sensor timestamp"),
     ),
     Device(
+        "WISDM",
+        (DeviceSignal(r"Acc_[XYZ]", unit="m/s²"), DeviceSignal(r"Gyro_[XYZ]", unit="rad/s")), None,
+        header=_of_wisdm,
+    ),
+    Device(
+        "Apple Watch", (DeviceSignal(r"\w+,\s*([µμ]V)", "I", "µV"),),
+        names=(r"\w+,\s*[µμ]V",), preamble=r"\bWatch\d+,\d",
+    ),
+    Device(
         "Axivity",
         (DeviceSignal(r"Acc_[XYZ]", unit=_G), DeviceSignal(r"Gyro_[XYZ]", unit=_TURNING)),
         header=_of_axivity,
@@ -279,6 +302,11 @@ def _require_samples(sheet: SampleTable) -> None:
         raise RecordingError(
             f"{sheet.path.name}: holds activity counts of ActiGraph, one for each epoch of "
             f"{':'.join(epoch.groups())}, and no samples. Export the raw data."
+        )
+    if len(sheet.names) == 2 and sheet.names[1] in ("µV", "μV") and re.search(r"Watch\d", text):
+        raise RecordingError(
+            f"{sheet.path.name}: an ECG of Apple Watch whose decimal commas cannot be told from "
+            "commas between columns. Write its numbers with points."
         )
     if len(sheet.names) == 2 and "IBI" in (sheet.names[1], str(sheet.columns[1][0])):
         raise RecordingError(

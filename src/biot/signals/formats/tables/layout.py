@@ -14,7 +14,15 @@ from biot.signals.units import is_known_unit
 __all__ = ["TextLayout", "cells_of", "find_layout", "names_and_units"]
 
 _SEPARATORS = ("\t", ";", ",", "|", " ")
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?")
+_THOUSANDS = {
+    ",": re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+"),
+    ".": re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+"),
+}
+"""Numbers with a sign between thousands, which is sure where there is a decimal sign too."""
+_NUMBER = re.compile(
+    r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?|"
+    + "|".join(pattern.pattern for pattern in _THOUSANDS.values())
+)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _TIME = re.compile(
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?:[ T]\d{1,2}:\d{2}(?::\d{2})?(?:[.,:]\d+)?)?"
@@ -22,6 +30,7 @@ _TIME = re.compile(
     r"|\d{1,3}:\d{2}(?:[:.,]\d+)*(?: ?[AaPp][Mm])?"
 )
 _SAID = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_LABCHART = "channeltitle="
 _LOOKED_AT = 20
 """Rows of numbers that decide."""
 
@@ -40,12 +49,18 @@ class TextLayout:
     first: int
     """Index of the first line of numbers."""
     n_columns: int
+    thousands: str | None = None
+    """The sign between thousands, if there is one."""
+    lacks_a_name: bool = False
+    """Whether a row of names has one cell less than the rows of numbers."""
 
 
 def cells_of(line: str, separator: str) -> list[str]:
     """The cells of a line, without spaces around them."""
     if separator == " ":
-        return re.split(" +", line.strip(" "))
+        line = line.strip(" \r")
+        if '"' not in line:
+            return re.split(" +", line)
     try:
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     except csv.Error:  # longer than a cell may be, so that it is another separator's
@@ -79,21 +94,64 @@ def _with(
         return None
     while first > skipped and len(rows[first - 1]) == n and all(map(_is_empty, rows[first - 1])):
         first -= 1  # samples may be missing from the start
+    while first > skipped and len(rows[first - 1]) == n > 1 and _is_known(rows[first - 1][0]):
+        first -= 1  # or be spelled in a way that is told of later
     above_all = rows[first - 1] if first > skipped else []
     if separator != " " and len(above_all) > n and all(above_all) and not _is_data(above_all):
         n = len(above_all)  # rows may lack the empty cells at their end
+    numbered = _is_of_numbered_names(rows[first:], n)
+    first += numbered
     numbers = [row for row in rows[first:] if len(row) <= n][:_LOOKED_AT]
     cells = [cell for row in numbers for cell in row if not _is_empty(cell)]
-    known = sum(_is_number(cell) or _is_time(cell) for cell in cells) / len(cells)
+    known = sum(map(_is_known, cells)) / len(cells)
     heads, above = _heads(rows, lines, first, n, skipped, separator)
+    if numbered:
+        heads, above = (tuple(rows[first - 1]),), first - 1
     # a comma is a decimal sign where no cell has a point
     commas = any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells)
     points = any("." in cell and _is_number(cell) for cell in cells)
+    thousands = _thousands(cells)
     layout = TextLayout(
-        separator, "," if commas and not points else ".",
-        tuple(lines[skipped:above]), heads, first, n,
+        separator, "," if thousands == "." or (commas and not points) else ".",
+        tuple(lines[skipped:above]), heads, first, n, thousands,
+        _lacks_a_name(rows[above:first], n),
     )  # fmt: skip
     return (known + 0.5 * bool(heads), n), layout
+
+
+def _is_of_numbered_names(rows: Sequence[list[str]], n: int) -> bool:
+    """Whether the first row counts the columns, perhaps behind other names: ``time,0,1,2``."""
+    numbers = [cell for cell in rows[0] if _is_known(cell)]
+    start = int(numbers[0]) if numbers and numbers[0] in ("0", "1") else None
+    if start is None or n < 3 or numbers != [str(start + i) for i in range(len(numbers))]:
+        return False
+    others = [i for i, cell in enumerate(rows[0]) if not _is_known(cell)]
+    following = [row for row in rows[1:10] if len(row) == n]
+    return (
+        len(numbers) > 1
+        and len(following) > 1
+        and all(
+            row[0] != ""
+            and all(_is_known(row[i]) or not rows[0][i] for i in others)
+            and [cell for cell in row if _is_known(cell)][: len(numbers)] != numbers
+            for row in following
+        )
+    )
+
+
+def _lacks_a_name(heads: Sequence[Sequence[str]], n: int) -> bool:
+    """Whether a row of names is short; LabChart's are, where the columns end with comments."""
+    if any(row and row[0].lower() == _LABCHART for row in heads):
+        return False
+    return any(len(row) == n - 1 for row in heads if row)
+
+
+def _thousands(cells: Sequence[str]) -> str | None:
+    """The sign between thousands; none beside dates, which it would join to numbers."""
+    for sign, pattern in _THOUSANDS.items():
+        if any(map(pattern.fullmatch, cells)) and not any(map(_is_time, cells)):
+            return sign
+    return None
 
 
 def _begins(rows: Sequence[Sequence[str]], i: int, n: int) -> bool:
@@ -110,14 +168,12 @@ def _goes_on(rows: Sequence[Sequence[str]], i: int) -> bool:
 
 
 def _may_be_data(row: Sequence[str]) -> bool:
-    return _is_data(row) or all(
-        _is_empty(cell) or _is_number(cell) or _is_time(cell) for cell in row
-    )
+    return _is_data(row) or all(_is_empty(cell) or _is_known(cell) for cell in row)
 
 
 def _is_data(row: Sequence[str]) -> bool:
     filled = [cell for cell in row if not _is_empty(cell)]
-    n_known = sum(_is_number(cell) or _is_time(cell) for cell in filled)
+    n_known = sum(map(_is_known, filled))
     return n_known > 1 or (n_known == 1 and len(filled) <= 2)
 
 
@@ -131,7 +187,7 @@ def _heads(
 ) -> tuple[tuple[tuple[str, ...], ...], int]:
     """Rows of names above the numbers, and the index of the first of them."""
     heads: list[tuple[str, ...]] = []
-    above = first
+    above = first - _comments_below_names(rows, lines, first, n, skipped)
     while above > skipped:
         row = _fitted(rows[above - 1], n)
         if not rows[above - 1] and not heads:  # a blank line
@@ -147,6 +203,17 @@ def _heads(
         if row is not None:
             return (row,), above - 1
     return tuple(heads), above
+
+
+def _comments_below_names(
+    rows: Sequence[list[str]], lines: Sequence[str], first: int, n: int, skipped: int
+) -> int:
+    """How many lines of comments stand between a row of names and the numbers."""
+    above = first
+    while above > skipped and lines[above - 1].lstrip()[:1] in ("#", "%"):
+        above -= 1
+    is_named = above > skipped and _fitted(rows[above - 1], n) is not None
+    return first - above if is_named else 0
 
 
 def _fitted(row: Sequence[str], n: int) -> tuple[str, ...] | None:
@@ -179,7 +246,7 @@ def names_and_units(
     A last row of units is taken as that; rows that say the same of all columns, such as the
     device, are passed over.
     """
-    titles = [row for row in heads if row[0].lower() == "channeltitle="]  # of LabChart
+    titles = [row for row in heads if row[0].lower() == _LABCHART]
     rows = [("Time", *row[1:]) for row in titles] or list(heads)
     units = [""] * len(rows[0])
     if len(rows) > 1 and _is_of_units(rows[-1]):
@@ -223,3 +290,7 @@ def _is_number(cell: str) -> bool:
 
 def _is_time(cell: str) -> bool:
     return _TIME.fullmatch(cell) is not None
+
+
+def _is_known(cell: str) -> bool:
+    return _is_number(cell) or _is_time(cell)

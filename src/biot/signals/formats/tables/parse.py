@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import re
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -15,12 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import RecordingError, require
+from biot.errors import RecordingError, listed, require
 from biot.signals.formats.contained import MEGABYTES, in_the_name_of, memory_for, size_in_words
 from biot.signals.formats.tables.layout import TextLayout, find_layout, names_and_units
 from biot.signals.formats.tables.sheet import EMPTY, Column, SampleTable
+from biot.signals.formats.tables.times import is_time_name
 
-__all__ = ["read_delimited", "read_parquet", "without_repeats"]
+__all__ = ["first_bytes", "read_delimited", "read_parquet", "without_repeats"]
 
 _LONGEST_CELL = 131_072
 """Characters, as in Python's module csv."""
@@ -29,15 +31,22 @@ _HEAD_LINES, _HEAD_BYTES = 400, 2**20
 _EMPTY = sorted({spelled for word in EMPTY for spelled in (word, word.upper(), word.title())})
 
 
-def read_delimited(path: Path) -> SampleTable:
+def read_delimited(path: Path, *, only_first: bool = False) -> SampleTable:
     """The table in a text (``.csv``, ``.tsv``, ``.txt``, each also ``.gz``), as it is written.
+
+    Parameters
+    ----------
+    only_first
+        Read only the rows that begin in the first lines.
 
     Raises
     ------
     RecordingError
         If it is no text, holds no numbers, or its rows have different numbers of cells.
     """
-    content = _text(path)
+    content = _text(first_bytes(path) if only_first else _bytes(path), path)
+    if only_first and len(content) >= _HEAD_BYTES // 2:  # the last line may be cut
+        content = content[: content.rfind(b"\n") + 1]
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == 10)
     _require_no_long_cell(path, content, ends)
     lines = _first_lines(content, ends)
@@ -64,6 +73,9 @@ def _sheet(path: Path, columns: list[Column], layout: TextLayout) -> SampleTable
     """Names given to columns; an empty one without a name is the end of lines, and left out."""
     if layout.heads:
         names, units = names_and_units(layout.heads)
+        if layout.lacks_a_name and _is_filled(columns[-1]):
+            _require_row_names(path, columns, names)
+            names, units = ("", *names[:-1]), ("", *units[:-1])
     else:
         names, units = ("",) * len(columns), ("",) * len(columns)
     kept = [i for i, name in enumerate(names) if name or _is_filled(columns[i])]
@@ -73,6 +85,25 @@ def _sheet(path: Path, columns: list[Column], layout: TextLayout) -> SampleTable
         tuple(units[i] for i in kept), layout.preamble, bool(layout.heads), _repeats(names),
         layout.first + 1,
     )  # fmt: skip
+
+
+def _require_row_names(path: Path, columns: Sequence[Column], names: Sequence[str]) -> None:
+    """Raise unless the column without a name is the first: R writes names of rows there."""
+    first = columns[0]
+    if first.dtype.kind == "O":
+        are_names = not is_time_name(names[0])
+    else:
+        are_names = len(first) > 1 and np.array_equal(first, np.arange(1, len(first) + 1))
+    if not are_names:
+        raise RecordingError(
+            f"{path.name}: has {len(names) - 1} names ({listed(names[:-1], 4)}) for {len(columns)} "
+            "columns, so it is not sure which is whose. Write a name for each."
+        )
+    warnings.warn(
+        f"{path.name}: the first of its {len(columns)} columns has no name and holds those of its "
+        "rows, as R writes them: it was not read.",
+        stacklevel=4,
+    )
 
 
 def _repeats(names: Sequence[str]) -> tuple[str, ...]:
@@ -89,9 +120,26 @@ def without_repeats(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _text(path: Path) -> bytes:
-    """The bytes of a text, with line feeds, unpacked if they are packed."""
-    content = _unpacked(path) if path.suffix.lower() == ".gz" else path.read_bytes()
+def first_bytes(path: Path) -> bytes:
+    """What a text begins with, unpacked if it is packed.
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be unpacked.
+    """
+    if path.suffix.lower() == ".gz":
+        return _unpacked(path, _HEAD_BYTES)
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _bytes(path: Path) -> bytes:
+    return _unpacked(path) if path.suffix.lower() == ".gz" else path.read_bytes()
+
+
+def _text(content: bytes, path: Path) -> bytes:
+    """The bytes of a text in UTF-8, with line feeds."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         content = content.decode("utf-16", "replace").encode()
     content = content.removeprefix(b"\xef\xbb\xbf")
@@ -112,11 +160,11 @@ def _text(path: Path) -> bytes:
     return content
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpacked(path: Path, n_bytes: int | None = None) -> bytes:
     most = memory_for(path.stat().st_size)
     try:
         with gzip.open(path) as file:
-            content = file.read(most + 1)
+            content = file.read(most + 1 if n_bytes is None else n_bytes)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RecordingError(
             f"{path.name}: cannot be unpacked ({error}): it is damaged or truncated."
@@ -173,10 +221,11 @@ def _counts(body: bytes, separator: str) -> tuple[npt.NDArray[np.int64], npt.NDA
     """Cells of each line that is not blank, and which line it is."""
     if separator == " " or b'"' in body:
         lines = body.decode().splitlines()
-        if separator == " ":
+        if separator == " " and b'"' not in body:
             counts = np.array([len(line.split()) for line in lines], dtype=np.int64)
         else:
-            rows = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+            stripped = map(str.strip, lines) if separator == " " else lines
+            rows = csv.reader(stripped, delimiter=separator, skipinitialspace=True)
             counts = np.array([len(row) for row in rows], dtype=np.int64)
         numbers = np.flatnonzero(counts)
         return counts[numbers], numbers
@@ -205,7 +254,8 @@ def _parsed(path: Path, content: bytes, layout: TextLayout) -> list[Column]:
         frame = pandas.read_csv(
             io.BytesIO(content), header=None, names=range(layout.n_columns),
             sep=r"\s+" if spaces else layout.separator, decimal=layout.decimal,
-            skiprows=layout.first, skipinitialspace=True, index_col=False, low_memory=False,
+            thousands=layout.thousands, skiprows=layout.first, skipinitialspace=True,
+            index_col=False, low_memory=False,
             na_values=_EMPTY, keep_default_na=True, encoding="utf-8",
         )  # fmt: skip
     return [_column(pandas, frame[i]) for i in range(layout.n_columns)]
@@ -268,6 +318,9 @@ def _of_arrow(path: Path, column: Any) -> Column:
     kind = str(column.type)
     if kind.startswith(("timestamp", "date")):
         return np.asarray(column.to_numpy()).astype("datetime64[ns]")
+    if kind.startswith("duration"):
+        since = np.asarray(column.to_numpy()).astype("timedelta64[ns]")
+        return np.asarray(since / np.timedelta64(1, "s"), dtype=np.float64)
     if "string" in kind or kind == "bool":
         cells = column.to_pylist()
         text = np.array(["" if cell is None else str(cell) for cell in cells], dtype=object)

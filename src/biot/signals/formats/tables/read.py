@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -64,12 +65,15 @@ def read_table(
     sheet, device = recognised(sheet)
     if not sheet.has_header:
         first = ",".join(word_of(column[0]) for column in sheet.columns)
+        n_columns = len(sheet.columns)
         raise RecordingError(
             f"{path.name}: needs a first line with a different name for each column, and lines of "
-            f"samples; its first line is {first[:60]!r} of {sheet.n_rows}."
+            f"samples; its first line is {first[:60]!r} of {sheet.n_rows}. Write a line with the "
+            f"names of its {n_columns} columns above it, such as time,acc_x,acc_y,activity."
         )
     sheet = _without_events(sheet)
     _require_one_person(sheet, columns)
+    _require_wide(sheet, labels)
     chosen = choose(sheet, device, columns, labels)
     rate = rate_of(sheet, sfreq)
     annotations = [note for name in labels for note in _stretches(sheet, name, rate)]
@@ -106,11 +110,44 @@ def _require_one_person(sheet: SampleTable, columns: Sequence[str]) -> None:
                 f"{sheet.path.name}: the column {name} holds {len(values)} people "
                 f"({listed(values, 3)}), so that it is no one recording. Write a file for each."
             )
-        if values:
-            warnings.warn(
-                f"{sheet.path.name}: all rows are of one person, {values[0]}, by the column "
-                f"{name}; whose a recording is, file names or a table of labels say.",
-                stacklevel=4,
+
+
+_SERIES = frozenset(
+    (
+        "channel",
+        "channels",
+        "ch",
+        "chan",
+        "channel name",
+        "ch name",
+        "channel id",
+        "electrode",
+        "sensor",
+        "sensor name",
+        "sensor id",
+        "lead",
+        "variable",
+        "parameter",
+        "axis",
+    )
+)
+"""What the column is called that says whose number a row is, where rows hold one number."""
+_MOST_SERIES = 512
+
+
+def _require_wide(sheet: SampleTable, labels: Sequence[str]) -> None:
+    """Raise for a table with a row for each channel of a sample: its rows are no samples."""
+    for name, column in zip(sheet.names, sheet.columns, strict=True):
+        if name in labels or " ".join(re.split(r"[\W_]+", name.lower())) not in _SERIES:
+            continue
+        cells = column[column != ""] if is_text(column) else column
+        values, counts = np.unique(cells.astype(str), return_counts=True)
+        is_series = 1 < len(values) <= _MOST_SERIES and len(values) < len(cells)
+        if is_series and (is_text(column) or (counts == counts[0]).all()):
+            raise RecordingError(
+                f"{sheet.path.name}: the column {name} says for each row whose number it holds "
+                f"({listed([word_of(value) for value in values], 3)}), so that rows are no "
+                "samples. Write a table with a column for each, as pandas.DataFrame.pivot does."
             )
 
 

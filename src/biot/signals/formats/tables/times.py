@@ -9,9 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import RecordingError, require
+from biot.signals.formats.headers import HIGHEST_RATE
 from biot.signals.formats.tables.sheet import EMPTY, Column, SampleTable, is_text
 
-__all__ = ["Seconds", "is_epoch", "is_time_name", "time_columns", "times_of", "words_of"]
+__all__ = [
+    "Seconds",
+    "is_dated",
+    "is_epoch",
+    "is_time_name",
+    "time_columns",
+    "times_of",
+    "words_of",
+]
 
 Seconds = npt.NDArray[np.float64]
 
@@ -27,7 +36,8 @@ _WHOLE_NAMES = frozenset(
         "t", "ts", "sec", "secs", "second", "seconds", "ms", "msec", "msecs", "millis",
         "millisec", "millisecs",
         "microsec",
-        "milliseconds", "us", "usec", "micros", "microseconds", "ns", "nanoseconds", "unix",
+        "milliseconds", "us", "usec", "micros", "microseconds", "ns", "nanoseconds", "minutes",
+        "hours", "datenum", "unix",
         "unixtime", "epochtime", "timems", "systime",
     )
 )  # fmt: skip
@@ -36,10 +46,20 @@ _UNITS = {
     "ms": re.compile(r"ms|msecs?|millis|millisec(?:ond)?s?"),
     "µs": re.compile(r"[µμu]s|[µμu]secs?|micros|microseconds?"),
     "ns": re.compile(r"ns|nsecs?|nanos|nanoseconds?"),
+    "min": re.compile(r"mins?|minutes?"),
+    "h": re.compile(r"h|hrs?|hours?"),
+    "days": re.compile(r"days?|datenum"),
 }
-_FACTORS = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9}
-_EPOCHS = {unit: (5e8 * factor, 4.1e9 * factor) for unit, factor in _FACTORS.items()}
+_SHORT = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9}
+_FACTORS = {**_SHORT, "min": 1 / 60, "h": 1 / 3600, "days": 1 / 86400}
+"""Of each unit how many make a second."""
+_EPOCHS = {unit: (5e8 * factor, 4.1e9 * factor) for unit, factor in _SHORT.items()}
 """Where numbers are times since 1970: from 1985 to 2099."""
+
+_SERIAL_DAYS = 20_000, 800_000
+"""Days that spreadsheets count from 1900 and MATLAB from the year 0."""
+_FASTEST_UNSAID = 5000
+"""Hz; for a faster rate it is told that the times were taken as seconds."""
 
 
 def words_of(name: str) -> list[str]:
@@ -66,17 +86,23 @@ def is_epoch(column: Column) -> bool:
     return 0 < length < 0.01 * float(known[0]) and bool((np.diff(known) >= 0).all())
 
 
+def is_dated(column: Column) -> bool:
+    """Whether texts are dates with times of day, as an index without a name may be."""
+    ends = (column[0], column[-1]) if is_text(column) and len(column) else ("",)
+    return all(re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", cell) for cell in ends)
+
+
 def _epoch_unit(first: float) -> str | None:
     return next((unit for unit, (low, high) in _EPOCHS.items() if low <= first < high), None)
 
 
 def time_columns(sheet: SampleTable) -> list[str]:
-    """Columns that hold times by their names, or by rising as times since 1970 do."""
+    """Columns that hold times by their names, or dates, or rise as times since 1970 do."""
     by_name = {name: None for name in sheet.names if is_time_name(name)}
     others = [
         name
         for name, column in zip(sheet.names, sheet.columns, strict=True)
-        if name not in by_name and is_epoch(column)
+        if name not in by_name and (is_epoch(column) or is_dated(column))
     ]
     return [*by_name, *others]
 
@@ -124,7 +150,11 @@ def _unit(sheet: SampleTable, name: str, first: float, since: Seconds) -> tuple[
         )
     if rate < 1 and np.all(since % 60 == 0):
         return "s", False  # minutes, which are too slow
-    slower = [unit for unit, factor in _FACTORS.items() if rate * factor >= 1]
+    if rate > HIGHEST_RATE and _SERIAL_DAYS[0] <= first <= _SERIAL_DAYS[1]:
+        return "days", True
+    if rate > _FASTEST_UNSAID:
+        return "s", True
+    slower = [unit for unit, factor in _SHORT.items() if rate * factor >= 1]
     return (slower[0], slower[0] != "s") if slower else ("s", False)
 
 
@@ -163,15 +193,27 @@ def _from_texts(sheet: SampleTable, name: str, column: Column) -> Seconds:
             raise RecordingError(f"row {empty + 1} of samples has none")
         if clock is not None:
             return _from_clock(pandas, texts, clock)
+        if re.match(r"\d+ days? \d", first):  # as pandas writes differences of times
+            since = pandas.to_timedelta(texts).dt.total_seconds().to_numpy()
+            return np.asarray(since - since[0], dtype=np.float64)
+        odd = _one_that_is_no_number(texts)
+        if odd is not None:
+            raise RecordingError(f"row {odd + 1} of samples is {texts.iloc[odd]!r}")
         if slashed is not None:
             return _from_slashed(pandas, texts, slashed[2])
         return _from_iso(pandas, texts)
     except (RecordingError, ValueError, TypeError, OverflowError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].partition(". You might")[0]
         raise RecordingError(
             f"{sheet.path.name}: column {name} should hold times, but {reason} (the first is "
             f"{first[:40]!r}). Write seconds, or dates as 2020-01-31 12:00:00.000, or give sfreq=."
         ) from error
+
+
+def _one_that_is_no_number(texts: Any) -> int | None:
+    """Where the first cell stands that is no number, if most of the others are."""
+    is_odd = ~texts.str.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?").to_numpy(dtype=bool)
+    return int(is_odd.argmax()) if 0 < is_odd.sum() < 0.5 * len(is_odd) else None
 
 
 def _since(dates: Any) -> Seconds:

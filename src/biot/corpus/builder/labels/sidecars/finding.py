@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ __all__ = [
     "all_sidecars",
     "find_sidecar",
     "find_sidecars",
+    "find_unknown",
     "read_sidecar",
 ]
 
@@ -123,6 +124,32 @@ def find_sidecars(
         if one is not None:
             found[path] = one
     return found
+
+
+_NAMED_AS_LABELS = re.compile(
+    r"(?:[-_. ]?(?:hypno\w*|stages?|scoring|events?|annot\w*|labels?|markers?|seizures?|profusion|"
+    r"nsrr))?\.(?:csv|tsv|txt|xml|rec)"
+)
+"""What follows the recording's name where a file beside it may well hold labels."""
+
+
+def find_unknown(recordings: Sequence[Path], found: Container[Path]) -> dict[Path, str]:
+    """How the name of a file beside a recording ends that is called as files of labels are, and is
+    of no kind that is known; of the recordings without one that is.
+    """
+    folders, passed = _Folders(), set(recordings)
+    unknown = {}
+    for path in recordings:
+        ends = (
+            rest
+            for stem in _stems(path)
+            for file, rest in folders.starting(path.parent, stem)
+            if _NAMED_AS_LABELS.fullmatch(rest) and file not in passed and file.is_file()
+        )
+        end = None if path in found else next(ends, None)
+        if end is not None:
+            unknown[path] = end
+    return unknown
 
 
 def all_sidecars(recordings: Sequence[Path]) -> set[Path]:

@@ -28,6 +28,7 @@ __all__ = [
 WITHOUT_TIME = "labels beside recordings without a time"
 WITHOUT_LABEL = "labels beside recordings that are empty or n/a"
 BEYOND = "labels beside recordings that begin at or beyond the recording's end"
+_CUT = "labels beside recordings cut at the recording's start"
 _BEFORE = "labels beside recordings that end before the recording begins"
 
 
@@ -125,6 +126,7 @@ def _inside(found: Iterable[Stretch], duration: float, left_out: Counter[str]) -
         elif stretch.onset >= 0:
             yield stretch
         elif stop > 0:
+            left_out[_CUT] += 1
             yield stretch._replace(onset=0.0, duration=stop)
         else:
             left_out[_BEFORE] += 1
