@@ -533,6 +533,9 @@ def test_folds_are_a_number_or_loso(capsys: Capture) -> None:
         # Names of files, and what stands in them, are no options.
         ("n_fft.edf: x; a/n_fft/b, my_n_fft", "n_fft.edf: x; a/n_fft/b, my_n_fft"),
         ("config.json: n_fft must be 1", "config.json: n_fft must be 1"),
+        ("columns: n_fft, n", "columns: n_fft, n"),
+        # What is wrong with a recording may be an option.
+        ("a.edf: n_fft must be 1", "a.edf: --n-fft must be 1"),
         (
             "2 cannot be used, and strict forbids that.",
             "2 cannot be used, and --strict forbids that.",

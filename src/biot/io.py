@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from biot.errors import BiotError, ConfigError
+from biot.errors import BiotError, ConfigError, visible
 from biot.locks import try_lock
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "require_text_name",
     "safe_cell",
     "sha256_of",
+    "shown_cell",
     "true_cell",
     "write_json",
 ]
@@ -535,6 +536,14 @@ def safe_cell(value: Any) -> Any:
     """
     is_formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
     return f"'{value}" if is_formula else value
+
+
+def shown_cell(value: Any) -> Any:
+    """A cell as :func:`safe_cell` makes it, with all seen that would act on a terminal.
+
+    See :func:`biot.errors.visible`.
+    """
+    return safe_cell(visible(value) if isinstance(value, str) else value)
 
 
 def true_cell(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from biot.cli import main
 from biot.corpus import Corpus, load_corpus, prepare
 from biot.corpus.summary import overview
 from biot.errors import CorpusError
@@ -92,3 +93,15 @@ def test_the_rates_of_the_recordings_are_told(
     found = overview(tmp_path / "corpus")
     assert found.recorded_at == ((200.0, 2), (100.0, 1))
     assert "200 Hz: 2, 100 Hz: 1" in str(found)
+
+
+def test_what_was_left_out_and_labels_that_met_are_told(
+    write_edf: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_edf("a.edf", annotations=[(0, 3, "x"), (3, 1, "y")])  # of 20 s
+    prepare(path, tmp_path / "corpus", sfreq=100, window=4, labels="annotations")
+    assert main(["info", str(tmp_path / "corpus")]) == 0
+    out = capsys.readouterr().out
+    assert "windows that hold several labels: 1; the one shared most (--label-rule overlap" in out
+    assert "x over y in 1" in out
+    assert "left out       4 windows without a label" in out

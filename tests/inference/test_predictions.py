@@ -219,3 +219,13 @@ def test_small_and_large_numbers_of_a_regression_keep_their_digits_in_a_csv(tmp_
         probabilities=np.array([[1.25e-9, 12345678.9]]), label_names=("charge", "count"),
     ).to_csv(tmp_path / "a.csv")  # fmt: skip
     assert (tmp_path / "a.csv").read_text().splitlines()[1] == "0.0,1.0,1.25e-09,12345678.9"
+
+
+def test_a_name_that_would_act_on_a_terminal_is_seen_in_a_csv(tmp_path: Path) -> None:
+    made = Predictions(
+        name="a", start=np.zeros(1), stop=np.ones(1), probabilities=np.array([[0.2, 0.8]]),
+        label_names=("rest", "\x1b[31mred"),
+    )  # fmt: skip
+    header, row = made.to_csv(tmp_path / "p.csv").read_text().splitlines()
+    assert header == r"start,stop,label,p_rest,p_\x1b[31mred,threshold"
+    assert row.split(",")[2] == r"\x1b[31mred"

@@ -119,7 +119,7 @@ def _show_corpus(args: Namespace) -> None:
             f"{args.path} does not exist. Name a corpus, a recording, a model folder or a run."
         )
     found = overview(args.path)
-    say(found)
+    say(in_options(str(found), {"label_rule=": "--label-rule"}))
     if args.plot is not None:
         found.to_png(args.plot)
         say(f"\noverview -> {args.plot}")

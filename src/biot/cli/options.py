@@ -186,9 +186,12 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
     # names that are no words of English, wherever they stand
     compound = [name for name in plain if "_" in name]
     text = re.sub(rf"{outside}({either(compound)})(?![\w/=]|\.\w)", lambda f: plain[f[1]], text)
+    # "a.edf: label_map must be"; not "config.json: n_fft must be", nor "columns: label_map, n"
+    said = r"(?= (?:must|would|is|has|goes|says) | ')"
+    text = re.sub(rf"(?<!\.json: )(?<=: )({either(compound)}){said}", lambda f: plain[f[1]], text)
     # "epochs must be", "mode is 'lora', but labels is 'none'"; not the labels of a sentence
     before = r"(^|; |, but |, | and |with |got |half of )"
-    words = "must |forbids |is '|is for |is not given|cannot |goes |and --|None,|'|[0-9]"
+    words = "must |forbids |is '|is for |is not given|cannot |goes |and --|None,|'|\\[|\\{|[0-9]"
     after = rf"(?= (?:{words})|, [0-9])"
     text = re.sub(rf"{before}({either(plain)}){after}", lambda f: f[1] + plain[f[2]], text)
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)

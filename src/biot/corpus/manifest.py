@@ -13,7 +13,7 @@ from typing import Any
 
 from biot.corpus.schema import MANIFEST_FILE, PARTS, REPAIR, STATE_FILE, Label, shard_path
 from biot.corpus.seal import has_changed
-from biot.errors import CorpusError
+from biot.errors import CorpusError, listed
 from biot.io import read_json, write_json
 from biot.preprocessing import Task
 from biot.signals.flat import FlatChannels
@@ -24,6 +24,8 @@ __all__ = [
     "Manifest",
     "Record",
     "Spread",
+    "left_out_of",
+    "several_lines",
     "tally_of",
     "versions",
 ]
@@ -119,10 +121,13 @@ class Record:
     """Of each target of a regression."""
     labelled: bool = False
     """Whether it has any label at all, also outside the windows."""
+    label_column: str | None = None
+    """Of annotations: the column that its labels are of; None where they have none."""
     met: Mapping[str, int] = field(default_factory=dict)
     """Where labels got other names: how many stretches had each of the labels before."""
     several: int = 0
-    """Windows on the grid that hold labels besides the one they got."""
+    """Windows on the grid that hold labels besides the one they got; of windows at events, those
+    at the place of another with another label."""
     label_over: tuple[tuple[str, str, int], ...] = ()
     """Of these: the label that was given, another, and how many windows hold both."""
     rows: str | None = None
@@ -159,7 +164,9 @@ class Record:
             (str(label), str(other), int(count))
             for label, other, count in known.get("label_over", ())
         )
-        for name, kind in (("sfreq", int | float), ("reference", str), ("several", int)):
+        for name, kind in (
+            ("sfreq", int | float), ("reference", str), ("several", int), ("label_column", str),
+        ):  # fmt: skip
             if not isinstance(known.get(name), kind | None):
                 raise TypeError(f"{name} is {known[name]!r}")
         if known.get("split") not in (None, *PARTS):
@@ -301,6 +308,48 @@ def tally_of(records: Mapping[str, Record]) -> LabelCounts:
     for _, record in sorted(records.items()):
         tally.merge(LabelCounts(Counter(record.labels), [replace(each) for each in record.spreads]))
     return tally
+
+
+_RULES: Mapping[str, str] = {
+    "overlap": "the one shared most",
+    "centre": "of those that hold the middle sample the one shared most",
+    "any": "the one shared most",
+}
+
+
+def several_lines(manifest: Manifest) -> list[str]:
+    """In how many windows of a corpus several labels met, and what became of them."""
+    records, rule = manifest.recordings, manifest.parameters.get("rule", "overlap")
+    windows = sum(record.several for record in records.values())
+    if not windows:
+        return []
+    over: Counter[tuple[str, str]] = Counter()
+    for record in records.values():
+        for label, other, count in record.label_over:
+            over[label, other] += count
+    ordered = sorted(over.items(), key=lambda item: (-item[1], item[0]))
+    if manifest.parameters.get("align") == "events":
+        both = [(one, two, n + over[two, one]) for (one, two), n in ordered if one < two]
+        pairs = [f"{one} and {two} in {n}" for one, two, n in both]
+        return [
+            f"windows that hold the same samples as another, with another label: {windows}, as "
+            "several events are at one time; each event keeps its own",
+            *([listed(pairs, 10)] if pairs else []),
+        ]
+    pairs = [f"{label} over {other} in {count}" for (label, other), count in ordered]
+    return [
+        f"windows that hold several labels: {windows}; {_RULES[rule]} (label_rule={rule}) labels "
+        "them, of instants alone the most frequent",
+        *([listed(pairs, 10)] if pairs else []),
+    ]
+
+
+def left_out_of(records: Mapping[str, Record]) -> Counter[str]:
+    """What was left out of recordings, by reason."""
+    counts: Counter[str] = Counter()
+    for _, record in sorted(records.items()):
+        counts.update(record.left_out)
+    return counts
 
 
 def versions() -> dict[str, str]:

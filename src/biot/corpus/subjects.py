@@ -196,8 +196,11 @@ def _place_of_labels(manifest: Manifest) -> str:
     source = manifest.parameters.get("labels")
     known = {
         None: "y",
-        "annotations": "the annotations, or give --labels TABLE.tsv",
+        "annotations": "the annotations, or give --label-map OLD=NEW",
         "folder": "the names of the folders, or give --labels TABLE.tsv",
+        "sidecars": "the files of labels beside the recordings, or give --label-map OLD=NEW",
+        "samples": "the column of labels in the recordings, or give --label-map OLD=NEW",
+        "triggers": "--label-map CODE=NAME",
     }
     return known.get(source) or f"{source}, and prepare again"
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from biot import plots
 from biot.corpus.corpus import Corpus
 from biot.corpus.load import load_corpus
-from biot.corpus.manifest import Manifest
+from biot.corpus.manifest import Manifest, left_out_of, several_lines
 from biot.corpus.schema import MISSING, QUARANTINE_FILE
 from biot.corpus.subjects import official_parts, origins
 from biot.errors import CorpusError
@@ -67,6 +67,11 @@ class CorpusOverview:
     """What named the subjects, each with their number; empty where that is not known."""
     parts: tuple[str, ...] = ()
     """Recordings, subjects and windows of each official part; empty where there is none."""
+    left_out: tuple[str, ...] = ()
+    """What the recordings had that is in no window, each with its number; empty where that is not
+    known."""
+    several: tuple[str, ...] = ()
+    """In how many windows several labels met, which rule decided, and how."""
     label_names: tuple[str, ...]
     """Classes, tags or targets, or ``all windows`` where there are none."""
     windows_of_label: Counts
@@ -113,6 +118,8 @@ class CorpusOverview:
             ("reference", self.reference),
             ("flat channels", "kept as they are" if self.keep_flat else "missing data"),
             ("missing", f"{self.missing:.2%} of the samples"),
+            *(("" if place else "several", text) for place, text in enumerate(self.several)),
+            *(("" if place else "left out", text) for place, text in enumerate(self.left_out)),
             ("quarantined", f"{len(self.quarantine)} files"),
         ]
         return _table(rows, (), "lines")
@@ -193,12 +200,18 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         subjects=tuple(subjects.tolist()),
         subjects_from=() if manifest is None else origins(manifest.recordings),
         parts=() if manifest is None else official_parts(manifest.recordings),
+        left_out=() if manifest is None else _left_out(manifest),
+        several=() if manifest is None else tuple(several_lines(manifest)),
         label_names=names,
         windows_of_label=counts.T.astype(np.int64),
         targets=data.targets if numbers else None,
         subject_of=subject_of,
         quarantine=_quarantine(data.path),
     )
+
+
+def _left_out(manifest: Manifest) -> tuple[str, ...]:
+    return tuple(f"{n} {what}" for what, n in left_out_of(manifest.recordings).items())
 
 
 def _rates(manifest: Manifest) -> tuple[tuple[float, int], ...]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from biot import plots
 from biot.decision import Decision
 from biot.errors import ConfigError, require
-from biot.io import atomic_file, safe_cell
+from biot.io import atomic_file, shown_cell
 from biot.preprocessing import Task
 
 if TYPE_CHECKING:
@@ -157,7 +157,8 @@ class Predictions:
     def to_csv(self, path: Path) -> Path:
         """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell.
 
-        A text that a spreadsheet would run is marked, see :func:`biot.io.safe_cell`.
+        A text that a spreadsheet would run is marked, and what would act on a terminal is escaped,
+        see :func:`biot.io.shown_cell`.
         """
         columns = self.columns()
         with (
@@ -165,7 +166,7 @@ class Predictions:
             partial.open("w", encoding="utf-8", newline="") as file,
         ):
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(map(safe_cell, columns))
+            writer.writerow(map(shown_cell, columns))
             cells = [_seconds if name in ("start", "stop") else self._cell for name in columns]
             for row in zip(*columns.values(), strict=True):
                 writer.writerow([cell(value) for cell, value in zip(cells, row, strict=True)])
@@ -177,7 +178,7 @@ class Predictions:
         Thresholds are shortened as probabilities are, so that both still compare alike.
         """
         if not isinstance(value, float):
-            return safe_cell(value)
+            return shown_cell(value)
         return float(f"{value:.9g}" if self.task == "regression" else f"{value:.6g}")
 
     def to_parquet(self, path: Path) -> Path:

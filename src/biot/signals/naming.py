@@ -174,8 +174,9 @@ def _renamed(
             names[place[canonical(old)]] = new
     for group in _groups(names):
         those = " and ".join(repr(recording.ch_names[i]) for i in group)
+        name = next(new for new in renames.values() if canonical(new) == canonical(names[group[0]]))
         raise RecordingError(
-            f"{recording.name}: rename_channels would call {those} alike, {names[group[0]]!r}. "
+            f"{recording.name}: rename_channels would call {those} alike, {name!r}. "
             "Give one of them another name."
         )
     return tuple(names), tuple(old for old in renames if canonical(old) not in place)

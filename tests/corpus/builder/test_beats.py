@@ -5,14 +5,19 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from biot.cli import main
 from biot.corpus import prepare
 from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.source import LabelSource
+from biot.corpus.builder.sources import Source
+from biot.corpus.manifest import Record
 from biot.errors import CorpusError
 from biot.signals import read_recording
 from biot.signals.summary import overview
@@ -146,3 +151,66 @@ def test_classes_of_mitdb_are_those_of_its_authors(
     how = EVENTS | {"window": 0.1, "subject": r"(\d+)"}
     report = prepare(path.parent, tmp_path / "c", **how, label_map="aami")
     assert report.labels == dict(expected)
+
+
+@pytest.mark.filterwarnings("ignore")  # the signals are equal
+def test_a_corpus_has_labels_of_one_column(write: Write, tmp_path: Path) -> None:
+    write([0, 1800], ["+", "+"], ["(AFL", "(N"], "rhythm")
+    folder = write([0, 1800], ["+", "+"], ["(AFL", "(N"], "rhythm2").parent
+    how, out = EVENTS | {"align": "grid"}, tmp_path / "c"
+    assert prepare(folder, out, **how).labels == {"AFL": 20, "N": 20}
+    write([20, 400, 800], ["+", "N", "V"], ["(AFIB", "", ""], "beats")
+    report = prepare(folder, out, **how)
+    assert report.labels == {"N": 1, "V": 1}  # and nothing of the rhythm N
+    assert [name for name, _ in report.quarantined] == ["rhythm.hea", "rhythm2.hea"]
+    assert report.quarantined[0][1] == (
+        "rhythm.hea: has no labels in the column 'beat', which 1 of 3 recordings have, only in "
+        "'rhythm', and a corpus has labels of one column. Choose another with "
+        "label_columns=rhythm, or prepare it apart."
+    )
+    for file in folder.glob("beats.*"):
+        file.unlink()
+    assert prepare(folder, out, **how).labels == {"AFL": 20, "N": 20}
+
+
+def test_a_column_that_was_asked_for_is_that_of_all_recordings(
+    write: Write, tmp_path: Path
+) -> None:
+    write([0, 1800], ["+", "+"], ["(AFL", "(N"], "rhythm")
+    folder = write([0, 400, 800], ["+", "N", "V"], ["(AFIB", "", ""], "beats").parent
+    rhythm = EVENTS | {"align": "grid", "label_columns": ("rhythm",)}
+    report = prepare(folder, tmp_path / "c", **rhythm)
+    assert (report.labels, report.quarantined) == ({"AFIB": 20, "AFL": 10, "N": 10}, ())
+
+
+def test_labels_of_wfdb_that_nobody_chose_a_column_for_are_chosen_anew() -> None:
+    labels = LabelSource("annotations")
+    old = Record(size=1, sha256="0", subject="a", labelled=True)
+    assert labels.is_unchosen(Source("a.hea", Path("a.hea")), old)
+    assert not labels.is_unchosen(Source("a.edf", Path("a.edf")), old)
+    assert not labels.is_unchosen(Source("a.hea", Path("a.hea")), replace(old, labelled=False))
+    chosen = replace(old, label_column="beat")
+    assert not labels.is_unchosen(Source("a.hea", Path("a.hea")), chosen)
+
+
+def test_files_of_labels_beside_records_have_the_same_columns(write: Write, tmp_path: Path) -> None:
+    path = write([20, 400, 800], ["+", "N", "V"], ["(AFIB", "", ""])
+    report = prepare(path, tmp_path / "c", **EVENTS | {"labels": "sidecars"})
+    assert report.labels == {"N": 1, "V": 1}
+    assert report.notes[-1] == (
+        "labels are the annotations of the column 'beat'; others with --label-column rhythm, in "
+        "1: a.hea"
+    )
+
+
+def test_a_table_of_labels_is_of_one_column_too(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write([0, 1800], ["+", "+"], ["(AFL", "(N"], "rhythm")
+    folder = write([20, 400, 800], ["+", "N", "V"], ["(AFIB", "", ""], "beats").parent
+    out = tmp_path / "labels.tsv"
+    assert main(["labels", str(folder), "--labels", "annotations", "--out", str(out)]) == 0
+    assert out.read_text().splitlines()[1:] == [
+        "beats.hea\tbeats\t\t1.111111111\t0\tN\t", "beats.hea\tbeats\t\t2.222222222\t0\tV\t",
+    ]  # fmt: skip
+    assert "has no labels in the column 'beat'" in capsys.readouterr().out

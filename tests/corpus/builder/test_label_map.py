@@ -138,3 +138,9 @@ def test_the_table_of_the_map_is_not_written_over(
     assert main([*words, "--labels", "annotations", "--label-map", str(table)]) == 1
     assert "holds the input" in capsys.readouterr().err
     assert table.is_file()
+
+
+def test_a_map_that_leaves_out_all_labels_is_told(night: Path) -> None:
+    label_map = ",".join(STAGES) + "="
+    with pytest.raises(CorpusError, match=r"label_map leaves out all labels \(Sleep stage W 2, "):
+        prepared(night, labels="annotations", label_map=label_map)

@@ -147,3 +147,30 @@ def test_motor_imagery_counted_from_the_raw_annotations(shared_data: Path, tmp_p
     ordered = sorted(over.items(), key=lambda item: (-item[1], item[0]))
     assert f"several labels: {several};" in report.several[0]
     assert report.several[1] == ", ".join(f"{a} over {b} in {n}" for (a, b), n in ordered)
+
+
+def test_windows_of_events_at_one_time_are_counted_where_labels_differ(
+    write_edf: WriteEdf,
+) -> None:
+    notes = [(1, 0, "a"), (1, 0, "b"), (2, 0, "a"), (5, 0, "c"), (5, 0, "c"), (8, 0, "a")]
+    path = write_edf("a.edf", annotations=notes)
+    report = prepared(path.parent, window=None, epoch=(0, 1))
+    assert report.labels == {"a": 3, "b": 1, "c": 2}
+    assert report.several == (
+        "windows that hold the same samples as another, with another label: 2, as several events "
+        "are at one time; each event keeps its own",
+        "a and b in 2",
+    )
+
+
+def test_a_window_inside_an_event_may_be_that_of_another(write_edf: WriteEdf) -> None:
+    path = write_edf("a.edf", annotations=[(0, 8, "a"), (4, 1, "b"), (12, 4, "b")])
+    report = prepared(path.parent, align="events")  # windows of 4 s: a at 0 and 4, b at 4 and 12
+    assert report.labels == {"a": 2, "b": 2}
+    assert report.several[-1] == "a and b in 2"
+
+
+def test_tags_of_events_at_one_time_do_not_compete(write_edf: WriteEdf) -> None:
+    path = write_edf("a.edf", annotations=[(1, 0, "a"), (1, 0, "b")])
+    report = prepared(path.parent, window=None, epoch=(0, 1), task="multilabel")
+    assert (report.n_windows, report.several) == (1, ())

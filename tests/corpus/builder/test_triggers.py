@@ -138,3 +138,41 @@ def test_no_trigger_channel_at_all_is_an_error_with_the_channels(
     how: dict[str, Any] = {"sfreq": 100, "window": 1, "labels": "triggers"}
     with pytest.raises(CorpusError, match=r"no channel of triggers.*trigger_channel; it has "):
         prepare(write_edf("a.edf"), tmp_path / "c", **how)
+
+
+@pytest.mark.parametrize("flags", [0, 0x1C0000, 0x800000])
+def test_bits_above_the_codes_are_told_where_there_are_any(flags: int) -> None:
+    codes = np.array([0, 0, 7, 7, 0, 0]) | flags
+    told: list[str] = []
+    found = trigger_stretches(made(codes), "a", None, Counter(), told)
+    assert [one.label for one in found] == ["7"]
+    assert told == (
+        [
+            "the lower 16 bits of the channel Status are the codes; bits above them were set, as "
+            "BioSemi does, and do not count"
+        ]
+        if flags
+        else []
+    )
+
+
+def test_samples_that_are_missing_are_no_bits() -> None:
+    told: list[str] = []
+    trigger_stretches(made([0, np.nan, 0, 0, 7, 7, 0]), "a", None, Counter(), told)
+    assert not told
+
+
+def test_a_channel_that_was_named_as_that_of_triggers_is_no_signal(
+    write_edf: Callable[..., Path],
+) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.zeros(2000)
+    codes[200:210], codes[800:810] = 1, 2
+    data = np.stack([rng.integers(-90, 90, 2000), codes])
+    path = write_edf("a.edf", data, ch_names=("C3", "Ana 1"))
+    how: dict[str, Any] = {"sfreq": 100, "window": 1, "labels": "triggers", "align": "events"}
+    out = path.parents[1] / "corpus"
+    report = prepare(path, out, **how, trigger_channel="ana 1")
+    assert report.preprocessing.ch_names == ("C3",)
+    assert report.labels == {"1": 1, "2": 1}
+    assert report.dropped == {"trigger channels 'Ana 1'": 1}

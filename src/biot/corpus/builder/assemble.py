@@ -22,14 +22,21 @@ from biot.corpus.builder.channels.agreement import (
 from biot.corpus.builder.channels.choice import choice_lines
 from biot.corpus.builder.channels.given_units import unit_lines
 from biot.corpus.builder.config import WorkerConfig
+from biot.corpus.builder.labels.columns import of_other_columns
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.layouts.registry import layouts
 from biot.corpus.builder.report import PrepareReport, write_quarantine
 from biot.corpus.builder.staging import Staging
-from biot.corpus.builder.windows.several import several_lines
 from biot.corpus.builder.writer import write_description
-from biot.corpus.manifest import Manifest, Record, tally_of, versions
+from biot.corpus.manifest import (
+    Manifest,
+    Record,
+    left_out_of,
+    several_lines,
+    tally_of,
+    versions,
+)
 from biot.corpus.schema import SHARDS
 from biot.corpus.subjects import doubts, of_one_class, official_parts, origins
 from biot.errors import CorpusError, listed, require
@@ -171,7 +178,19 @@ def finish(
 
 def together(records: Mapping[str, Record]) -> dict[str, Record]:
     """The records; those that do not go together with the others are without windows then."""
-    return set_aside(records, _layout(records))
+    return _agreeing(records)[0]
+
+
+def _agreeing(records: Mapping[str, Record]) -> tuple[dict[str, Record], Layout]:
+    """The records, with those set aside that do not go with the others, and the layout of these."""
+    columns = {
+        name: record.label_column
+        for name, record in records.items()
+        if record.labelled and record.quarantine is None
+    }
+    of_one_column = set_aside(records, of_other_columns(columns))
+    layout = _layout(of_one_column)
+    return set_aside(of_one_column, layout.clashes), layout
 
 
 def _layout(records: Mapping[str, Record]) -> Layout:
@@ -180,8 +199,7 @@ def _layout(records: Mapping[str, Record]) -> Layout:
 
 def _in_one_layout(place: Staging, records: Mapping[str, Record]) -> dict[str, Record]:
     """The records, once the shards have the channels that they are to have."""
-    layout = _layout(records)
-    final = set_aside(records, layout)
+    final, layout = _agreeing(records)
     for name, record in final.items():
         if record.shard is None:
             continue
@@ -221,7 +239,7 @@ def report_of(
         n_windows=sum(record.n_windows for record in used),
         labels={name: tally.counts[name] for name in names if not tally.spreads},
         targets=dict(zip(names, tally.spreads, strict=False)),
-        dropped=dict(_left_out(manifest.recordings) + Counter(skipped)),
+        dropped=dict(left_out_of(manifest.recordings) + Counter(skipped)),
         references=_references(manifest.recordings),
         slower={
             name: each.sfreq
@@ -234,7 +252,7 @@ def report_of(
             *difference_lines(manifest.recordings),
         ),
         label_map=_map_lines(manifest),
-        several=tuple(several_lines(manifest.recordings, manifest.parameters["rule"])),
+        several=tuple(several_lines(manifest)),
         flat={name: each.flat for name, each in manifest.recordings.items() if each.flat},
         quarantined=quarantined(manifest.recordings),
         changes=changes,
@@ -287,7 +305,7 @@ def _why_nothing(
     records: Mapping[str, Record], recipe: WorkerConfig, skipped: Mapping[str, int]
 ) -> str:
     """Why no window could be prepared."""
-    counts = _left_out(records) + Counter(skipped)
+    counts = left_out_of(records) + Counter(skipped)
     reasons = [f"{count} {what}" for what, count in counts.items()]
     unusable = quarantined(records)
     settings = _unsuitable_settings(unusable, recipe)
@@ -298,7 +316,10 @@ def _why_nothing(
         reasons.append(f"and {len(unusable) - 3} more that cannot be read")
     read = [record for record in records.values() if record.quarantine is None]
     if recipe.how.labelled and read and not any(record.labelled for record in read):
-        reasons.append("no recording has a label")
+        met = sum((Counter(record.met) for record in read), Counter[str]())
+        labels = [f"{label} {count}" for label, count in met.most_common()]
+        nothing = f"label_map leaves out all labels ({listed(labels, 10)})"
+        reasons.append(nothing if labels else "no recording has a label")
         reasons += list(dict.fromkeys(text for record in read for text in record.told))[:3]
     if any("shorter than a window" in what for what in counts):
         longest = recipe.contract.window
@@ -328,13 +349,6 @@ def _label_names(
     if old is not None and old.dropped and (out / FILE_NAME).is_file():
         tally.counts.update(dict.fromkeys(Preprocessing.load(out).label_names or (), 0))
     return labels.names(tally)
-
-
-def _left_out(records: Mapping[str, Record]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for _, record in sorted(records.items()):
-        counts.update(record.left_out)
-    return counts
 
 
 def _tell_of_equal(records: Mapping[str, Record]) -> None:

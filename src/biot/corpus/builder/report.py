@@ -58,7 +58,7 @@ class PrepareReport:
     label_map: tuple[str, ...] = ()
     """What the map made of labels, with the stretches of each before, and what it left alone."""
     several: tuple[str, ...] = ()
-    """In how many windows on the grid several labels met, which rule decided, and how."""
+    """In how many windows several labels met, which rule decided, and how."""
     flat: Mapping[str, FlatChannels] = field(default_factory=dict)
     """Flat channels and stretches that became missing, by recording; only of those that have any
     (see :mod:`biot.signals.flat`)."""

@@ -255,6 +255,8 @@ def _plan(
             changed[name] = f"{name} has changed and was prepared anew"
         elif job.rows != record.rows or job.subject != record.subject:
             changed[name] = f"{name} has another subject, labels or units and was prepared anew"
+        elif job.labels.is_unchosen(job.source, record):
+            changed[name] = f"{name} has labels of an earlier release and was prepared anew"
     renamed = {
         job.source.recording: {"subject_from": job.subject_from, "split": job.split}
         for job in there

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.builder.channels.choice import without_triggers
+from biot.corpus.builder.channels.choice import without_trigger, without_triggers
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.config import WorkerConfig
 from biot.corpus.builder.labels.source import LabelSource
@@ -216,7 +216,9 @@ def _written(
     """What is to be known of a recording, and its shard."""
     name, contract = job.source.recording, recipe.contract
     read = opened(job.source, recipe.tables, units_later=job.units.is_given)
-    recording, not_found = _named_channels(read, recipe, left_out)
+    signals, codes = without_trigger(read, job.labels.trigger_channel)
+    left_out.update(f"trigger channels {channel!r}" for channel in codes)
+    recording, not_found = _named_channels(signals, recipe, left_out)
     if "rename_channels" in recipe.choice.by_layout:
         not_found = ()  # a layout names all that copies of the data set may have
     not_found += job.units.unmatched(recording, name)
@@ -264,13 +266,15 @@ def _labelled(
     name = job.source.recording
     told: list[str] = []
     met: dict[str, int] = {}
-    stretches = job.labels.stretches(recording, name, left_out, told)
+    stretches, column = job.labels.stretches(recording, name, left_out, told)
     if job.labels.map is not None:
         met = job.labels.map.met(stretches)
         job.labels.map.require_known(met, name)
         stretches = job.labels.map.stretches(stretches)
     stretches = job.labels.in_scope(stretches, recording.duration, name, left_out)
-    return stretches, {"labelled": bool(stretches), "met": met, "told": tuple(told)}
+    return stretches, {
+        "labelled": bool(stretches), "label_column": column, "met": met, "told": tuple(told),
+    }  # fmt: skip
 
 
 def _named_channels(

@@ -28,7 +28,7 @@ from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, re
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess, why_undefined
 from biot.evaluation.tasks import Task, Truth, plain_task
-from biot.io import atomic_file, remove_leftovers, require_text_name, safe_cell, write_json
+from biot.io import atomic_file, remove_leftovers, require_text_name, shown_cell, write_json
 from biot.locks import alone_on
 from biot.training.datasets import batches_of, usable
 from biot.training.distributed import launch, placed
@@ -291,10 +291,10 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         partial.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(map(safe_cell, rows[0]))
+        writer.writerow(map(shown_cell, rows[0]))
         for row in rows:
             values = ["" if isinstance(v, float) and np.isnan(v) else v for v in row.values()]
-            writer.writerow(map(safe_cell, values))
+            writer.writerow(map(shown_cell, values))
 
 
 def _shown(rows: Sequence[Mapping[str, Any]], wanted: str | None, names: Mapping[str, str]) -> str:

@@ -144,11 +144,11 @@ def _with(unit: str, n_chans: int) -> str:
     return f"{_has(n_chans)} no unit"
 
 
-def set_aside(records: Mapping[str, Record], layout: Layout) -> dict[str, Record]:
-    """The records, those that do not go together with the others without windows; by name."""
+def set_aside(records: Mapping[str, Record], reasons: Mapping[str, str]) -> dict[str, Record]:
+    """The records, those with a reason not to go with the others without windows; by name."""
     return {
         name: record
-        if name not in layout.clashes
+        if name not in reasons
         else Record(
             size=record.size,
             sha256=record.sha256,
@@ -156,7 +156,7 @@ def set_aside(records: Mapping[str, Record], layout: Layout) -> dict[str, Record
             subject_from=record.subject_from,
             rows=record.rows,
             split=record.split,
-            quarantine=layout.clashes[name],
+            quarantine=reasons[name],
             clash=True,
         )
         for name, record in sorted(records.items())

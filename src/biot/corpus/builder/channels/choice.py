@@ -18,6 +18,7 @@ __all__ = [
     "choice_lines",
     "fits",
     "same_channel",
+    "without_trigger",
     "without_triggers",
 ]
 
@@ -49,6 +50,26 @@ def without_triggers(recording: Recording) -> tuple[Recording, list[str]]:
         return recording, []
     triggers = [name for name in recording.ch_names if name not in ch_names]
     return recording.pick(rows), triggers
+
+
+def without_trigger(recording: Recording, wanted: str | None) -> tuple[Recording, list[str]]:
+    """The recording without the channel that was named as that of triggers, and its name.
+
+    It holds the labels, whatever its name says. None: nothing was named.
+
+    Raises
+    ------
+    RecordingError
+        If there is no other channel.
+    """
+    if wanted is None:
+        return recording, []
+    names = recording.ch_names
+    triggers = [name for name in names if canonical(name) == canonical(wanted)]
+    rows = [row for row, name in enumerate(names) if name not in triggers]
+    if not rows:
+        raise RecordingError(f"{recording.name}: holds channels of triggers only.")
+    return (recording.pick(rows), triggers) if triggers else (recording, [])
 
 
 _TYPES = ("eeg", "ecg", "eog", "emg", "resp", "acc", "gyro", "misc")

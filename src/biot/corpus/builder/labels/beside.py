@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from biot.corpus.builder.labels.columns import column_note
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.sidecars.edf import holds_annotations_only
 from biot.corpus.builder.labels.sidecars.finding import (
@@ -25,13 +26,14 @@ from biot.signals.readers import is_table
 from biot.signals.recording import Recording
 
 __all__ = [
+    "OF_WFDB",
     "LabelsFound",
     "SidecarLabels",
     "without_sidecars",
 ]
 
 
-_OF_WFDB = (".hea", ".dat", ".mat")
+OF_WFDB = (".hea", ".dat", ".mat")
 """Suffixes of records whose own annotations may have several columns."""
 
 
@@ -69,6 +71,8 @@ class LabelsFound:
     stretches: tuple[Stretch, ...]
     left_out: Mapping[str, int]
     told: tuple[str, ...]
+    column: str | None
+    """The column of labels that they are of, where WFDB annotations have several."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class SidecarLabels:
             raise CorpusError(
                 f"None of the {len(paths)} recordings has {what} beside it, but {option}.{told}"
             )
-        has_columns = found or any(path.suffix.lower() in _OF_WFDB for path in paths)
+        has_columns = found or any(path.suffix.lower() in OF_WFDB for path in paths)
         if not has_columns and how.columns != ("label",) and how.task != "regression":
             raise ConfigError(
                 "label_columns are those of a table, or of files of labels beside recordings, but "
@@ -207,7 +211,13 @@ class SidecarLabels:
         sidecar = read_sidecar(path, recording)
         kept, left_out = sidecar.within(recording.duration, self.column)
         found = tuple(one._replace(label=self._label(one, path)) for one in kept)
-        return LabelsFound(found, left_out, sidecar.told)
+        column = self.column or next(iter(sidecar.columns), None)
+        is_of_wfdb = sidecar.kind.startswith("WFDB")
+        if column is None or not is_of_wfdb:
+            return LabelsFound(found, left_out, sidecar.told, None)
+        there = [name for name, stretches in sidecar.columns.items() if stretches]
+        told = [*sidecar.told, *([] if self.column else column_note(column, there))]
+        return LabelsFound(found, left_out, tuple(told), column)
 
     def _label(self, stretch: Stretch, path: Path) -> Label:
         where = f"{path.name}: the label {stretch.label!r} at {stretch.onset:g} s"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from biot.choices import LabelScope
-from biot.corpus.builder.labels.beside import SidecarLabels
+from biot.corpus.builder.labels.beside import OF_WFDB, SidecarLabels
 from biot.corpus.builder.labels.codes import with_one_label
 from biot.corpus.builder.labels.columns import in_column
 from biot.corpus.builder.labels.label_format import LabelFormat
@@ -21,6 +21,7 @@ from biot.corpus.builder.labels.triggers import trigger_stretches
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, Subject, subject_of
 from biot.corpus.builder.windows.events import Stretch
+from biot.corpus.manifest import Record
 from biot.corpus.schema import Label
 from biot.corpus.subjects import OWN
 from biot.errors import ConfigError, CorpusError, RecordingError, listed
@@ -193,8 +194,10 @@ class LabelSource:
         name: str,
         left_out: Counter[str] | None = None,
         told: list[str] | None = None,
-    ) -> list[Stretch]:
+    ) -> tuple[list[Stretch], str | None]:
         """Labelled stretches of a recording, before map and scope; no spoilt data, no breaks.
+
+        With them comes the column of annotations that they are of, where these have any.
 
         Parameters
         ----------
@@ -211,9 +214,9 @@ class LabelSource:
             If a row lies outside the recording, or the file lies in no folder that could name it.
         """
         if self.kind == "none":
-            return []
+            return [], None
         if self.table is not None:
-            return self.table.stretches(name, recording.duration, left_out)
+            return self.table.stretches(name, recording.duration, left_out), None
         if self.sidecars is not None:
             found = self.sidecars.stretches(recording, name)
             if found is not None:
@@ -223,26 +226,36 @@ class LabelSource:
                 labels = [one for one in found.stretches if not _is_mark(one)]
                 if len(labels) < len(found.stretches):
                     counts[_MARKS] += len(found.stretches) - len(labels)
-                return labels
+                return labels, found.column
             ([] if told is None else told).extend(self.sidecars.told_of(name))
         if self.kind == "sidecars":
-            return []
+            return [], None
         if self.kind == "folder":
-            return [Stretch(0.0, recording.duration, self._of_folder(name))]
+            return [Stretch(0.0, recording.duration, self._of_folder(name))], None
         if self.kind == "triggers":
             counted = Counter() if left_out is None else left_out
-            found_codes = trigger_stretches(recording, name, self.trigger_channel, counted)
+            found_codes = trigger_stretches(recording, name, self.trigger_channel, counted, told)
             return [
                 one._replace(label=self.format.of_text(str(one.label), name)) for one in found_codes
-            ]
+            ], None
         notes = [note for note in recording.annotations if _is_label(note)]
-        if self.kind != "samples":
-            notes = in_column(notes, self.format, name, [] if told is None else told)
+        column = None
+        if self.kind == "samples":
+            notes = [note for note in notes if note.column in self.format.columns]
+        else:
+            notes, column = in_column(notes, self.format, name, [] if told is None else told)
         return [
-            Stretch(note.onset, note.duration, self._of_annotation(note, name))
-            for note in notes
-            if self.kind != "samples" or note.column in self.format.columns
-        ]
+            Stretch(note.onset, note.duration, self._of_annotation(note, name)) for note in notes
+        ], column
+
+    def is_unchosen(self, source: Source, record: Record) -> bool:
+        """Whether a recording has labels of columns, and none was chosen.
+
+        So it is in corpora that were prepared before annotations had columns.
+        """
+        of_annotations = self.kind in ("annotations", "sidecars")
+        has_columns = source.path.suffix.lower() in OF_WFDB
+        return of_annotations and has_columns and record.labelled and record.label_column is None
 
     def in_scope(
         self,

@@ -21,6 +21,8 @@ __all__ = [
 
 _CODES = 0xFFFF
 """The lower 16 bits: BioSemi keeps its own state (battery, speed, range) in the others."""
+_ABSENT = np.iinfo(np.int64).min
+"""Stands for a sample that is missing, of any value."""
 _SAMPLES_AT_ONCE = 2**20
 _ROUNDING = 0.01
 _PREFERRED = ("STI101", "STI 014")
@@ -63,7 +65,11 @@ def trigger_channel(recording: Recording, name: str, wanted: str | None = None) 
 
 
 def trigger_stretches(
-    recording: Recording, name: str, wanted: str | None, left_out: Counter[str]
+    recording: Recording,
+    name: str,
+    wanted: str | None,
+    left_out: Counter[str],
+    told: list[str] | None = None,
 ) -> list[Stretch]:
     """The codes of a channel of triggers, from where each begins to where the value changes.
 
@@ -83,6 +89,8 @@ def trigger_stretches(
         The channel; None: the only one whose name says that it holds triggers.
     left_out
         Counts what is no event.
+    told
+        Gets whether the channel has bits above those of the codes.
 
     Raises
     ------
@@ -93,13 +101,19 @@ def trigger_stretches(
     path = recording.path
     is_edf = path is not None and path.suffix.lower() in (".edf", ".bdf")
     stored = read_edf_signal(path, row) if path is not None and is_edf else recording.pick([row])
-    found = []
+    found, has_upper_bits = [], False
     for start, stop in stored.segments:
-        firsts, values = _runs(stored, start, stop, name)
+        firsts, values, upper = _runs(stored, start, stop, name)
+        has_upper_bits |= upper
         ends = np.append(firsts[1:], stop)
         for i in _events(values, ends - firsts, left_out):
             onset, length = firsts[i] / stored.sfreq, (ends[i] - firsts[i]) / stored.sfreq
             found.append(Stretch(float(onset), float(length), str(values[i])))
+    if has_upper_bits and told is not None:
+        told.append(
+            f"the lower 16 bits of the channel {recording.ch_names[row]} are the codes; bits above "
+            "them were set, as BioSemi does, and do not count"
+        )
     return found
 
 
@@ -116,22 +130,25 @@ def _events(values: Codes, lengths: Codes, left_out: Counter[str]) -> Iterator[i
             yield int(i)
 
 
-def _runs(recording: Recording, start: int, stop: int, name: str) -> tuple[Codes, Codes]:
-    """First sample and value of each run of equal values, read in pieces."""
-    firsts, values, last = [], [], None
+def _runs(recording: Recording, start: int, stop: int, name: str) -> tuple[Codes, Codes, bool]:
+    """First sample and code of each run of equal codes, read in pieces; and whether samples have
+    bits above those of codes."""
+    firsts, values, last, has_upper_bits = [], [], None, False
     for begin in range(start, stop, _SAMPLES_AT_ONCE):
         piece = recording.read(begin, min(begin + _SAMPLES_AT_ONCE, stop))[0]
-        codes = _codes(piece, recording.ch_names[0], name)
+        whole = _whole_numbers(piece, recording.ch_names[0], name)
+        codes = np.where(whole == _ABSENT, -1, whole & _CODES)
+        has_upper_bits |= bool(((whole & ~_CODES != 0) & (whole != _ABSENT)).any())
         changes = np.flatnonzero(np.diff(codes)) + 1
         if codes[0] != last:
             changes = np.insert(changes, 0, 0)
         firsts.append(begin + changes)
         values.append(codes[changes])
         last = codes[-1]
-    return np.concatenate(firsts).astype(np.int64), np.concatenate(values)
+    return np.concatenate(firsts).astype(np.int64), np.concatenate(values), has_upper_bits
 
 
-def _codes(samples: npt.NDArray[np.float32], channel: str, name: str) -> Codes:
+def _whole_numbers(samples: npt.NDArray[np.float32], channel: str, name: str) -> Codes:
     present = np.isfinite(samples)
     numbers = np.where(present, samples, 0).astype(np.float64)
     whole = np.round(numbers)
@@ -143,4 +160,4 @@ def _codes(samples: npt.NDArray[np.float32], channel: str, name: str) -> Codes:
             f"{listed(seen)}, so it is scaled or an analogue signal. Name another with "
             "trigger_channel, or give the events as a table of labels."
         )
-    return np.where(present, whole.astype(np.int64) & _CODES, -1)
+    return np.where(present, whole.astype(np.int64), _ABSENT)

@@ -115,7 +115,7 @@ def whole(label: Label) -> Stretch:
 
 def annotated(found: FoundRecording) -> list[Stretch]:
     """The annotations of the recording, without those that are no labels."""
-    return LabelSource("annotations").stretches(found.read(), found.name)
+    return LabelSource("annotations").stretches(found.read(), found.name)[0]
 
 
 def beside(pattern: str) -> Callable[[FoundRecording], list[Stretch]]:

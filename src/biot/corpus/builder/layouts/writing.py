@@ -8,12 +8,13 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from biot.corpus.builder.executor import run
+from biot.corpus.builder.labels.columns import of_other_columns
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options
 from biot.corpus.builder.labels.source import LabelSource
@@ -116,7 +117,9 @@ def _read(
             jobs.append((one, source.only(one.recording), facts))
     bar = "labels" if progress else None
     engine: dict[str, Any] = {"workers": how.workers, "dask": how.dask}
-    done = {one.name: one for one in run(work, jobs, **engine, progress=bar)}
+    found = list(run(work, jobs, **engine, progress=bar))
+    reasons = of_other_columns({one.name: column for one, column in found if one.stretches})
+    done = {one.name: _without_labels(one, reasons.get(one.name)) for one, _ in found}
     without = [
         Labelled(one.recording, (), Facts()) for one in given.sources if one.recording not in done
     ]
@@ -124,16 +127,27 @@ def _read(
     return table_of([*ordered, *without])
 
 
-def _labelled(job: tuple[Source, LabelSource, Facts], tables: TableOptions) -> Labelled:
+def _without_labels(one: Labelled, fault: str | None) -> Labelled:
+    """The same with a fault instead of labels, if there is one."""
+    if fault is None:
+        return one
+    return replace(one, stretches=(), facts=one.facts._replace(fault=fault))
+
+
+def _labelled(
+    job: tuple[Source, LabelSource, Facts], tables: TableOptions
+) -> tuple[Labelled, str | None]:
+    """The labels of a recording, and the column of annotations that they are of."""
     source, labels, facts = job
     name = source.recording
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they come again when the recording is prepared
             recording = opened(source, tables)
-            return Labelled(name, tuple(labels.stretches(recording, name)), facts)
+            found, column = labels.stretches(recording, name)
+            return Labelled(name, tuple(found), facts), column
     except BiotError as error:
-        return Labelled(name, (), facts._replace(fault=str(error)))
+        return Labelled(name, (), facts._replace(fault=str(error))), None
 
 
 def _report(out: Path, text: str, table: LabelTable, notes: tuple[str, ...]) -> LabelReport:

@@ -174,7 +174,16 @@ def _on_events(
             if start <= last:
                 places.append(_Place((start, min(start + how.n_times, stop)), event.label))
     places.sort(key=lambda place: place.span)
-    return _with_all_tags(places, events, how) if how.tags else places
+    return _with_all_tags(places, events, how) if how.tags else list(_with_others(places))
+
+
+def _with_others(places: list[_Place]) -> Iterator[_Place]:
+    """Windows in order of place, with the other labels of windows at the same place."""
+    for _, group in itertools.groupby(places, key=lambda place: place.span):
+        alike = list(group)
+        for place in alike:
+            others = dict.fromkeys(p.label for p in alike if p.label not in (None, place.label))
+            yield place._replace(others=tuple(label for label in others if label is not None))
 
 
 def _with_all_tags(places: list[_Place], events: list[Event], how: Windowing) -> list[_Place]:

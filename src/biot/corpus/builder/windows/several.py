@@ -1,33 +1,22 @@
-"""Windows on the grid that hold several labels: which of them they got, and in how many."""
+"""Windows that hold several labels: which of them they got, and in how many."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from biot.choices import LabelRule
 from biot.corpus.builder.windows.events import Event
 from biot.corpus.builder.windows.rules import Span, nearby, samples_shared
-from biot.corpus.manifest import Record
 from biot.corpus.schema import Label
-from biot.errors import listed
 
 __all__ = [
     "SeveralLabels",
     "other_labels",
-    "several_lines",
 ]
 
 _LEAST_SHARE = Fraction(1, 2)
 """Of a sample: less is shared by rounding only."""
-
-
-_RULES: dict[str, str] = {
-    "overlap": "the one shared most",
-    "centre": "of those that hold the middle sample the one shared most",
-    "any": "the one shared most",
-}
 
 
 class SeveralLabels:
@@ -76,24 +65,6 @@ def _touches(start: int, stop: int, event: Event) -> bool:
         return shared >= 0
     onset, end = event.exact
     return min(Fraction(stop), end) - max(Fraction(start), onset) >= _LEAST_SHARE
-
-
-def several_lines(records: Mapping[str, Record], rule: LabelRule) -> list[str]:
-    """In how many windows of recordings several labels met, and what became of them."""
-    windows = sum(record.several for record in records.values())
-    if not windows:
-        return []
-    over: Counter[tuple[str, str]] = Counter()
-    for record in records.values():
-        for label, other, count in record.label_over:
-            over[label, other] += count
-    ordered = sorted(over.items(), key=lambda item: (-item[1], item[0]))
-    pairs = [f"{label} over {other} in {count}" for (label, other), count in ordered]
-    return [
-        f"windows that hold several labels: {windows}; {_RULES[rule]} (label_rule={rule}) labels "
-        "them, of instants alone the most frequent",
-        *([listed(pairs, 10)] if pairs else []),
-    ]
 
 
 def _words(label: Label) -> str:
