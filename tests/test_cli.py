@@ -400,6 +400,8 @@ def test_an_output_that_holds_an_input_or_is_part_of_one_is_refused(tmp_path: Pa
         ("pretrain other corpus --out corpus", "--out corpus is the input"),
         ("prepare recordings --out recordings --sfreq 1 --window 1", "--out recordings is the"),
         ("prepare corpus/a.edf --out corpus --sfreq 1 --window 1", "--out corpus holds the input"),
+        ("labels recordings --labels t.tsv --out t.tsv", "--out t.tsv is the input t.tsv"),
+        ("labels recordings --label-map t.tsv --out t.tsv", "--out t.tsv is the input t.tsv"),
     ],
 )
 def test_every_command_that_writes_checks_it(
@@ -412,7 +414,8 @@ def test_every_command_that_writes_checks_it(
     monkeypatch.chdir(tmp_path)
     for name in ("corpus", "model", "recordings"):
         Path(name).mkdir()
-    for name in ("night.csv", "night.png", "model.onnx", "corpus/state.json", "corpus/a.edf"):
+    files = ("night.csv", "night.png", "t.tsv", "model.onnx", "corpus/state.json", "corpus/a.edf")
+    for name in files:
         Path(name).write_text(name)
     before = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     assert main(words.split()) == 1

@@ -24,11 +24,11 @@ _EXAMPLES = """\
   biot prepare recordings/ --labels labels.tsv --out corpus --sfreq 200 --window 10
 """
 _OPTIONS = (
-    *("layout", "labels", "label_columns", "label_map", "task", "file_column", "subject"),
-    *("subject_column", "background", "search_tables", "table_sfreq", "table_units", "workers"),
-    *("dask", "split_column", "split_parts", "sidecar", "label_scope", "label_threshold"),
-    *("trigger_channel",),
-    *("onset_column", "duration_column", "stop_column"),
+    *("layout", "labels", "label_columns", "label_map", "label_threshold", "label_scope", "task"),
+    *("background", "sidecar", "trigger_channel", "subject"),
+    *("file_column", "subject_column", "onset_column", "duration_column", "stop_column"),
+    *("split_column", "split_parts"),
+    *("search_tables", "table_sfreq", "table_units", "workers", "dask"),
 )
 """Those of `prepare` that decide over labels."""
 
@@ -56,9 +56,8 @@ def parser() -> Parser:
 
 def _execute(args: Namespace) -> None:
     config = config_of(args, PrepareConfig)
-    table = config.labels if isinstance(config.labels, Path) else None
     require_writable(args.out, suffixes=(".tsv",))
-    require_apart({"--out": args.out}, [*args.paths, table])
+    require_apart({"--out": args.out}, [*args.paths, *config.tables])
     from biot.corpus.builder.layouts.writing import write_label_table
 
     say(str(write_label_table(args.paths, args.out, config=config, progress=show_progress())))

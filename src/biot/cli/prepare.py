@@ -74,13 +74,7 @@ def parser() -> Parser:
 
 def _execute(args: Namespace) -> None:
     config = config_of(args, PrepareConfig)
-    from biot.corpus.builder.channels.given_units import GivenUnits
-    from biot.corpus.builder.labels.mapping import LabelMap
-
-    table = config.labels if isinstance(config.labels, Path) else None
-    names = config.label_map if LabelMap.is_table(config.label_map) else None
-    units = config.units if GivenUnits.is_table(config.units) else None
-    require_apart({"--out": args.out}, [*args.paths, table, names, units])
+    require_apart({"--out": args.out}, [*args.paths, *config.tables])
     from biot.corpus.builder.prepare import prepare
 
     report = prepare(args.paths, args.out, config=config, progress=show_progress())

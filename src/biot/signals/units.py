@@ -156,7 +156,7 @@ KNOWN_UNITS = (
     *("V", "mV", "µV", "nV", "g", "mg", "m/s²", "rad/s", "°/s"),
     *("T", "T/m", "°C", "%", "bpm", "mmHg", "µS", "a.u."),
 )
-"""Units that may be said of arrays, one spelling each; after °/s they stay as they are."""
+"""Units that may be said of arrays, one spelling each; those from T on are not converted."""
 
 
 def is_known_unit(declared: str) -> bool:

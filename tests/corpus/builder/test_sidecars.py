@@ -162,7 +162,7 @@ def test_a_scoring_under_another_date_goes_by_the_times_of_day(write_edf: WriteE
 def test_a_scoring_that_begins_late_in_a_long_recording_under_a_hidden_date(
     write_edf: WriteEdf,
 ) -> None:
-    path = begun(write_edf("x.edf", seconds=80_000, sfreq=1), "24.04.8908.00.00")
+    path = begun(write_edf("x.edf", seconds=52_000, sfreq=1), "24.04.8908.00.00")
     write_scoring(path.with_name("x_scoring.edf"), [(60, 30, "W")], "01.01.8522.00.00")
     assert labels_of(path) == [(14 * 3600 + 60, 30, "W")]
 

@@ -244,11 +244,9 @@ def test_what_is_no_table_is_refused_in_words(tmp_path, content, message):
 
 def test_a_table_that_is_turned_is_refused_at_once(tmp_path):
     path = tmp_path / "made.csv"
-    names = ",".join(f"c{i}" for i in range(100_000))
-    path.write_text("\n".join([names, *[",".join(["1"] * 100_000)] * 3]))
-    with pytest.raises(
-        RecordingError, match=r"has 100000 columns; .* at most 10000\. Is it turned"
-    ):
+    names = ",".join(f"c{i}" for i in range(20_000))
+    path.write_text("\n".join([names, *[",".join(["1"] * 20_000)] * 3]))
+    with pytest.raises(RecordingError, match=r"has 20000 columns; .* at most 10000\. Is it turned"):
         read_recording(path, sfreq=50)
 
 

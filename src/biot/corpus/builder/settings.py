@@ -23,6 +23,7 @@ from biot.settings import Settings, documented, setting
 
 __all__ = [
     "PrepareConfig",
+    "is_path_of_table",
 ]
 
 _COLUMNS = (
@@ -37,6 +38,11 @@ _WORDS = ("none", "annotations", "sidecars", "samples", "triggers", "folder", "l
 # Headings of the command's help.
 _WINDOWS, _LABELS, _SIGNAL = "windows", "labels and subjects", "signal"
 _TABLES, _RUNNING = "recordings in tables", "how it runs"
+
+
+def is_path_of_table(text: str) -> bool:
+    """Whether `label_map` or `units` is the path of a table, and not the map or the unit itself."""
+    return Path(text).suffix.lower() in (".tsv", ".csv")
 
 
 @documented
@@ -366,9 +372,13 @@ class PrepareConfig(Settings):
         return "labels" not in self.given and self.layout != "none" and may_come
 
     @property
-    def tables(self) -> tuple[str | Path | None, ...]:
-        """What may be the paths of tables that are no recordings."""
-        return self.labels, self.label_map, self.units
+    def tables(self) -> list[Path]:
+        """The tables that are named, which are no recordings."""
+        labels = [] if str(self.labels) in _WORDS else [Path(self.labels)]
+        return [
+            *labels,
+            *(Path(t) for t in (self.label_map, self.units) if t and is_path_of_table(t)),
+        ]
 
     @property
     def length(self) -> float:

@@ -91,7 +91,7 @@ def find_sources(
     paths: str | Path | Sequence[str | Path],
     *,
     tables: bool = False,
-    but: Sequence[str | Path | None] = (),
+    but: Sequence[Path] = (),
 ) -> list[Source]:
     """The recordings among files and, recursively, in folders, sorted by name.
 
@@ -130,14 +130,14 @@ def find_sources(
     return [found[name] for name in sorted(found)]
 
 
-def _sources_at(path: Path, tables: bool, but: Sequence[str | Path | None]) -> list[Source]:
+def _sources_at(path: Path, tables: bool, but: Sequence[Path]) -> list[Source]:
     if path.is_file():
         return [Source(readable(path.name), path)]
     if not path.is_dir():
         raise CorpusError(f"{path} does not exist. Name files or folders of recordings.")
     found = recordings_in(path, tables=tables)
     if tables:
-        others = {os.path.realpath(each) for each in but if each is not None}
+        others = {os.path.realpath(each) for each in but}
         found = [file for file in found if os.path.realpath(file) not in others]
     sources = [Source(readable(file.relative_to(path).as_posix()), file) for file in found]
     if not sources:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from biot.corpus.builder.channels.choice import fits
 from biot.corpus.builder.labels.cells import Recordings, Sheet, read_sheet
+from biot.corpus.builder.settings import is_path_of_table
 from biot.corpus.manifest import Record
 from biot.errors import ConfigError, listed, near_word
 from biot.signals.channels import kind
@@ -67,7 +68,7 @@ class GivenUnits:
         """
         if text is None:
             return cls()
-        if not cls.is_table(text):
+        if not is_path_of_table(text):
             _require_known(text, "units must be a unit or a table (.tsv, .csv)")
             return cls((UnitRow("", text.strip()),))
         sheet = read_sheet(Path(text))
@@ -105,11 +106,6 @@ class GivenUnits:
                     )
         rows = {name: tuple(UnitRow(*pair) for pair in own.items()) for name, own in found.items()}
         return cls(rows.pop("", ()), rows, sheet.path.name, tuple(dict.fromkeys(absent)))
-
-    @staticmethod
-    def is_table(text: str | None) -> bool:
-        """Whether the text is the path of a table, and not a unit."""
-        return text is not None and Path(text).suffix.lower() in (".tsv", ".csv")
 
     @property
     def is_given(self) -> bool:

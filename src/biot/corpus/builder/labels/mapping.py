@@ -9,6 +9,7 @@ from pathlib import Path
 
 from biot.corpus.builder.labels.cells import read_sheet
 from biot.corpus.builder.labels.codes import is_statements, of_statements
+from biot.corpus.builder.settings import is_path_of_table
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
 from biot.errors import ConfigError, CorpusError, RecordingError, listed, near_word
@@ -62,7 +63,7 @@ class LabelMap:
         """
         if text.strip().lower() in NAMED:
             return cls(NAMED[text.strip().lower()])
-        rows = _of_table(Path(text)) if cls.is_table(text) else list(_of_text(text))
+        rows = _of_table(Path(text)) if is_path_of_table(text) else list(_of_text(text))
         pairs: dict[str, str] = {}
         for old, new in rows:
             if pairs.setdefault(old, new) != new:
@@ -71,11 +72,6 @@ class LabelMap:
                     f"{new!r}."
                 )
         return cls(pairs)
-
-    @staticmethod
-    def is_table(text: str | None) -> bool:
-        """Whether the text is the path of a table, and not the map itself."""
-        return text is not None and Path(text).suffix.lower() in (".tsv", ".csv")
 
     def stretches(self, found: Iterable[Stretch]) -> list[Stretch]:
         """Labelled stretches under the new names, without those that are left out."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from biot.errors import RecordingError, listed
 from biot.signals.channels import canonical, kind
 from biot.signals.formats.tables.devices import Device
-from biot.signals.formats.tables.sheet import Column, SampleTable, is_text
+from biot.signals.formats.tables.sheet import Column, SampleTable, is_number, is_text
 from biot.signals.formats.tables.times import is_dated, is_epoch, is_time_name, words_of
 
 __all__ = ["Chosen", "ColumnsLeftOut", "choose", "subjects_in", "word_of"]
@@ -137,7 +137,7 @@ def choose(
         if name not in labels
     }
     found = [name for name, reason in reasons.items() if reason is None]
-    _tell(sheet, reasons, device)
+    _tell(sheet, reasons)
     if not found:
         raise RecordingError(
             f"{sheet.path.name}: no column holds numbers that are a signal. Left out were "
@@ -173,7 +173,7 @@ def _numbers(sheet: SampleTable, name: str) -> npt.NDArray[np.float64]:
     column = sheet.column(name)
     if not is_text(column):
         return np.asarray(column, dtype=np.float64)
-    texts = [i for i, cell in enumerate(column) if cell and not _is_number(cell)]
+    texts = [i for i, cell in enumerate(column) if cell and not is_number(cell)]
     row = texts[0] if texts else 0
     raise RecordingError(
         f"{sheet.path.name}: column {name}, row {row + sheet.first_row}: {column[row]!r} is no "
@@ -182,15 +182,7 @@ def _numbers(sheet: SampleTable, name: str) -> npt.NDArray[np.float64]:
 
 
 def _count(column: Column) -> int:
-    return sum(_is_number(cell) for cell in column)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return sum(is_number(cell) for cell in column)
 
 
 def _reason(
@@ -200,7 +192,7 @@ def _reason(
     column = sheet.column(name)
     if name.strip().lower() == "sfreq" or column.dtype.kind == "M":
         return "time"
-    if is_text(column) and not any(map(_is_number, column)):
+    if is_text(column) and not any(map(is_number, column)):
         _require_one_decimal_sign(sheet, name)
         return "time" if is_time_name(name) or is_dated(column) else "text"
     if device is not None and device.signal(name) is not None:
@@ -292,7 +284,7 @@ def _looks_like_labels(column: Column) -> bool:
     return different <= _SOME and run >= _LONG_RUN and jumps > 0.2
 
 
-def _tell(sheet: SampleTable, reasons: dict[str, str | None], device: Device | None) -> None:
+def _tell(sheet: SampleTable, reasons: dict[str, str | None]) -> None:
     texts = [name for name, reason in reasons.items() if reason == "text"]
     others = {
         name: reason

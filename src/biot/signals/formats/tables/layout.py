@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from biot.signals.formats.tables.sheet import EMPTY
 from biot.signals.units import is_known_unit
 
-__all__ = ["TextLayout", "cells_of", "find_layout", "names_and_units"]
+__all__ = ["TextLayout", "find_layout", "names_and_units"]
 
 _SEPARATORS = ("\t", ";", ",", "|", " ")
 _THOUSANDS = {
@@ -55,7 +55,7 @@ class TextLayout:
     """Whether a row of names has one cell less than the rows of numbers."""
 
 
-def cells_of(line: str, separator: str) -> list[str]:
+def _cells_of(line: str, separator: str) -> list[str]:
     """The cells of a line, without spaces around them."""
     if separator == " ":
         line = line.strip(" \r")
@@ -83,7 +83,7 @@ def _with(
     separator: str, lines: Sequence[str], skipped: int
 ) -> tuple[tuple[float, int], TextLayout] | None:
     """The layout with one separator, and how well it fits: more is better."""
-    rows = [cells_of(line, separator) if line.strip() else [] for line in lines]
+    rows = [_cells_of(line, separator) if line.strip() else [] for line in lines]
     lower = [len(row) for row in rows[len(rows) // 2 :] if row]
     if not lower:
         return None
@@ -199,7 +199,7 @@ def _heads(
         above -= 1
     if not heads and above > skipped and lines[above - 1].lstrip()[:1] in ("#", "%"):
         # as numpy.savetxt writes names
-        row = _fitted(cells_of(lines[above - 1].lstrip(" #%"), separator), n)
+        row = _fitted(_cells_of(lines[above - 1].lstrip(" #%"), separator), n)
         if row is not None:
             return (row,), above - 1
     return tuple(heads), above

@@ -19,10 +19,10 @@ import numpy.typing as npt
 from biot.errors import RecordingError, listed, require
 from biot.signals.formats.contained import MEGABYTES, in_the_name_of, memory_for, size_in_words
 from biot.signals.formats.tables.layout import TextLayout, find_layout, names_and_units
-from biot.signals.formats.tables.sheet import EMPTY, Column, SampleTable
+from biot.signals.formats.tables.sheet import EMPTY, Column, SampleTable, is_number
 from biot.signals.formats.tables.times import is_time_name
 
-__all__ = ["first_bytes", "read_delimited", "read_parquet", "without_repeats"]
+__all__ = ["first_bytes", "read_delimited", "read_parquet"]
 
 _LONGEST_CELL = 131_072
 """Characters, as in Python's module csv."""
@@ -81,7 +81,7 @@ def _sheet(path: Path, columns: list[Column], layout: TextLayout) -> SampleTable
     kept = [i for i, name in enumerate(names) if name or _is_filled(columns[i])]
     names = tuple(names[i] or f"column {i + 1}" for i in kept)
     return SampleTable(
-        path, without_repeats(names), tuple(columns[i] for i in kept),
+        path, _without_repeats(names), tuple(columns[i] for i in kept),
         tuple(units[i] for i in kept), layout.preamble, bool(layout.heads), _repeats(names),
         layout.first + 1,
     )  # fmt: skip
@@ -110,7 +110,7 @@ def _repeats(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name, count in Counter(names).items() if count > 1)
 
 
-def without_repeats(names: Sequence[str]) -> tuple[str, ...]:
+def _without_repeats(names: Sequence[str]) -> tuple[str, ...]:
     """The names, with a number behind each that stood before."""
     met: Counter[str] = Counter()
     out: list[str] = []
@@ -285,15 +285,7 @@ def _is_filled(column: Column) -> bool:
 def _holds_number(column: Column) -> bool:
     if column.dtype.kind != "O":
         return _is_filled(column)
-    return any(_is_number(cell) for cell in column)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return any(is_number(cell) for cell in column)
 
 
 def read_parquet(path: Path) -> SampleTable:
@@ -311,7 +303,7 @@ def read_parquet(path: Path) -> SampleTable:
         raise RecordingError(f"{path.name}: holds no samples.")
     heads = (tuple(str(name).strip() for name in table.column_names),)
     names, units = names_and_units(heads)
-    return SampleTable(path, without_repeats(names), tuple(found), units, repeated=_repeats(names))
+    return SampleTable(path, _without_repeats(names), tuple(found), units, repeated=_repeats(names))
 
 
 def _of_arrow(path: Path, column: Any) -> Column:
@@ -324,7 +316,7 @@ def _of_arrow(path: Path, column: Any) -> Column:
     if "string" in kind or kind == "bool":
         cells = column.to_pylist()
         text = np.array(["" if cell is None else str(cell) for cell in cells], dtype=object)
-        if kind == "bool" or not all(_is_number(cell) or cell.lower() in EMPTY for cell in text):
+        if kind == "bool" or not all(is_number(cell) or cell.lower() in EMPTY for cell in text):
             return text
         numbers = [float(cell) if cell.lower() not in EMPTY else np.nan for cell in text]
         return np.array(numbers) if not np.isnan(numbers).all() else text

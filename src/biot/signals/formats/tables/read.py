@@ -114,23 +114,10 @@ def _require_one_person(sheet: SampleTable, columns: Sequence[str]) -> None:
 
 _SERIES = frozenset(
     (
-        "channel",
-        "channels",
-        "ch",
-        "chan",
-        "channel name",
-        "ch name",
-        "channel id",
-        "electrode",
-        "sensor",
-        "sensor name",
-        "sensor id",
-        "lead",
-        "variable",
-        "parameter",
-        "axis",
+        "channel", "channels", "ch", "chan", "channel name", "ch name", "channel id", "electrode",
+        "sensor", "sensor name", "sensor id", "lead", "variable", "parameter", "axis",
     )
-)
+)  # fmt: skip
 """What the column is called that says whose number a row is, where rows hold one number."""
 _MOST_SERIES = 512
 

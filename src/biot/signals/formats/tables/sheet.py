@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from biot.errors import RecordingError
 
-__all__ = ["EMPTY", "Column", "SampleTable", "is_text"]
+__all__ = ["EMPTY", "Column", "SampleTable", "is_number", "is_text"]
 
 Column = npt.NDArray[Any]
 """Numbers, NaN where a cell is empty; or objects: texts, ``""`` where a cell is empty."""
@@ -101,3 +101,12 @@ class SampleTable:
 def is_text(column: Column) -> bool:
     """Whether a column holds text."""
     return column.dtype.kind == "O"
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell of text is a number, in any way of writing that Python knows."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -192,7 +192,7 @@ def _from_texts(sheet: SampleTable, name: str, column: Column) -> Seconds:
         if empty is not None:
             raise RecordingError(f"row {empty + 1} of samples has none")
         if clock is not None:
-            return _from_clock(pandas, texts, clock)
+            return _from_clock(texts, clock)
         if re.match(r"\d+ days? \d", first):  # as pandas writes differences of times
             since = pandas.to_timedelta(texts).dt.total_seconds().to_numpy()
             return np.asarray(since - since[0], dtype=np.float64)
@@ -200,7 +200,7 @@ def _from_texts(sheet: SampleTable, name: str, column: Column) -> Seconds:
         if odd is not None:
             raise RecordingError(f"row {odd + 1} of samples is {texts.iloc[odd]!r}")
         if slashed is not None:
-            return _from_slashed(pandas, texts, slashed[2])
+            return _from_slashed(pandas, texts)
         return _from_iso(pandas, texts)
     except (RecordingError, ValueError, TypeError, OverflowError) as error:
         reason = str(error).partition("\n")[0].partition(". You might")[0]
@@ -228,7 +228,7 @@ def _from_iso(pandas: Any, texts: Any) -> Seconds:
     return _since(pandas.to_datetime(plain, format="ISO8601", utc=True))
 
 
-def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
+def _from_slashed(pandas: Any, texts: Any) -> Seconds:
     """Dates with the day or the month first: what a first number above 12 says, or the times."""
     parts = texts.str.extract(_SLASHED.pattern)
     if parts[0].isna().any():
@@ -240,7 +240,7 @@ def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
     clock = _CLOCK.fullmatch(str(parts[4].iloc[0]))
     if clock is None:
         raise RecordingError(f"{parts[4].iloc[0]!r} is no time of day")
-    within = _clock_seconds(pandas, parts[4], clock)
+    within = _clock_seconds(parts[4], clock)
     if clock[1] is None:  # hours and minutes, as spreadsheets show them
         within = within * 60
     found = []
@@ -253,17 +253,17 @@ def _from_slashed(pandas: Any, texts: Any, sign: str) -> Seconds:
     return min(found, key=lambda seconds: (bool((np.diff(seconds) < 0).any()), seconds[-1]))
 
 
-def _from_clock(pandas: Any, texts: Any, first: re.Match[str]) -> Seconds:
+def _from_clock(texts: Any, first: re.Match[str]) -> Seconds:
     """Times of day; a night that goes over midnight goes on, as an hour does without hours."""
     if first[1] is None and first[4] is None:
         raise RecordingError("these may be hours and minutes, or minutes and seconds")
-    seconds = _clock_seconds(pandas, texts, first)
+    seconds = _clock_seconds(texts, first)
     period = 86_400.0 if first[1] is not None else 3600.0
     back = np.diff(seconds, prepend=seconds[0]) < -period / 2
     return np.asarray(seconds + period * np.cumsum(back) - seconds[0], dtype=np.float64)
 
 
-def _clock_seconds(pandas: Any, texts: Any, first: re.Match[str]) -> Seconds:
+def _clock_seconds(texts: Any, first: re.Match[str]) -> Seconds:
     parts = texts.str.strip().str.extract(f"^{_CLOCK.pattern}$")
     if parts[1].isna().any():
         row = int(parts[1].isna().to_numpy().argmax())
