@@ -131,7 +131,10 @@ class LabelSource:
             return self
         rows = {name: self.table.rows[name]} if name in self.table.rows else {}
         facts = {name: self.table.facts[name]} if name in self.table.facts else {}
-        return replace(self, table=replace(self.table, rows=rows, facts=facts, unlabelled={}, absent=(), notes=()))
+        return replace(
+            self,
+            table=replace(self.table, rows=rows, facts=facts, unlabelled={}, absent=(), notes=()),
+        )
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""

@@ -1,0 +1,180 @@
+"""Copies of data sets that are older, flat or lack files; tables of labels that are given back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from biot.cli import main
+from biot.corpus import load_corpus, prepare
+from biot.corpus.builder.layouts.published.tuab import ELECTRODES
+from biot.corpus.integrity import check_corpus
+from biot.errors import ConfigError, CorpusError
+from biot.signals.channels import PREST_16
+
+Lay = Callable[..., Path]
+Capture = pytest.CaptureFixture[str]
+EEG = tuple(f"EEG {name.upper()}-REF" for name in ELECTRODES.split(","))
+TSE = "version = tse_v1.0.0\n\n0.0000 20.0000 bckg 1.0000\n20.0000 30.0000 {} 1.0000\n"
+NSRR = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<PSGAnnotation><EpochLength>30</EpochLength><ScoredEvents>
+<ScoredEvent><EventType>Stages|Stages</EventType><EventConcept>Wake|0</EventConcept>
+<Start>0</Start><Duration>60</Duration></ScoredEvent></ScoredEvents></PSGAnnotation>
+"""
+
+
+@pytest.fixture
+def old_tusz(lay_edf: Lay, tmp_path: Path) -> Path:
+    """TUSZ v1.5: subjects by number, montages above them, .tse and .tse_bi."""
+    place = tmp_path / "tusz" / "edf" / "dev" / "01_tcp_ar" / "002" / "00000258" / "s002_2003_07_21"
+    path = lay_edf(place / "00000258_s002_t000.edf", EEG, seconds=30)
+    path.with_suffix(".tse").write_text(TSE.format("fnsz"))
+    path.with_suffix(".tse_bi").write_text(TSE.format("seiz"))
+    return tmp_path / "tusz"
+
+
+@pytest.fixture
+def chb(lay_edf: Lay, tmp_path: Path) -> Path:
+    """A recording with a seizure, and one without."""
+    folder = tmp_path / "chb" / "chb01"
+    summary = "Data Sampling Rate: 256 Hz\n"
+    for name, seizures in (("chb01_03", 1), ("chb01_04", 0)):
+        lay_edf(folder / f"{name}.edf", PREST_16, seconds=40, sfreq=256)
+        summary += f"\nFile Name: {name}.edf\nNumber of Seizures in File: {seizures}\n"
+        if seizures:
+            summary += "Seizure Start Time: 10 seconds\nSeizure End Time: 20 seconds\n"
+    (folder / "chb01-summary.txt").write_text(summary)
+    return tmp_path / "chb"
+
+
+# other versions ---------------------------------------------------------------------------------
+
+
+def test_older_tusz_is_recognised_and_takes_tse_bi(old_tusz: Path, tmp_path: Path) -> None:
+    report = prepare(old_tusz, tmp_path / "corpus")
+    assert dict(report.labels) == {"bckg": 2, "seiz": 1}
+    assert "\tvalid\n" in (tmp_path / "corpus" / "labels.tsv").read_text()
+
+
+def test_tusz_in_one_folder_has_no_official_parts(old_tusz: Path, tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    for file in old_tusz.rglob("0*.*"):
+        file.rename(tmp_path / "flat" / file.name)
+    report = prepare(tmp_path / "flat", tmp_path / "corpus", layout="tusz")
+    assert dict(report.labels) == {"bckg": 2, "seiz": 1}
+    assert load_corpus(tmp_path / "corpus").subjects.tolist() == ["00000258"] * 3
+    assert set((tmp_path / "corpus" / "labels.tsv").read_text().splitlines()[1].split("\t")) >= {""}
+
+
+def test_shhs_takes_xml_that_lies_beside_recordings(lay_edf: Lay, tmp_path: Path) -> None:
+    path = lay_edf(tmp_path / "in" / "shhs2-200001.edf", ("EEG(sec)", "EEG"), seconds=60, sfreq=125)
+    path.with_name("shhs2-200001-nsrr.xml").write_text(NSRR)
+    assert dict(prepare(tmp_path / "in", tmp_path / "corpus").labels) == {"W": 2}
+
+
+def test_files_that_keep_a_data_set_from_being_recognised_are_named(
+    old_tusz: Path, tmp_path: Path
+) -> None:
+    next(old_tusz.rglob("*.tse_bi")).unlink()
+    near = (
+        r"1 of 1 recordings are named as in the layout tusz, but there is no "
+        r"00000258_s002_t000.csv_bi or 00000258_s002_t000.tse_bi in the folder of "
+    )
+    with pytest.raises(ConfigError, match=f"no published data set is recognised .{near}"):
+        prepare(old_tusz, tmp_path / "corpus")
+    with pytest.raises(CorpusError, match=r"there is no .*csv_bi or .*tse_bi in the folder of"):
+        prepare(old_tusz, tmp_path / "corpus", layout="tusz")
+
+
+def test_several_data_sets_in_one_folder_are_named(
+    old_tusz: Path, chb: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"1 of 3 .* tusz; 2 of 3 .* chb-mit\)"):
+        prepare(tmp_path, tmp_path / "corpus")
+
+
+# labels of others -------------------------------------------------------------------------------
+
+
+def test_subjects_and_official_parts_stay_with_labels_of_others(
+    old_tusz: Path, tmp_path: Path
+) -> None:
+    report = prepare(
+        old_tusz, tmp_path / "corpus", layout="tusz", labels="sidecars", sidecar=".tse"
+    )
+    assert dict(report.labels) == {"bckg": 2, "fnsz": 1}
+    assert "subjects from the layout tusz: 1" in str(report)
+    assert "valid: 1 recordings of 1 subjects, 3 windows" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--label-column", "x"], "--label-column names no column here, as the layout tusz takes"),
+        (["--task", "regression"], "--task is 'regression', but the layout tusz takes its own"),
+        (["--split-column", "x"], "but --labels is not given, so that those of the layout tusz"),
+        (["--trigger-channel", "x"], "but --labels is not given, so that those of the layout tusz"),
+        (["--sidecar", ".tse"], "but --labels is not given, so that those of the layout tusz"),
+    ],
+)
+def test_options_that_mean_nothing_for_the_labels_of_a_layout_are_refused(
+    words: list[str], message: str, old_tusz: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "corpus"
+    assert main(["prepare", str(old_tusz), "--layout", "tusz", "--out", str(out), *words]) == 1
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+# labels.tsv -------------------------------------------------------------------------------------
+
+
+def test_a_table_given_back_keeps_recordings_without_events(chb: Path, tmp_path: Path) -> None:
+    one = prepare(chb, tmp_path / "one", layout="chb-mit")
+    assert dict(one.labels) == {"background": 7, "seizure": 1}
+    table = tmp_path / "one" / "labels.tsv"
+    assert table.read_text().splitlines()[1:] == [
+        "chb01/chb01_03.edf\tchb01\t\t10\t10\tseizure\t",
+        "chb01/chb01_04.edf\tchb01\t\t\t\t\t",
+    ]
+    other = prepare(
+        chb, tmp_path / "other", sfreq=200, window=10, labels=table, background="background",
+        strict=True,
+    )  # fmt: skip
+    assert other.labels == one.labels
+    assert load_corpus(tmp_path / "other").subjects.tolist() == ["chb01"] * 8
+    assert "1 recordings have no label in labels.tsv: chb01/chb01_04.edf" in other.notes
+
+
+def test_a_row_without_a_label_gives_the_part_of_its_recording(chb: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.tsv"
+    table.write_text(
+        "file\tsubject\tonset\tduration\tlabel\tsplit\n"
+        "chb01/chb01_03.edf\tchb01\t10\t10\tseizure\ttrain\nchb01/chb01_04.edf\tx\t\t\t\ttest\n"
+    )
+    report = prepare(
+        chb, tmp_path / "corpus", sfreq=200, window=10, labels=table, background="background",
+        split_column="split",
+    )  # fmt: skip
+    assert "test: 1 recordings of 1 subjects, 4 windows" in str(report)
+    assert sorted(set(load_corpus(tmp_path / "corpus").subjects)) == ["chb01", "x"]
+
+
+def test_the_table_of_labels_is_checked_with_the_corpus(chb: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    prepare(chb, corpus, layout="chb-mit")
+    table = corpus / "labels.tsv"
+
+    def wrong() -> list[tuple[str, str]]:
+        return [(file.name, file.state) for file in check_corpus(corpus) if file.is_wrong]
+
+    assert wrong() == []
+    table.write_text(table.read_text() + "x")
+    assert wrong() == [("labels.tsv", "its content is not what was written")]
+    table.unlink()
+    assert wrong() == [("labels.tsv", "it is missing")]
+    prepare(chb, corpus, layout="chb-mit")
+    assert wrong() == []
