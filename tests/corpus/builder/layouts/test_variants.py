@@ -96,6 +96,42 @@ def test_several_data_sets_in_one_folder_are_named(
         prepare(tmp_path, tmp_path / "corpus")
 
 
+def test_a_folder_without_recordings_is_told_what_its_layout_expects(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "acc_exp01_user01.txt").write_text("0.1 0.2 0.3\n")
+    with pytest.raises(CorpusError, match=r"holds no recording.* The layout har expects UCI HAR"):
+        prepare(tmp_path / "in", tmp_path / "corpus", layout="har")
+    with pytest.raises(CorpusError, match=r"does not exist. Name files or folders of recordings.$"):
+        prepare(tmp_path / "none", tmp_path / "corpus", layout="har")
+
+
+def test_bids_without_labels_says_how_another_column_is_named(lay_edf: Lay, tmp_path: Path) -> None:
+    place = tmp_path / "in" / "sub-01" / "eeg"
+    lay_edf(place / "sub-01_task-x_eeg.edf", ("Cz", "Pz"), seconds=10)
+    (tmp_path / "in" / "dataset_description.json").write_text("{}")
+    events = place / "sub-01_task-x_events.tsv"
+    events.write_text("onset\tduration\tresponse\n2\t1\thit\n5\t1\tmiss\n")
+    with pytest.raises(CorpusError, match=r"in another column, name it with label_columns; labels"):
+        prepare(tmp_path / "in", tmp_path / "corpus")
+    report = prepare(
+        tmp_path / "in", tmp_path / "corpus", layout="bids", labels="annotations",
+        label_columns=("response",),
+    )  # fmt: skip
+    assert dict(report.labels) == {"hit": 1, "miss": 1}
+
+
+def test_many_copies_of_recordings_are_told_in_one_warning(lay_edf: Lay, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        path = lay_edf(tmp_path / "in" / "a" / f"sub-{number}.edf", ("Cz", "Pz"), seconds=4)
+        copy = tmp_path / "in" / "b" / f"sub-{number}_copy.edf"
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    told = r"; a/sub-3.edf and b/sub-3_copy.edf; and 1 more such cases are the same recording by"
+    with pytest.warns(UserWarning, match=told) as warned:
+        prepare(tmp_path / "in", tmp_path / "corpus", sfreq=100, window=2)
+    assert sum("the same recording by content" in str(one.message) for one in warned) == 1
+
+
 # labels of others -------------------------------------------------------------------------------
 
 

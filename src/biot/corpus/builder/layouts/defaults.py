@@ -14,7 +14,7 @@ from biot.corpus.builder.layouts.recognise import nearly, recognised, recordings
 from biot.corpus.builder.layouts.registry import NONE, layout, layouts
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, find_sources
-from biot.errors import ConfigError
+from biot.errors import ConfigError, CorpusError
 
 __all__ = ["Given", "with_layout"]
 
@@ -135,7 +135,13 @@ def _sources(
         if own:
             return own, ()
     tables = config.search_tables or bool(chosen and chosen.settings.get("search_tables"))
-    return without_sidecars(find_sources(paths, tables=tables, but=config.tables))
+    try:
+        return without_sidecars(find_sources(paths, tables=tables, but=config.tables))
+    except CorpusError as error:
+        if chosen is None or not all(folder.exists() for folder in folders):
+            raise
+        expected = f"The layout {chosen.name} expects {chosen.expects}."
+        raise CorpusError(f"{error} {expected}") from None
 
 
 def _tables(config: PrepareConfig, given: frozenset[str]) -> TableOptions:
