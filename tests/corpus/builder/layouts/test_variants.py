@@ -132,6 +132,105 @@ def test_many_copies_of_recordings_are_told_in_one_warning(lay_edf: Lay, tmp_pat
     assert sum("the same recording by content" in str(one.message) for one in warned) == 1
 
 
+# damaged files ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rec", "message"),
+    [
+        (
+            "1,10,11,7\n",
+            r"aaaaaaar_00000001.rec, line 1: found the code '7'; expected one of 1 spsw",
+        ),
+        (
+            "1,2,3\n",
+            r"aaaaaaar_00000001.rec: is no file of labels of aaaaaaar_00000001.edf that is",
+        ),
+        ("1,11,10,1\n", r"aaaaaaar_00000001.rec, line 1: found the stop 10 before the start 11"),
+    ],
+)
+def test_a_damaged_rec_of_tuev_is_named_with_its_line(
+    rec: str, message: str, lay_edf: Lay, tmp_path: Path
+) -> None:
+    path = lay_edf(tmp_path / "edf/train/aaaaaaar/aaaaaaar_00000001.edf", EEG, seconds=20)
+    path.with_suffix(".rec").write_text(rec)
+    with pytest.raises(CorpusError, match=message):
+        prepare(tmp_path / "edf", tmp_path / "corpus", layout="tuev")
+
+
+def test_a_summary_that_does_not_list_a_recording_is_told(chb: Path, tmp_path: Path) -> None:
+    summary = next(chb.rglob("*-summary.txt"))
+    summary.write_text(summary.read_text().split("\nFile Name: chb01_04")[0])
+    [(name, reason)] = prepare(chb, tmp_path / "corpus", layout="chb-mit").quarantined
+    assert name == "chb01/chb01_04.edf"
+    assert "no file of labels of chb01_04.edf that is known: it is damaged, does not list" in reason
+
+
+def test_a_damaged_mat_of_true_labels_sets_its_recording_aside(
+    lay_gdf: Lay, tmp_path: Path
+) -> None:
+    names = ("EEG-Fz", "EEG", "EEG-C3")
+    lay_gdf(tmp_path / "in" / "A01T.gdf", names, [(251, 769), (2501, 770)])
+    lay_gdf(tmp_path / "in" / "A01E.gdf", names, [(251, 783), (2501, 783)])
+    (tmp_path / "in" / "A01E.mat").write_bytes(b"xx")
+    with pytest.warns(Warning, match="not unique"):
+        report = prepare(tmp_path / "in", tmp_path / "corpus", layout="bci-iv-2a")
+    assert dict(report.labels) == {"left hand": 1, "right hand": 1}
+    [(name, reason)] = report.quarantined
+    assert (name, reason[:30]) == ("A01E.gdf", "A01E.mat: holds no classlabel ")
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of wfdb
+def test_a_record_without_its_beats_is_set_aside(lay_wfdb: Lay, tmp_path: Path) -> None:
+    lay_wfdb(tmp_path / "in" / "100.hea", sfreq=360, beats=[(360, "N"), (720, "V")])
+    lay_wfdb(tmp_path / "in" / "101.hea", sfreq=360)
+    report = prepare(tmp_path / "in", tmp_path / "corpus", layout="mit-bih")
+    assert dict(report.labels) == {"N": 1, "V": 1}
+    [(name, reason)] = report.quarantined
+    assert (name, "101.hea: has no file 101.atr" in reason) == ("101.hea", True)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("ecg_id,patient_id,scp_codes\n1,1,{}\n", "has no rows with the columns strat_fold"),
+        ("ecg_id,patient_id,scp_codes,strat_fold\n2,1,{},1\n", "has no row with the ecg_id 1"),
+        ("ecg_id,patient_id,scp_codes,strat_fold\n1,1,{'a',1\n", "scp_codes in .* like {'NORM'"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of wfdb
+def test_what_is_wrong_with_the_table_of_ptb_xl_is_told(
+    table: str, message: str, lay_wfdb: Lay, tmp_path: Path
+) -> None:
+    lay_wfdb(tmp_path / "in" / "records100" / "00000" / "00001_lr.hea")
+    (tmp_path / "in" / "ptbxl_database.csv").write_text(table)
+    (tmp_path / "in" / "scp_statements.csv").write_text(
+        ",diagnostic,diagnostic_class\nNORM,1,NORM\n"
+    )
+    with pytest.raises(CorpusError, match=message):
+        prepare(tmp_path / "in", tmp_path / "corpus", layout="ptb-xl")
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of wfdb
+def test_a_list_of_references_that_is_no_list_is_told(lay_wfdb: Lay, tmp_path: Path) -> None:
+    lay_wfdb(tmp_path / "in" / "training2017" / "A00001.hea", sfreq=300, n_times=2700)
+    (tmp_path / "in" / "REFERENCE-v3.csv").write_text("A00001;N\n")
+    with pytest.raises(CorpusError, match="REFERENCE-v3.csv: found the line 'A00001;N'; expected"):
+        prepare(tmp_path / "in", tmp_path / "corpus", layout="cinc2017")
+
+
+def test_a_part_of_uci_har_that_lacks_a_file_is_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "in" / "test" / "Inertial Signals").mkdir(parents=True)
+    (tmp_path / "in" / "test" / "subject_test.txt").write_text("2\n")
+    with (
+        pytest.warns(
+            UserWarning, match=r"test is left out: it has no body_acc_x_test.txt, .* more"
+        ),
+        pytest.raises(CorpusError, match="holds no recording"),
+    ):
+        prepare(tmp_path / "in", tmp_path / "corpus", layout="har")
+
+
 # labels of others -------------------------------------------------------------------------------
 
 

@@ -27,9 +27,19 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+_COLUMNS = ("ecg_id", "patient_id", "scp_codes", "strat_fold")
+
+
 @remembered
 def _database(path: Path) -> dict[int, dict[str, str]]:
-    return {int(float(row["ecg_id"])): row for row in _rows(path)}
+    try:
+        rows = _rows(path)
+    except (UnicodeError, csv.Error) as error:
+        raise RecordingError(f"{path.name}: is no table in UTF-8 ({error}).") from None
+    lacking = [name for name in _COLUMNS if not rows or name not in rows[0]]
+    if lacking:
+        raise RecordingError(f"{path.name}: has no rows with the columns {', '.join(lacking)}.")
+    return {int(float(row["ecg_id"])): row for row in rows}
 
 
 @remembered
@@ -44,15 +54,22 @@ def _superclasses(path: Path) -> dict[str, str]:
 
 def _row(found: FoundRecording) -> dict[str, str]:
     number = int(found.groups["ecg_id"])
-    try:
-        return _database(found.require(_TABLES[0]))[number]
-    except (KeyError, ValueError) as error:
-        raise RecordingError(f"{found.name}: {_TABLES[0]} has no row for it ({error}).") from None
+    row = _database(found.require(_TABLES[0])).get(number)
+    if row is None:
+        raise RecordingError(f"{found.name}: {_TABLES[0]} has no row with the ecg_id {number}.")
+    return row
 
 
 def _diagnoses(found: FoundRecording) -> list[Stretch]:
     classes = _superclasses(found.require(_TABLES[1]))
-    codes = ast.literal_eval(_row(found)["scp_codes"])
+    text = _row(found)["scp_codes"]
+    try:
+        codes = dict(ast.literal_eval(text))
+    except (SyntaxError, ValueError, TypeError):
+        raise RecordingError(
+            f"{found.name}: its scp_codes in {_TABLES[0]} should be like {{'NORM': 100.0}}, found "
+            f"{text!r}."
+        ) from None
     return [whole(tuple(sorted({classes[code] for code in codes if code in classes})))]
 
 

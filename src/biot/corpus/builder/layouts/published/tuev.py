@@ -8,23 +8,19 @@ time counts once; the authors of BIOT take one window for each channel.
 
 from __future__ import annotations
 
-import csv
-
+from biot.corpus.builder.labels.sidecars.finding import read_sidecar
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.published.tuab import ELECTRODES
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
 
-_EVENTS = {1: "spsw", 2: "gped", 3: "pled", 4: "eyem", 5: "artf", 6: "bckg"}
+_REC = "{stem}.rec"
 
 
 def _each_second(found: FoundRecording) -> list[Stretch]:
-    with found.require("{stem}.rec").open(encoding="utf-8", newline="") as file:
-        rows = [tuple(map(float, row[1:])) for row in csv.reader(file) if row]
-    return [
-        Stretch(start, stop - start, _EVENTS[int(code)]) for start, stop, code in sorted({*rows})
-    ]
+    events = read_sidecar(found.require(_REC), found.path).columns["label"]
+    return sorted({*events})
 
 
 LAYOUT = DatasetLayout(
@@ -34,8 +30,8 @@ LAYOUT = DatasetLayout(
     licence="after registration, not to be passed on",
     recordings=r"(?P<split>train|eval)/(?P<subject>[^/]+)/"
     r"(?P<stem>[a-z0-9]{8}_0{5}\d{3}|(?:bckg|gped|pled|spsw|eyem|artf)_\d{3}_[a-z]_[^/]*)\.edf",
-    needs=("{stem}.rec",),
+    needs=(_REC,),
     labels=_each_second,
-    label_names=tuple(_EVENTS.values()),
+    label_names=("spsw", "gped", "pled", "eyem", "artf", "bckg"),
     settings={"sfreq": 200, "epoch": (-2, 3), "channels": ELECTRODES},
 )
