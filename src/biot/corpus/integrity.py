@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from biot.corpus.manifest import MANIFEST_FILE, Manifest
-from biot.corpus.schema import INFO_FILE, REPAIR, SHARDS, STATE_FILE, shard_path
-from biot.corpus.seal import DESCRIPTION, has_changed, require_unchanged
+from biot.corpus.schema import INFO_FILE, LABELS_FILE, REPAIR, SHARDS, STATE_FILE, shard_path
+from biot.corpus.seal import DESCRIPTION, has_changed, is_kept, require_unchanged
 from biot.errors import BiotError, CorpusError
 from biot.io import read_json, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
@@ -180,8 +180,11 @@ def check_corpus(folder: Path) -> list[CheckedFile]:
             else each
             for each in checked
         ]
+    manifest = checked[-1]
+    if not checked[0].is_wrong:
+        checked += _checked_labels(folder, _json(folder, STATE_FILE))
     shards: dict[str, str | None] = {}
-    if not checked[-1].is_wrong:
+    if not manifest.is_wrong:
         records = _manifest(folder).recordings.values()
         shards |= {str(r.shard): r.shard_sha256 for r in records if r.shard is not None}
     if not checked[0].is_wrong:
@@ -217,6 +220,18 @@ def _described(name: str, read: Any) -> CheckedFile:
     except BiotError as error:
         return CheckedFile(name=name, state=str(error), is_wrong=True)
     return CheckedFile(name=name, state="sound")
+
+
+def _checked_labels(folder: Path, state: Mapping[str, Any]) -> list[CheckedFile]:
+    """The table of labels, if a checksum of it is kept."""
+    if not is_kept(state, LABELS_FILE):
+        return []
+    if not (folder / LABELS_FILE).is_file():
+        return [CheckedFile(name=LABELS_FILE, state="it is missing", is_wrong=True)]
+    if has_changed(folder, state, LABELS_FILE):
+        why = "its content is not what was written"
+        return [CheckedFile(name=LABELS_FILE, state=why, is_wrong=True)]
+    return [CheckedFile(name=LABELS_FILE, state="sound")]
 
 
 def _checked_shard(folder: Path, name: str, sha256: str | None) -> CheckedFile:

@@ -8,21 +8,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from biot.corpus.schema import INFO_FILE, MANIFEST_FILE, REPAIR, STATE_FILE
+from biot.corpus.schema import INFO_FILE, LABELS_FILE, MANIFEST_FILE, REPAIR, STATE_FILE
 from biot.errors import CorpusError
 from biot.io import sha256_of
 from biot.preprocessing import FILE_NAME
 
-__all__ = ["DESCRIPTION", "has_changed", "require_unchanged", "sealed"]
+__all__ = ["DESCRIPTION", "has_changed", "is_kept", "require_unchanged", "sealed"]
 
 DESCRIPTION = (FILE_NAME, INFO_FILE, MANIFEST_FILE)
 """What describes a corpus, besides ``state.json``."""
 
 
 def sealed(
-    folder: Path, state: Mapping[str, Any], names: Iterable[str] = DESCRIPTION
+    folder: Path, state: Mapping[str, Any], names: Iterable[str] | None = None
 ) -> dict[str, Any]:
-    """``state`` with checksums of files of the folder, and of itself."""
+    """``state`` with checksums of files of the folder, and of itself.
+
+    The files are those that describe the corpus, and its table of labels, if `names` are not given.
+    """
+    if names is None:
+        names = (*DESCRIPTION, *([LABELS_FILE] if (folder / LABELS_FILE).is_file() else []))
     sums = {name: sha256_of(folder / name) for name in names}
     whole = {**state, "_biot": {**state["_biot"], "sha256": sums}}
     sums[STATE_FILE] = _own(whole)
@@ -43,6 +48,11 @@ def has_changed(folder: Path, state: Mapping[str, Any], name: str) -> bool:
         return bool(sha256_of(folder / name) != kept)
     except OSError:
         return False
+
+
+def is_kept(state: Mapping[str, Any], name: str) -> bool:
+    """Whether ``state`` has a checksum of a file."""
+    return name in _kept(state)
 
 
 def require_unchanged(folder: Path, state: Mapping[str, Any], names: Iterable[str]) -> None:

@@ -122,7 +122,7 @@ def test_words_that_contradict_each_other_are_refused(session: Path) -> None:
         CorpusError, match=r"None of the 2 recordings has a file '.rec' beside it, but"
     ):
         prepared(session, sidecar=".rec")
-    with pytest.raises(ConfigError, match=r"such as .tse_bi; got sidecar '.tse' and labels 'f"):
+    with pytest.raises(ConfigError, match=r"such as .tse_bi; got '.tse', but labels is 'f"):
         prepared(session, sidecar=".tse", labels="folder")
     with pytest.raises(ConfigError, match=r"files beside recordings give one at a time, got a, b"):
         prepared(session, label_columns=("a", "b"))
@@ -200,7 +200,8 @@ def test_a_night_of_sleep_edf_has_its_twelve_windows(reported: Callable[[str], P
     assert report.labels == expected
     assert report.n_windows == 12
     assert report.notes[0] == (
-        "1 files hold labels of recordings only, and are none of their own: SC4001EC-Hypnogram.edf"
+        "1 of the files hold labels of others, and are not counted as recordings: "
+        "SC4001EC-Hypnogram.edf"
     )
 
 
@@ -208,7 +209,7 @@ def test_a_table_of_labels_is_no_recording_where_tables_are_searched(session: Pa
     (session / "aaaaaaaa_s001_t000_hypno.csv").write_text("W\nN1\n")
     report = prepared(session, labels="none", search_tables=True)
     assert report.n_recordings == 2
-    assert report.notes[0].endswith("none of their own: aaaaaaaa_s001_t000_hypno.csv")
+    assert report.notes[0].endswith("not counted as recordings: aaaaaaaa_s001_t000_hypno.csv")
 
 
 def test_a_scoring_without_its_recording_is_told(reported: Callable[[str], Path]) -> None:

@@ -54,6 +54,9 @@ __all__ = [
     "together",
 ]
 
+_EQUAL_TOLD = 3
+"""Cases of equal recordings that are told one by one."""
+
 _PER_CHANNEL = ("scale", "offset", "q95", "ch_names", "units")
 
 
@@ -314,6 +317,11 @@ def _why_nothing(
     reasons += [reason.rstrip(".") for _, reason in unusable[:3]]
     if len(unusable) > 3:
         reasons.append(f"and {len(unusable) - 3} more that cannot be read")
+    if any(what.endswith(("in their layout", "that are empty or n/a")) for what in counts):
+        reasons.append(
+            "if labels are in another column, name it with label_columns; labels must be "
+            "'annotations' or 'sidecars' then"
+        )
     read = [record for record in records.values() if record.quarantine is None]
     if recipe.how.labelled and read and not any(record.labelled for record in read):
         met = sum((Counter(record.met) for record in read), Counter[str]())
@@ -356,10 +364,13 @@ def _tell_of_equal(records: Mapping[str, Record]) -> None:
     for name, record in sorted(records.items()):
         if record.sha256 is not None and record.shard is not None:
             names.setdefault(record.sha256, []).append(name)
-    for equal in names.values():
-        if len(equal) > 1:
-            warnings.warn(
-                f"{' and '.join(equal)} are the same recording by content; all are kept. "
-                "Leave one out unless it is meant.",
-                stacklevel=4,
-            )
+    told = [" and ".join(equal) for equal in names.values() if len(equal) > 1]
+    if len(told) > _EQUAL_TOLD:  # as in data sets of which one part is a copy of another
+        more = f"; and {len(told) - _EQUAL_TOLD} more such cases"
+        told = ["; ".join(told[:_EQUAL_TOLD]) + more]
+    for equal in told:
+        warnings.warn(
+            f"{equal} are the same recording by content; all are kept. "
+            "Leave one out unless it is meant.",
+            stacklevel=4,
+        )

@@ -23,6 +23,7 @@ from biot.corpus.builder.worker import (
     prepare_recording,
     stamp,
 )
+from biot.corpus.builder.writer import write_state
 from biot.corpus.integrity import fault_of_content, listed_shards
 from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record, versions
 from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE, shard_path
@@ -102,6 +103,8 @@ def make(
             _require_readable(old.recordings, strict, place)
             contract = Preprocessing.load(place.out)
             said = _labels_restored(place.out, labels)
+            if said:
+                write_state(place.out, contract, old)  # it keeps the checksum of the table
             said = said or ("none: the corpus is as these recordings and parameters make it",)
             return report_of(place.out, contract, old, skipped, said, notes)
         place.begin(recipe.parameters, old)

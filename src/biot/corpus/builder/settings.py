@@ -381,6 +381,13 @@ class PrepareConfig(Settings):
         ]
 
     @property
+    def _labels_said(self) -> str:
+        """Where labels come from, in words."""
+        if "labels" not in self.given and self.layout not in (None, "none"):
+            return f"labels is not given, so that those of the layout {self.layout} count"
+        return f"labels is {str(self.labels)!r}"
+
+    @property
     def length(self) -> float:
         """Seconds of a window: `window`, or what `epoch` spans.
 
@@ -435,9 +442,7 @@ class PrepareConfig(Settings):
         is_table = str(self.labels) not in _WORDS
         for name in _COLUMNS:
             if getattr(self, name) is not None and not is_table:
-                raise ConfigError(
-                    f"{name} goes with a table of labels, but labels is {str(self.labels)!r}."
-                )
+                raise ConfigError(f"{name} goes with a table of labels, but {self._labels_said}.")
         if self.subject is not None and self.subject_column is not None:
             raise ConfigError(
                 "subject and subject_column both name the subjects; leave one of them out."
@@ -481,14 +486,14 @@ class PrepareConfig(Settings):
     def _require_labels_beside(self) -> None:
         if self.trigger_channel is not None and str(self.labels) != "triggers":
             raise ConfigError(
-                f"trigger_channel goes with labels=triggers, but labels is {str(self.labels)!r}."
+                f"trigger_channel goes with labels=triggers, but {self._labels_said}."
             )
         beside = str(self.labels) in ("annotations", "sidecars")
         if self.sidecar is not None and not (beside and self.sidecar):
             raise ConfigError(
                 "sidecar goes with labels 'annotations' or 'sidecars', and is how the names of "
-                f"files of labels end, such as .tse_bi; got sidecar {self.sidecar!r} and labels "
-                f"{str(self.labels)!r}."
+                f"files of labels end, such as .tse_bi; got {self.sidecar!r}, but "
+                f"{self._labels_said}."
             )
 
     def _require_labels_to_map(self) -> None:

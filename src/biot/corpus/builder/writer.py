@@ -25,7 +25,7 @@ from biot.corpus.schema import (
     features,
     record_batch,
 )
-from biot.corpus.seal import DESCRIPTION, sealed
+from biot.corpus.seal import sealed
 from biot.errors import require
 from biot.io import atomic_file, sha256_of, write_json
 from biot.preprocessing import Preprocessing
@@ -158,7 +158,7 @@ def write_state(
     folder: Path,
     contract: Preprocessing,
     manifest: Manifest,
-    described: Iterable[str] = DESCRIPTION,
+    described: Iterable[str] | None = None,
 ) -> None:
     """Write the list of shards, in the order of the manifest, with a fingerprint of all content.
 

@@ -156,7 +156,10 @@ def test_chb_mit_has_seizures_and_background(lay_edf: Lay, tmp_path: Path) -> No
     report = prepared(tmp_path / "chbmit", tmp_path, layout="chb-mit")
     assert dict(report.labels) == {"background": 10, "seizure": 2}
     assert report.n_subjects == 1
-    assert [row["onset"] for row in table(tmp_path)] == ["20"]
+    assert [(row["file"][-6:], row["subject"], row["onset"]) for row in table(tmp_path)] == [
+        ("03.edf", "chb01", "20"),
+        ("04.edf", "chb01", ""),  # all of it is background
+    ]
 
 
 def test_chb_mit_takes_the_first_of_two_channels_of_one_name(lay_edf: Lay, tmp_path: Path) -> None:

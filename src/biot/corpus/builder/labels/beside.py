@@ -51,7 +51,7 @@ def without_sidecars(sources: Sequence[Source]) -> tuple[list[Source], tuple[str
     if not passed:
         return left, ()
     return left, (
-        f"{len(passed)} files hold labels of recordings only, and are none of their own: "
+        f"{len(passed)} of the files hold labels of others, and are not counted as recordings: "
         f"{listed(passed, 3)}",
     )
 

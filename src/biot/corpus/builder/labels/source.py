@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,7 @@ from biot.corpus.builder.labels.columns import in_column
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.scope import scope_note, whole_recording
-from biot.corpus.builder.labels.table import LabelTable
+from biot.corpus.builder.labels.table import Facts, LabelTable
 from biot.corpus.builder.labels.table_columns import TableColumns
 from biot.corpus.builder.labels.triggers import trigger_stretches
 from biot.corpus.builder.settings import PrepareConfig
@@ -57,6 +57,8 @@ class LabelSource:
     """Other names of the labels; None: they stay."""
     scope: LabelScope | None = None
     """What labels count for; None: what the source says."""
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    """What a layout says of recordings, where labels are not its own."""
 
     @classmethod
     def open(
@@ -109,13 +111,19 @@ class LabelSource:
 
     def only(self, name: str) -> LabelSource:
         """The same with no rows but those of one recording: all that a worker needs."""
+        if self.facts:
+            own = {name: self.facts[name]} if name in self.facts else {}
+            self = replace(self, facts=own)
         if self.sidecars is not None:
             return replace(self, sidecars=self.sidecars.of(name))
         if self.table is None:
             return self
         rows = {name: self.table.rows[name]} if name in self.table.rows else {}
         facts = {name: self.table.facts[name]} if name in self.table.facts else {}
-        return replace(self, table=replace(self.table, rows=rows, facts=facts, absent=(), notes=()))
+        return replace(
+            self,
+            table=replace(self.table, rows=rows, facts=facts, unlabelled={}, absent=(), notes=()),
+        )
 
     def lacks(self, name: str) -> str | None:
         """Why a recording is left out if it has no label; None where it may have one."""
@@ -160,7 +168,11 @@ class LabelSource:
                 )
             notes.append(told)
         lacking = [recording for recording in recordings if recording not in self.table.rows]
-        if lacking:
+        silent = [recording for recording in lacking if recording in self.table.unlabelled]
+        if silent:
+            notes.append(f"{len(silent)} recordings have no label in {name}: {listed(silent)}")
+        if len(lacking) > len(silent):
+            lacking = [recording for recording in lacking if recording not in silent]
             none = f"no row{self.table.that_counts} in {name}"
             notes.append(f"{len(lacking)} recordings have {none}: {listed(lacking)}")
         return (*notes, *(_against_names(self.table) if self.table.has_subjects else ()))
@@ -171,11 +183,13 @@ class LabelSource:
             facts = self.table.facts[name]
             return Subject(facts.subject, facts.subject_from)
         if self.table is None or not self.table.has_subjects:
+            if name in self.facts and pattern is None:
+                return Subject(self.facts[name].subject, self.facts[name].subject_from)
             person = person_in(path) if pattern is None and is_table(path) else None
             if person is not None:
                 return Subject(person.name, f"the column {person.column!r} of tables of samples")
             return subject_of(name, pattern, labelled_by_folder=self.kind == "folder")
-        if name not in self.table.rows:
+        if name not in self.table.rows and name not in self.table.unlabelled:
             raise CorpusError(
                 f"{self.table.path}: no row names {name}, so nothing says whose it is. "
                 f"Add a row, or leave the column {self.table.subject_column} out."
@@ -187,7 +201,8 @@ class LabelSource:
         """Official part of a recording, if a layout or a column of the table says it."""
         if self.table is not None and name in self.table.facts:
             return self.table.facts[name].split
-        return None if self.table is None else self.table.split(name)
+        said = None if self.table is None else self.table.split(name)
+        return self.facts[name].split if said is None and name in self.facts else said
 
     def stretches(
         self,

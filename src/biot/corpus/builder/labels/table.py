@@ -78,6 +78,8 @@ class LabelTable:
     """What rows name that is not among the recordings, once each."""
     facts: Mapping[str, Facts] = field(default_factory=dict)
     """Of a layout, what it says of each recording."""
+    unlabelled: Mapping[str, Facts] = field(default_factory=dict)
+    """Of recordings that have rows, but no label, whose they are and their part."""
     left_out: tuple[str, ...] = ()
     """Which rows say nothing, in words."""
     has_codes: bool = False
@@ -133,12 +135,14 @@ class LabelTable:
 
     def subject(self, recording: str) -> str:
         """Subject of a recording that has a row, in a table with subjects."""
-        return self.rows[recording][0].subject or ""
+        if recording in self.rows:
+            return self.rows[recording][0].subject or ""
+        return self.unlabelled[recording].subject
 
     def split(self, recording: str) -> str | None:
         """Official part of a recording, where its rows say it."""
         rows = self.rows.get(recording, ())
-        return rows[0].split if rows else None
+        return rows[0].split if rows else self.unlabelled.get(recording, Facts()).split
 
     @classmethod
     def read(
@@ -213,6 +217,8 @@ class LabelTable:
                 absent[name] = None
             elif (row := lines.row(number, cells, column, named)) is not None and recording:
                 rows.setdefault(recording, []).append(row)
+            elif row is None and recording is not None:
+                lines.keep_whose(recording, cells, named)
         lines.require_any(rows)
         notes += lines.told_of_codes()
         table = cls(
@@ -221,6 +227,7 @@ class LabelTable:
             has_events=times is not None,
             subject_column=named,
             absent=tuple(absent),
+            unlabelled={name: own for name, own in lines.whose.items() if name not in rows},
             left_out=lines.told,
             has_codes=lines.has_codes,
             notes=(*more, *notes),
@@ -272,6 +279,8 @@ class _Lines:
     """Whether a label is a set of codes with likelihoods."""
     empty: dict[str, list[str]] = field(default_factory=dict)
     """By what is missing, the numbers of the lines that are left out."""
+    whose: dict[str, Facts] = field(default_factory=dict)
+    """Subject and part of recordings that have a line without a label."""
 
     def row(
         self, number: int, cells: list[str], name_column: str, subject_column: str | None
@@ -297,7 +306,8 @@ class _Lines:
             if not codes:
                 lacks = "a code that counts"
         if lacks is not None:
-            self.empty.setdefault(lacks, []).append(str(number))
+            if lacks != "a label" or self.times is None or span is not None or any(texts):
+                self.empty.setdefault(lacks, []).append(str(number))
             return None
         subject = None if subject_column is None else cell(subject_column)
         if subject is not None and (not subject or subject.lower() in _NO_SUBJECT):
@@ -312,8 +322,17 @@ class _Lines:
             label=self.how.of_cells(texts, where),
             subject=subject,
             span=span,
-            split=self.parts[1][cell(self.parts[0])] if self.parts is not None else None,
+            split=self._part(cells),
         )
+
+    def keep_whose(self, recording: str, cells: list[str], subject_column: str | None) -> None:
+        """Keep what a line without a label says of its recording: its windows may be background."""
+        subject = "" if subject_column is None else cells[self.sheet.place(subject_column)]
+        if subject_column is None or (subject and subject.lower() not in _NO_SUBJECT):
+            self.whose[recording] = Facts(subject, split=self._part(cells))
+
+    def _part(self, cells: list[str]) -> str | None:
+        return None if self.parts is None else self.parts[1][cells[self.sheet.place(self.parts[0])]]
 
     @property
     def told(self) -> tuple[str, ...]:

@@ -57,31 +57,44 @@ class FoundRecording:
         ----------
         pattern
             Its name or path as :meth:`pathlib.Path.glob` takes it, with groups of the layout's
-            pattern in braces: ``"{subject}-summary.txt"``.
+            pattern in braces: ``"{subject}-summary.txt"``. Of several with ``|`` between them, the
+            first counts that is there.
         """
-        folder, name = self.path.absolute().parent, pattern.format_map(self.groups)
-        try:
-            found = _nearest(folder, name)
-            if not found.exists():  # it was there once
-                _nearest.cache_clear()
-                found = _nearest(folder, name)
-        except FileNotFoundError:
-            return None
-        return found
+        folder = self.path.absolute().parent
+        for name in pattern.format_map(self.groups).split("|"):
+            found = _there(folder, name)
+            if found is not None:
+                return found
+        return None
 
     def require(self, pattern: str) -> Path:
         """The same; ``RecordingError`` if there is none."""
         found = self.nearest(pattern)
         if found is None:
             raise RecordingError(
-                f"{self.name}: has no file {pattern.format_map(self.groups)} in its folder or "
-                "above, which holds its labels. Copy it there."
+                f"{self.name}: has no file {self.named(pattern)} in its folder or above, which "
+                "holds its labels. Copy it there."
             )
         return found
+
+    def named(self, pattern: str) -> str:
+        """What a pattern looks for, in words."""
+        return " or ".join(pattern.format_map(self.groups).split("|"))
 
     def read(self, **options: Any) -> Recording:
         """The recording, opened; `options` as :func:`biot.signals.read_recording` takes them."""
         return read_recording(self.path, **{**self.options, **options})
+
+
+def _there(folder: Path, name: str) -> Path | None:
+    try:
+        found = _nearest(folder, name)
+        if not found.exists():  # it was there once
+            _nearest.cache_clear()
+            found = _nearest(folder, name)
+    except FileNotFoundError:
+        return None
+    return found
 
 
 @lru_cache(maxsize=4096)

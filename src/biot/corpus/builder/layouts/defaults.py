@@ -10,11 +10,11 @@ from typing import Any
 from biot.corpus.builder.labels.beside import without_sidecars
 from biot.corpus.builder.labels.samples import table_options, with_labels_in_samples
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
-from biot.corpus.builder.layouts.recognise import recognised, recordings_of
+from biot.corpus.builder.layouts.recognise import nearly, recognised, recordings_of
 from biot.corpus.builder.layouts.registry import NONE, layout, layouts
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, find_sources
-from biot.errors import ConfigError
+from biot.errors import ConfigError, CorpusError
 
 __all__ = ["Given", "with_layout"]
 
@@ -68,7 +68,7 @@ def with_layout(
             )
     if chosen is None:
         if complete:
-            _require_complete(config)
+            _require_complete(config, sources)
         config = with_labels_in_samples(config, sources)
         return Given(config=config, sources=sources, notes=notes)
     settings = applied(chosen, config)
@@ -92,6 +92,8 @@ def applied(chosen: DatasetLayout, config: PrepareConfig) -> dict[str, Any]:
     """The settings of a layout without those that the user has given, or has excluded."""
     settings = {"labels": "layout", **chosen.settings}
     given = config.given
+    if "labels" not in given:
+        _require_of_layout(chosen, config)
     if "labels" in given:
         without = (*_OF_LABELS, *(_OF_EVENTS if str(config.labels) == "none" else ()))
         settings = {name: value for name, value in settings.items() if name not in without}
@@ -102,6 +104,24 @@ def applied(chosen: DatasetLayout, config: PrepareConfig) -> dict[str, Any]:
     if config.align == "events" or config.epoch is not None:
         settings.pop("background", None)
     return {name: value for name, value in settings.items() if name not in given}
+
+
+def _require_of_layout(chosen: DatasetLayout, config: PrepareConfig) -> None:
+    """Refuse settings that mean nothing for the labels of a layout."""
+    own = f"the layout {chosen.name} takes its own labels"
+    in_samples = chosen.settings.get("search_tables", False)
+    numbers = config.task == "regression"
+    if "label_columns" in config.given and not (in_samples or numbers):
+        raise ConfigError(
+            f"label_columns names no column here, as {own}; got "
+            f"{', '.join(config.label_columns)}. Leave it out; for others, labels must say where "
+            "they are."
+        )
+    if numbers and chosen.label_names and not in_samples:
+        raise ConfigError(
+            f"task is 'regression', but {own}, which are no numbers. Leave it out; for others, "
+            "labels must say where they are."
+        )
 
 
 def _sources(
@@ -115,7 +135,13 @@ def _sources(
         if own:
             return own, ()
     tables = config.search_tables or bool(chosen and chosen.settings.get("search_tables"))
-    return without_sidecars(find_sources(paths, tables=tables, but=config.tables))
+    try:
+        return without_sidecars(find_sources(paths, tables=tables, but=config.tables))
+    except CorpusError as error:
+        if chosen is None or not all(folder.exists() for folder in folders):
+            raise
+        expected = f"The layout {chosen.name} expects {chosen.expects}."
+        raise CorpusError(f"{error} {expected}") from None
 
 
 def _tables(config: PrepareConfig, given: frozenset[str]) -> TableOptions:
@@ -124,12 +150,18 @@ def _tables(config: PrepareConfig, given: frozenset[str]) -> TableOptions:
     return replace(table_options(config, ()), labels=named)
 
 
-def _require_complete(config: PrepareConfig) -> None:
+def _is_incomplete(config: PrepareConfig) -> bool:
+    return not config.is_complete
+
+
+def _require_complete(config: PrepareConfig, sources: Sequence[Source] = ()) -> None:
     for name, has_it in (("sfreq", config.sfreq is not None), ("window", config.is_complete)):
         if not has_it:
+            near = "" if config.layout == NONE else nearly(sources)
             raise ConfigError(
                 f"{name} is not given, and nothing else says it: no published data set is "
-                "recognised. Give it, or a layout; `biot layouts` lists those that are known."
+                f"recognised{f' ({near})' if near else ''}. Give it, or a layout; `biot layouts` "
+                "lists those that are known."
             )
 
 
@@ -144,7 +176,8 @@ def _shown(settings: Mapping[str, Any]) -> str:
         for name, value in settings.items()
         if name != "labels"
     ]
-    return " ".join((*(["its labels"] if "labels" in settings else []), *shown))
+    words = ["labels"] if "labels" in settings else []
+    return ", ".join([*words, *([" ".join(shown)] if shown else [])])
 
 
 def _text(value: Any) -> str:

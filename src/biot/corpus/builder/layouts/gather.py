@@ -46,7 +46,8 @@ def label_source(
     """
     config = given.config
     if config.labels != "layout":
-        return LabelSource.open(config, given.sources, pattern)
+        source = LabelSource.open(config, given.sources, pattern)
+        return source if given.layout is None else replace(source, facts=_facts(given))
     if given.layout is None:
         raise ConfigError(
             "labels is 'layout', but no layout is given or recognised. Name it with layout; "
@@ -63,6 +64,21 @@ def label_source(
     if config.label_scope == "window":
         source.require_times("label_scope=window")
     return source
+
+
+def _facts(given: Given) -> dict[str, Facts]:
+    """Whose recordings are and their official parts, as the layout says, for labels of others."""
+    assert given.layout is not None, "is what says it"
+    table_says = given.config.split_column is not None
+    facts = {}
+    for found in given.found:
+        try:
+            whose = given.layout.subject_of(found)
+            split = None if table_says else given.layout.split(found)
+        except _FAULTS:  # of a table that may not be needed for these labels
+            continue
+        facts[found.name] = Facts(whose.name, whose.origin, found.groups.get("session"), split)
+    return facts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from biot.corpus.builder.layouts.registry import layouts
 from biot.corpus.builder.sources import Source, TableOptions
 from biot.errors import CorpusError, listed
 
-__all__ = ["FoundRecordings", "recognised", "recordings_of"]
+__all__ = ["FoundRecordings", "nearly", "recognised", "recordings_of"]
 
 _ENOUGH = 0.8
 """Share of a folder's recordings that must be of the layout for it to be recognised."""
@@ -46,7 +46,7 @@ def recordings_of(
         raise CorpusError(_unlike(layout, "none of them is named so", sources))
     lacking = layout.lacks(found)
     if lacking:
-        names = " and ".join(need.format_map(found[0].groups) for need in lacking)
+        names = " and ".join(found[0].named(need) for need in lacking)
         lacks = f"there is no {names} in the folder of {found[0].name} or above"
         raise CorpusError(_unlike(layout, lacks, sources))
     used = {one.name for one in layout.choose(found, sfreq)}
@@ -74,6 +74,21 @@ def recognised(sources: Sequence[Source]) -> DatasetLayout | None:
         layout for layout in layouts().values() if layout.unmistakable and _is_of(layout, sources)
     ]
     return fits[0] if len(fits) == 1 else None
+
+
+def nearly(sources: Sequence[Source]) -> str:
+    """Which layouts some recordings are named as in, and what lacks of it; empty if none."""
+    said = []
+    for layout in layouts().values():
+        found = [one for one in map(layout.found, filter(layout.is_surely, sources)) if one]
+        if found and layout.unmistakable:
+            lacking = " and ".join(found[0].named(need) for need in layout.lacks(found))
+            but = f", but there is no {lacking} in the folder of {found[0].name} or above"
+            said.append(
+                f"{len(found)} of {len(sources)} recordings are named as in the layout "
+                f"{layout.name}{but if lacking else ''}"
+            )
+    return "; ".join(said)
 
 
 def _is_of(layout: DatasetLayout, sources: Sequence[Source]) -> bool:

@@ -151,8 +151,9 @@ def _labelled(
 
 
 def _report(out: Path, text: str, table: LabelTable, notes: tuple[str, ...]) -> LabelReport:
-    rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
+    every = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
     column = text.partition("\n")[0].split("\t")[-2]
+    rows = [row for row in every if row.get("onset") != ""]
     counts = Counter(tag for row in rows for tag in row[column].split(";"))
     labelled = {row["file"] for row in rows}
     faults = {name: facts.fault for name, facts in table.facts.items() if facts.fault}
@@ -160,7 +161,7 @@ def _report(out: Path, text: str, table: LabelTable, notes: tuple[str, ...]) -> 
     return LabelReport(
         out=out,
         n_recordings=len(labelled),
-        n_subjects=len({row["subject"] for row in rows}),
+        n_subjects=len({row["subject"] for row in every}),
         labels=dict(sorted(counts.items())),
         without=tuple(name for name in names if name not in labelled),
         unreadable=tuple(str(fault) for fault in faults.values()),
@@ -174,21 +175,25 @@ def labels_text(
     """A gathered table as it is written, with the labels that the map makes of those found.
 
     Its columns are file, subject, session, onset, duration, label, split; without onset and
-    duration where labels are of whole recordings. It may be given as labels again.
+    duration where labels are of whole recordings. A recording without a label in time has a row
+    without them, as its windows may be background. It may be given as labels again.
     """
     times = ("onset", "duration") if table.has_events else ()
     out = io.StringIO()
     writer = csv.writer(out, delimiter="\t", lineterminator="\n")
     writer.writerow(("file", "subject", "session", *times, *columns, "split"))
-    for name, rows in table.rows.items():
+    for name in dict.fromkeys([*table.facts, *table.rows]):
         facts = table.facts.get(name, Facts())
-        for row in rows:
-            found = [Stretch(*(row.span or (0.0, 0.0)), row.label)]
-            for stretch in found if label_map is None else label_map.stretches(found):
-                spans = [f"{seconds:.10g}" for seconds in stretch[:2]] if times else []
-                cells = (name, facts.subject, facts.session or "", *spans)
-                texts = _texts(stretch.label, len(columns))
-                writer.writerow([*map(safe_cell, (*cells, *texts)), facts.split or ""])
+        found = [Stretch(*(row.span or (0.0, 0.0)), row.label) for row in table.rows.get(name, ())]
+        lines = []
+        for stretch in found if label_map is None else label_map.stretches(found):
+            spans = [f"{seconds:.10g}" for seconds in stretch[:2]] if times else []
+            lines.append([*spans, *_texts(stretch.label, len(columns))])
+        if times and not lines and facts.fault is None:  # so that it is known whose it is
+            lines = [["", "", *[""] * len(columns)]]
+        for line in lines:
+            cells = (name, facts.subject, facts.session or "", *line)
+            writer.writerow([*map(safe_cell, cells), facts.split or ""])
     return out.getvalue()
 
 

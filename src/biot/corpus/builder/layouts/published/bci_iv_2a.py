@@ -9,6 +9,7 @@ competition. The cues of E are unknown (783) in the file; their classes are in `
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, annotated
@@ -59,11 +60,13 @@ def _of_mat(found: FoundRecording, codes: list[str]) -> list[str]:
 
 def _classlabel(mat: Path) -> list[int]:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
+    damaged = (MatReadError, zlib.error, OSError, ValueError, LookupError, TypeError)
     try:
         content = loadmat(mat, variable_names=["classlabel"])
         classes = [int(number) for number in content["classlabel"].ravel()]
-    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+    except (*damaged, NotImplementedError) as error:
         raise RecordingError(f"{mat.name}: holds no classlabel ({error}).") from None
     if not set(classes) <= {1, 2, 3, 4}:
         raise RecordingError(f"{mat.name}: classlabel must be 1 to 4, got {sorted(set(classes))}.")

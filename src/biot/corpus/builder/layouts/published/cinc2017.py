@@ -13,6 +13,7 @@ from pathlib import Path
 
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, remembered, whole
 from biot.corpus.builder.windows.events import Stretch
+from biot.errors import RecordingError
 
 __all__ = ["LAYOUT"]
 
@@ -22,7 +23,13 @@ _LISTS = ("REFERENCE-v3.csv", "REFERENCE-v2.csv", "REFERENCE-v1.csv", "REFERENCE
 @remembered
 def _references(path: Path) -> dict[str, str]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if len(row) == 2]
+        rows = [row for row in csv.reader(file) if row]
+    for row in rows:
+        if len(row) != 2:
+            raise RecordingError(
+                f"{path.name}: found the line {','.join(row)!r}; expected a record and its label, "
+                "such as A00001,N."
+            )
     return {name.strip(): label.strip() for name, label in rows}
 
 

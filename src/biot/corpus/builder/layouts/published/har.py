@@ -9,6 +9,7 @@ person or more, the column ``label`` or ``activity`` (or that of ``--label-colum
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, i
 from biot.corpus.builder.sources import Source
 from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
+from biot.errors import listed as listed_names
 from biot.signals.recording import Recording
 
 __all__ = ["LAYOUT"]
@@ -74,12 +76,25 @@ def _files(folder: Path) -> list[Path]:
     return [*signals, *(folder / f"{kind}_{folder.name}.txt" for kind in ("y", "subject"))]
 
 
+def _needed(folder: Path) -> list[Path]:
+    return [*_files(folder), folder.parent / "activity_labels.txt"]
+
+
 def _sources(path: Path) -> list[Source]:
     """A recording for each subject of each part."""
     found = []
     for listed in sorted(path.glob("**/subject_t*.txt")):
         folder = listed.parent.absolute()
-        if listed.name != f"subject_{folder.name}.txt":
+        signals = folder / "Inertial Signals"
+        if listed.name != f"subject_{folder.name}.txt" or not signals.is_dir():
+            continue
+        lacking = [file.name for file in _needed(folder) if not file.is_file()]
+        if lacking:
+            warnings.warn(
+                f"{folder} is left out: it has no {listed_names(lacking, 3)}, which each part of "
+                "UCI HAR has.",
+                stacklevel=2,
+            )
             continue
         for number in sorted({int(text) for text in _text(listed)}):
             found.append(

@@ -23,10 +23,24 @@ __all__ = ["LAYOUT"]
 _TABLES = ("ptbxl_database.csv", "scp_statements.csv")
 
 
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+_COLUMNS = ("ecg_id", "patient_id", "scp_codes", "strat_fold")
+
+
 @remembered
 def _database(path: Path) -> dict[int, dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return {int(float(row["ecg_id"])): row for row in csv.DictReader(file)}
+    try:
+        rows = _rows(path)
+    except (UnicodeError, csv.Error) as error:
+        raise RecordingError(f"{path.name}: is no table in UTF-8 ({error}).") from None
+    lacking = [name for name in _COLUMNS if not rows or name not in rows[0]]
+    if lacking:
+        raise RecordingError(f"{path.name}: has no rows with the columns {', '.join(lacking)}.")
+    return {int(float(row["ecg_id"])): row for row in rows}
 
 
 @remembered
@@ -36,10 +50,10 @@ def _superclasses(path: Path) -> dict[str, str]:
 
 def _row(found: FoundRecording) -> dict[str, str]:
     number = int(found.groups["ecg_id"])
-    try:
-        return _database(found.require(_TABLES[0]))[number]
-    except (KeyError, ValueError) as error:
-        raise RecordingError(f"{found.name}: {_TABLES[0]} has no row for it ({error}).") from None
+    row = _database(found.require(_TABLES[0])).get(number)
+    if row is None:
+        raise RecordingError(f"{found.name}: {_TABLES[0]} has no row with the ecg_id {number}.")
+    return row
 
 
 def _diagnoses(found: FoundRecording) -> list[Stretch]:

@@ -11,7 +11,7 @@ from biot.corpus.builder.layouts.dataset import DatasetLayout, beside
 
 __all__ = ["LAYOUT"]
 
-_XML = "*annotations-events-nsrr/{visit}/{stem}-nsrr.xml"
+_XML = "*annotations-events-nsrr/{visit}/{stem}-nsrr.xml|{stem}-nsrr.xml"
 
 LAYOUT = DatasetLayout(
     name="shhs",
