@@ -48,11 +48,11 @@ CHOICES = [param for param in FIELDS if param.values[1].kind == "choice"]
 
 def made(kind: type[Settings], one: Setting, value: Any) -> Any:
     """The value that a class keeps for one of its settings."""
-    together = (
-        {"objective": "supervised", "valid_share": 0.2}
-        if kind is PretrainConfig and one.name == "patience"
-        else {}
-    )
+    together: dict[str, Any] = {}
+    if kind is PretrainConfig and one.name == "patience":
+        together = {"objective": "supervised", "valid_share": 0.2}
+    elif one.name == "label_threshold":
+        together = {"labels": "codes.csv"}
     return getattr(kind(**REQUIRED[kind] | together | {one.name: value}), one.name)
 
 
