@@ -289,7 +289,7 @@ def test_a_first_file_that_is_broken_inside_does_not_set_the_channels(
         return replace(recording, read_samples=fail)
 
     monkeypatch.setattr("biot.corpus.builder.windows.placing.CHUNK_VALUES", 400)
-    monkeypatch.setattr(sys.modules["biot.corpus.builder.worker"], "read_recording", read)
+    monkeypatch.setattr(sys.modules["biot.corpus.builder.sources"], "read_recording", read)
     write_edf("a.edf", ch_names=("O1", "O2"))
     path = write_edf("b.edf", ch_names=("C3", "C4"))
     report = prepare(path.parent, out, sfreq=100, window=2)

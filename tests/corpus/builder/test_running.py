@@ -22,7 +22,7 @@ import pytest
 
 import biot
 from biot.corpus import from_arrays, load_corpus, prepare
-from biot.corpus.builder import worker
+from biot.corpus.builder import sources, worker
 from biot.corpus.builder.executor import run
 from biot.corpus.builder.staging import locked
 from biot.errors import ConfigError, CorpusError
@@ -83,7 +83,7 @@ def started(folder: Path, out: Path, *words: str) -> subprocess.Popen[bytes]:
 def spied(monkeypatch: pytest.MonkeyPatch, stop_after: int | None = None) -> list[str]:
     """Names of the recordings that are opened from now on; perhaps an interruption."""
     opened: list[str] = []
-    real = worker.read_recording
+    real = sources.read_recording
 
     def read(path: Path) -> Any:
         if len(opened) == stop_after:
@@ -91,7 +91,7 @@ def spied(monkeypatch: pytest.MonkeyPatch, stop_after: int | None = None) -> lis
         opened.append(path.name)
         return real(path)
 
-    monkeypatch.setattr(worker, "read_recording", read)
+    monkeypatch.setattr(sources, "read_recording", read)
     return opened
 
 
@@ -426,7 +426,7 @@ def test_a_programming_error_is_not_taken_for_a_broken_file(
     def broken(path: Path) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(worker, "read_recording", broken)
+    monkeypatch.setattr(sources, "read_recording", broken)
     with pytest.raises(ZeroDivisionError):
         prepare(folder, out, **HOW)
     assert left_beside(out) == []
