@@ -122,7 +122,7 @@ class Record:
     labelled: bool = False
     """Whether it has any label at all, also outside the windows."""
     label_column: str | None = None
-    """Of annotations: the column that its labels are of; None where they have none."""
+    """Of WFDB annotations: the column that its labels are of."""
     met: Mapping[str, int] = field(default_factory=dict)
     """Where labels got other names: how many stretches had each of the labels before."""
     several: int = 0

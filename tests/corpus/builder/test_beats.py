@@ -214,3 +214,14 @@ def test_a_table_of_labels_is_of_one_column_too(
         "beats.hea\tbeats\t\t1.111111111\t0\tN\t", "beats.hea\tbeats\t\t2.222222222\t0\tV\t",
     ]  # fmt: skip
     assert "has no labels in the column 'beat'" in capsys.readouterr().out
+
+
+def test_a_record_with_a_hypnogram_beside_it_is_not_prepared_again(
+    write: Write, tmp_path: Path
+) -> None:
+    path = write([20], ["N"], [""], n_times=360 * 60)
+    path.with_name("a_hypno.txt").write_text("W\nN1\n")
+    how = EVENTS | {"window": 30, "labels": "annotations"}
+    assert prepare(path, tmp_path / "c", **how).labels == {"N1": 1, "W": 1}
+    (change,) = prepare(path, tmp_path / "c", **how).changes
+    assert change.startswith("none: ")

@@ -63,7 +63,7 @@ def test_a_table_of_participants_labels_all_recordings_of_a_subject(
     )
     report = prepare(folder, out, **HOW, labels=path, label_columns=["diagnosis"])
     assert report.labels == {"ill": 2, "well": 2}
-    assert report.dropped == {"recordings without a row in participants.tsv": 1}
+    assert report.dropped == {"recordings without a row that counts in participants.tsv": 1}
     corpus = load_corpus(out)
     assert corpus.subjects.tolist() == ["03"] * 2 + ["01"] * 2
     assert corpus.preprocessing.label_columns == ("diagnosis",)

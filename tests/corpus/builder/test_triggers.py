@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from biot.corpus import prepare
 from biot.corpus.builder.labels import triggers
 from biot.corpus.builder.labels.triggers import trigger_stretches
-from biot.errors import CorpusError, RecordingError
+from biot.errors import ConfigError, CorpusError, RecordingError
 from biot.signals import Recording, read_recording
 
 mne = pytest.importorskip("mne")
@@ -176,3 +176,10 @@ def test_a_channel_that_was_named_as_that_of_triggers_is_no_signal(
     assert report.preprocessing.ch_names == ("C3",)
     assert report.labels == {"1": 1, "2": 1}
     assert report.dropped == {"trigger channels 'Ana 1'": 1}
+
+
+def test_a_column_of_labels_is_refused_with_triggers(write_edf: Callable[..., Path]) -> None:
+    path = write_edf("a.edf", ch_names=("C3", "Status"))
+    with pytest.raises(ConfigError, match=r"label_columns are those of a table.*'triggers'"):
+        prepare(path, path.parents[1] / "c", sfreq=100, window=1, labels="triggers",
+                label_columns=("x",))  # fmt: skip

@@ -26,7 +26,7 @@ def in_column(
 ) -> tuple[list[Annotation], str | None]:
     """The annotations of the column that is asked for, else of the first of label, beat, rhythm.
 
-    The column comes with them; None where there are no annotations.
+    The column comes with them, where it is one of :data:`OF_WFDB`.
 
     Parameters
     ----------
@@ -66,7 +66,8 @@ def in_column(
             f"{name}: label_columns must be a column of labels that the recording has "
             f"({listed(there)}); got {asked!r}."
         )
-    return [note for note in notes if note.column == chosen], chosen
+    of_column = [note for note in notes if note.column == chosen]
+    return of_column, chosen if chosen in OF_WFDB else None
 
 
 def column_note(chosen: str, there: Sequence[str]) -> list[str]:

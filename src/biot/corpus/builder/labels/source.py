@@ -82,7 +82,7 @@ class LabelSource:
                 sources, form, how.sidecar, only=kind == "sidecars", background=how.background
             )
             return cls(kind, form, sidecars=found, scope=how.label_scope)
-        if kind in ("none", "folder"):
+        if kind in ("none", "folder", "triggers"):
             _require_no_columns(kind, form)
         if kind in ("none", "folder", "samples", "triggers"):
             return cls(kind, form, trigger_channel=how.trigger_channel, scope=how.label_scope)
@@ -126,7 +126,7 @@ class LabelSource:
         if name in self.table.facts:
             has_fault = self.table.facts[name].fault is not None
             return None if has_fault else "recordings without a label in their layout"
-        return f"recordings without a row in {self.table.path.name}"
+        return f"recordings without a row{self.table.that_counts} in {self.table.path.name}"
 
     def notes(self, recordings: Sequence[str], *, strict: bool = False) -> tuple[str, ...]:
         """What is to be told of the table: its columns, and what it does not share with the folder.
@@ -161,7 +161,8 @@ class LabelSource:
             notes.append(told)
         lacking = [recording for recording in recordings if recording not in self.table.rows]
         if lacking:
-            notes.append(f"{len(lacking)} recordings have no row in {name}: {listed(lacking)}")
+            none = f"no row{self.table.that_counts} in {name}"
+            notes.append(f"{len(lacking)} recordings have {none}: {listed(lacking)}")
         return (*notes, *(_against_names(self.table) if self.table.has_subjects else ()))
 
     def subject(self, name: str, pattern: re.Pattern[str] | None, path: Path) -> Subject:
@@ -197,7 +198,7 @@ class LabelSource:
     ) -> tuple[list[Stretch], str | None]:
         """Labelled stretches of a recording, before map and scope; no spoilt data, no breaks.
 
-        With them comes the column of annotations that they are of, where these have any.
+        With them comes the column of WFDB annotations that they are of.
 
         Parameters
         ----------
@@ -253,9 +254,13 @@ class LabelSource:
 
         So it is in corpora that were prepared before annotations had columns.
         """
-        of_annotations = self.kind in ("annotations", "sidecars")
-        has_columns = source.path.suffix.lower() in OF_WFDB
-        return of_annotations and has_columns and record.labelled and record.label_column is None
+        if self.kind not in ("annotations", "sidecars") or not record.labelled:
+            return False
+        found = {} if self.sidecars is None else self.sidecars.found
+        beside = found.get(source.recording)
+        of_wfdb = beside is None or beside.kind.startswith("WFDB")
+        has_columns = of_wfdb and source.path.suffix.lower() in OF_WFDB
+        return has_columns and record.label_column is None
 
     def in_scope(
         self,

@@ -90,6 +90,11 @@ class LabelTable:
         """Whether rows name the subjects of their recordings."""
         return self.subject_column is not None
 
+    @property
+    def that_counts(self) -> str:
+        """Of a row that a recording lacks, in words: it may have one that is left out."""
+        return " that counts" if self.left_out else ""
+
     def stretches(
         self, recording: str, duration: float, left_out: Counter[str] | None = None
     ) -> list[Stretch]:
