@@ -15,7 +15,7 @@ from biot.training import FinetuneConfig, PretrainConfig
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"split": "window"}, r"split must be one of subject, recording, time, column; got 'window'"),
+        ({"split": "window"}, r"must be one of subject, recording, time, column; got 'window'"),
         ({"class_weights": "sqrt"}, r"must be one of balanced, sampled, none; got 'sqrt'"),
         ({"device": "gpu"}, r"device must be one of auto, cpu, cuda; got 'gpu'"),
         ({"precision": "16"}, r"precision must be one of 32, bf16; got '16'"),

@@ -194,12 +194,8 @@ class LabelTable:
         subjects, notes = column_of_subjects(sheet, how, columns)
         parts, told = column_of_parts(sheet, columns)
         notes += told
-        seen = [name for name in (*how.columns, subjects, columns.split, columns.file) if name]
-        times = find_times(sheet, seen, columns.named_times) if columns.times else None
-        if times is not None and not times.is_plain:
-            notes += (times.told,)
-        if times is None and columns.times:
-            notes += told_of_no_times(sheet, seen)
+        times, told = _times(sheet, how, subjects, columns)
+        notes += told
         lines = _Lines(sheet, how, parts, times)
         files = column_of_files(sheet, how, columns, Recordings(recordings, places), subjects)
         if files is None:
@@ -369,6 +365,19 @@ class _Lines:
         """Raise :class:`CorpusError` where no line that names a recording is left."""
         if not rows and self.empty:
             raise CorpusError(f"{self.sheet.path}: no row can be used. {'; '.join(self.told)}.")
+
+
+def _times(
+    sheet: Sheet, how: LabelFormat, subjects: str | None, columns: TableColumns
+) -> tuple[TimeColumns | None, tuple[str, ...]]:
+    """The columns of times, if there are any that count, and what is to be told of them."""
+    if not columns.times:
+        return None, ()
+    seen = [name for name in (*how.columns, subjects, columns.split, columns.file) if name]
+    times = find_times(sheet, seen, columns.named_times)
+    if times is None:
+        return None, told_of_no_times(sheet, seen)
+    return times, () if times.is_plain else (times.told,)
 
 
 def _of_subjects(

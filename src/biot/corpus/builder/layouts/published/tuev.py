@@ -8,19 +8,19 @@ time counts once; the authors of BIOT take one window for each channel.
 
 from __future__ import annotations
 
-from biot.corpus.builder.labels.sidecars.finding import read_sidecar
+from biot.corpus.builder.labels.sidecars.sidecar import Beside
+from biot.corpus.builder.labels.sidecars.tuh import CODES, read_rec
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording
 from biot.corpus.builder.layouts.published.tuab import ELECTRODES
 from biot.corpus.builder.windows.events import Stretch
 
 __all__ = ["LAYOUT"]
 
-_REC = "{stem}.rec"
 
-
-def _each_second(found: FoundRecording) -> list[Stretch]:
-    events = read_sidecar(found.require(_REC), found.path).columns["label"]
-    return sorted({*events})
+def _events(found: FoundRecording) -> list[Stretch]:
+    """The events of the file, those of several channels at the same time once."""
+    events = read_rec(found.require("{stem}.rec"), Beside(found.path)).stretches
+    return sorted(dict.fromkeys(events), key=lambda event: event[:2])
 
 
 LAYOUT = DatasetLayout(
@@ -30,8 +30,8 @@ LAYOUT = DatasetLayout(
     licence="after registration, not to be passed on",
     recordings=r"(?P<split>train|eval)/(?P<subject>[^/]+)/"
     r"(?P<stem>[a-z0-9]{8}_0{5}\d{3}|(?:bckg|gped|pled|spsw|eyem|artf)_\d{3}_[a-z]_[^/]*)\.edf",
-    needs=(_REC,),
-    labels=_each_second,
-    label_names=("spsw", "gped", "pled", "eyem", "artf", "bckg"),
+    needs=("{stem}.rec",),
+    labels=_events,
+    label_names=tuple(CODES.values()),
     settings={"sfreq": 200, "epoch": (-2, 3), "channels": ELECTRODES},
 )
