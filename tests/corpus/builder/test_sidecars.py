@@ -497,7 +497,9 @@ def test_files_of_the_same_name_that_are_no_labels_are_not_taken(
     assert find_sidecar(path) is None
     asked = find_sidecar(path, Path(name).suffix)
     assert asked == tmp_path / name
-    with pytest.raises(RecordingError, match=rf"{name}: is no file of labels that is known"):
+    with pytest.raises(
+        RecordingError, match=rf"{name}: is no file of labels of x.edf that is known"
+    ):
         read_sidecar(asked, path)
 
 

@@ -276,7 +276,7 @@ def read_sidecar(sidecar: Path, recording: Path | Recording) -> Sidecar:
         raise RecordingError(
             f"{sidecar.name}: is no file of labels of {beside.path.name} that is known: it is "
             "damaged, does not list the recording, or is of another kind. Known are "
-            f" {_listed(k.name for k in KINDS)}. "
+            f"{_listed(k.name for k in KINDS)}. "
             "Other labels can be given as a table."
         )
     return kind.read(sidecar, beside)
