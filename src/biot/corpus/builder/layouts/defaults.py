@@ -150,10 +150,6 @@ def _tables(config: PrepareConfig, given: frozenset[str]) -> TableOptions:
     return replace(table_options(config, ()), labels=named)
 
 
-def _is_incomplete(config: PrepareConfig) -> bool:
-    return not config.is_complete
-
-
 def _require_complete(config: PrepareConfig, sources: Sequence[Source] = ()) -> None:
     for name, has_it in (("sfreq", config.sfreq is not None), ("window", config.is_complete)):
         if not has_it:
