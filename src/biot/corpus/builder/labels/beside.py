@@ -17,6 +17,7 @@ from biot.corpus.builder.labels.sidecars.finding import (
     find_unknown,
     read_sidecar,
 )
+from biot.corpus.builder.labels.sidecars.wfdb import RECORD_SUFFIXES
 from biot.corpus.builder.sources import Source
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
@@ -26,15 +27,10 @@ from biot.signals.readers import is_table
 from biot.signals.recording import Recording
 
 __all__ = [
-    "OF_WFDB",
     "LabelsFound",
     "SidecarLabels",
     "without_sidecars",
 ]
-
-
-OF_WFDB = (".hea", ".dat", ".mat")
-"""Suffixes of records whose own annotations may have several columns."""
 
 
 def without_sidecars(sources: Sequence[Source]) -> tuple[list[Source], tuple[str, ...]]:
@@ -125,7 +121,7 @@ class SidecarLabels:
             raise CorpusError(
                 f"None of the {len(paths)} recordings has {what} beside it, but {option}.{told}"
             )
-        has_columns = found or any(path.suffix.lower() in OF_WFDB for path in paths)
+        has_columns = found or any(path.suffix.lower() in RECORD_SUFFIXES for path in paths)
         if not has_columns and how.columns != ("label",) and how.task != "regression":
             raise ConfigError(
                 "label_columns are those of a table, or of files of labels beside recordings, but "

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from biot.choices import LabelScope
-from biot.corpus.builder.labels.beside import OF_WFDB, SidecarLabels
+from biot.corpus.builder.labels.beside import SidecarLabels
 from biot.corpus.builder.labels.codes import with_one_label
 from biot.corpus.builder.labels.columns import in_column
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.scope import scope_note, whole_recording
+from biot.corpus.builder.labels.sidecars.wfdb import RECORD_SUFFIXES
 from biot.corpus.builder.labels.table import Facts, LabelTable
 from biot.corpus.builder.labels.table_columns import TableColumns
 from biot.corpus.builder.labels.triggers import trigger_stretches
@@ -274,7 +275,7 @@ class LabelSource:
         found = {} if self.sidecars is None else self.sidecars.found
         beside = found.get(source.recording)
         of_wfdb = beside is None or beside.kind.startswith("WFDB")
-        has_columns = of_wfdb and source.path.suffix.lower() in OF_WFDB
+        has_columns = of_wfdb and source.path.suffix.lower() in RECORD_SUFFIXES
         return has_columns and record.label_column is None
 
     def in_scope(

@@ -16,11 +16,12 @@ from biot.signals.recording import Annotation
 
 __all__ = [
     "KINDS",
+    "RECORD_SUFFIXES",
     "is_own",
 ]
 
-_OWN = (".hea", ".dat", ".mat")
-"""Of WFDB records."""
+RECORD_SUFFIXES = (".hea", ".dat", ".mat")
+"""Suffixes of WFDB records, whose own annotations may have several columns."""
 
 _COLUMNS = ("label", "beat", "rhythm", "note", "wave")
 """Columns of labels; of those that a file has, the first counts unless another is asked for."""
@@ -49,7 +50,7 @@ def _by_column(path: Path, notes: Iterable[Annotation]) -> Sidecar:
 
 def is_own(path: Path, recording: Path) -> bool:
     """Whether an annotation file is read with the record that it lies beside."""
-    return recording.suffix.lower() in _OWN and path == recording.with_suffix(".atr")
+    return recording.suffix.lower() in RECORD_SUFFIXES and path == recording.with_suffix(".atr")
 
 
 def _read_own(path: Path, beside: Beside) -> Sidecar:
@@ -60,7 +61,7 @@ def _read_own(path: Path, beside: Beside) -> Sidecar:
 
 
 def _beside_others(path: Path, recording: Path) -> bool:
-    return recording.suffix.lower() not in _OWN
+    return recording.suffix.lower() not in RECORD_SUFFIXES
 
 
 def _is_annotation(path: Path, recording: Path) -> bool:

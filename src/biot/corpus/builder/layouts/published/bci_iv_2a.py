@@ -62,11 +62,14 @@ def _classlabel(mat: Path) -> list[int]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    damaged = (MatReadError, zlib.error, OSError, ValueError, LookupError, TypeError)
+    faults = (
+        MatReadError, zlib.error, OSError, ValueError, LookupError, TypeError,
+        NotImplementedError,  # of MATLAB 7.3
+    )  # fmt: skip
     try:
         content = loadmat(mat, variable_names=["classlabel"])
         classes = [int(number) for number in content["classlabel"].ravel()]
-    except (*damaged, NotImplementedError) as error:
+    except faults as error:
         raise RecordingError(f"{mat.name}: holds no classlabel ({error}).") from None
     if not set(classes) <= {1, 2, 3, 4}:
         raise RecordingError(f"{mat.name}: classlabel must be 1 to 4, got {sorted(set(classes))}.")
