@@ -162,7 +162,7 @@ def _require_complete(config: PrepareConfig, sources: Sequence[Source] = ()) -> 
 
 
 def _given(chosen: DatasetLayout, config: PrepareConfig) -> str:
-    return _shown(applied(chosen, config)) or "nothing else"
+    return _shown(applied(chosen, config)) or "its subjects and official parts"
 
 
 def _shown(settings: Mapping[str, Any]) -> str:
