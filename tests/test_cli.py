@@ -248,13 +248,13 @@ def raising(error: BaseException) -> Callable[..., None]:
 def test_errors_end_quietly(
     error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr("biot.cli.evaluate._execute", raising(error))
+    monkeypatch.setattr("biot.cli.models.evaluate._execute", raising(error))
     assert main(["evaluate", "model", "corpus"]) == code
     assert capsys.readouterr().err.strip() == line
 
 
 def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("biot.cli.evaluate._execute", raising(KeyError("bug")))
+    monkeypatch.setattr("biot.cli.models.evaluate._execute", raising(KeyError("bug")))
     with pytest.raises(KeyError, match="bug"):
         main(["evaluate", "model", "corpus"])
 
@@ -266,7 +266,7 @@ def test_a_warning_is_one_line_and_told_once(
         for _ in range(2):
             warnings.warn("two\nlines", UserWarning, stacklevel=1)
 
-    monkeypatch.setattr("biot.cli.evaluate._execute", execute)
+    monkeypatch.setattr("biot.cli.models.evaluate._execute", execute)
     assert main(["evaluate", "model", "corpus"]) == 0
     assert capsys.readouterr().err == "biot: warning: two lines\n"
 
@@ -452,7 +452,7 @@ def test_errors_warnings_and_wrong_usage_are_shown_escaped(
         warnings.warn("\x1b[2J", UserWarning, stacklevel=1)
         raise ConfigError("\x1b]0;pwn\x07")
 
-    monkeypatch.setattr("biot.cli.evaluate._execute", execute)
+    monkeypatch.setattr("biot.cli.models.evaluate._execute", execute)
     assert main(["evaluate", "model", "corpus"]) == 1
     assert main(["evaluate", "model", "corpus", "--\x1b[2J"]) == 2
     assert main(["\x1b[2J"]) == 2
@@ -501,7 +501,7 @@ def test_a_terminal_without_a_letter_gets_it_escaped(tmp_path: Path) -> None:
 def test_the_first_sign_of_life_is_for_somebody_who_watches(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr("biot.cli.evaluate._execute", lambda _: None)
+    monkeypatch.setattr("biot.cli.models.evaluate._execute", lambda _: None)
     assert main(["evaluate", "model", "corpus"]) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("biot.cli.show_progress", lambda: True)

@@ -38,7 +38,14 @@ _COMMANDS = {
     "export": "write a model as ONNX",
     "demo": "see all of it at work on simulated EEG",
 }
-"""Each command, which has the module of its name, and what it does."""
+"""Each command and what it does."""
+
+_ROOMS = {
+    **dict.fromkeys(("prepare", "layouts", "labels", "corpus"), "corpora."),
+    **dict.fromkeys(("pretrain", "finetune", "evaluate", "convert", "export"), "models."),
+    **dict.fromkeys(("predict",), "recordings."),
+}
+"""Where the module of a command lies, which has its name; the others lie beside this file."""
 
 _EPILOG = """\
 from recordings to predictions:
@@ -95,7 +102,7 @@ def execute(words: Sequence[str]) -> None:
     if name not in _COMMANDS:
         _overview(words)
         return
-    command = importlib.import_module(f"biot.cli.{name}")
+    command = importlib.import_module(f"biot.cli.{_ROOMS.get(name, '')}{name}")
     perform(cast("Parser", command.parser()), words, before=lambda: _sign_of_life(name))
 
 

@@ -219,7 +219,9 @@ def _commands(out: Path, study: Study, recording: Path, computing: list[str]) ->
 
 
 def _run(words: list[str]) -> None:
-    from biot.cli import evaluate, finetune, predict, prepare
+    from biot.cli.corpora import prepare
+    from biot.cli.models import evaluate, finetune
+    from biot.cli.recordings import predict
 
     parsers = {
         "prepare": prepare.parser,

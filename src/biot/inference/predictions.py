@@ -8,6 +8,7 @@ import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,16 @@ class Predictions:
     """Of the model's contract: by which probabilities are weighted where the largest decides."""
     in_training: bool | None = None
     """Whether the model learnt from this recording; None: nobody knows."""
+    duration: float | None = None
+    """Length of the recording in seconds; None: the last window's stop."""
+    sfreq: float | None = None
+    """Samples a second of the recording as it is stored, in Hz."""
+    meas_date: datetime | None = None
+    """When the recording's first sample was recorded, where it says so."""
+    path: Path | None = None
+    """File of the recording."""
+    breaks: tuple[float, ...] = ()
+    """Seconds at which a new segment begins: what lies before was recorded at another time."""
     notes: tuple[str, ...] = ()
     """What is to be known of the recording: flat channels, a rate below the model's, and the like;
     the metadata of a Parquet table hold them under ``notes``, as JSON."""

@@ -186,6 +186,11 @@ class Predictor:
             task=contract.task,
             thresholds=contract.thresholds,
             class_weights=contract.class_weights,
+            duration=recording.duration,
+            sfreq=recording.sfreq,
+            meas_date=recording.meas_date,
+            path=recording.path,
+            breaks=tuple(first / recording.sfreq for first in recording.starts[1:]),
             notes=notes,
         )
 

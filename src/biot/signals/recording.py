@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -83,6 +84,9 @@ class Recording:
     gaps: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     """Stretches in which nothing was recorded, where the reader knows of any: the first sample of
     each, and the one after its last. They may last days, so who can passes over them."""
+    meas_date: datetime | None = None
+    """When its first sample was recorded, where the file says so; without a time zone, the clock of
+    the place."""
     reference: str | None = None
     """What its EEG was measured against, where the file says so elsewhere than in channel names."""
     rates: tuple[float, ...] = field(default=(), repr=False)

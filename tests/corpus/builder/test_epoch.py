@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from biot.cli import main
 from biot.corpus import load_corpus, prepare
 from biot.corpus.builder.settings import PrepareConfig
-from biot.corpus.builder.windows.events import Event
+from biot.corpus.builder.windows.events import LabelSpan
 from biot.corpus.builder.windows.placing import Windowing, cut
 from biot.corpus.manifest import Manifest
 from biot.errors import ConfigError
@@ -72,7 +72,7 @@ def test_windows_lie_within_the_segment_of_the_onset(
         keep_short=keep_short,
     )  # fmt: skip
     left_out: Counter[str] = Counter()
-    events = [Event(onset, onset + 3, "x") for onset in sorted(onsets)]
+    events = [LabelSpan(onset, onset + 3, "x") for onset in sorted(onsets)]
     found = [
         (int(start), signal[0].tolist())
         for block in cut(recording, events, how, left_out)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from biot.choices import LabelRule
-from biot.corpus.builder.windows.events import Event, event_starts, to_events
+from biot.corpus.builder.windows.events import LabelSpan, event_starts, to_events
 from biot.corpus.builder.windows.rules import grid_labels, window_tags
 from biot.corpus.schema import Label
 from biot.signals.grid import grid_starts
@@ -22,7 +22,7 @@ annotations = st.lists(
 rates = st.sampled_from([7.0, 12.5, 100.0, 128.0, 250.0])
 
 
-def label_of(start: int, window: int, events: list[Event]) -> Label | None:
+def label_of(start: int, window: int, events: list[LabelSpan]) -> Label | None:
     return grid_labels([(start, start + window)], sorted(events))[0]
 
 
@@ -65,23 +65,25 @@ def test_labels_follow_the_rule_counted_sample_by_sample(
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
-        ([Event(0, 110, "a")], "a"),
-        ([Event(0, 100, "a")], None),
-        ([Event(105, 300, "a")], "a"),  # exactly half of the window
-        ([Event(106, 300, "a")], None),
-        ([Event(108, 112, "a")], "a"),  # exactly half of the event
-        ([Event(109, 113, "a")], None),
-        ([Event(100, 104, "b"), Event(106, 110, "a")], "b"),  # equal: the earlier
-        ([Event(90, 120, "a"), Event(90, 110, "b")], "b"),  # equal: the shorter
-        ([Event(100, 103, "a"), Event(103, 110, "b")], "b"),
-        ([Event(103, 103, "a")], "a"),  # an instant
-        ([Event(100, 100, "a")], "a"),
-        ([Event(110, 110, "a")], None),
-        ([Event(101, 101, "a"), Event(109, 110, "b")], "b"),
+        ([LabelSpan(0, 110, "a")], "a"),
+        ([LabelSpan(0, 100, "a")], None),
+        ([LabelSpan(105, 300, "a")], "a"),  # exactly half of the window
+        ([LabelSpan(106, 300, "a")], None),
+        ([LabelSpan(108, 112, "a")], "a"),  # exactly half of the event
+        ([LabelSpan(109, 113, "a")], None),
+        ([LabelSpan(100, 104, "b"), LabelSpan(106, 110, "a")], "b"),  # equal: the earlier
+        ([LabelSpan(90, 120, "a"), LabelSpan(90, 110, "b")], "b"),  # equal: the shorter
+        ([LabelSpan(100, 103, "a"), LabelSpan(103, 110, "b")], "b"),
+        ([LabelSpan(103, 103, "a")], "a"),  # an instant
+        ([LabelSpan(100, 100, "a")], "a"),
+        ([LabelSpan(110, 110, "a")], None),
+        ([LabelSpan(101, 101, "a"), LabelSpan(109, 110, "b")], "b"),
         ([], None),
     ],
 )
-def test_the_label_of_a_window_from_100_to_110(events: list[Event], expected: str | None) -> None:
+def test_the_label_of_a_window_from_100_to_110(
+    events: list[LabelSpan], expected: str | None
+) -> None:
     assert label_of(100, 10, events) == expected
 
 
@@ -93,9 +95,9 @@ def test_the_grid_holds_every_window_that_fits() -> None:
 
 
 def test_an_events_windows_start_with_it_and_stay_inside() -> None:
-    assert list(event_starts(Event(7, 107, "a"), 30, 30)) == [7, 37, 67]
-    assert list(event_starts(Event(7, 37, "a"), 30, 10)) == [7]
-    assert list(event_starts(Event(7, 8, "a"), 30, 10)) == [7]
+    assert list(event_starts(LabelSpan(7, 107, "a"), 30, 30)) == [7, 37, 67]
+    assert list(event_starts(LabelSpan(7, 37, "a"), 30, 10)) == [7]
+    assert list(event_starts(LabelSpan(7, 8, "a"), 30, 10)) == [7]
 
 
 @given(st.integers(0, 10_000).map(lambda n: n / 1000), rates, st.integers(1, 50))
@@ -116,14 +118,14 @@ spans = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 60)), max_size=6)
 rules: st.SearchStrategy[LabelRule] = st.sampled_from(["overlap", "centre", "any"])
 
 
-def counted(span: tuple[int, int], event: Event) -> int:
+def counted(span: tuple[int, int], event: LabelSpan) -> int:
     """Samples shared; −1 without contact."""
     samples = set(range(*span))
     shared = len(samples & set(range(event.start, event.stop)))
     return shared if shared or (event.start == event.stop and event.start in samples) else -1
 
 
-def counts(span: tuple[int, int], event: Event, rule: LabelRule, share: float) -> bool:
+def counts(span: tuple[int, int], event: LabelSpan, rule: LabelRule, share: float) -> bool:
     shared = counted(span, event)
     if shared < 0:
         return False
@@ -155,7 +157,7 @@ def test_a_window_has_the_tags_of_all_events_that_count(
     notes: list[Annotation], windows: list[tuple[int, int]], rule: LabelRule, share: float
 ) -> None:
     events = sorted(
-        Event(e.start, e.stop, (e.label, "also") if e.label == "a" else (e.label,))
+        LabelSpan(e.start, e.stop, (e.label, "also") if e.label == "a" else (e.label,))
         for e in to_events(notes, 100.0)
     )
     expected: list[Label | None] = []
@@ -179,16 +181,16 @@ def test_a_window_fully_inside_an_event_takes_its_label_whatever_the_rule(
 @pytest.mark.parametrize(
     ("events", "rule", "expected"),
     [
-        ([Event(105, 106, "a")], "centre", "a"),  # the middle sample of 100 to 110
-        ([Event(90, 105, "a")], "centre", None),
-        ([Event(105, 105, "a")], "centre", "a"),
-        ([Event(90, 107, "a"), Event(105, 120, "b")], "centre", "a"),  # 7 samples, not 5
-        ([Event(90, 101, "a")], "any", "a"),
-        ([Event(90, 100, "a"), Event(110, 120, "b")], "any", None),
-        ([Event(90, 102, "a"), Event(107, 200, "b")], "any", "b"),
+        ([LabelSpan(105, 106, "a")], "centre", "a"),  # the middle sample of 100 to 110
+        ([LabelSpan(90, 105, "a")], "centre", None),
+        ([LabelSpan(105, 105, "a")], "centre", "a"),
+        ([LabelSpan(90, 107, "a"), LabelSpan(105, 120, "b")], "centre", "a"),  # 7 samples, not 5
+        ([LabelSpan(90, 101, "a")], "any", "a"),
+        ([LabelSpan(90, 100, "a"), LabelSpan(110, 120, "b")], "any", None),
+        ([LabelSpan(90, 102, "a"), LabelSpan(107, 200, "b")], "any", "b"),
     ],
 )
 def test_the_rules_on_the_window_from_100_to_110(
-    events: list[Event], rule: LabelRule, expected: str | None
+    events: list[LabelSpan], rule: LabelRule, expected: str | None
 ) -> None:
     assert grid_labels([(100, 110)], events, rule) == [expected]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biot.corpus import load_corpus, prepare
-from biot.corpus.builder.windows.events import Event, to_events
+from biot.corpus.builder.windows.events import LabelSpan, to_events
 from biot.corpus.builder.windows.rules import grid_labels
 from biot.corpus.builder.windows.several import other_labels
 from biot.corpus.manifest import Manifest
@@ -35,17 +35,20 @@ def test_of_instants_alone_the_most_frequent_label_counts(
 ) -> None:
     inside = [label for at, label in sorted(beats) if 100 <= at < 110]
     expected = max(dict.fromkeys(inside), key=inside.count, default=None)  # the first of equals
-    events = sorted(Event(at, at, label) for at, label in beats)
+    events = sorted(LabelSpan(at, at, label) for at, label in beats)
     assert grid_labels([(100, 110)], events, rule) == [expected]
 
 
 def test_a_stretch_goes_before_instants() -> None:
-    events = [Event(100, 103, "stretch"), *(Event(at, at, "beat") for at in (104, 105, 106))]
+    events = [
+        LabelSpan(100, 103, "stretch"),
+        *(LabelSpan(at, at, "beat") for at in (104, 105, 106)),
+    ]
     assert grid_labels([(100, 110)], events, "any") == ["stretch"]
 
 
 def test_the_middle_sample_is_labelled_by_the_instant_there() -> None:
-    events = [Event(101, 101, "a"), Event(102, 102, "a"), Event(105, 105, "b")]
+    events = [LabelSpan(101, 101, "a"), LabelSpan(102, 102, "a"), LabelSpan(105, 105, "b")]
     assert grid_labels([(100, 110)], events, "centre") == ["b"]
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from biot.corpus.builder.windows.events import Event
+from biot.corpus.builder.windows.events import LabelSpan
 from biot.corpus.builder.windows.placing import Windowing, cut
 from biot.signals import Recording
 
 DATA = np.arange(60, dtype=np.float32).reshape(2, 30)
-EVENTS = [Event(0, 12, "a"), Event(12, 24, "b"), Event(22, 30, "late")]
+EVENTS = [LabelSpan(0, 12, "a"), LabelSpan(12, 24, "b"), LabelSpan(22, 30, "late")]
 
 
 def _cut(align: str, labelled: bool) -> tuple[list[float], list[str | None], Counter[str]]:
@@ -89,7 +89,7 @@ def test_tags_of_windows_at_events_are_those_of_all_events_that_count() -> None:
     recording = Recording.from_array(
         DATA, ch_names=("C3", "C4"), sfreq=1, units=("µV", "µV"), starts=(0,)
     )
-    events = [Event(0, 9, ("a",)), Event(3, 9, ("b", "c")), Event(3, 30, ("d",))]
+    events = [LabelSpan(0, 9, ("a",)), LabelSpan(3, 9, ("b", "c")), LabelSpan(3, 30, ("d",))]
     how = Windowing(n_times=5, step=5, align="events", labelled=True, background=None, tags=True)
     (windows,) = cut(recording, events, how, Counter())
     assert dict(zip(windows.starts, windows.labels, strict=True)) == {

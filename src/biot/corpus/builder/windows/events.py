@@ -1,4 +1,4 @@
-"""Labelled parts of a recording: in seconds as a `Stretch`, in samples as an `Event`."""
+"""Labelled parts of a recording: in seconds as a `Stretch`, in samples as a `LabelSpan`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from biot.signals.grid import nearest
 from biot.signals.recording import Annotation
 
 __all__ = [
-    "Event",
+    "LabelSpan",
     "Stretch",
     "event_starts",
     "to_events",
@@ -28,7 +28,7 @@ class Stretch(NamedTuple):
 
 
 @dataclass(frozen=True, order=True)
-class Event:
+class LabelSpan:
     """A labelled stretch, from sample ``start`` to before sample ``stop``; both equal: an instant.
 
     Events sort by start, then by length.
@@ -41,7 +41,7 @@ class Event:
     """Both in samples before rounding; None: the same as ``start`` and ``stop``."""
 
 
-def to_events(annotations: Iterable[Annotation | Stretch], sfreq: float) -> list[Event]:
+def to_events(annotations: Iterable[Annotation | Stretch], sfreq: float) -> list[LabelSpan]:
     """Annotations as sorted events at a rate of `sfreq` Hz.
 
     Onset and duration are rounded each for itself: an event as long as a window stays as long,
@@ -55,11 +55,11 @@ def to_events(annotations: Iterable[Annotation | Stretch], sfreq: float) -> list
             Fraction(str(float(x))) for x in (annotation.onset, annotation.duration, sfreq)
         )
         exact = (onset * rate, (onset + duration) * rate)
-        events.append(Event(start, stop, annotation.label, exact))
+        events.append(LabelSpan(start, stop, annotation.label, exact))
     return sorted(events)
 
 
-def event_starts(event: Event, window: int, step: float) -> Iterator[int]:
+def event_starts(event: LabelSpan, window: int, step: float) -> Iterator[int]:
     """First samples of an event's windows: from its start on, as long as they fit inside it.
 
     An event shorter than a window gives one, which reaches beyond it.

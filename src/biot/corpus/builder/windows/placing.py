@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from biot.choices import Align, LabelRule
-from biot.corpus.builder.windows.events import Event, event_starts
+from biot.corpus.builder.windows.events import LabelSpan, event_starts
 from biot.corpus.builder.windows.rules import grid_labels, window_tags
 from biot.corpus.builder.windows.several import SeveralLabels, other_labels
 from biot.corpus.schema import CHUNK_VALUES, Label, WindowBlock
@@ -66,7 +66,7 @@ class Windowing:
 
 def cut(
     recording: Recording,
-    events: list[Event],
+    events: list[LabelSpan],
     how: Windowing,
     left_out: Counter[str],
     several: SeveralLabels | None = None,
@@ -120,7 +120,7 @@ def _recorded(
 
 
 def _on_grid(
-    recording: Recording, events: list[Event], how: Windowing, left_out: Counter[str]
+    recording: Recording, events: list[LabelSpan], how: Windowing, left_out: Counter[str]
 ) -> Iterable[_Place]:
     spans = [
         (first + start, min(first + start + how.n_times, stop))
@@ -155,7 +155,7 @@ def _starts(n_times: int, how: Windowing) -> list[int]:
 
 
 def _on_events(
-    recording: Recording, events: list[Event], how: Windowing, left_out: Counter[str]
+    recording: Recording, events: list[LabelSpan], how: Windowing, left_out: Counter[str]
 ) -> Iterable[_Place]:
     places: list[_Place] = []
     segments = recording.segments
@@ -186,7 +186,7 @@ def _with_others(places: list[_Place]) -> Iterator[_Place]:
             yield place._replace(others=tuple(label for label in others if label is not None))
 
 
-def _with_all_tags(places: list[_Place], events: list[Event], how: Windowing) -> list[_Place]:
+def _with_all_tags(places: list[_Place], events: list[LabelSpan], how: Windowing) -> list[_Place]:
     """Each window once, with the tags of the events that it begins with and of those that count."""
     own: dict[_Span, set[str]] = {}
     for span, label, _ in places:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from biot.choices import LabelRule
-from biot.corpus.builder.windows.events import Event
+from biot.corpus.builder.windows.events import LabelSpan
 from biot.corpus.schema import Label
 
 __all__ = [
@@ -25,7 +25,7 @@ Span = tuple[int, int]
 
 def grid_labels(
     spans: Sequence[Span],
-    events: Sequence[Event],
+    events: Sequence[LabelSpan],
     rule: LabelRule = "overlap",
     min_overlap: float = 0.5,
 ) -> list[Label | None]:
@@ -70,7 +70,7 @@ def grid_labels(
     return labels
 
 
-def _most_frequent(instants: Sequence[Event]) -> Label | None:
+def _most_frequent(instants: Sequence[LabelSpan]) -> Label | None:
     """Of labels that are equally frequent, the first."""
     counts = Counter(event.label for event in instants)
     return counts.most_common(1)[0][0] if counts else None
@@ -78,7 +78,7 @@ def _most_frequent(instants: Sequence[Event]) -> Label | None:
 
 def window_tags(
     spans: Sequence[Span],
-    events: Sequence[Event],
+    events: Sequence[LabelSpan],
     rule: LabelRule = "overlap",
     min_overlap: float = 0.5,
 ) -> list[Label | None]:
@@ -101,7 +101,7 @@ def window_tags(
     return labels
 
 
-def nearby(spans: Sequence[Span], events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+def nearby(spans: Sequence[Span], events: Sequence[LabelSpan]) -> Iterator[Sequence[LabelSpan]]:
     """The events that may touch each window: all that do, and few that do not."""
     reached = list(itertools.accumulate((event.stop for event in events), max))
     for start, stop in spans:
@@ -111,24 +111,24 @@ def nearby(spans: Sequence[Span], events: Sequence[Event]) -> Iterator[Sequence[
         yield events[first:last]
 
 
-def samples_shared(start: int, stop: int, event: Event) -> int:
+def samples_shared(start: int, stop: int, event: LabelSpan) -> int:
     """Samples that a window shares with an event; −1 if it does not touch it."""
     shared = min(stop, event.stop) - max(start, event.start)
     instant_inside = event.start == event.stop and start <= event.start < stop
     return shared if shared > 0 or instant_inside else -1
 
 
-def _is_inside(start: int, stop: int, event: Event) -> bool:
+def _is_inside(start: int, stop: int, event: LabelSpan) -> bool:
     """Whether a window is fully inside an event, in exact times."""
     onset, end = event.exact or (event.start, event.stop)
     return onset <= start and stop <= end
 
 
-def _holds_middle(start: int, stop: int, event: Event) -> bool:
+def _holds_middle(start: int, stop: int, event: LabelSpan) -> bool:
     middle = start + (stop - start) // 2
     return event.start <= middle < max(event.stop, event.start + 1)
 
 
-def _enough(shared: int, start: int, stop: int, event: Event, min_overlap: float) -> bool:
+def _enough(shared: int, start: int, stop: int, event: LabelSpan, min_overlap: float) -> bool:
     # str: 0.55 means 55/100, not the nearest binary fraction
     return shared >= Fraction(str(min_overlap)) * min(stop - start, event.stop - event.start)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from biot.corpus.builder.windows.events import Event
+from biot.corpus.builder.windows.events import LabelSpan
 from biot.corpus.builder.windows.rules import Span, nearby, samples_shared
 from biot.corpus.schema import Label
 
@@ -43,7 +43,7 @@ class SeveralLabels:
 
 
 def other_labels(
-    spans: Sequence[Span], events: Sequence[Event], labels: Sequence[Label | None]
+    spans: Sequence[Span], events: Sequence[LabelSpan], labels: Sequence[Label | None]
 ) -> list[tuple[Label, ...]]:
     """Labels of the events that touch each window, besides its own; none without an own.
 
@@ -59,7 +59,7 @@ def other_labels(
     return found
 
 
-def _touches(start: int, stop: int, event: Event) -> bool:
+def _touches(start: int, stop: int, event: LabelSpan) -> bool:
     shared = samples_shared(start, stop, event)
     if shared <= 0 or event.exact is None:
         return shared >= 0

@@ -1,0 +1,1 @@
+"""Commands that take recordings and a model: predictions and what follows from them."""

@@ -1,0 +1,60 @@
+"""`Event` and `Events`: labelled stretches that were found in a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+__all__ = ["Event", "Events"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One labelled stretch of a recording."""
+
+    onset: float
+    """Start in seconds from the recording's first sample."""
+    duration: float
+    """Length in seconds."""
+    label: str
+    confidence: float | None = None
+    """Mean probability of the label over the stretch; None where nobody knows."""
+    channels: tuple[str, ...] = ()
+    """Channels that it was found in; empty: all, or not said."""
+
+    @property
+    def stop(self) -> float:
+        """End in seconds from the recording's first sample."""
+        return self.onset + self.duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """The events of one recording, in the order of time, and what their files need to know of it.
+
+    Iterating gives each :class:`Event`; ``len()`` is their number.
+    """
+
+    name: str
+    """Of the recording."""
+    events: tuple[Event, ...]
+    duration: float
+    """Length of the recording in seconds."""
+    label_names: tuple[str, ...] = ()
+    """Labels that events may have."""
+    background: str | None = None
+    """The label that makes no events, such as ``"bckg"``; None: all labels make events."""
+    sfreq: float | None = None
+    """Samples a second of the recording as it is stored, in Hz, for files that count samples."""
+    meas_date: datetime | None = None
+    """When the first sample was recorded, where the recording says so."""
+    path: Path | None = None
+    """File of the recording."""
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
