@@ -145,9 +145,10 @@ class _Run:
         """Bring the folder to what these recordings give."""
         before, finished, changes = self._place.finished()
         begun, unfinished = self._place.begun()
-        for parameters, folder in ((before, self._place.out), (begun, self._place.partial)):
-            if parameters is not None:
-                _require_same(parameters, self._parameters, folder)
+        if before is not None:
+            _require_same(before, self._parameters, self._place.out, "made")
+        if begun is not None:
+            _require_same(begun, self._parameters, self._place.partial, "begun")
         known = self._unchanged({**finished, **unfinished})
         todo = [[one for one in run if self._is_left(one, run, known)] for run in self._runs]
         todo = [run for run in todo if run]
@@ -296,7 +297,9 @@ def _without_place(reason: str, one: FoundRecording) -> str:
     return " ".join(reason.split())
 
 
-def _require_same(there: Mapping[str, Any], asked: Mapping[str, Any], folder: Path) -> None:
+def _require_same(
+    there: Mapping[str, Any], asked: Mapping[str, Any], folder: Path, what: str
+) -> None:
     differing = []
     for name in dict.fromkeys([*there, *asked]):
         old, new = there.get(name), asked.get(name)
@@ -304,11 +307,13 @@ def _require_same(there: Mapping[str, Any], asked: Mapping[str, Any], folder: Pa
             continue
         if name == "model":
             short = (str(value)[:_SHOWN] for value in (old, new))
-            differing.append("another model (checksum {}…, not {}…)".format(*short))
+            differing.append("with another model (checksum {}…, not {}…)".format(*short))
+        elif old is None:
+            differing.append(f"without {name}=, not with {new}")
         else:
-            differing.append(f"{name} {old!r}, not {new!r}")
+            differing.append(f"with {name}={old}, {'not without' if new is None else f'not {new}'}")
     if differing:
         raise ConfigError(
-            f"{folder} exists already: it was made with {'; '.join(differing)}. Choose another "
+            f"{folder} exists already: it was {what} {'; '.join(differing)}. Choose another "
             f"folder for --out, or delete {folder}."
         )
