@@ -45,7 +45,7 @@ RULES = {
     "decision": rule("errors choices", "numpy"),
     "preprocessing": rule("errors choices decision io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
-    "events": rule("errors", "numpy"),
+    "events": rule("errors io", "numpy", "edfio mne pandas wfdb"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
         "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
