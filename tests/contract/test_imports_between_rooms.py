@@ -70,6 +70,7 @@ RULES = {
     "evaluation": rule(
         "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
     ),
+    "evaluation.events": rule("errors settings evaluation", "numpy"),
     "training": rule(
         "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
         "model",
