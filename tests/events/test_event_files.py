@@ -43,6 +43,7 @@ def found(*events: tuple[float, float, str], duration: float = 86_400.0, **more)
         "sfreq": 512.0,
         "meas_date": START,
         "path": Path("sub-01_task-rest_eeg.edf"),
+        "rules": "an event begins at 0.7",
         **more,
     }
     made = tuple(Event(onset=o, duration=d, label=name, confidence=0.75) for o, d, name in events)
@@ -83,6 +84,7 @@ def test_a_bids_table_is_read_by_pandas_and_explained_beside_it(tmp_path):
     described = json.loads(sidecar.read_text())
     assert set(read) <= set(described)
     assert list(described["trial_type"]["Levels"]) == ["seiz"]
+    assert described["GeneratedBy"] == [{"Name": "biot", "Description": "an event begins at 0.7"}]
     assert described["Sources"] == ["sub-01_task-rest_eeg.edf"]
 
 

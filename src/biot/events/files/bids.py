@@ -92,7 +92,12 @@ def _described(events: FoundEvents, of_channels: bool) -> dict[str, Any]:
         columns["channel"] = {"Description": "Channels of the event.", "Delimiter": ","}
     if events.path is not None:
         columns["Sources"] = [events.path.name]
-    return {**columns, "RecordingDuration": round(events.duration, _DECIMALS)}
+    made_by = {"Name": "biot", **({"Description": events.rules} if events.rules else {})}
+    return {
+        **columns,
+        "GeneratedBy": [made_by],
+        "RecordingDuration": round(events.duration, _DECIMALS),
+    }
 
 
 def write_dataset_description(folder: Path, *, version: str, name: str = "Events by biot") -> Path:

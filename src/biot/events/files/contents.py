@@ -71,6 +71,10 @@ class FoundEvents(Protocol):
     def path(self) -> Path | None:
         """File of the recording."""
 
+    @property
+    def rules(self) -> str:
+        """How the events were made, in plain words; empty where nobody says."""
+
 
 def in_order(events: FoundEvents) -> list[FoundEvent]:
     """The events in the order of their onsets."""
