@@ -17,14 +17,14 @@ from biot.errors import ConfigError, require
 from biot.events.files.contents import FoundEvents, in_order, label_of, one_line, require_apart
 from biot.io import atomic_file
 
-__all__ = ["NOTHING", "OURS", "record_name", "write_wfdb"]
+__all__ = ["BEATS", "NOTHING", "OURS", "record_name", "write_wfdb"]
 
 OURS = "biot: events that a model predicts"
 """The text at sample 0 of every file that we write, by which it is known not to be a reference."""
 NOTHING = "NONE"
 """The rhythm between events, where no label of the model is their background."""
 
-_BEATS = frozenset("NLRBAaJSVrFejnE/fQ?")
+BEATS = frozenset("NLRBAaJSVrFejnE/fQ?")
 """Symbols of beats, https://physionet.org/physiotools/wpg/wpg_36.htm."""
 _LONGEST_BEAT = 2.0
 """Seconds; a longer event is more than one beat, whatever its label."""
@@ -86,7 +86,7 @@ def _require_own(path: Path) -> None:
 def _marks(events: FoundEvents, sfreq: float) -> list[Mark]:
     found = in_order(events)
     labels = {*events.label_names, *(event.label for event in found)}
-    if found and labels <= _BEATS and all(event.duration <= _LONGEST_BEAT for event in found):
+    if found and labels <= BEATS and all(event.duration <= _LONGEST_BEAT for event in found):
         return [(round(event.onset * sfreq), event.label, "") for event in found]
     return _rhythms(events, sfreq)
 
