@@ -78,8 +78,8 @@ RULES = {
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings decision locks io plots preprocessing evaluation "
-        "signals.channels corpus model training",
+        "errors choices settings decision events locks io plots preprocessing evaluation "
+        "evaluation.events signals.channels corpus model training",
         "numpy torch",
         "joblib peft sklearn tqdm",
     ),
