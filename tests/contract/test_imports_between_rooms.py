@@ -45,7 +45,7 @@ RULES = {
     "decision": rule("errors choices", "numpy"),
     "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
-    "events": rule("errors settings io decision", "numpy"),
+    "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
         "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
