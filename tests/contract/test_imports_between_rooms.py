@@ -102,8 +102,8 @@ RULES = {
     ),
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
-        "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference simulate",
+        "signals.readers corpus corpus.builder events model evaluation training "
+        "training.finetuning training.pretraining inference simulate",
         "",
         "numpy sklearn tabulate torch",
     ),
