@@ -78,8 +78,8 @@ RULES = {
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings decision locks io plots preprocessing evaluation "
-        "signals.channels corpus model training",
+        "errors choices settings decision events locks io plots preprocessing evaluation "
+        "evaluation.events signals.channels corpus model training",
         "numpy torch",
         "joblib peft sklearn tqdm",
     ),
@@ -92,7 +92,7 @@ RULES = {
         "errors choices decision events io device plots preprocessing evaluation signals "
         "signals.formats signals.readers model",
         "numpy torch",
-        "onnx onnxruntime onnxscript pyarrow tqdm",
+        "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
@@ -102,8 +102,8 @@ RULES = {
     ),
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
-        "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference simulate",
+        "signals.readers corpus corpus.builder events model evaluation training "
+        "training.finetuning training.pretraining inference simulate",
         "",
         "numpy sklearn tabulate torch",
     ),
