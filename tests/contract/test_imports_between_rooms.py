@@ -43,9 +43,9 @@ RULES = {
     "io": rule("errors locks"),
     "device": rule("errors choices", "torch"),
     "decision": rule("errors choices", "numpy"),
-    "preprocessing": rule("errors choices decision io", "numpy"),
+    "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
-    "events": rule("errors", "numpy"),
+    "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
         "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
@@ -70,6 +70,7 @@ RULES = {
     "evaluation": rule(
         "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
     ),
+    "evaluation.events": rule("errors settings evaluation", "numpy"),
     "training": rule(
         "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
         "model",
@@ -77,8 +78,8 @@ RULES = {
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings decision locks io plots preprocessing evaluation "
-        "signals.channels corpus model training",
+        "errors choices settings decision events locks io plots preprocessing evaluation "
+        "evaluation.events signals.channels corpus model training",
         "numpy torch",
         "joblib peft sklearn tqdm",
     ),
@@ -88,8 +89,8 @@ RULES = {
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices decision io device plots preprocessing evaluation signals signals.formats "
-        "signals.readers model",
+        "errors choices decision events io device plots preprocessing evaluation signals "
+        "signals.formats signals.readers model",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
@@ -107,8 +108,8 @@ RULES = {
     ),
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
-        "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference inference.many simulate",
+        "signals.readers corpus corpus.builder events model evaluation training "
+        "training.finetuning training.pretraining inference inference.many simulate",
         "",
         "numpy sklearn tabulate torch",
     ),
