@@ -43,9 +43,9 @@ RULES = {
     "io": rule("errors locks"),
     "device": rule("errors choices", "torch"),
     "decision": rule("errors choices", "numpy"),
-    "preprocessing": rule("errors choices decision io", "numpy"),
+    "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
-    "events": rule("errors", "numpy"),
+    "events": rule("errors settings io decision", "numpy"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
         "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
@@ -89,8 +89,8 @@ RULES = {
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices decision io device plots preprocessing evaluation signals signals.formats "
-        "signals.readers model",
+        "errors choices decision events io device plots preprocessing evaluation signals "
+        "signals.formats signals.readers model",
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",
     ),

@@ -191,6 +191,7 @@ class Predictor:
             meas_date=recording.meas_date,
             path=recording.path,
             breaks=tuple(first / recording.sfreq for first in recording.starts[1:]),
+            events_rules=contract.events,
             notes=notes,
         )
 
