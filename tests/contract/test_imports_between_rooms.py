@@ -68,12 +68,14 @@ RULES = {
         "huggingface_hub safetensors tabulate torchinfo",
     ),
     "evaluation": rule(
-        "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
+        "errors choices decision preprocessing evaluation.events",
+        "numpy torch",
+        "scipy sklearn tabulate",
     ),
-    "evaluation.events": rule("errors settings evaluation", "numpy"),
+    "evaluation.events": rule("errors settings plots events evaluation", "numpy"),
     "training": rule(
-        "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
-        "model",
+        "errors choices settings locks io device preprocessing evaluation evaluation.events "
+        "corpus corpus.batch model",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
@@ -94,6 +96,11 @@ RULES = {
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",
     ),
+    "inference.scoring": rule(
+        "errors choices io device plots preprocessing events evaluation evaluation.events "
+        "signals corpus corpus.builder model training inference",
+        "numpy",
+    ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing evaluation signals signals.formats model training "
@@ -101,9 +108,9 @@ RULES = {
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "__init__ errors settings locks io preprocessing plots signals signals.formats "
-        "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference simulate",
+        "__init__ errors settings locks io preprocessing plots events signals signals.formats "
+        "signals.readers corpus corpus.builder model evaluation evaluation.events training "
+        "training.finetuning training.pretraining inference inference.scoring simulate",
         "",
         "numpy sklearn tabulate torch",
     ),

@@ -449,10 +449,9 @@ def mean_intervals(values: dict[str, Floats], n_bootstrap: int, seed: int) -> In
     """
 
     def means_of(draws_RS: Ints) -> dict[str, Floats]:
+        drawn = draws_RS.astype(np.float64)
         return {
-            name: share(
-                draws_RS @ np.nan_to_num(of_S), (draws_RS @ np.isfinite(of_S)).astype(np.float64)
-            )
+            name: share(drawn @ np.nan_to_num(of_S), drawn @ np.isfinite(of_S))
             for name, of_S in values.items()
         }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from biot.errors import ConfigError, listed
 from biot.evaluation.events.counts import Span
 from biot.events.event import Events
+from biot.events.rules import background_of
 
 __all__ = ["CommonLabels", "common_labels", "plain_name"]
 
@@ -49,7 +50,7 @@ def common_labels(reference: Sequence[Events], predicted: Sequence[Events]) -> C
     for event in (event for events in reference for event in events):
         plain = plain_name(event.label)
         meant = by_name.get(plain)
-        if meant is None and plain in rest:
+        if meant is None and (plain in rest or _is_background(event.label)):
             continue
         if meant is None and len(seizures) == 1 and is_seizure(event.label):
             meant = seizures[0]
@@ -77,9 +78,21 @@ def common_labels(reference: Sequence[Events], predicted: Sequence[Events]) -> C
     return CommonLabels(names=names, of=of, notes=tuple(notes))
 
 
+def _is_background(label: str) -> bool:
+    """Whether a label says that nothing happens: ``bckg``, as SzCORE has it, and the like."""
+    return background_of((label, f"other than {label}")) is not None
+
+
 def plain_name(label: str) -> str:
     """A label without case, spaces, hyphens and underscores."""
     return "".join(letter for letter in label.casefold() if letter not in " -_")
+
+
+_SEIZURES = ("seiz", "seizure", "seizures", "sz", "ictal")  # until the list of event files
+
+
+def is_seizure(label: str) -> bool:
+    return plain_name(label) in _SEIZURES
 
 
 def _predicted(predicted: Sequence[Events]) -> tuple[str, ...]:

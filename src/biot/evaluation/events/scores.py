@@ -17,7 +17,6 @@ from biot.evaluation.events.counts import (
     EventCounts,
     EventScoring,
     event_counts,
-    sample_counts,
 )
 from biot.evaluation.events.labels import common_labels
 from biot.evaluation.events.tables import scores_text
@@ -131,7 +130,9 @@ class EventEvaluation:
                 "n_subjects": len(self.subjects),
                 "hours": self.hours,
                 "label_names": self.label_names,
-                "rules": {one.name: getattr(self.scoring, one.name) for one in fields(EventScoring)},
+                "rules": {
+                    one.name: getattr(self.scoring, one.name) for one in fields(EventScoring)
+                },
                 "events": self.events.to_dict(),
                 "samples": self.samples.to_dict(),
                 "no_intervals": self.no_intervals,
@@ -225,9 +226,7 @@ def score_events(
     )
 
 
-def _pairs(
-    reference: Sequence[Events], predicted: Sequence[Events]
-) -> list[tuple[Events, Events]]:
+def _pairs(reference: Sequence[Events], predicted: Sequence[Events]) -> list[tuple[Events, Events]]:
     """Reference and prediction of each recording, in the order of the predictions."""
     for what, given in (("reference", reference), ("predicted", predicted)):
         names = [one.name for one in given]

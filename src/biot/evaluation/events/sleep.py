@@ -17,8 +17,8 @@ STAGES = ("W", "N1", "N2", "N3", "R")
 
 _SPELLINGS = {
     "W": ("w", "wake", "wakefulness", "waking", "awake", "wk"),
-    "N1": ("n1", "s1", "nrem1", "nrem stage 1", "light sleep 1", "1"),
-    "N2": ("n2", "s2", "nrem2", "nrem stage 2", "light sleep 2", "2"),
+    "N1": ("n1", "s1", "nrem1", "nrem stage 1", "1"),
+    "N2": ("n2", "s2", "nrem2", "nrem stage 2", "2"),
     "N3": (
         *("n3", "s3", "nrem3", "nrem stage 3", "3", "n4", "s4", "nrem4", "nrem stage 4", "4"),
         *("sws", "slow wave sleep", "deep sleep", "n3/n4", "s3/s4", "n3+n4", "s3+s4", "3/4"),
