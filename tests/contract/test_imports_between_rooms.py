@@ -78,18 +78,18 @@ RULES = {
     ),
     "training.finetuning": rule(
         "errors choices settings decision locks io plots preprocessing evaluation "
-        "signals.channels corpus model training",
+        "signals.channels corpus model training report",
         "numpy torch",
-        "joblib peft sklearn tqdm",
+        "joblib peft pyarrow sklearn tqdm",
     ),
     "training.pretraining": rule(
         "errors choices settings io plots preprocessing evaluation signals.channels corpus "
-        "corpus.batch corpus.loader model training",
+        "corpus.batch corpus.loader model training report",
         "numpy torch",
     ),
     "inference": rule(
         "errors choices decision io device plots preprocessing evaluation signals signals.formats "
-        "signals.readers model",
+        "signals.readers model report",
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",
     ),
