@@ -85,20 +85,25 @@ RULES = {
     ),
     "training.finetuning": rule(
         "errors choices settings decision events locks io preprocessing plots corpus model "
-        "evaluation evaluation.events training signals.channels",
+        "evaluation evaluation.events training signals.channels report",
         "numpy torch",
-        "joblib peft sklearn tqdm",
+        "joblib peft pyarrow sklearn tqdm",
     ),
     "training.pretraining": rule(
         "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
-        "model evaluation training signals.channels",
+        "model evaluation training signals.channels report",
         "numpy torch",
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation",
+        "signals.formats signals.readers model evaluation report",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
+    ),
+    "report": rule(
+        "errors io decision preprocessing plots signals corpus evaluation events",
+        "numpy",
+        "jinja2 matplotlib pyarrow scipy",
     ),
     "inference.scoring": rule(
         "errors choices io device plots preprocessing events evaluation evaluation.events "
@@ -121,7 +126,7 @@ RULES = {
         "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
         "training.finetuning training.pretraining inference inference.many simulate "
-        "__init__ evaluation.events inference.scoring",
+        "__init__ evaluation.events inference.scoring report",
         "",
         "numpy sklearn tabulate torch",
     ),
