@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from biot.corpus.builder.from_arrays import from_arrays
     from biot.corpus.builder.prepare import prepare
     from biot.corpus.load import load_corpus
+    from biot.inference.explaining.explanation import Explanation
     from biot.inference.predictor import Predictor
     from biot.model.biot import BIOT
     from biot.preprocessing import Preprocessing
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BIOT",
+    "Explanation",
     "Predictor",
     "Preprocessing",
     "Recording",
@@ -46,6 +48,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "BIOT": "biot.model.biot",
+        "Explanation": "biot.inference.explaining.explanation",
         "Predictor": "biot.inference.predictor",
         "Preprocessing": "biot.preprocessing",
         "Recording": "biot.signals.recording",

@@ -89,9 +89,14 @@ RULES = {
     ),
     "inference": rule(
         "errors choices decision io device plots preprocessing evaluation signals signals.formats "
-        "signals.readers model",
+        "signals.readers model events inference.explaining",
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",
+    ),
+    "inference.explaining": rule(
+        "errors decision io plots preprocessing signals inference events",
+        "numpy torch",
+        "matplotlib mne pandas tabulate",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
