@@ -91,11 +91,11 @@ RULES = {
         "errors choices decision io device plots preprocessing evaluation signals signals.formats "
         "signals.readers model events inference.explaining",
         "numpy torch",
-        "onnx onnxruntime onnxscript pyarrow tqdm",
+        "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
     "inference.explaining": rule(
         "errors decision io plots preprocessing signals inference events",
-        "numpy torch",
+        "numpy",
         "matplotlib mne pandas tabulate",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
@@ -107,7 +107,7 @@ RULES = {
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference simulate",
+        "training.pretraining inference inference.explaining simulate",
         "",
         "numpy sklearn tabulate torch",
     ),

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,7 +23,9 @@ from biot.inference.explaining.choosing import place_at, place_from, surest_plac
 from biot.inference.explaining.explain import Explainer, explained, require_target
 from biot.inference.explaining.explanation import Explanation
 from biot.inference.predictions import Predictions, PredictionWarning
-from biot.inference.windows import ModelWindows, named_as, note_of_nothing, planned, step_of
+from biot.inference.reading import item_of
+from biot.inference.stream import BATCH, PredictionFailure, Stream, predictions_of
+from biot.inference.windows import ModelWindows, named_as, planned, step_of
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
@@ -35,8 +38,6 @@ __all__ = [
     "Precision",
     "Predictor",
 ]
-
-_BATCH = 64  # windows that are in memory at once
 
 
 class Predictor:
@@ -98,6 +99,14 @@ class Predictor:
         require_fit(model, preprocessing, labelled=True, where=path)
         return cls(model, preprocessing, device=device, precision=precision)
 
+    def __repr__(self) -> str:
+        one = self.preprocessing
+        said = {"classes": "classes", "multilabel": "tags", "regression": "numbers"}[one.task]
+        return (
+            f"Predictor({said} {', '.join(one.label_names or ())}; windows of {one.window:g} s, "
+            f"{one.n_chans} channels at {one.sfreq:g} Hz; on {self._device})"
+        )
+
     def montage(self, recording: Any) -> MontagePlan:
         """How the channels of a recording, in any form, meet the model's; printable.
 
@@ -153,31 +162,58 @@ class Predictor:
             contract,
             without_last_instant=is_epochs(recording),
         )
-        recording = source.recording
         places = source.places(step)
         values = self._of_places(source, places, progress)
-        start, stop = np.array(places).T / contract.sfreq
-        notes = source.notes()
-        if not np.isfinite(values).any():
-            notes = (*notes, note_of_nothing(recording.name))
-        for note in notes:
+        found = predictions_of(source.recording.name, places, values, contract, source.facts())
+        found = replace(found, notes=(*source.notes(), *found.notes))
+        for note in found.notes:
             warnings.warn(note, PredictionWarning, stacklevel=2)
-        return Predictions(
-            name=recording.name,
-            start=start,
-            stop=np.minimum(stop, recording.duration),
-            probabilities=values,
-            label_names=contract.label_names or (),
-            task=contract.task,
-            thresholds=contract.thresholds,
-            class_weights=contract.class_weights,
-            duration=recording.duration,
-            sfreq=recording.sfreq,
-            meas_date=recording.meas_date,
-            path=recording.path,
-            breaks=tuple(first / recording.sfreq for first in recording.starts[1:]),
-            notes=notes,
+        return found
+
+    def predict_many(
+        self,
+        recordings: Iterable[Any],
+        *,
+        workers: int = 1,
+        stride: float | None = None,
+        progress: bool = False,
+    ) -> Iterator[Predictions | PredictionFailure]:
+        """Predict many recordings, which are read while the model computes.
+
+        Windows of several recordings share a batch. What :meth:`predict` would warn of stands in
+        the notes of each result, and so does what the reader of its file warns of.
+
+        Parameters
+        ----------
+        recordings
+            Each in any form that :meth:`predict` takes.
+        workers
+            With 1, recordings are read by a thread of this process; with more, files are read by
+            so many processes.
+        stride
+            Seconds between the starts of windows; see :meth:`predict`.
+        progress
+            Show a bar on stderr, with the time that is left.
+
+        Yields
+        ------
+        Predictions or PredictionFailure
+            One for each recording, in the order given, as soon as it is known. A recording that
+            cannot be read or does not fit the model is a :class:`PredictionFailure` with the
+            reason; the others go on.
+
+        Raises
+        ------
+        ConfigError
+            If `workers` or `stride` is out of range.
+        """
+        given = [recordings] if isinstance(recordings, str | Path) else list(recordings)
+        contract = self.preprocessing
+        items = [item_of(one, contract) for one in given]
+        stream = Stream(
+            contract, self.probabilities, step=step_of(stride, contract), workers=workers
         )
+        return stream.predictions([items], progress=progress)
 
     def explain(
         self,
@@ -243,7 +279,7 @@ class Predictor:
             raise ConfigError("Say which window to explain: give one of at=, event= and start=.")
         encoder = self._model.encoder
         explainer = Explainer(
-            contract=contract, outputs=self._outputs, n_fft=encoder.n_fft, hop=encoder.hop_length
+            contract=contract, outputs=self.outputs, n_fft=encoder.n_fft, hop=encoder.hop_length
         )
         if target is not None or event is None:
             require_target(target, contract)
@@ -273,24 +309,39 @@ class Predictor:
         """(n_windows, K); NaN without usable data. What lies in a gap is not read."""
         from tqdm import tqdm
 
-        names = self.preprocessing.label_names
         recorded = np.array([not source.is_gap(*place) for place in places])
         inside = [place for place, is_there in zip(places, recorded, strict=True) if is_there]
+        values = np.full((len(places), len(self.preprocessing.label_names or ())), np.nan)
         parts = []
         bar = tqdm(total=len(inside), unit="window", disable=not progress, dynamic_ncols=True)
         with bar:
-            for first in range(0, len(inside), _BATCH):
-                windows_BCT = torch.from_numpy(source.read(inside[first : first + _BATCH]))
-                outputs = self._outputs(windows_BCT)
-                parts.append(self.preprocessing.decision.probabilities(outputs))
+            for first in range(0, len(inside), BATCH):
+                windows_BCT = source.read(inside[first : first + BATCH])
+                parts.append(self.probabilities(windows_BCT))
                 bar.update(len(windows_BCT))
-        found = np.concatenate(parts) if parts else np.empty((0, len(names or ())))
-        values = np.full((len(places), found.shape[1]), np.nan)
-        values[recorded] = found
+        if parts:
+            values[recorded] = np.concatenate(parts)
         return values
 
-    def _outputs(self, signal_BCT: Tensor) -> npt.NDArray[np.float64]:
-        """(B, K) outputs of scaled windows; NaN without usable data."""
+    def probabilities(self, windows_BCT: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(B, K) probabilities, or numbers of a regression; NaN without usable data.
+
+        Parameters
+        ----------
+        windows_BCT
+            (B, C, T) windows as the contract has them, scaled; NaN where a sample is missing.
+        """
+        return self.preprocessing.decision.probabilities(self.outputs(windows_BCT))
+
+    def outputs(self, windows_BCT: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(B, K) outputs, from which probabilities follow; NaN without usable data.
+
+        Parameters
+        ----------
+        windows_BCT
+            As for :meth:`probabilities`.
+        """
+        signal_BCT = torch.from_numpy(windows_BCT)
         bfloat16 = torch.autocast(
             self._device.type, torch.bfloat16, enabled=self._precision == "bf16"
         )
@@ -301,4 +352,14 @@ class Predictor:
 
     def _event(self, number: int, windows: ModelWindows, step: float) -> Event:
         """The event of this number, counted from 1, among those of the whole recording."""
-        raise NotImplementedError
+        places = windows.places(step)
+        values = self._of_places(windows, places, False)
+        name = windows.recording.name
+        found = predictions_of(name, places, values, self.preprocessing, windows.facts())
+        events = found.to_events()
+        if not 1 <= number <= len(events):
+            raise ConfigError(
+                f"event={number} is not among the events of {name}, which has {len(events)}"
+                f"{', counted from 1' if len(events) else ''}."
+            )
+        return events.events[number - 1]

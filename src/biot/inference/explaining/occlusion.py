@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from biot.inference.explaining.parts import Bools, Ints
 
 __all__ = ["Floats", "Outputs", "Part", "Scores", "outputs_without", "parts_of", "scores_of"]
 
 Floats = npt.NDArray[np.float64]
-Outputs = Callable[[Tensor], Floats]
+Outputs = Callable[[npt.NDArray[np.float32]], Floats]
 """(B, C, T) scaled windows to (B, K) outputs; NaN where nothing is left."""
 
 _ALL = slice(None)
@@ -134,7 +132,7 @@ def _windows(
     window_CT: npt.NDArray[np.float32],
     stopped_FCT: npt.NDArray[np.float32],
     parts: Sequence[Part],
-) -> Iterator[Tensor]:
+) -> Iterator[npt.NDArray[np.float32]]:
     """(B, C, T) the window without each part, some at a time."""
     size = max(1, min(_MOST_WINDOWS, _MOST_SAMPLES // window_CT.size))
     for first in range(0, len(parts), size):
@@ -145,4 +143,4 @@ def _windows(
                 window[part.rows] = stopped_FCT[part.band, part.rows]
             elif part.kind != "whole":
                 window[part.rows, part.samples] = np.nan
-        yield torch.from_numpy(batch_BCT)
+        yield batch_BCT
