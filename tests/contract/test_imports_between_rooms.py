@@ -43,9 +43,9 @@ RULES = {
     "io": rule("errors locks"),
     "device": rule("errors choices", "torch"),
     "decision": rule("errors choices", "numpy"),
-    "preprocessing": rule("errors choices decision io", "numpy"),
+    "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
-    "events": rule("errors", "numpy"),
+    "events": rule("errors settings io decision", "numpy"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
         "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
@@ -70,6 +70,7 @@ RULES = {
     "evaluation": rule(
         "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
     ),
+    "evaluation.events": rule("errors settings evaluation", "numpy"),
     "training": rule(
         "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
         "model",
