@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot import plots
-from biot.errors import MissingDependencyError, require
+from biot.errors import MissingDependencyError, listed, require
 from biot.inference.explaining.scalp import places_on_scalp
 from biot.inference.explaining.values import ExplainedWindow
 
@@ -36,40 +36,42 @@ def draw(explanation: ExplainedWindow) -> Figure:
     """The figure of an explanation."""
     rows = _rows(explanation)
     places = _places(explanation)
-    height = 0.24 * max(len(rows), 5) + 3.6
-    figure = plots.new_figure(10.5, min(height, 12.0))
+    upper = min(max(0.26 * len(rows), 1.2), 7.5)
+    lower = 2.5 if places else 1.9 if explanation.bands else 0.01
+    figure = plots.new_figure(10.0, upper + lower + 2.3)
     grid = figure.add_gridspec(
-        3, 3, width_ratios=[5.2, 1.5, 0.18], height_ratios=[height - 3.4, 0.9, 1.9]
+        3, 3, width_ratios=[5.4, 1.4, 0.16], height_ratios=[upper, 0.8, lower]
     )
     cells = figure.add_subplot(grid[0, 0])
-    limit = _limit(explanation)
-    mesh = _draw_cells(cells, explanation, rows, limit)
-    beside = figure.add_subplot(grid[0, 1], sharey=cells)
-    _draw_channels(beside, explanation, rows, limit)
-    below = figure.add_subplot(grid[1, 0], sharex=cells)
-    _draw_stretches(below, explanation, limit)
-    figure.colorbar(mesh, cax=figure.add_subplot(grid[0, 2]), label=f"lost {explanation.measure}")
-    lower = grid[2, :].subgridspec(1, 2, width_ratios=[3, 2]) if places else None
+    mesh = _draw_cells(cells, explanation, rows)
+    _draw_channels(figure.add_subplot(grid[0, 1], sharey=cells), explanation, rows)
+    _draw_stretches(figure.add_subplot(grid[1, 0], sharex=cells), explanation)
+    bar = figure.colorbar(mesh, cax=figure.add_subplot(grid[0, 2]))
+    bar.set_label(f"lost {textwrap.shorten(explanation.measure, 40)}", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    below = grid[2, :].subgridspec(1, 2, width_ratios=[5, 3]) if places else None
     if explanation.bands:
-        _draw_bands(figure.add_subplot(lower[0, 0] if lower else grid[2, :2]), explanation)
-    if lower:
-        _draw_head(figure.add_subplot(lower[0, 1]), explanation, places, limit)
-    cells.tick_params(labelbottom=False)
+        _draw_bands(figure.add_subplot(below[0, 0] if below else grid[2, :]), explanation)
+    if below:
+        _draw_head(figure.add_subplot(below[0, 1]), explanation, places)
     figure.suptitle(textwrap.fill(explanation.title, 95), fontsize=11)
-    figure.supxlabel(
-        textwrap.fill(_note(explanation, len(rows)), 150), fontsize=8, color=plots.GREY
-    )
+    note = textwrap.fill(_note(explanation, len(rows)), 140)
+    figure.supxlabel(note, fontsize=8, color=plots.GREY)
+    for text in figure.findobj(require("matplotlib.text", extra="plots").Text):
+        text.set_parse_math(False)  # names are names, also with a $ in them
     return figure
 
 
 def _note(explanation: ExplainedWindow, n_rows: int) -> str:
-    left_out = len(explanation.ch_names) - n_rows
-    more = (
-        f" {left_out} channels are left out: absent, or of the smallest scores." if left_out else ""
-    )
-    return (
-        "Red: the part speaks for it, blue: against it. Grey: nothing recorded, or nothing left "
-        f"without it.{more}"
+    n_left_out = len(explanation.ch_names) - len(explanation.absent) - n_rows
+    more = [f"Absent: {listed(explanation.absent)}."] if explanation.absent else []
+    more += [f"Not drawn: {n_left_out} channels of the smallest scores."] if n_left_out else []
+    return " ".join(
+        [
+            f"What the {explanation.measure} would lose without a part. Red: it speaks for it, "
+            "blue: against it. Grey: nothing recorded, or nothing left without it.",
+            *more,
+        ]
     )
 
 
@@ -89,17 +91,22 @@ def _limit(explanation: ExplainedWindow) -> float:
     return float(found.max(initial=0.0)) or 1.0
 
 
-def _draw_cells(
-    axes: Axes, explanation: ExplainedWindow, rows: npt.NDArray[np.int64], limit: float
-) -> Any:
+def _colour_map() -> Any:
+    """:data:`COLOUR_MAP` without its darkest ends, so that a signal is seen over it."""
+    colours = require("matplotlib.colors", extra="plots")
+    whole = require("matplotlib", extra="plots").colormaps[COLOUR_MAP]
+    paler = colours.ListedColormap(whole(np.linspace(0.12, 0.88, 255)))
+    return paler.with_extremes(bad=plots.LIGHT)
+
+
+def _draw_cells(axes: Axes, explanation: ExplainedWindow, rows: npt.NDArray[np.int64]) -> Any:
     """Channel × time as colours, and the signals over them."""
-    colormaps = require("matplotlib", extra="plots").colormaps
-    colours = colormaps[COLOUR_MAP].with_extremes(bad=plots.LIGHT)
+    limit = _limit(explanation)
     edges = np.append(explanation.stretches[:, 0], explanation.stretches[-1:, 1])
     mesh = axes.pcolormesh(
         edges, np.arange(len(rows) + 1) - 0.5,
         np.ma.masked_invalid(explanation.cell_scores[rows]),
-        cmap=colours, vmin=-limit, vmax=limit, edgecolors="white", linewidth=0.4,
+        cmap=_colour_map(), vmin=-limit, vmax=limit, edgecolors="white", linewidth=0.4,
     )  # fmt: skip
     for row, channel in enumerate(rows):
         time, level = _outline(explanation.signal[channel], explanation.sfreq)
@@ -107,7 +114,7 @@ def _draw_cells(
     axes.set_yticks(range(len(rows)), [explanation.ch_names[row] for row in rows], fontsize=8)
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(edges[0], edges[-1]))
     axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelbottom=False)
     return mesh
 
 
@@ -135,20 +142,20 @@ def _colours(scores: npt.NDArray[np.float64]) -> list[str]:
     return ["#B2182B" if score > 0 else "#2166AC" for score in scores]
 
 
-def _draw_channels(
-    axes: Axes, explanation: ExplainedWindow, rows: npt.NDArray[np.int64], limit: float
-) -> None:
+def _draw_channels(axes: Axes, explanation: ExplainedWindow, rows: npt.NDArray[np.int64]) -> None:
     scores = explanation.channel_scores[rows]
     axes.barh(range(len(rows)), np.nan_to_num(scores), color=_colours(scores), height=0.7)
-    _mark_missing(axes, scores, vertical=True)
+    for row in np.flatnonzero(~np.isfinite(scores)).tolist():
+        axes.text(0, row, " none", fontsize=7, color=plots.GREY, va="center")
     axes.axvline(0, color=plots.GREY, linewidth=0.8)
-    axes.tick_params(labelleft=False, left=False)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(axis="y", labelleft=False, left=False)
+    axes.tick_params(axis="x", labelsize=8)
+    _few_ticks(axes.xaxis)
     axes.set_title("whole channel", fontsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _draw_stretches(axes: Axes, explanation: ExplainedWindow, limit: float) -> None:
+def _draw_stretches(axes: Axes, explanation: ExplainedWindow) -> None:
     start, stop = explanation.stretches.T
     scores = explanation.stretch_scores
     axes.bar(
@@ -159,6 +166,7 @@ def _draw_stretches(axes: Axes, explanation: ExplainedWindow, limit: float) -> N
     axes.set_xlabel("seconds from the recording's start", fontsize=9)
     axes.set_ylabel("all\nchannels", rotation=0, ha="right", va="center", fontsize=8)
     axes.tick_params(labelsize=8)
+    _few_ticks(axes.yaxis)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -171,14 +179,13 @@ def _draw_bands(axes: Axes, explanation: ExplainedWindow) -> None:
     ]
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.axhline(0, color=plots.GREY, linewidth=0.8)
-    axes.set_title("without a band of frequencies, in all channels", fontsize=9)
+    axes.set_title("band of frequencies, in all channels", fontsize=9)
     axes.tick_params(axis="y", labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _mark_missing(axes: Axes, scores: npt.NDArray[np.float64], *, vertical: bool) -> None:
-    for row in np.flatnonzero(~np.isfinite(scores)).tolist():
-        axes.text(0, row, " none", fontsize=7, color=plots.GREY, va="center")
+def _few_ticks(axis: Any) -> None:
+    axis.set_major_locator(require("matplotlib.ticker", extra="plots").MaxNLocator(3))
 
 
 def _places(explanation: ExplainedWindow) -> dict[int, tuple[float, float]]:
@@ -193,7 +200,7 @@ def _places(explanation: ExplainedWindow) -> dict[int, tuple[float, float]]:
 
 
 def _draw_head(
-    axes: Axes, explanation: ExplainedWindow, places: dict[int, tuple[float, float]], limit: float
+    axes: Axes, explanation: ExplainedWindow, places: dict[int, tuple[float, float]]
 ) -> None:
     """Whole channels as coloured discs where they lie; nothing is made up between them."""
     rows = list(places)
@@ -203,11 +210,11 @@ def _draw_head(
     angle = np.linspace(0, 2 * np.pi, 100)
     axes.plot(np.cos(angle), np.sin(angle), color=plots.GREY, linewidth=1)
     axes.plot([-0.1, 0, 0.1], [0.995, 1.13, 0.995], color=plots.GREY, linewidth=1)
-    axes.scatter(x, y, c=scores, cmap=COLOUR_MAP, vmin=-largest, vmax=largest, s=130,
+    axes.scatter(x, y, c=scores, cmap=_colour_map(), vmin=-largest, vmax=largest, s=130,
                  edgecolors=plots.GREY, linewidths=0.6)  # fmt: skip
     if len(rows) <= _MOST_CHANNELS:
         for row, across, up in zip(rows, x, y, strict=True):
             axes.text(across, up, explanation.ch_names[row], fontsize=5, ha="center", va="center")
-    axes.set_aspect("equal")
+    axes.set(aspect="equal", xlim=(-1.35, 1.35), ylim=(-1.3, 1.3))
     axes.set_axis_off()
     axes.set_title("whole channel, seen from above", fontsize=9)
