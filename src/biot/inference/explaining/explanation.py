@@ -32,7 +32,7 @@ _SHOWN = 5
 _HEADERS = ("part", "channel", "start", "stop", "band", "low", "high", "score")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Explanation(ExplainedWindow):
     """How much the target of one window loses when parts of it are missing.
 
