@@ -106,8 +106,8 @@ def new_model(contract: Preprocessing, seed: int) -> BIOT:
 
 @pytest.fixture(scope="session")
 def trained(study_contract: Preprocessing) -> Predictor:
-    """A model that has learnt rest, spikes and spindles of six simulated subjects."""
-    signals, classes = _windows(range(6))
+    """A model that has learnt rest, spikes and spindles of four simulated subjects."""
+    signals, classes = _windows(range(4))
     model = new_model(study_contract, seed=0).train()
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
@@ -128,7 +128,7 @@ def _windows(subjects: range) -> tuple[torch.Tensor, torch.Tensor]:
     """All windows that lie within one stretch of a class."""
     found, classes = [], []
     for subject in subjects:
-        recording = simulate_eeg(subject, duration=100, sfreq=2 * SFREQ)
+        recording = simulate_eeg(subject, duration=90, sfreq=2 * SFREQ)
         data = polyphase(recording.data, 1, 2)
         for a in recording.annotations:
             for onset in np.arange(a.onset, a.onset + a.duration - 4, 1.0):
