@@ -96,7 +96,7 @@ RULES = {
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation report",
+        "signals.formats signals.readers model evaluation inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
@@ -104,6 +104,11 @@ RULES = {
         "errors io decision preprocessing plots signals corpus evaluation events",
         "numpy",
         "jinja2 matplotlib pyarrow scipy",
+    ),
+    "inference.explaining": rule(
+        "errors decision io preprocessing plots signals events inference",
+        "numpy",
+        "matplotlib mne pandas tabulate",
     ),
     "inference.scoring": rule(
         "errors choices io device plots preprocessing events evaluation evaluation.events "
@@ -125,8 +130,8 @@ RULES = {
     "cli": rule(
         "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference inference.many simulate "
-        "__init__ evaluation.events inference.scoring report",
+        "training.finetuning training.pretraining inference inference.explaining "
+        "inference.many simulate __init__ evaluation.events inference.scoring",
         "",
         "numpy sklearn tabulate torch",
     ),
