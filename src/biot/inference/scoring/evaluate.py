@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from biot.corpus.builder.labels.mapping import LabelMap
-from biot.corpus.builder.reference import ReferenceLabels
+from biot.corpus.builder.reference import ReferenceLabels, names_recordings
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.corpus.schema import LABELS_FILE, STATE_FILE
@@ -116,6 +116,8 @@ def evaluate_events(
     where = [Path(data)] if isinstance(data, str | Path) else [Path(one) for one in data]
     how = scoring or EventScoring()
     more = dict(labels or {})
+    if absent == "no events":
+        more["background"] = "no event"  # for what is told of recordings without a file
     settings = _labels_from(more, reference)
     computing: dict[str, Any] = {"device": device, "precision": precision}
     if len(where) == 1 and is_corpus(where[0]):
@@ -144,9 +146,11 @@ def is_corpus(path: Path) -> bool:
 def _labels_from(labels: Mapping[str, Any], reference: str | Path) -> PrepareConfig:
     """The settings of labels, which come from the reference."""
     known = str(reference) in _WORDS
-    if str(reference) in _OWN or (not known and Path(reference).is_dir()):
+    path = Path(reference)
+    is_table = path.is_file() and path.suffix.lower() in (".tsv", ".csv") and names_recordings(path)
+    if str(reference) in _OWN or (not known and path.exists() and not is_table):
         return PrepareConfig(**{**labels, "labels": "annotations"})
-    if not known and not Path(reference).is_file():
+    if not known and not path.is_file():
         raise ConfigError(
             f"events must be a table of labels, a folder of files of labels, or one of "
             f"{', '.join((*_WORDS, *_OWN))}; {reference} does not exist."
@@ -172,8 +176,7 @@ def _of_recordings(
     predictor = Predictor.from_pretrained(model, **computing)
     contract = predictor.preprocessing
     settings = replace(settings, task=contract.task) if contract.task != "classes" else settings
-    folder = Path(reference) if Path(reference).is_dir() and str(reference) not in _WORDS else None
-    known = ReferenceLabels.open(where, settings, folder=folder)
+    known = ReferenceLabels.open(where, settings, place=_place(reference, where))
     names = {one.recording: known.subject(one) for one in known.sources}
     leakage = require_disjoint(
         SeenData.load(model), seen_of(known, names),
@@ -187,6 +190,20 @@ def _of_recordings(
     note = note_of_leakage(leakage)
     notes = (*([] if note is None else [note]), *(f"Labels: {text}." for text in known.notes))
     return _Data(recordings=list(found), recorded=None, tally=tally, notes=notes)
+
+
+def _place(reference: str | Path, where: Sequence[Path]) -> Path | None:
+    """The folder or file of labels that a reference is; None for a table of recordings or a word.
+
+    For one recording a file that names no recording is the file of its labels.
+    """
+    path = Path(reference)
+    if str(reference) in _WORDS:
+        return None
+    if path.is_dir():
+        return path
+    is_one = len(where) == 1 and where[0].is_file()
+    return path if is_one and not names_recordings(path) else None
 
 
 def _of_corpus(
