@@ -548,8 +548,10 @@ def sensitivity_curve(
                           clip_on=False)  # fmt: skip
     figure.colorbar(points, ax=axes, label="threshold")
     if np.isfinite(chosen).all():
-        axes.plot(*chosen, marker="*", markersize=15, linestyle="none", color=colour(1),
-                  markeredgecolor="white", label="rules in use", zorder=4, clip_on=False)  # fmt: skip
+        axes.plot(
+            *chosen, marker="*", markersize=15, linestyle="none", color=colour(1),
+            markeredgecolor="white", label="rules in use", zorder=4, clip_on=False,
+        )  # fmt: skip
         axes.legend(frameon=False, loc="lower right")
     above = np.append(rates, chosen[0])
     above = above[np.isfinite(above) & (above > 0)]

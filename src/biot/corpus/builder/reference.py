@@ -10,11 +10,13 @@ from pathlib import Path, PurePosixPath
 
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.labels.beside import SidecarLabels
+from biot.corpus.builder.labels.cells import read_sheet
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options
 from biot.corpus.builder.labels.sidecars.finding import Found, find_sidecars
 from biot.corpus.builder.labels.source import LabelSource
+from biot.corpus.builder.labels.table_columns import has_column_of_files
 from biot.corpus.builder.layouts.defaults import with_layout
 from biot.corpus.builder.layouts.gather import label_source
 from biot.corpus.builder.settings import PrepareConfig
@@ -23,7 +25,7 @@ from biot.corpus.builder.windows.events import Stretch
 from biot.errors import CorpusError, RecordingError, listed
 from biot.signals.recording import Recording
 
-__all__ = ["NoLabelsError", "ReferenceLabels"]
+__all__ = ["NoLabelsError", "ReferenceLabels", "names_recordings"]
 
 
 class NoLabelsError(RecordingError):
@@ -208,7 +210,9 @@ def _of_folder(
     form = LabelFormat.of(how)
     elsewhere = [replace(one, path=places[one.recording]) for one in sources]
     try:
-        found = SidecarLabels.find(elsewhere, form, how.sidecar, only=True, background=how.background)
+        found = SidecarLabels.find(
+            elsewhere, form, how.sidecar, only=True, background=how.background
+        )
     except CorpusError as error:
         raise CorpusError(
             f"{folder}: no file of labels there belongs to one of the {len(sources)} recordings "
@@ -227,3 +231,17 @@ def _of_file(path: Path, sources: Sequence[Source], how: PrepareConfig) -> Label
     found = {only.recording: Found(path.absolute(), path.name)}
     files = SidecarLabels(found, form, column, None, only=True, background=None)
     return LabelSource("sidecars", form, sidecars=files, scope=how.label_scope)
+
+
+def names_recordings(path: Path) -> bool:
+    """Whether a file is a table that names the recordings (or subjects) that its rows are of.
+
+    So does a table that is too damaged to tell, as reading it says what is wrong.
+    """
+    if path.suffix.lower() not in (".tsv", ".csv"):
+        return False
+    try:
+        sheet = read_sheet(path)
+    except CorpusError:
+        return True
+    return has_column_of_files(sheet)

@@ -145,17 +145,14 @@ def is_corpus(path: Path) -> bool:
 
 def _labels_from(labels: Mapping[str, Any], reference: str | Path) -> PrepareConfig:
     """The settings of labels, which come from the reference."""
-    known = str(reference) in _WORDS
-    path = Path(reference)
-    is_table = path.is_file() and path.suffix.lower() in (".tsv", ".csv") and names_recordings(path)
-    if str(reference) in _OWN or (not known and path.exists() and not is_table):
-        return PrepareConfig(**{**labels, "labels": "annotations"})
-    if not known and not path.is_file():
+    path, known = Path(reference), str(reference) in _WORDS
+    if not (known or str(reference) in _OWN or path.exists()):
         raise ConfigError(
             f"events must be a table of labels, a folder of files of labels, or one of "
             f"{', '.join((*_WORDS, *_OWN))}; {reference} does not exist."
         )
-    return PrepareConfig(**{**labels, "labels": str(reference)})
+    is_table = path.is_file() and ("file_column" in labels or names_recordings(path))
+    return PrepareConfig(**{**labels, "labels": str(path) if known or is_table else "annotations"})
 
 
 def _of_recordings(
@@ -176,7 +173,9 @@ def _of_recordings(
     predictor = Predictor.from_pretrained(model, **computing)
     contract = predictor.preprocessing
     settings = replace(settings, task=contract.task) if contract.task != "classes" else settings
-    known = ReferenceLabels.open(where, settings, place=_place(reference, where))
+    known = ReferenceLabels.open(
+        where, settings, place=_place(reference, where, settings.file_column is not None)
+    )
     names = {one.recording: known.subject(one) for one in known.sources}
     leakage = require_disjoint(
         SeenData.load(model), seen_of(known, names),
@@ -192,7 +191,7 @@ def _of_recordings(
     return _Data(recordings=list(found), recorded=None, tally=tally, notes=notes)
 
 
-def _place(reference: str | Path, where: Sequence[Path]) -> Path | None:
+def _place(reference: str | Path, where: Sequence[Path], named: bool) -> Path | None:
     """The folder or file of labels that a reference is; None for a table of recordings or a word.
 
     For one recording a file that names no recording is the file of its labels.
@@ -203,7 +202,7 @@ def _place(reference: str | Path, where: Sequence[Path]) -> Path | None:
     if path.is_dir():
         return path
     is_one = len(where) == 1 and where[0].is_file()
-    return path if is_one and not names_recordings(path) else None
+    return path if is_one and not (named or names_recordings(path)) else None
 
 
 def _of_corpus(
@@ -254,9 +253,13 @@ def _of_corpus(
         )
     recorded = {one.predictions.name: covered_seconds(one.predictions) for one in scored}
     note = note_of_leakage(leakage)
-    notes = ["Recorded time is that of the windows of the corpus; what lies between is not known."]
-    if note is not None:
-        notes.insert(0, note)
+    notes = [] if note is None else [note]
+    lengths = sum(one.predictions.duration or 0.0 for one in scored)
+    if sum(recorded.values()) < 0.999 * lengths:
+        notes.append(
+            f"False positives a day are of the {sum(recorded.values()) / 3600:.2f} h that lie in "
+            "windows of the corpus; nobody knows what lies between."
+        )
     return _Data(recordings=scored, recorded=recorded, tally=tally, notes=tuple(notes))
 
 
