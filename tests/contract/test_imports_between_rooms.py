@@ -94,6 +94,12 @@ RULES = {
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
+    "inference.many": rule(
+        "errors settings locks io decision preprocessing evaluation signals corpus corpus.builder "
+        "inference",
+        "numpy",
+        "pyarrow",
+    ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing evaluation signals signals.formats model training "
@@ -103,7 +109,7 @@ RULES = {
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference simulate",
+        "training.finetuning training.pretraining inference inference.many simulate",
         "",
         "numpy sklearn tabulate torch",
     ),
