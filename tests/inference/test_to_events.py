@@ -127,7 +127,7 @@ def test_predict_writes_events_beside_the_table(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--smoothing", "3"], "--smoothing is a rule for events. Give --events too."),
+        (["--smoothing", "3"], "--smoothing is for events. Give --events too."),
         (["--events", "--off", "0.8", "--on", "0.5"], "--off must be at most on"),
         (["--events", "--background", "rset"], "--background 'rset' is none of the labels rest"),
         (["--event-format", "bidds"], "Did you mean 'bids'?"),
