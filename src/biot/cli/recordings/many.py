@@ -55,8 +55,9 @@ def predict_folder(args: Namespace) -> None:
     extras.tell(args, known, predictor)
     say(f"\nwindows -> {args.out / 'predictions.parquet'}")
     say(f"recordings -> {args.out / 'recordings.tsv'}")
-    if extras.is_asked(args):
-        say(f"files of each recording -> {args.out / 'events'}")
+    for folder in (args.out / "events", args.out / "reports"):
+        if folder.is_dir():
+            say(f"{folder.name} -> {folder}")
     if args.per == "subject":
         say(f"subjects -> {args.out / 'subjects.tsv'}")
 
