@@ -13,7 +13,7 @@ from biot.errors import ConfigError
 
 if TYPE_CHECKING:
     from biot.inference.many.folder import Extras
-    from biot.inference.many.sources import FoundRecording
+    from biot.inference.many.sources import ListedRecording
     from biot.inference.many.summary import FolderReport
     from biot.inference.predictions import Predictions
     from biot.inference.predictor import Predictor
@@ -89,7 +89,7 @@ def _extras(args: Namespace, predictor: Predictor) -> Extras:
     if not extras.is_asked(args):
         return Extras()
 
-    def write(found: FoundRecording, stem: str, predictions: Predictions, folder: Path) -> None:
+    def write(found: ListedRecording, stem: str, predictions: Predictions, folder: Path) -> None:
         parent, name = Path(stem).parent, Path(stem).name
         place = extras.Place(
             events=folder / "events" / parent, reports=folder / "reports" / parent, stem=name

@@ -61,9 +61,9 @@ def write_outcomes(path: Path, outcomes: Sequence[Outcome], *, finished: bool) -
     if predicted:
         whole = joined([one.predictions for one in predicted if one.predictions is not None])
         counts = [len(one.predictions or ()) for one in predicted]
-        for name in _COLUMNS:
-            own = [getattr(one, name) for one in predicted]
-            columns[name] = np.repeat(np.array(own, dtype=object), counts).tolist()
+        for name, own in zip(_COLUMNS, ("name", "subject"), strict=True):
+            texts_of = np.array([getattr(one, own) for one in predicted], dtype=object)
+            columns[name] = np.repeat(texts_of, counts).tolist()
         columns |= whole.columns(also=_COLUMNS)
         learnt = [_learnt(one.predictions) for one in predicted]
         if any(learnt):
