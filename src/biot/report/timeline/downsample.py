@@ -43,7 +43,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 BLOCK = 128
 """Columns that share a range."""
-WHOLE_BYTES = 5 * 2**20
+WHOLE_BYTES = 9 * 2**19
 """Of the whole recording, where it has to be made smaller. The page holds 4/3 of it, as text."""
 DETAIL_BYTES = 3 * 2**20
 """Of the stretches around events that are kept sample by sample, where the whole is not."""
