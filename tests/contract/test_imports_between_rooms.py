@@ -93,6 +93,11 @@ RULES = {
         "numpy torch",
         "onnx onnxruntime onnxscript pyarrow tqdm",
     ),
+    "report": rule(
+        "errors io decision preprocessing plots signals corpus evaluation events",
+        "numpy",
+        "jinja2 matplotlib pyarrow scipy",
+    ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing evaluation signals signals.formats model training "
@@ -102,7 +107,7 @@ RULES = {
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference simulate",
+        "training.pretraining inference report simulate",
         "",
         "numpy sklearn tabulate torch",
     ),
