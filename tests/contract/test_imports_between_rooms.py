@@ -91,13 +91,17 @@ RULES = {
         "errors choices decision io device plots preprocessing evaluation signals signals.formats "
         "signals.readers model",
         "numpy torch",
-        "onnx onnxruntime onnxscript pyarrow tqdm",
+        "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
     "report": rule(
         "errors io decision preprocessing plots signals corpus evaluation events",
         "numpy",
         "jinja2 matplotlib pyarrow scipy",
     ),
+    "report.recording": rule(
+        "errors events inference.predictions preprocessing report report.timeline signals"
+    ),
+    "report.timeline": rule("errors events inference.predictions signals", "numpy"),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing evaluation signals signals.formats model training "
@@ -107,7 +111,7 @@ RULES = {
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference report simulate",
+        "training.pretraining inference report report.recording simulate",
         "",
         "numpy sklearn tabulate torch",
     ),

@@ -15,7 +15,7 @@ from biot.events.event import Events
 from biot.inference.predictions import Predictions
 from biot.preprocessing import Preprocessing
 from biot.report.page import asset, write_page
-from biot.report.parts import Drawing, Facts, Table
+from biot.report.parts import Drawing, Pairs, Table
 from biot.report.timeline.data import curve_points, strip_of, timeline_data, to_json
 from biot.report.timeline.downsample import Scan, details, scan
 from biot.report.timeline.overview import Overview, overview
@@ -270,7 +270,7 @@ class _Clock:
 
 def _summary(
     predictions: Predictions, recording: Recording | None, duration: float, clock: _Clock
-) -> Facts:
+) -> Pairs:
     rows = [("File", predictions.name), ("Length", f"{_Clock(None)(duration)} ({duration:.6g} s)")]
     if clock.begin is not None:
         rows.append(("First sample", f"{clock.begin:%Y-%m-%d %H:%M:%S} by the recorder's clock"))
@@ -280,7 +280,7 @@ def _summary(
     n_unusable = int((~predictions.usable).sum())
     empty = f", {n_unusable} without usable data" if n_unusable else ""
     rows.append(("Windows", f"{len(predictions)}{empty}"))
-    return Facts(rows)
+    return Pairs(rows)
 
 
 def _notes(
@@ -365,7 +365,7 @@ def _facts(
     events: Events | None,
     contract: Preprocessing | None,
     model: str | None,
-) -> Facts:
+) -> Pairs:
     """What the model is, and how it was decided."""
     rows = [] if model is None else [("Model", model)]
     kind = {"classes": "Classes", "multilabel": "Tags", "regression": "Numbers"}[predictions.task]
@@ -380,7 +380,7 @@ def _facts(
     rules = getattr(events, "rules", None)
     if rules:
         rows.append(("Rules of events", str(rules)))
-    return Facts(rows)
+    return Pairs(rows)
 
 
 def _classes(predictions: Predictions) -> list[tuple[int, str]]:

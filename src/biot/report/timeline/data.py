@@ -17,7 +17,7 @@ import numpy.typing as npt
 from biot.errors import visible
 from biot.events.event import Event, Events
 from biot.inference.predictions import Predictions
-from biot.report.timeline.downsample import Stretch, base64_of, encode
+from biot.report.timeline.downsample import SignalStretch, base64_of, encode
 from biot.signals.channels import kind
 from biot.signals.recording import Recording
 
@@ -45,7 +45,7 @@ def timeline_data(
     meas_date: datetime | None,
     strips: Sequence[dict[str, Any]],
     channels: Recording | None,
-    stretches: Sequence[Stretch],
+    stretches: Sequence[SignalStretch],
 ) -> dict[str, Any]:
     """All that the page's script draws, as plain values for JSON.
 
@@ -105,7 +105,7 @@ def _channels(recording: Recording) -> list[dict[str, str]]:
 def _curves(predictions: Predictions) -> dict[str, Any]:
     times, values = curve_points(predictions)
     middle, unit, codes = encode(values.T.astype(np.float32), 16, pairs=False)
-    stretch = Stretch(
+    stretch = SignalStretch(
         start=0.0, step=1.0, per_column=1, bits=16, middle_CB=middle, unit_CB=unit, codes_CM=codes
     )
     limits = predictions.decision.limits(len(predictions.label_names))

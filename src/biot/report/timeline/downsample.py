@@ -30,7 +30,7 @@ __all__ = [
     "DETAIL_BYTES",
     "WHOLE_BYTES",
     "Scan",
-    "Stretch",
+    "SignalStretch",
     "base64_of",
     "columns",
     "details",
@@ -54,7 +54,7 @@ _HIGHEST_DETAIL = 512.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
+class SignalStretch:
     """A stretch of some channels as whole numbers; :meth:`decoded` gives the signal back."""
 
     start: float
@@ -168,7 +168,7 @@ def encode(
 class Scan:
     """What one pass over a recording finds: the drawn channels, and counts of every channel."""
 
-    whole: Stretch
+    whole: SignalStretch
     """All of the recording, of the drawn channels."""
     n_times: int
     n_missing: npt.NDArray[np.int64]
@@ -214,7 +214,7 @@ def details(
     spans: Sequence[tuple[float, float]],
     *,
     budget: int = DETAIL_BYTES,
-) -> list[Stretch]:
+) -> list[SignalStretch]:
     """Stretches sample by sample (above 512 Hz, column by column), as many as the budget allows.
 
     Parameters
@@ -228,7 +228,7 @@ def details(
 
     Returns
     -------
-    list of Stretch
+    list of SignalStretch
         In the order of time.
     """
     per_column = max(1, ceil(recording.sfreq / _HIGHEST_DETAIL))
@@ -275,9 +275,9 @@ def _resolution(n_chans: int, n_times: int, budget: int) -> tuple[Bits, int]:
 
 def _stretch(
     parts: Sequence[tuple[Any, Any, Any]], first: int, sfreq: float, per_column: int, bits: Bits
-) -> Stretch:
+) -> SignalStretch:
     middle, unit, codes = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
-    return Stretch(
+    return SignalStretch(
         start=first / sfreq, step=per_column / sfreq, per_column=per_column, bits=bits,
         middle_CB=middle, unit_CB=unit, codes_CM=codes,
     )  # fmt: skip

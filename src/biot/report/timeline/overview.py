@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.report.timeline.downsample import Stretch
+from biot.report.timeline.downsample import SignalStretch
 
 __all__ = ["Overview", "overview"]
 
@@ -50,7 +50,7 @@ def overview(
     limits: tuple[float, float],
     strips: Sequence[dict[str, Any]],
     ch_names: Sequence[str],
-    whole: Stretch | None,
+    whole: SignalStretch | None,
     ends: tuple[str, str],
 ) -> Overview:
     """Draw a recording from its beginning to its end.
@@ -142,7 +142,7 @@ def _boxes(
     return found
 
 
-def _traces(whole: Stretch, top: float, scale: float) -> list[str]:
+def _traces(whole: SignalStretch, top: float, scale: float) -> list[str]:
     """A path a channel: a line from the smallest to the largest value of each column."""
     both = whole.decoded()
     size = max(1, -(-both.shape[1] // _COLUMNS))
