@@ -52,9 +52,9 @@
     if (!decided.length) return;
     const from = selected ? decided.indexOf(selected) : -1;
     const middle = (view[0] + view[1]) / 2;
-    const next = from >= 0 ? from + direction
-      : direction > 0 ? decided.findIndex((event) => event.onset >= (isAll() ? 0 : middle))
-        : decided.findLastIndex((event) => event.onset <= middle);
+    const later = decided.findIndex((event) => event.onset >= (isAll() ? 0 : middle));
+    const firstLater = later < 0 ? decided.length : later;
+    const next = from >= 0 ? from + direction : direction > 0 ? firstLater : firstLater - 1;
     goTo(decided[Math.min(Math.max(next, 0), decided.length - 1)]);
   }
 
@@ -194,6 +194,8 @@
         ctx.lineTo(bbox.left + bbox.width, y);
         ctx.stroke();
         ctx.font = `${12 * ratio}px system-ui, sans-serif`;
+        ctx.textAlign = "left";
+        ctx.textBaseline = "alphabetic";
         ctx.fillStyle = ink("ink");
         const text = cut(ctx, `threshold ${name} ${short(threshold)}`, bbox.width);
         ctx.fillText(text, bbox.left + 4 * ratio, y > bbox.top + 16 * ratio ? y - 4 * ratio : y + 14 * ratio);

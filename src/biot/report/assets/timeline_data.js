@@ -218,26 +218,35 @@ const timeline = (function () {
 
   // ---- How high a row is, for each kind of channel --------------------------------------------
 
-  const heights = new Map();
-  channels.forEach((channel, row) => {
-    const level = whole.levels.find((one) => !one.single && one.step >= 1) ?? whole.levels.at(-1);
-    const spreads = [];
+  // The height suits what a channel does in a second, and half of how far it drifts; all channels of
+  // one kind and unit have the height that suits the median of them.
+  const quantile = (sorted, share) => sorted[Math.floor(share * (sorted.length - 1))];
+  function spreadOf(row) {
+    const level = whole.levels.findLast((one) => one.step <= 1) ?? whole.levels[0];
     const wide = Math.max(1, Math.round(1 / level.step));
-    for (let i = 0; i + wide <= level.n; i += wide) {
+    const stride = wide * Math.max(1, Math.floor(level.n / wide / 2000));
+    const spreads = [], middles = [];
+    for (let i = 0; i < level.n; i += stride) {
       let low = NaN, high = NaN;
-      for (let j = i; j < i + wide; j++) {
+      for (let j = i; j < Math.min(i + wide, level.n); j++) {
         if (!(low <= level.low(row, j))) low = level.low(row, j);
         if (!(high >= level.high(row, j))) high = level.high(row, j);
       }
+      if (!(high >= low)) continue;
       if (high > low) spreads.push(high - low);
+      middles.push((low + high) / 2);
     }
-    spreads.sort((a, b) => a - b);
-    if (!heights.has(channel.group)) heights.set(channel.group, []);
-    if (spreads.length) heights.get(channel.group).push(spreads[spreads.length >> 1]);
-  });
+    if (!spreads.length) return 0;
+    for (const list of [spreads, middles]) list.sort((a, b) => a - b);
+    const drift = quantile(middles, 0.9) - quantile(middles, 0.1);
+    return Math.max(1.2 * quantile(spreads, 0.5), 0.5 * drift);
+  }
+
+  const heights = new Map(channels.map((channel) => [channel.group, []]));
+  channels.forEach((channel, row) => heights.get(channel.group).push(spreadOf(row)));
   for (const [group, spreads] of heights) {
-    spreads.sort((a, b) => a - b);
-    heights.set(group, round125(1.2 * (spreads[spreads.length >> 1] ?? 1)));
+    const moving = spreads.filter((spread) => spread > 0).sort((a, b) => a - b);
+    heights.set(group, moving.length ? round125(quantile(moving, 0.5)) : 1);
   }
 
   function round125(number) {

@@ -106,7 +106,7 @@ def _curves(predictions: Predictions) -> dict[str, Any]:
     times, values = curve_points(predictions)
     middle, unit, codes = encode(values.T.astype(np.float32), 16, pairs=False)
     stretch = SignalStretch(
-        start=0.0, step=1.0, per_column=1, bits=16, middle_CB=middle, unit_CB=unit, codes_CM=codes
+        start=0.0, step=1.0, per_column=1, bits=16, middle=middle, unit=unit, codes=codes
     )
     limits = predictions.decision.limits(len(predictions.label_names))
     thresholds: list[float | None] = [None] * len(predictions.label_names)

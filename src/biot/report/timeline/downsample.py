@@ -64,13 +64,13 @@ class SignalStretch:
     per_column: int
     """Samples in a column: 1 where all are kept."""
     bits: Bits
-    middle_CB: npt.NDArray[np.float32]
-    """Middle of the range of each block, in the channel's unit."""
-    unit_CB: npt.NDArray[np.float32]
-    """What one whole number stands for in each block."""
-    codes_CM: npt.NDArray[np.signedinteger[Any]]
-    """Whole numbers. Of a column with several samples the smallest, then the largest, so that
-    there are twice as many. The lowest number of all stands for *missing*."""
+    middle: npt.NDArray[np.float32]
+    """(C, B) middle of the range of each block, in the channel's unit."""
+    unit: npt.NDArray[np.float32]
+    """(C, B) what one whole number stands for in each block."""
+    codes: npt.NDArray[np.signedinteger[Any]]
+    """(C, M) whole numbers. Of a column with several samples the smallest, then the largest, so
+    that there are twice as many. The lowest number of all stands for *missing*."""
 
     @property
     def pairs(self) -> bool:
@@ -80,7 +80,7 @@ class SignalStretch:
     @property
     def n_columns(self) -> int:
         """Columns of each channel."""
-        return self.codes_CM.shape[1] // (2 if self.pairs else 1)
+        return int(self.codes.shape[1]) // (2 if self.pairs else 1)
 
     @property
     def stop(self) -> float:
@@ -90,9 +90,9 @@ class SignalStretch:
     def decoded(self) -> Floats:
         """(C, M, 2) smallest and largest value of each column; NaN where nothing was recorded."""
         wide = 2 if self.pairs else 1
-        block = np.arange(self.codes_CM.shape[1]) // (wide * BLOCK)
-        values = self.middle_CB[:, block] + self.codes_CM * self.unit_CB[:, block].astype(float)
-        values[self.codes_CM == np.iinfo(self.codes_CM.dtype).min] = np.nan
+        block = np.arange(self.codes.shape[1]) // (wide * BLOCK)
+        values = self.middle[:, block] + self.codes * self.unit[:, block].astype(float)
+        values[self.codes == np.iinfo(self.codes.dtype).min] = np.nan
         both = values.reshape(len(values), -1, wide)
         return both if self.pairs else np.repeat(both, 2, axis=2)
 
@@ -101,8 +101,8 @@ class SignalStretch:
         return {
             "start": self.start, "step": self.step, "pairs": self.pairs, "bits": self.bits,
             "perColumn": self.per_column, "columns": self.n_columns, "block": BLOCK,
-            "middle": base64_of(self.middle_CB, "<f4"), "unit": base64_of(self.unit_CB, "<f4"),
-            "codes": base64_of(self.codes_CM, f"<i{self.bits // 8}"),
+            "middle": base64_of(self.middle, "<f4"), "unit": base64_of(self.unit, "<f4"),
+            "codes": base64_of(self.codes, f"<i{self.bits // 8}"),
         }  # fmt: skip
 
 
@@ -279,7 +279,7 @@ def _stretch(
     middle, unit, codes = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
     return SignalStretch(
         start=first / sfreq, step=per_column / sfreq, per_column=per_column, bits=bits,
-        middle_CB=middle, unit_CB=unit, codes_CM=codes,
+        middle=middle, unit=unit, codes=codes,
     )  # fmt: skip
 
 
