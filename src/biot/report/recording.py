@@ -262,7 +262,9 @@ class _Clock:
         if self.begin is not None:
             moment = self.begin + timedelta(seconds=ticks / 10**digits)
             fraction = f".{moment.microsecond // 10 ** (6 - digits):0{digits}d}" if digits else ""
-            return f"{moment:%H:%M:%S}{fraction}"
+            days = (moment.date() - self.begin.date()).days
+            later = f" (+{days} day{'s' * (days > 1)})" if days else ""
+            return f"{moment:%H:%M:%S}{fraction}{later}"
         whole, part = divmod(ticks, 10**digits)
         fraction = f".{part:0{digits}d}" if digits else ""
         return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}{fraction}"

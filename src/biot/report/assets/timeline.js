@@ -7,8 +7,8 @@
 (function () {
   const {
     data, channels, classes, whole, stretches, decided, times, curves,
-    curvePoints, signalPoints, heightOf, firstAfter,
-    timeText, spanText, short, digitsFor, ticks,
+    curvePoints, signalPoints, firstAfter,
+    timeText, momentText, spanText, short, digitsFor, ticks,
   } = timeline;
   const at = (id) => document.getElementById(id);
   const root = at("timeline");
@@ -71,9 +71,9 @@
 
   // ---- Plots -----------------------------------------------------------------------------------
 
-  function scaleText() {
-    const told = new Map(channels.map((channel) => [channel.group,
-      `${short(heightOf(channel, amplitude))} ${channel.unit || "(no unit)"}${channel.kind ? ` (${channel.kind})` : ""}`]));
+  function scaleText(scale) {
+    const told = new Map(channels.map(({ group, unit, kind }) => [group,
+      `${short(scale.get(group))} ${unit || "(no unit)"}${kind ? ` (${kind})` : ""}`]));
     return `Height of a row: ${[...told.values()].join(", ")}.`;
   }
 
@@ -198,7 +198,12 @@
         ctx.textBaseline = "alphabetic";
         ctx.fillStyle = ink("ink");
         const text = cut(ctx, `threshold ${name} ${short(threshold)}`, bbox.width);
-        ctx.fillText(text, bbox.left + 4 * ratio, y > bbox.top + 16 * ratio ? y - 4 * ratio : y + 14 * ratio);
+        const height = y > bbox.top + 16 * ratio ? y - 4 * ratio : y + 14 * ratio;
+        ctx.setLineDash([]);
+        ctx.strokeStyle = ink("paper"); // keeps the words apart from the curves
+        ctx.lineWidth = 3 * ratio;
+        ctx.strokeText(text, bbox.left + 4 * ratio, height);
+        ctx.fillText(text, bbox.left + 4 * ratio, height);
       }
     });
   }
@@ -307,7 +312,7 @@
       coarsest = found.coarsest;
       plots.signals.setData(found.points, false);
       plots.signals.setScale("x", { min: view[0], max: view[1] });
-      at("timeline-scale").textContent = `${scaleText()} ` + (coarsest
+      at("timeline-scale").textContent = `${scaleText(found.scale)} ` + (coarsest
         ? `Each dot shows the smallest and largest of ${spanText(coarsest)}.`
         : "Every sample is drawn.");
     }
@@ -326,11 +331,11 @@
     const digits = digitsFor((view[1] - view[0]) / 20);
     const here = decided.filter((event) => event.onset < view[1]
       && event.onset + event.duration >= view[0]).length;
-    let text = `Shown: ${timeText(view[0], digits)} to ${timeText(view[1], digits)} `
+    let text = `Shown: ${momentText(view[0], digits)} to ${momentText(view[1], digits)} `
       + `(${spanText(view[1] - view[0])}${isAll() ? ", all of it" : ""}), `
       + `${here} decided ${here === 1 ? "event" : "events"}.`;
     if (selected) {
-      text += ` Chosen: ${selected.label}, ${timeText(selected.onset, 1)}, `
+      text += ` Chosen: ${selected.label}, ${momentText(selected.onset, 1)}, `
         + `${spanText(selected.duration)}${selected.source ? ", reference" : ""}.`;
     }
     at("timeline-view").textContent = text;
@@ -346,7 +351,7 @@
       const value = i < 0 ? NaN : curves.low(k, i);
       return `${name} ${value === value ? short(value) : "–"}`;
     });
-    line.textContent = `At ${timeText(time, digitsFor((view[1] - view[0]) / 500))}: ${said.join(", ")}`;
+    line.textContent = `At ${momentText(time, digitsFor((view[1] - view[0]) / 500))}: ${said.join(", ")}`;
   }
 
   // ---- Mouse, touch and keys -------------------------------------------------------------------

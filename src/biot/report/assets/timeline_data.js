@@ -33,7 +33,8 @@ const timeline = (function () {
     };
     const low = (row, column) => value(row, column * wide);
     const high = (row, column) => value(row, column * wide + wide - 1);
-    const finest = { step: stretch.step, n: stretch.columns, low, high, single: wide === 1 };
+    const finest = { step: stretch.step, n: stretch.columns, low, high, single: wide === 1,
+      codes: { codes, middle, unit, wide, perRow, perBlock, nBlocks, missing } };
     return { ...stretch, stop: stretch.start + stretch.columns * stretch.step, levels: [finest] };
   }
 
@@ -44,12 +45,8 @@ const timeline = (function () {
       const lows = new Float32Array(n * nRows).fill(NaN);
       const highs = new Float32Array(n * nRows).fill(NaN);
       for (let row = 0; row < nRows; row++) {
-        for (let i = 0; i < fine.n; i++) {
-          const place = row * n + (i >> 2);
-          const low = fine.low(row, i), high = fine.high(row, i);
-          if (low === low && !(lows[place] <= low)) lows[place] = low;
-          if (high === high && !(highs[place] >= high)) highs[place] = high;
-        }
+        if (fine.codes) foursOfCodes(fine.codes, row, n, lows, highs);
+        else foursOfValues(fine, row, n, lows, highs);
       }
       stretch.levels.push({
         step: fine.step * 4, n, single: false,
@@ -57,6 +54,35 @@ const timeline = (function () {
       });
     }
     return stretch;
+  }
+
+  // Of the finest level: within a block, the smallest whole number is the smallest value.
+  function foursOfCodes({ codes, middle, unit, wide, perRow, perBlock, nBlocks, missing }, row, n,
+    lows, highs) {
+    for (let four = 0; four < n; four++) {
+      const first = row * perRow + four * 4 * wide;
+      const end = Math.min(first + 4 * wide, (row + 1) * perRow);
+      let low = 32767, high = -32768;
+      for (let i = first; i < end; i++) {
+        const code = codes[i];
+        if (code === missing) continue;
+        if (code < low) low = code;
+        if (code > high) high = code;
+      }
+      if (high < low) continue;
+      const block = row * nBlocks + Math.floor(four * 4 * wide / perBlock);
+      lows[row * n + four] = middle[block] + low * unit[block];
+      highs[row * n + four] = middle[block] + high * unit[block];
+    }
+  }
+
+  function foursOfValues(fine, row, n, lows, highs) {
+    for (let i = 0; i < fine.n; i++) {
+      const place = row * n + (i >> 2);
+      const low = fine.low(row, i), high = fine.high(row, i);
+      if (low === low && !(lows[place] <= low)) lows[place] = low;
+      if (high === high && !(highs[place] >= high)) highs[place] = high;
+    }
   }
 
   const channels = data.signals ? data.signals.channels : [];
@@ -94,6 +120,14 @@ const timeline = (function () {
     const hours = clock === null ? Math.floor(s / 3600) : Math.floor(s / 3600) % 24;
     const text = `${two(Math.floor(s / 60) % 60)}:${two(s % 60)}${fraction}`;
     return clock === null ? `${sign}${hours}:${text}` : `${two(hours)}:${text}`;
+  }
+
+  // The date too, where a recording by the clock lasts beyond midnight.
+  const days = clock === null ? 0 : Math.floor((clock + data.duration) / 86400) - Math.floor(clock / 86400);
+  function momentText(seconds, digits = 0) {
+    const text = timeText(seconds, digits);
+    if (!days) return text;
+    return `${new Date((clock + seconds) * 1000).toISOString().slice(0, 10)} ${text}`;
   }
 
   function spanText(seconds) {
@@ -188,10 +222,34 @@ const timeline = (function () {
         if (!level.single) xs.push(time);
       }
     }
+    const scale = heightsIn(parts, amplitude);
     channels.forEach((channel, row) => {
-      fillRow(heightOf(channel, amplitude), row, parts, lows[row]);
+      fillRow(scale.get(channel.group), row, parts, lows[row]);
     });
-    return { points: [xs, ...lows], coarsest };
+    return { points: [xs, ...lows], coarsest, scale };
+  }
+
+  // How high a row is, for each kind of channel: as high as it was found to suit a second of signal,
+  // or what a column holds where that is more, so that rows stay apart in a whole night.
+  function heightsIn(parts, amplitude) {
+    const spreads = new Map(channels.map((channel) => [channel.group, []]));
+    channels.forEach((channel, row) => {
+      const own = [];
+      for (const { level, first, last } of parts) {
+        const stride = Math.max(1, Math.floor((last - first) / 200));
+        for (let i = first; i < last && !level.single; i += stride) {
+          const spread = level.high(row, i) - level.low(row, i);
+          if (spread > 0) own.push(spread);
+        }
+      }
+      own.sort((a, b) => a - b);
+      if (own.length) spreads.get(channel.group).push(quantile(own, 0.5));
+    });
+    return new Map([...spreads].map(([group, found]) => {
+      found.sort((a, b) => a - b);
+      const needed = found.length ? round125(1.1 * quantile(found, 0.5)) : 0;
+      return [group, Math.max(heights.get(group), needed) / amplitude];
+    }));
   }
 
   // One channel's values as heights: its row's middle is the median of what is in view.
@@ -224,7 +282,7 @@ const timeline = (function () {
   function spreadOf(row) {
     const level = whole.levels.findLast((one) => one.step <= 1) ?? whole.levels[0];
     const wide = Math.max(1, Math.round(1 / level.step));
-    const stride = wide * Math.max(1, Math.floor(level.n / wide / 2000));
+    const stride = wide * Math.max(1, Math.floor(level.n / wide / 600));
     const spreads = [], middles = [];
     for (let i = 0; i < level.n; i += stride) {
       let low = NaN, high = NaN;
@@ -254,11 +312,10 @@ const timeline = (function () {
     return [1, 2, 5, 10].find((one) => one * power >= number * 0.999) * power;
   }
 
-  const heightOf = (channel, amplitude) => heights.get(channel.group) / amplitude;
 
   return {
     data, channels, classes, whole, stretches, decided, times, curves,
-    curvePoints, signalPoints, heightOf, firstAfter,
-    timeText, spanText, short, digitsFor, ticks,
+    curvePoints, signalPoints, firstAfter,
+    timeText, momentText, spanText, short, digitsFor, ticks,
   };
 })();
