@@ -135,7 +135,7 @@ def recording_report(
         n_events=len(events or ()),
         most_events=MOST_EVENTS,
         labels=_label_rows(predictions),
-        reference_rows=_reference_rows(events, reference),
+        reference_rows=_reference_rows(events, reference, predictions.label_names),
         qualities=channel_qualities(signals.recording, signals.found, signals.plan)
         if signals
         else [],
@@ -342,12 +342,22 @@ def _tags(predictions: Predictions, label: str) -> list[str]:
     return label.split(";") if predictions.task == "multilabel" else [label]
 
 
-def _reference_rows(events: Events | None, reference: Events | None) -> Table | None:
+def _reference_rows(
+    events: Events | None, reference: Events | None, label_names: Sequence[str]
+) -> Table | None:
     """For each label: decided and reference events."""
     if reference is None:
         return None
     own, theirs = (Counter(event.label for event in found or ()) for found in (events, reference))
-    rows = [(label, str(own[label]), str(theirs[label])) for label in {**own, **theirs}]
+    known = {name: i for i, name in enumerate(label_names)}
+
+    def place(label: str) -> tuple[int, str]:
+        return known.get(label, len(known)), label
+
+    rows = [
+        (label, str(own[label]), str(theirs[label]))
+        for label in sorted({**own, **theirs}, key=place)
+    ]
     headers = ("Label", "Decided", "Reference")
     return Table(caption="Events of each label", headers=headers, rows=rows)
 

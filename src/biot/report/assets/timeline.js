@@ -77,7 +77,7 @@
     return `Height of a row: ${[...told.values()].join(", ")}.`;
   }
 
-  const RIGHT = 10;
+  const RIGHT = 30;
   let gutter = 92, plots = {};
   const cut = (context, text, most) => {
     if (context.measureText(text).width <= most) return text;

@@ -247,7 +247,7 @@ const timeline = (function () {
     });
     return new Map([...spreads].map(([group, found]) => {
       found.sort((a, b) => a - b);
-      const needed = found.length ? round125(1.1 * quantile(found, 0.5)) : 0;
+      const needed = found.length ? round125(1.1 * quantile(found, 0.75)) : 0;
       return [group, Math.max(heights.get(group), needed) / amplitude];
     }));
   }
@@ -277,8 +277,8 @@ const timeline = (function () {
   // ---- How high a row is, for each kind of channel --------------------------------------------
 
   // The height suits what a channel does in a second, and half of how far it drifts; all channels of
-  // one kind and unit have the height that suits the median of them.
-  const quantile = (sorted, share) => sorted[Math.floor(share * (sorted.length - 1))];
+  // one kind and unit have the height that suits three quarters of them.
+  const quantile = (sorted, share) => sorted[Math.round(share * (sorted.length - 1))];
   function spreadOf(row) {
     const level = whole.levels.findLast((one) => one.step <= 1) ?? whole.levels[0];
     const wide = Math.max(1, Math.round(1 / level.step));
@@ -304,7 +304,7 @@ const timeline = (function () {
   channels.forEach((channel, row) => heights.get(channel.group).push(spreadOf(row)));
   for (const [group, spreads] of heights) {
     const moving = spreads.filter((spread) => spread > 0).sort((a, b) => a - b);
-    heights.set(group, moving.length ? round125(quantile(moving, 0.5)) : 1);
+    heights.set(group, moving.length ? round125(quantile(moving, 0.75)) : 1);
   }
 
   function round125(number) {

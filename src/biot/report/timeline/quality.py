@@ -50,7 +50,9 @@ def channel_qualities(
                 role=_role(recording, i, plan),
                 unit=recording.units[i] or "no unit",
                 rate=f"{rates[i]:g} Hz",
-                span=f"{found.lowest[i]:.4g} to {found.highest[i]:.4g}" if recorded else "–",
+                span=f"{_number(found.lowest[i])} to {_number(found.highest[i])}"
+                if recorded
+                else "–",
                 flat=share(flat, recorded),
                 at_ends=share(at_ends, recorded) if recording.limits else "not known",
                 missing=share(int(found.n_missing[i]), found.n_times),
@@ -58,6 +60,11 @@ def channel_qualities(
             )
         )
     return rows
+
+
+def _number(value: float) -> str:
+    """Four digits, and no exponent where people read none."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e8 else f"{value:.4g}"
 
 
 def share(part: int, whole: int) -> str:
