@@ -1,7 +1,7 @@
 """The report of a night: how long it takes to write, how large it is, how soon it is drawn.
 
-A simulated recording of 24 h, 32 channels and 256 Hz, with predictions every 2 s and some events; it
-is made piece by piece, so that the memory is that of the report. `python benchmarks/report.py
+A simulated recording of 24 h, 32 channels and 256 Hz, with predictions every 2 s and some events;
+it is made piece by piece, so that the memory is that of the report. `python benchmarks/report.py
 [--hours H] [--channels C] [--out FILE]` prints one line a measurement. Drawing is measured in
 Chromium from the start of the navigation to the first complete drawing, five times.
 """
@@ -26,7 +26,7 @@ from biot.signals.recording import Array, Recording
 
 SFREQ = 256
 LABELS = ("background", "seizure")
-BROWSER = "--no-sandbox --disable-gpu --disable-background-networking --no-first-run".split()
+BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 def night(hours: float, n_chans: int) -> Recording:

@@ -43,9 +43,9 @@ RULES = {
     "io": rule("errors locks"),
     "device": rule("errors choices", "torch"),
     "decision": rule("errors choices", "numpy"),
-    "preprocessing": rule("errors choices decision io", "numpy"),
+    "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
-    "events": rule("errors", "numpy"),
+    "events": rule("errors settings io decision", "numpy"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
         "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
@@ -70,6 +70,7 @@ RULES = {
     "evaluation": rule(
         "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
     ),
+    "evaluation.events": rule("errors settings evaluation", "numpy"),
     "training": rule(
         "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
         "model",
@@ -89,9 +90,14 @@ RULES = {
     ),
     "inference": rule(
         "errors choices decision io device plots preprocessing evaluation signals signals.formats "
-        "signals.readers model",
+        "signals.readers model events inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
+    ),
+    "inference.explaining": rule(
+        "errors decision io plots preprocessing signals inference events",
+        "numpy",
+        "matplotlib mne pandas tabulate",
     ),
     "report": rule(
         "errors io decision preprocessing plots signals corpus evaluation events",
@@ -111,7 +117,7 @@ RULES = {
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference report report.recording simulate",
+        "training.pretraining inference inference.explaining simulate report report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),

@@ -52,9 +52,24 @@ class Events:
     """When the first sample was recorded, where the recording says so."""
     path: Path | None = None
     """File of the recording."""
+    rules: str = ""
+    """How the events were made of probabilities, in plain words; empty where nobody says."""
 
     def __len__(self) -> int:
         return len(self.events)
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
+
+    def of_label(self, label: str) -> tuple[Event, ...]:
+        """The events of one label."""
+        return tuple(event for event in self.events if event.label == label)
+
+    def __str__(self) -> str:
+        labels = dict.fromkeys((*self.label_names, *(event.label for event in self.events)))
+        found = {name: self.of_label(name) for name in labels if name != self.background}
+        counted = [
+            f"{name} {len(those)} ({sum(event.duration for event in those):g} s)"
+            for name, those in found.items()
+        ]
+        return f"{self.name}, {self.duration:g} s: {', '.join(counted) or 'no events'}"

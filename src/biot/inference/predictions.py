@@ -18,6 +18,9 @@ import numpy.typing as npt
 from biot import plots
 from biot.decision import Decision
 from biot.errors import ConfigError, require
+from biot.events.detect import detect
+from biot.events.event import Events
+from biot.events.rules import EventRules
 from biot.io import atomic_file, shown_cell
 from biot.preprocessing import Task
 
@@ -69,6 +72,8 @@ class Predictions:
     """File of the recording."""
     breaks: tuple[float, ...] = ()
     """Seconds at which a new segment begins: what lies before was recorded at another time."""
+    events_rules: EventRules | None = None
+    """How the model's probabilities become events, where that was tuned; see :meth:`to_events`."""
     notes: tuple[str, ...] = ()
     """What is to be known of the recording: flat channels, a rate below the model's, and the like;
     the metadata of a Parquet table hold them under ``notes``, as JSON."""
@@ -104,6 +109,45 @@ class Predictions:
             names = np.array(self.label_names, dtype=object)
             said = [";".join(names[held > 0]) for held in decided]
         return tuple(text if usable else "" for text, usable in zip(said, self.usable, strict=True))
+
+    def to_events(self, rules: EventRules | None = None, **changes: Any) -> Events:
+        """Labelled stretches of time: what the probabilities of the windows amount to.
+
+        The probability of a moment is the mean over the windows that cover it. No event reaches
+        over a break, nor over time of which nothing is said.
+
+        Parameters
+        ----------
+        rules
+            How probabilities become events; None takes the model's own rules
+            (:attr:`events_rules`), or the defaults of :class:`biot.EventRules`.
+        **changes
+            Rules that differ, by name: ``min_duration=2, background="rest"``.
+
+        Returns
+        -------
+        Events
+            In the order of time.
+
+        Raises
+        ------
+        ConfigError
+            If the model predicts numbers, or a rule is unknown or cannot be.
+        """
+        if rules is not None and not isinstance(rules, EventRules):
+            raise ConfigError(f"rules must be EventRules, got {type(rules).__name__}.")
+        chosen = (rules or self.events_rules or EventRules()).changed(**changes)
+        events = detect(
+            self.start, self.stop, self.probabilities, self.label_names, self.decision, chosen,
+            breaks=self.breaks,
+        )  # fmt: skip
+        ends = float(self.stop.max()) if len(self) else 0.0
+        return Events(
+            name=self.name, events=events, label_names=self.label_names, sfreq=self.sfreq,
+            duration=ends if self.duration is None else self.duration, meas_date=self.meas_date,
+            background=chosen.background_among(self.label_names), path=self.path,
+            rules=str(chosen),
+        )  # fmt: skip
 
     def columns(self) -> dict[str, list[Any]]:
         """The table: ``start``, ``stop``, ``label``, and ``p_<class>`` for each class or tag.
