@@ -45,7 +45,7 @@ RULES = {
     "decision": rule("errors choices", "numpy"),
     "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
-    "events": rule("errors settings io decision", "numpy"),
+    "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
         "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
@@ -78,8 +78,8 @@ RULES = {
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings decision locks io plots preprocessing evaluation "
-        "signals.channels corpus model training",
+        "errors choices settings decision events locks io plots preprocessing evaluation "
+        "evaluation.events signals.channels corpus model training",
         "numpy torch",
         "joblib peft sklearn tqdm",
     ),
@@ -116,8 +116,9 @@ RULES = {
     ),
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
-        "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference inference.explaining simulate report report.recording",
+        "signals.readers corpus corpus.builder events model evaluation training "
+        "training.finetuning training.pretraining inference simulate inference.explaining "
+        "report report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),

@@ -17,7 +17,7 @@ from biot.errors import ConfigError
 from biot.events.event import Event
 from biot.events.rules import EventRules
 
-__all__ = ["Pieces", "detect", "pieces_of"]
+__all__ = ["Pieces", "covered", "detect", "pieces_of"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -136,6 +136,14 @@ def pieces_of(
         edges=edges, segment=np.searchsorted(cuts, at, side="right"),
         probabilities=_means(probabilities, first, last),
     )  # fmt: skip
+
+
+def covered(
+    start: Floats, stop: Floats, probabilities: Floats, breaks: Sequence[float] = ()
+) -> float:
+    """Seconds of which windows with usable data say something."""
+    pieces = pieces_of(start, stop, probabilities, breaks)
+    return float(np.diff(pieces.edges)[pieces.known].sum() / _NS)
 
 
 def _within_segments(begin: Ints, end: Ints, cuts: Ints) -> tuple[Ints, Ints]:

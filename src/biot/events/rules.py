@@ -83,6 +83,9 @@ class EventRules(Settings):
     def changed(self, **changes: Any) -> EventRules:
         """The same rules with some of them changed.
 
+        Where `on` or `off` is changed alone and would contradict the other, the other takes its
+        value: then an event begins and ends at one probability.
+
         Raises
         ------
         ConfigError
@@ -95,6 +98,11 @@ class EventRules(Settings):
                     f"There is no rule {name!r} for events.{near_word(name, known)} Rules are "
                     f"{', '.join(known)}."
                 )
+        on, off = changes.get("on"), changes.get("off")
+        if isinstance(on, int | float) and "off" not in changes and self.off is not None:
+            changes["off"] = min(self.off, on)
+        if isinstance(off, int | float) and "on" not in changes and self.on is not None:
+            changes["on"] = max(self.on, off)
         return replace(self, **changes)
 
     def background_among(self, label_names: Sequence[str]) -> str | None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import ConfigError, require
+from biot.events.rules import EventRules
 from biot.io import true_cell
 
 __all__ = [
@@ -65,6 +66,8 @@ def plain_facts(predictions: Any) -> dict[str, Any]:
         value = getattr(predictions, one.name)
         if isinstance(value, datetime):
             value = value.isoformat()
+        if isinstance(value, EventRules):
+            value = value.to_dict()
         plain[one.name] = str(value) if isinstance(value, Path) else value
     return plain
 
@@ -77,6 +80,8 @@ def fields_of_facts(plain: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = tuple(found[name])
     if found.get("meas_date") is not None:
         found["meas_date"] = datetime.fromisoformat(found["meas_date"])
+    if found.get("events_rules") is not None:
+        found["events_rules"] = EventRules.from_dict(found["events_rules"])
     if found.get("path") is not None:
         found["path"] = Path(found["path"])
     return found

@@ -37,6 +37,7 @@ _PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
   biot predict run/model night.edf --out night.parquet --stride 1
+  biot predict run/model night.edf --out night.csv --events --event-format bids,edf
   biot predict run/model recordings/ --out predicted --workers 2 --per subject
 """
 
@@ -139,6 +140,7 @@ def _predict_one(args: Namespace, path: Path) -> None:
     say(f"{len(predictions)} windows -> {args.out}")
     if args.png is not None:  # after the table: if it fails, that is there
         _draw(args, predictions, recording, contract.label_columns[0])
+    extras.tell(args, predictions, predictor)
     for written in extras.write(args, predictions, recording, place):
         say(f"written -> {written}")
 
