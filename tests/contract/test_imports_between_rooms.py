@@ -105,9 +105,12 @@ RULES = {
         "jinja2 matplotlib pyarrow scipy",
     ),
     "report.recording": rule(
-        "errors events inference.predictions preprocessing report report.timeline signals"
+        "errors events inference.explaining inference.predictions preprocessing report "
+        "report.timeline signals"
     ),
-    "report.timeline": rule("errors events inference.predictions signals", "numpy"),
+    "report.timeline": rule(
+        "errors events inference.explaining inference.predictions report signals", "numpy"
+    ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing evaluation signals signals.formats model training "

@@ -12,14 +12,16 @@ from typing import Any
 
 from biot.errors import ChannelError, ConfigError, MissingDependencyError, listed, near_word
 from biot.events.event import Events
+from biot.inference.explaining.explanation import Explanation
 from biot.inference.predictions import Predictions
 from biot.preprocessing import Preprocessing
 from biot.report.page import asset, write_page
-from biot.report.parts import Drawing, Pairs, Table
+from biot.report.parts import Pairs, Table
 from biot.report.timeline.data import curve_points, strip_of, timeline_data, to_json
 from biot.report.timeline.downsample import Scan, details, scan
 from biot.report.timeline.overview import Overview, overview
 from biot.report.timeline.quality import channel_qualities, share
+from biot.report.timeline.reasons import reasons
 from biot.signals.channels import canonical
 from biot.signals.montage import MontagePlan, plan
 from biot.signals.naming import named, renames_of
@@ -62,7 +64,7 @@ def recording_report(
     *,
     events: Events | None = None,
     reference: Events | None = None,
-    explanations: Sequence[Drawing] = (),
+    explanations: Sequence[Explanation] = (),
     channels: Sequence[str] | None = None,
     preprocessing: Preprocessing | None = None,
     model: str | None = None,
@@ -82,7 +84,7 @@ def recording_report(
     reference
         What others say of the recording; None: nothing.
     explanations
-        Why some events were found, as figures of the page.
+        Why some events were found, from ``Predictor.explain``.
     channels
         Names of the channels to draw; None: those that the model uses, at most 32.
     preprocessing
@@ -140,7 +142,7 @@ def recording_report(
         if signals
         else [],
         absent=_absent(signals),
-        explanations=list(explanations),
+        explanations=[part for one in explanations for part in reasons(one)],
         facts=_facts(predictions, events, preprocessing, model),
     )
 
@@ -389,9 +391,8 @@ def _facts(
         rows.append(("Reference", contract.reference_in_words))
     if predictions.task != "regression":
         rows.append(("Decision", predictions.decision.described(predictions.label_names)))
-    rules = getattr(events, "rules", None)
-    if rules:
-        rows.append(("Rules of events", str(rules)))
+    if events is not None and events.rules:
+        rows.append(("Rules of events", events.rules))
     return Pairs(rows)
 
 
