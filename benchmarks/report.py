@@ -85,7 +85,7 @@ def drawing_times(path: Path, n: int = 5) -> list[float]:
         for _ in range(n):
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto(path.absolute().as_uri())
-            page.wait_for_function("document.getElementById('timeline').dataset.drawn")
+            page.wait_for_selector("#timeline[data-drawn]")
             mark = "performance.getEntriesByName('timeline-drawn')[0].startTime"
             times.append(page.evaluate(mark) / 1000)
             page.close()
