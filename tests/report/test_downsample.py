@@ -135,7 +135,7 @@ def test_gaps_of_days_are_not_read():
     )  # fmt: skip
     found = scan(recording, [0], budget=10_000)
     assert sum(read) < n / 3
-    assert np.isnan(found.whole.decoded()[0, 10]).all()
+    assert np.isnan(found.whole.decoded()[0, found.whole.n_columns // 2]).all()
 
 
 def test_an_empty_recording_is_refused():
