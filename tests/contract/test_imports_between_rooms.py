@@ -48,17 +48,21 @@ RULES = {
     "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
-        "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
+        "errors signals",
+        "numpy",
+        "h5py mne pandas pyarrow pymatreader pyxdf wfdb",
     ),
     "signals.readers": rule("errors signals signals.formats"),
     "corpus": rule(
-        "errors choices io preprocessing plots signals", "numpy", "datasets pyarrow tabulate"
+        "errors choices io preprocessing plots signals",
+        "numpy",
+        "datasets pyarrow tabulate",
     ),
     "corpus.batch": rule("errors signals corpus", "numpy torch"),
     "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
     "corpus.builder": rule(
-        "errors choices settings locks io preprocessing signals signals.formats signals.readers "
-        "corpus",
+        "errors choices settings locks io preprocessing signals signals.formats "
+        "signals.readers corpus",
         "numpy",
         "distributed joblib pyarrow scipy tqdm",
     ),
@@ -68,27 +72,44 @@ RULES = {
         "huggingface_hub safetensors tabulate torchinfo",
     ),
     "evaluation": rule(
-        "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
+        "errors choices decision preprocessing evaluation.events",
+        "numpy torch",
+        "scipy sklearn tabulate",
     ),
-    "evaluation.events": rule("errors settings evaluation", "numpy"),
+    "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
     "training": rule(
-        "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
-        "model",
+        "errors choices settings locks io device preprocessing corpus corpus.batch model "
+        "evaluation evaluation.events",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings decision events locks io plots preprocessing evaluation "
-        "evaluation.events signals.channels corpus model training",
+        "errors choices settings decision events locks io preprocessing plots corpus model "
+        "evaluation evaluation.events training signals.channels",
         "numpy torch",
         "joblib peft sklearn tqdm",
     ),
     "training.pretraining": rule(
-        "errors choices settings io plots preprocessing evaluation signals.channels corpus "
-        "corpus.batch corpus.loader model training",
+        "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
+        "model evaluation training signals.channels",
         "numpy torch",
     ),
     "inference": rule(
+        "errors choices decision events io device preprocessing plots signals "
+        "signals.formats signals.readers model evaluation",
+        "numpy torch",
+        "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
+    ),
+    "inference.scoring": rule(
+        "errors choices io device plots preprocessing events evaluation evaluation.events "
+        "signals corpus corpus.builder model training inference",
+        "numpy",
+    ),
+    "inference.many": rule(
+        "errors settings locks io decision preprocessing evaluation signals corpus "
+        "corpus.builder inference",
+        "numpy",
+        "pyarrow",
         "errors choices decision io device plots preprocessing evaluation signals signals.formats "
         "signals.readers model events inference.explaining",
         "numpy torch",
@@ -113,15 +134,15 @@ RULES = {
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device settings preprocessing evaluation signals signals.formats model training "
-        "training.finetuning",
+        "errors device settings preprocessing signals signals.formats model evaluation "
+        "training training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "__init__ errors settings locks io preprocessing plots signals signals.formats "
+        "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference simulate inference.explaining "
-        "report report.recording",
+        "training.finetuning training.pretraining inference inference.many simulate __init__ "
+        "evaluation.events inference.scoring inference.explaining report report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),

@@ -110,9 +110,8 @@ def grouped(
         said = _said(decision.decide(probabilities_WK[usable]), n_outputs)
         np.add.at(votes, group[usable], said)
         known = np.where(n_usable[:, None] > 0, means, 0.0)
-        decided = (
-            decision.decide(known) if by == "mean" else _voted(votes, n_usable, known, decision)
-        )
+        by_mean = decision.decide(known)
+        decided = by_mean if by == "mean" else _voted(votes, n_usable, known, by_mean, decision)
     return Groups(
         names=tuple(names.tolist()),
         n_windows=np.bincount(group, minlength=n_groups),
