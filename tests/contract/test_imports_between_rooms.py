@@ -96,7 +96,7 @@ RULES = {
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation",
+        "signals.formats signals.readers model evaluation inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
@@ -110,10 +110,6 @@ RULES = {
         "corpus.builder inference",
         "numpy",
         "pyarrow",
-        "errors choices decision io device plots preprocessing evaluation signals signals.formats "
-        "signals.readers model events inference.explaining",
-        "numpy torch",
-        "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
     "inference.explaining": rule(
         "errors decision io plots preprocessing signals inference events",

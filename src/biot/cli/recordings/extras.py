@@ -78,7 +78,7 @@ def require_possible(args: Namespace, predictor: Predictor, places: list[Place])
         With the name of the option.
     """
     require_event_options(args, predictor.preprocessing)
-    require_report_options(args, [place.page for place in places])
+    require_report_options(args, [place.page for place in places if place.stem])
 
 
 def parameters(args: Namespace) -> dict[str, Any]:
