@@ -38,28 +38,63 @@ RULES = {
     "errors": rule(),
     "choices": rule(),
     "lazy": rule(),
-    "settings": rule("errors"),
-    "locks": rule("errors"),
-    "io": rule("errors locks"),
-    "device": rule("errors choices", "torch"),
-    "decision": rule("errors choices", "numpy"),
-    "preprocessing": rule("errors choices decision events io", "numpy"),
-    "plots": rule("errors io", "numpy", "matplotlib"),
-    "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
-    "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
+    "settings": rule(
+        "errors",
+    ),
+    "locks": rule(
+        "errors",
+    ),
+    "io": rule(
+        "errors locks",
+    ),
+    "device": rule(
+        "errors choices",
+        "torch",
+    ),
+    "decision": rule(
+        "errors choices",
+        "numpy",
+    ),
+    "preprocessing": rule(
+        "errors choices decision events io",
+        "numpy",
+    ),
+    "plots": rule(
+        "errors io",
+        "numpy",
+        "matplotlib",
+    ),
+    "events": rule(
+        "errors settings io decision",
+        "numpy",
+        "edfio mne pandas wfdb",
+    ),
+    "signals": rule(
+        "errors preprocessing",
+        "numpy",
+        "scipy tabulate",
+    ),
     "signals.formats": rule(
         "errors signals",
         "numpy",
         "h5py mne pandas pyarrow pymatreader pyxdf wfdb",
     ),
-    "signals.readers": rule("errors signals signals.formats"),
+    "signals.readers": rule(
+        "errors signals signals.formats",
+    ),
     "corpus": rule(
         "errors choices io preprocessing plots signals",
         "numpy",
         "datasets pyarrow tabulate",
     ),
-    "corpus.batch": rule("errors signals corpus", "numpy torch"),
-    "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
+    "corpus.batch": rule(
+        "errors signals corpus",
+        "numpy torch",
+    ),
+    "corpus.loader": rule(
+        "errors corpus corpus.batch",
+        "numpy",
+    ),
     "corpus.builder": rule(
         "errors choices settings locks io preprocessing signals signals.formats "
         "signals.readers corpus",
@@ -76,7 +111,10 @@ RULES = {
         "numpy torch",
         "scipy sklearn tabulate",
     ),
-    "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
+    "evaluation.events": rule(
+        "errors settings evaluation plots events",
+        "numpy",
+    ),
     "training": rule(
         "errors choices settings locks io device preprocessing corpus corpus.batch model "
         "evaluation evaluation.events",
@@ -85,20 +123,25 @@ RULES = {
     ),
     "training.finetuning": rule(
         "errors choices settings decision events locks io preprocessing plots corpus model "
-        "evaluation evaluation.events training signals.channels",
+        "evaluation evaluation.events training signals.channels report",
         "numpy torch",
-        "joblib peft sklearn tqdm",
+        "joblib peft pyarrow sklearn tqdm",
     ),
     "training.pretraining": rule(
         "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
-        "model evaluation training signals.channels",
+        "model evaluation training signals.channels report",
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation inference.explaining",
+        "errors choices decision events io device preprocessing plots signals signals.formats "
+        "signals.readers model evaluation report inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
+    ),
+    "report": rule(
+        "errors io decision preprocessing plots signals corpus evaluation events",
+        "numpy",
+        "jinja2 matplotlib pyarrow scipy",
     ),
     "inference.scoring": rule(
         "errors choices io device plots preprocessing events evaluation evaluation.events "
@@ -116,29 +159,29 @@ RULES = {
         "numpy",
         "matplotlib mne pandas tabulate",
     ),
-    "report": rule(
-        "errors io decision preprocessing plots signals corpus evaluation events",
-        "numpy",
-        "jinja2 matplotlib pyarrow scipy",
-    ),
     "report.recording": rule(
         "errors events inference.explaining inference.predictions preprocessing report "
-        "report.timeline signals"
+        "report.timeline signals",
     ),
     "report.timeline": rule(
-        "errors events inference.explaining inference.predictions report signals", "numpy"
+        "errors events inference.explaining inference.predictions report signals",
+        "numpy",
     ),
-    "simulate": rule("errors signals", "numpy", "edfio"),
+    "simulate": rule(
+        "errors signals",
+        "numpy",
+        "edfio",
+    ),
     "sklearn": rule(
         "errors device settings preprocessing signals signals.formats model evaluation "
         "training training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "errors settings locks io preprocessing plots signals signals.formats "
-        "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference inference.many simulate __init__ "
-        "evaluation.events inference.scoring inference.explaining report report.recording",
+        "errors settings locks io preprocessing plots signals signals.formats signals.readers "
+        "corpus corpus.builder events model evaluation training training.finetuning "
+        "training.pretraining inference inference.many simulate __init__ evaluation.events "
+        "inference.scoring report inference.explaining report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),
