@@ -96,7 +96,7 @@ RULES = {
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation inference.explaining",
+        "signals.formats signals.readers model evaluation report inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
@@ -121,6 +121,19 @@ RULES = {
         "numpy",
         "pyarrow",
     ),
+    "inference.explaining": rule(
+        "errors decision io plots preprocessing signals inference events",
+        "numpy",
+        "matplotlib mne pandas tabulate",
+    ),
+    "report.recording": rule(
+        "errors events inference.explaining inference.predictions preprocessing report "
+        "report.timeline signals",
+    ),
+    "report.timeline": rule(
+        "errors events inference.explaining inference.predictions report signals",
+        "numpy",
+    ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing signals signals.formats model evaluation "
@@ -130,8 +143,9 @@ RULES = {
     "cli": rule(
         "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference inference.explaining "
-        "inference.many simulate __init__ evaluation.events inference.scoring",
+        "training.finetuning training.pretraining inference inference.many simulate "
+        "__init__ evaluation.events inference.scoring report inference.explaining "
+        "report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),
