@@ -186,8 +186,8 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     codes = ["--labels", "triggers", "--trigger-channel", "Status"]
     around = ["--sfreq", "100", "--labels", "annotations", "--epoch", "-0.5", "4"]
     for extra in (
-        [*short, "--resample", "fft"], [*short, "--dask", "tcp://host:1"], [*short, *whose], [*short, *beside], around,
-        [*short, *codes], words,
+        [*short, "--resample", "fft"], [*short, "--dask", "tcp://host:1"], [*short, *whose],
+        [*short, *beside], around, [*short, *codes], words,
     ):  # fmt: skip
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {

@@ -145,8 +145,8 @@ class Preprocessing:
             )
         if self.causal and self.resample == "fft":
             raise ConfigError(
-                "causal goes with resample='polyphase'; with 'fft' every sample depends on all that "
-                "follow."
+                "causal goes with resample='polyphase'; with 'fft' every sample depends on all "
+                "that follow."
             )
         object.__setattr__(self, "reference", _plain_reference(self.reference))
         _require_columns(self.label_columns)
@@ -180,7 +180,7 @@ class Preprocessing:
 
     @property
     def filter(self) -> str:
-        """The filters in words, such as ``"0.5 to 40 Hz, without 50 Hz, causal"``; empty without any."""
+        """The filters in words, such as ``"0.5 to 40 Hz, without 50 Hz, causal"``, or nothing."""
         low, high = self.l_freq, self.h_freq
         words = []
         if low is not None or high is not None:

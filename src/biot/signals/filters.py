@@ -71,37 +71,35 @@ def fir(
             )
     if l_freq is not None and h_freq is not None and not l_freq < h_freq:
         raise ConfigError(f"l_freq must be below h_freq, got {l_freq:g} and {h_freq:g} Hz.")
-    parts: list[tuple[str, float, float, float | tuple[float, float]]] = []
+    parts: list[tuple[int, Any, Any]] = []
     if l_freq is not None:
-        parts.append(("highpass", min(max(l_freq / 4, 2.0), l_freq), l_freq, l_freq))
+        width = min(max(l_freq / 4, 2.0), l_freq)
+        parts.append((_length(width, sfreq, "l_freq", l_freq), l_freq, "highpass"))
     if h_freq is not None:
         width = min(max(h_freq / 4, 2.0), sfreq / 2 - h_freq)
-        parts.append(("lowpass", width, h_freq, h_freq))
+        parts.append((_length(width, sfreq, "h_freq", h_freq), h_freq, "lowpass"))
     if notch is not None:
         band = (notch - _NOTCH_WIDTH, notch + _NOTCH_WIDTH)
-        parts.append(("bandstop", _NOTCH_WIDTH, notch, band))
-    names = {"highpass": "l_freq", "lowpass": "h_freq", "bandstop": "notch"}
-    taps: Coefficients = np.ones(1)
-    for kind, width, frequency, cutoff in parts:
-        length = _length(width, sfreq, names[kind], frequency)
-        taps = np.convolve(taps, _part(length, cutoff, kind, sfreq, causal))
-    return taps
+        parts.append((_length(_NOTCH_WIDTH, sfreq, "notch", notch), band, "bandstop"))
+    return np.array(_convolution(tuple(parts), sfreq, causal))
 
 
-@lru_cache(maxsize=32)
-def _part(
-    length: int, cutoff: float | tuple[float, float], kind: Any, sfreq: float, causal: bool
+@lru_cache(maxsize=16)
+def _convolution(
+    parts: tuple[tuple[int, Any, Any], ...], sfreq: float, causal: bool
 ) -> Coefficients:
-    """One of the filters that :func:`fir` puts together."""
+    """The filters of these lengths, frequencies and kinds, convolved with each other."""
     from scipy.signal import firwin, minimum_phase
 
-    taps: Coefficients = np.asarray(firwin(length, cutoff, pass_zero=kind, fs=sfreq))
-    if causal:
-        # minimum_phase takes the root of a magnitude: that of the filter with itself
-        n_fft = 2 ** int(np.ceil(np.log2(400 * length)))
-        n_fft = min(n_fft, max(_LONGEST_TRANSFORM, 2 ** int(np.ceil(np.log2(16 * length)))))
-        taps = np.asarray(minimum_phase(np.convolve(taps, taps), n_fft=n_fft))
-    taps.flags.writeable = False  # the next caller gets the same
+    taps: Coefficients = np.ones(1)
+    for length, cutoff, kind in parts:
+        part = firwin(length, cutoff, pass_zero=kind, fs=sfreq)
+        if causal:
+            # minimum_phase takes the root of a magnitude: that of the filter with itself
+            most = max(_LONGEST_TRANSFORM, 16 * length)
+            n_fft = 2 ** int(np.ceil(np.log2(min(400 * length, most))))
+            part = minimum_phase(np.convolve(part, part), n_fft=n_fft)
+        taps = np.convolve(taps, part)
     return taps
 
 
@@ -112,8 +110,8 @@ def filter_signal(
 
     Beyond an end the signal goes on with its first or last sample, which is felt in half the
     filter's length at that end; with a causal filter in its length after the start, and nowhere
-    at the stop: it begins as if the first sample had been there for ever. A missing sample (NaN) stays missing, and is an end for
-    what lies before and after it: no other sample becomes missing.
+    at the stop: it begins as if the first sample had been there for ever. A missing sample (NaN)
+    stays missing, and is an end for what lies before and after it: no other sample becomes missing.
 
     Parameters
     ----------
