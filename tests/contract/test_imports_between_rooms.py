@@ -91,7 +91,7 @@ RULES = {
         "errors choices decision io device plots preprocessing evaluation signals signals.formats "
         "signals.readers model",
         "numpy torch",
-        "onnx onnxruntime onnxscript pyarrow tqdm",
+        "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(

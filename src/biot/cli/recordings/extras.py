@@ -1,0 +1,68 @@
+"""What `biot predict` writes of a recording besides the table: its events, its report.
+
+Each kind has a file of its own, whose functions are called here: one adds options, one refuses
+what cannot be before the work begins, one writes.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from biot.cli.options import Parser
+    from biot.inference.predictions import Predictions
+    from biot.inference.predictor import Predictor
+    from biot.signals.recording import Recording
+
+__all__ = ["Place", "add_options", "is_asked", "parameters", "require_possible", "write"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the files of one recording go; the folders exist when something is written."""
+
+    events: Path
+    """Folder of its events."""
+    reports: Path
+    """Folder of its report."""
+    stem: str
+    """How the names of its files begin, such as ``night`` in ``night_desc-biot_events.tsv``."""
+
+    @classmethod
+    def beside(cls, table: Path) -> Place:
+        """Of one recording, whose files lie beside its table and are named by it."""
+        return cls(events=table.parent, reports=table.parent, stem=table.stem)
+
+
+def add_options(parser: Parser) -> None:
+    """The options of every kind of file: one call each."""
+
+
+def is_asked(args: Namespace) -> bool:
+    """Whether anything is to be written besides the table."""
+    return False
+
+
+def require_possible(args: Namespace, predictor: Predictor, places: list[Place]) -> None:
+    """Refuse, before the work, what this model cannot give or what cannot be written.
+
+    Raises
+    ------
+    ConfigError
+        With the name of the option.
+    """
+
+
+def parameters(args: Namespace) -> dict[str, Any]:
+    """Which files are asked for and how, as plain values: another choice is another folder."""
+    return {}
+
+
+def write(
+    args: Namespace, predictions: Predictions, recording: Recording, place: Place
+) -> list[Path]:
+    """Write what is asked for of one recording; the paths that were written."""
+    return []
