@@ -93,6 +93,7 @@ RULES = {
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
+    "inference.live": rule("errors preprocessing signals inference", "numpy", "mne_lsl"),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing evaluation signals signals.formats model training "
@@ -102,7 +103,7 @@ RULES = {
     "cli": rule(
         "__init__ errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference simulate",
+        "training.pretraining inference inference.live simulate",
         "",
         "numpy sklearn tabulate torch",
     ),
@@ -110,7 +111,9 @@ RULES = {
 }
 
 # Import name of a package and what it is called in pyproject.toml, where the two differ.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric", "mne_lsl": "mne-lsl"
+}  # fmt: skip
 
 
 When = Literal["on import", "in a function", "for types"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LONGEST_GAP", "Arrivals", "Piece"]
+__all__ = ["LONGEST_GAP", "Arrivals", "Consecutive"]
 
 LONGEST_GAP = 60.0
 """Seconds; after a longer one, as after a clock that was set back so far, a new segment begins."""
@@ -26,7 +26,7 @@ _RATE_SECONDS, _RATE_PART = 10.0, 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class Consecutive:
     """Samples of a chunk that follow each other, and what is missing before them."""
 
     start: int
@@ -65,7 +65,7 @@ class Arrivals:
         """The stream was lost and is there again: a clock that runs otherwise is another one."""
         self._came_back = True
 
-    def pieces(self, stamps: npt.NDArray[np.float64]) -> Iterator[Piece]:
+    def stretches(self, stamps: npt.NDArray[np.float64]) -> Iterator[Consecutive]:
         """The chunk with these (T,) time stamps, in seconds, cut where something is missing."""
         if not len(stamps):
             return
@@ -79,14 +79,14 @@ class Arrivals:
         for start, stop in zip(starts, [*starts[1:], len(stamps)], strict=True):
             jump = float(late[start])
             if jump < -LONGEST_GAP:
-                yield Piece(start=start, stop=stop, breaks=True)
+                yield Consecutive(start=start, stop=stop, breaks=True)
             elif jump > LONGEST_GAP:
-                yield Piece(start=start, stop=stop, breaks=True, seconds=jump)
+                yield Consecutive(start=start, stop=stop, breaks=True, seconds=jump)
             elif jump > limit:
                 missing = round(jump * self._sfreq)
-                yield Piece(start=start, stop=stop, missing=missing)
+                yield Consecutive(start=start, stop=stop, missing=missing)
             else:
-                yield Piece(start=start, stop=stop)
+                yield Consecutive(start=start, stop=stop)
         self._remember(stamps, np.delete(late, jumps))
 
     def _tolerance(self) -> float:
@@ -97,9 +97,7 @@ class Arrivals:
         least = max(_LEAST, 0.75 / self._sfreq)
         return min(max(least, _TIMES_JITTER * self._jitter), most)
 
-    def _remember(
-        self, stamps: npt.NDArray[np.float64], late: npt.NDArray[np.float64]
-    ) -> None:
+    def _remember(self, stamps: npt.NDArray[np.float64], late: npt.NDArray[np.float64]) -> None:
         seconds = len(stamps) / self._sfreq
         largest = float(np.abs(late).max()) if len(late) else 0.0
         self._jitter = max(self._jitter * np.exp(-seconds / _MEMORY), largest)
@@ -111,7 +109,7 @@ class Arrivals:
     @property
     def other_rate(self) -> float | None:
         """The rate that the stamps say, in Hz, if it is another than the stream's; else None."""
-        if self._seconds < _RATE_SECONDS or self._seen < _RATE_SECONDS:
+        if self._seconds < _RATE_SECONDS:
             return None
         rate = self._n_samples / self._seconds
         return rate if abs(rate / self._sfreq - 1) > _RATE_PART else None
