@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def play(predictor: Predictor, recording: Recording, stride: float, cuts: Any = 
         if first:
             found += engine.end_segment()
         edges = [*range(first, last, cuts), last] if isinstance(cuts, int) else cuts
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             engine.push(data[:, start:stop], np.arange(start, stop) / recording.sfreq)
             found += engine.rows()
     return found + engine.finish()
@@ -243,7 +244,7 @@ def test_resampling_of_the_whole_is_refused_unless_there_is_nothing_to_resample(
 ) -> None:
     predictor = predictor_of(make_model, resample="fft")
     LiveEngine(predictor, make_recording(sfreq=50.0))
-    with pytest.raises(ContractError, match="is at 64 Hz, the model at 50 Hz, .*resample=poly"):
+    with pytest.raises(ContractError, match=r"is at 64 Hz, the model at 50 Hz, .*resample=poly"):
         LiveEngine(predictor, make_recording(sfreq=64.0))
 
 

@@ -209,7 +209,12 @@ def _open_stream(
     if recording is None:
         if stopped.is_set():
             return None
-        raise ConfigError(f"--lsl {args.lsl}: no stream of this name in {args.duration:g} s.")
+        if stream.trouble:
+            raise ConfigError(f"--lsl {args.lsl}: cannot be opened ({stream.trouble}).")
+        raise ConfigError(
+            f"--lsl {args.lsl}: no stream of this name in {args.duration:g} s. Start the sender, "
+            "or wait longer by --duration."
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of amplitudes, before there is a sample
         recording = with_given_units(

@@ -77,6 +77,8 @@ class LslStream:
         self._lsl = open_lsl()
         self._flags = ["clocksync", *(["dejitter"] if dejitter else [])]
         self._inlet: Any = None
+        self.trouble = ""
+        """Why a stream that was found could not be opened, the last time."""
         self._own: tuple[Any, ...] | None = None  # what was found, to tell it from others
         self._facts: tuple[Any, ...] | None = None
         self._factors_C = np.ones(0)
@@ -110,8 +112,10 @@ class LslStream:
             if len(found) > 1:
                 raise ConfigError(_ambiguous(self.name, found, self._source_id))
             if found:
-                with contextlib.suppress(TimeoutError, RuntimeError):  # it went away meanwhile
+                try:
                     return self._open(found[0])
+                except (TimeoutError, RuntimeError) as error:  # it may have gone meanwhile
+                    self.trouble = str(error)
         return None
 
     def _named(self) -> list[Any]:
@@ -141,15 +145,14 @@ class LslStream:
                 "samples were taken; give the name of a stream with a rate."
             )
         inlet = self._lsl.StreamInlet(found, recover=False, processing_flags=self._flags)
-        full = inlet.get_sinfo(_OPEN)
-        recording, factors_C = described(full.as_xml)
+        inlet.open_stream(_OPEN)
+        recording, factors_C = described(inlet.get_sinfo(_OPEN).as_xml)
         facts = (recording.ch_names, recording.units, recording.sfreq, tuple(factors_C.tolist()))
         if self._facts not in (None, facts):
             raise RecordingError(
                 f"{self.name}: came back with other channels, units or another rate "
                 f"({_told(found)}). Stop, and begin again."
             )
-        inlet.open_stream(_OPEN)
         self._inlet, self._facts, self._factors_C = inlet, facts, factors_C
         self._own = _identity(found)
         return recording
