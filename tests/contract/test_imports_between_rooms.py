@@ -121,11 +121,6 @@ RULES = {
         "numpy",
         "pyarrow",
     ),
-    "inference.explaining": rule(
-        "errors decision io plots preprocessing signals inference events",
-        "numpy",
-        "matplotlib mne pandas tabulate",
-    ),
     "report.recording": rule(
         "errors events inference.explaining inference.predictions preprocessing report "
         "report.timeline signals",
@@ -149,11 +144,14 @@ RULES = {
         "",
         "numpy sklearn tabulate torch",
     ),
+    "inference.live": rule("errors preprocessing signals inference", "numpy", "mne_lsl"),
     "__init__": rule(),
 }
 
 # Import name of a package and what it is called in pyproject.toml, where the two differ.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric", "mne_lsl": "mne-lsl"
+}  # fmt: skip
 
 
 When = Literal["on import", "in a function", "for types"]
