@@ -52,6 +52,22 @@ def parser() -> Parser:
         examples=_EXAMPLES,
         execute=_execute,
     )
+    _add_places(made)
+    made.add_argument(
+        "--stride",
+        metavar="S",
+        type=positive,
+        help="seconds between the starts of windows (default: the window, so that none overlap)",
+    )
+    group = made.add_argument_group("events")
+    add_settings(made, EventRules, group=group, shows_defaults=False)
+    add_table_options(made)
+    add_device(made)
+    return made
+
+
+def _add_places(made: Parser) -> None:
+    """What is read and written, by which model, and which of its labels count."""
     made.add_argument(
         "words",
         metavar="MODEL INPUT OUTPUT",
@@ -79,17 +95,6 @@ def parser() -> Parser:
             option, metavar="FOLDER", type=Path, default=Path(root),
             help=f"folder in which ${variable} lies (default: {root})",
         )  # fmt: skip
-    made.add_argument(
-        "--stride",
-        metavar="S",
-        type=positive,
-        help="seconds between the starts of windows (default: the window, so that none overlap)",
-    )
-    group = made.add_argument_group("events")
-    add_settings(made, EventRules, group=group, shows_defaults=False)
-    add_table_options(made)
-    add_device(made)
-    return made
 
 
 def _execute(args: Namespace) -> None:
