@@ -52,22 +52,6 @@ def parser() -> Parser:
         examples=_EXAMPLES,
         execute=_execute,
     )
-    _add_places(made)
-    made.add_argument(
-        "--stride",
-        metavar="S",
-        type=positive,
-        help="seconds between the starts of windows (default: the window, so that none overlap)",
-    )
-    group = made.add_argument_group("events")
-    add_settings(made, EventRules, group=group, shows_defaults=False)
-    add_table_options(made)
-    add_device(made)
-    return made
-
-
-def _add_places(made: Parser) -> None:
-    """What is read and written, by which model, and which of its labels count."""
     made.add_argument(
         "words",
         metavar="MODEL INPUT OUTPUT",
@@ -87,6 +71,21 @@ def _add_places(made: Parser) -> None:
         help="label of the model that means a seizure, as often as needed (default: those that "
         "say so, such as seiz, seizure, sz, ictal, fnsz)",
     )
+    _add_roots(made)
+    made.add_argument(
+        "--stride",
+        metavar="S",
+        type=positive,
+        help="seconds between the starts of windows (default: the window, so that none overlap)",
+    )
+    group = made.add_argument_group("events")
+    add_settings(made, EventRules, group=group, shows_defaults=False)
+    add_table_options(made)
+    add_device(made)
+    return made
+
+
+def _add_roots(made: Parser) -> None:
     for option, root, variable in (
         ("--data-root", "/data", "INPUT"),
         ("--output-root", "/output", "OUTPUT"),
