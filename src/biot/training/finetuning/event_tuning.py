@@ -155,7 +155,10 @@ def require_events(part: Subset, contract: Preprocessing, config: FinetuneConfig
         )
     names = contract.label_names or ()
     plain = EventRules(background=config.event_background)
-    background = plain.background_among(names)
+    try:
+        background = plain.background_among(names)
+    except ConfigError as error:
+        raise ConfigError(f"event_{error}") from None
     if contract.task == "classes" and background is None and config.event_background is None:
         raise ConfigError(
             f"{_OPTION}: which of the labels {', '.join(names)} makes no events? Name it with "
