@@ -35,6 +35,15 @@ def test_every_field_survives_the_file(tmp_path: Path) -> None:
     assert (written["l_freq"], written["task"]) == (0.5, "regression")
 
 
+def test_causal_filters_survive_the_file_and_files_from_before_have_none(tmp_path: Path) -> None:
+    contract = Preprocessing(**PLAIN, l_freq=0.5, causal=True)
+    contract.save(tmp_path)
+    assert Preprocessing.load(tmp_path) == contract
+    written = json.loads((tmp_path / FILE_NAME).read_text(encoding="utf-8"))
+    assert written.pop("causal") is True
+    assert Preprocessing.from_dict(written).causal is False
+
+
 def test_a_file_from_before_filters_and_tasks_means_none_and_classes() -> None:
     values = {"version": 1, **PLAIN, "scale": "q95", "label_names": ["a", "b"]}
     contract = Preprocessing.from_dict(values)
@@ -52,6 +61,8 @@ def test_a_file_from_before_filters_and_tasks_means_none_and_classes() -> None:
         ({"h_freq": float("nan")}, "h_freq must be above 0 Hz, got nan"),
         ({"notch": float("inf")}, "notch must be above 0 Hz, got inf"),
         ({"l_freq": 40, "h_freq": 40}, "l_freq must be below h_freq, got 40 and 40 Hz"),
+        ({"causal": "yes"}, "causal must be True or False, got 'yes'"),
+        ({"causal": True, "resample": "fft"}, "causal goes with resample='polyphase'"),
         ({"label_columns": ()}, "label_columns must name one column or more"),
         ({"label_columns": ("a", "a")}, r"each once; got \['a', 'a'\]"),
     ],
@@ -68,6 +79,7 @@ def test_values_out_of_range_are_refused(change: dict[str, Any], message: str) -
         ({"notch": 60}, "notch is 60.0, expected None"),
         ({"resample": "fft"}, "resample is 'fft', expected 'polyphase'"),
         ({"task": "multilabel"}, "task is 'multilabel', expected 'classes'"),
+        ({"causal": True}, "causal is True, expected False"),
     ],
 )
 def test_data_prepared_differently_are_refused(change: dict[str, Any], message: str) -> None:
@@ -89,6 +101,8 @@ def test_data_prepared_differently_are_refused(change: dict[str, Any], message: 
         ({"recorded_references": None}, "recorded_references cannot be null"),
         ({"ch_names": None}, "ch_names cannot be null"),
         ({"notch": True}, "notch cannot be true"),
+        ({"causal": None}, "causal cannot be null"),
+        ({"causal": 1}, "causal must be True or False, got 1"),
         ({"temperature": False}, "temperature cannot be false"),
     ],
 )
@@ -124,6 +138,8 @@ def test_names_of_labels_and_their_columns_may_differ() -> None:
         ({"h_freq": 40}, "below 40 Hz"),
         ({"l_freq": 0.5, "h_freq": 40, "notch": 50}, "0.5 to 40 Hz, without 50 Hz"),
         ({"notch": 60}, "without 60 Hz"),
+        ({"notch": 60, "causal": True}, "without 60 Hz, causal"),
+        ({"causal": True}, ""),
     ],
 )
 def test_filters_are_told_in_words(filters: dict[str, Any], words: str) -> None:

@@ -96,7 +96,7 @@ RULES = {
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation inference.explaining",
+        "signals.formats signals.readers model evaluation report inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
@@ -121,6 +121,14 @@ RULES = {
         "numpy",
         "pyarrow",
     ),
+    "report.recording": rule(
+        "errors events inference.explaining inference.predictions preprocessing report "
+        "report.timeline signals",
+    ),
+    "report.timeline": rule(
+        "errors events inference.explaining inference.predictions report signals",
+        "numpy",
+    ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing signals signals.formats model evaluation "
@@ -130,16 +138,20 @@ RULES = {
     "cli": rule(
         "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference inference.explaining "
-        "inference.many simulate __init__ evaluation.events inference.scoring",
+        "training.finetuning training.pretraining inference inference.many simulate "
+        "__init__ evaluation.events inference.scoring report inference.explaining "
+        "report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),
+    "inference.live": rule("errors preprocessing signals inference", "numpy", "mne_lsl"),
     "__init__": rule(),
 }
 
 # Import name of a package and what it is called in pyproject.toml, where the two differ.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric", "mne_lsl": "mne-lsl"
+}  # fmt: skip
 
 
 When = Literal["on import", "in a function", "for types"]
