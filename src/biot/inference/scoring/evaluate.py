@@ -25,7 +25,7 @@ from biot.events.event import Event, Events
 from biot.events.rules import EventRules
 from biot.inference.predictions import Predictions
 from biot.inference.predictor import Predictor
-from biot.inference.scoring.corpora import covered_seconds, recordings_of
+from biot.inference.scoring.corpora import WindowedRecording, covered_seconds, recordings_of
 from biot.inference.scoring.nights import night_of
 from biot.inference.scoring.recordings import (
     PredictedRecording,
@@ -228,29 +228,7 @@ def _of_corpus(
         where=f"the training of {model} and {corpus}", allow_leakage=allow_leakage,
     )  # fmt: skip
     tally, recordings = Tally(), list(found)
-    table = corpus / LABELS_FILE if reference == "labels" else Path(reference)
-    named = labels.get("label_map")
-    label_map = None if named is None else LabelMap.read(named)
-    known = None
-    if reference != "windows":
-        known = ReferenceLabels.named([one.name for one in recordings], _labels_from(labels, table))
-    scored = []
-    for one in recordings:
-        if reference == "windows" and not one.is_labelled:
-            tally.left_out[one.name] = "none of its windows has a label"
-            continue
-        if known is not None and known.lacks(one.name) is not None:
-            tally.left_out[one.name] = known.lacks(one.name) or ""
-            continue
-        events = (
-            _mapped(one.labelled, label_map) if known is None
-            else _of_table(known, one.name, one.predictions, tally)
-        )  # fmt: skip
-        length = one.predictions.duration or 0.0
-        true = Events(name=one.name, events=events, duration=length)
-        scored.append(
-            PredictedRecording(subject=one.subject, predictions=one.predictions, reference=true)
-        )
+    scored = _referenced(recordings, corpus, labels, reference, tally)
     recorded = {one.predictions.name: covered_seconds(one.predictions) for one in scored}
     note = note_of_leakage(leakage)
     notes = [] if note is None else [note]
@@ -261,6 +239,41 @@ def _of_corpus(
             "windows of the corpus; nobody knows what lies between."
         )
     return _Data(recordings=scored, recorded=recorded, tally=tally, notes=tuple(notes))
+
+
+def _referenced(
+    recordings: Sequence[WindowedRecording],
+    corpus: Path,
+    labels: Mapping[str, Any],
+    reference: str,
+    tally: Tally,
+) -> list[PredictedRecording]:
+    """The recordings of a corpus of which something is known, with that."""
+    named = labels.get("label_map")
+    label_map = None if named is None else LabelMap.read(named)
+    known = None
+    if reference != "windows":
+        table = corpus / LABELS_FILE if reference == "labels" else Path(reference)
+        names = [one.name for one in recordings]
+        known = ReferenceLabels.named(names, _labels_from(labels, table))
+    scored = []
+    for one in recordings:
+        lacks = None if known is None else known.lacks(one.name)
+        if known is None and not one.is_labelled:
+            lacks = "none of its windows has a label"
+        if lacks is not None:
+            tally.left_out[one.name] = lacks
+            continue
+        events = (
+            _mapped(one.labelled, label_map) if known is None
+            else _of_table(known, one.name, one.predictions, tally)
+        )  # fmt: skip
+        length = one.predictions.duration or 0.0
+        true = Events(name=one.name, events=events, duration=length)
+        scored.append(
+            PredictedRecording(subject=one.subject, predictions=one.predictions, reference=true)
+        )
+    return scored
 
 
 def _mapped(events: tuple[Event, ...], label_map: LabelMap | None) -> tuple[Event, ...]:
