@@ -11,7 +11,7 @@ from edfio import Edf, EdfAnnotation, EdfSignal
 
 from biot import cli, prepare
 from biot.errors import BiotError, ConfigError, CorpusError
-from biot.evaluation.events.counts import EventScoring
+from biot.evaluation.events.rules import EventScoring
 from biot.evaluation.events.scores import score_events
 from biot.events.event import Event, Events
 from biot.inference.predictor import Predictor

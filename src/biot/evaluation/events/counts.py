@@ -17,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import ConfigError
-from biot.evaluation.events.scoring import EventScoring
+from biot.evaluation.events.rules import EventScoring
 
 __all__ = [
     "Counts",
     "EventCounts",
-    "EventScoring",
     "SampleCounts",
     "Span",
     "event_counts",
