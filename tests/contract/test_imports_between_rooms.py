@@ -48,17 +48,21 @@ RULES = {
     "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
-        "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
+        "errors signals",
+        "numpy",
+        "h5py mne pandas pyarrow pymatreader pyxdf wfdb",
     ),
     "signals.readers": rule("errors signals signals.formats"),
     "corpus": rule(
-        "errors choices io preprocessing plots signals", "numpy", "datasets pyarrow tabulate"
+        "errors choices io preprocessing plots signals",
+        "numpy",
+        "datasets pyarrow tabulate",
     ),
     "corpus.batch": rule("errors signals corpus", "numpy torch"),
     "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
     "corpus.builder": rule(
-        "errors choices settings locks io preprocessing signals signals.formats signals.readers "
-        "corpus",
+        "errors choices settings locks io preprocessing signals signals.formats "
+        "signals.readers corpus",
         "numpy",
         "distributed joblib pyarrow scipy tqdm",
     ),
@@ -68,56 +72,86 @@ RULES = {
         "huggingface_hub safetensors tabulate torchinfo",
     ),
     "evaluation": rule(
-        "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
+        "errors choices decision preprocessing evaluation.events",
+        "numpy torch",
+        "scipy sklearn tabulate",
     ),
-    "evaluation.events": rule("errors settings evaluation", "numpy"),
+    "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
     "training": rule(
-        "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
-        "model",
+        "errors choices settings locks io device preprocessing corpus corpus.batch model "
+        "evaluation evaluation.events",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings decision events locks io plots preprocessing evaluation "
-        "evaluation.events signals.channels corpus model training",
+        "errors choices settings decision events locks io preprocessing plots corpus model "
+        "evaluation evaluation.events training signals.channels report",
         "numpy torch",
-        "joblib peft sklearn tqdm",
+        "joblib peft pyarrow sklearn tqdm",
     ),
     "training.pretraining": rule(
-        "errors choices settings io plots preprocessing evaluation signals.channels corpus "
-        "corpus.batch corpus.loader model training",
+        "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
+        "model evaluation training signals.channels report",
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices decision events io device plots preprocessing evaluation signals "
-        "signals.formats signals.readers model",
+        "errors choices decision events io device preprocessing plots signals "
+        "signals.formats signals.readers model evaluation report inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
+    "report": rule(
+        "errors io decision preprocessing plots signals corpus evaluation events",
+        "numpy",
+        "jinja2 matplotlib pyarrow scipy",
+    ),
+    "inference.explaining": rule(
+        "errors decision io preprocessing plots signals events inference",
+        "numpy",
+        "matplotlib mne pandas tabulate",
+    ),
+    "inference.scoring": rule(
+        "errors choices io device plots preprocessing events evaluation evaluation.events "
+        "signals corpus corpus.builder model training inference",
+        "numpy",
+    ),
     "inference.many": rule(
-        "errors settings locks io decision preprocessing evaluation signals corpus corpus.builder "
-        "inference",
+        "errors settings locks io decision preprocessing evaluation signals corpus "
+        "corpus.builder inference",
         "numpy",
         "pyarrow",
     ),
+    "report.recording": rule(
+        "errors events inference.explaining inference.predictions preprocessing report "
+        "report.timeline signals",
+    ),
+    "report.timeline": rule(
+        "errors events inference.explaining inference.predictions report signals",
+        "numpy",
+    ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device settings preprocessing evaluation signals signals.formats model training "
-        "training.finetuning",
+        "errors device settings preprocessing signals signals.formats model evaluation "
+        "training training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "__init__ errors settings locks io preprocessing plots signals signals.formats "
+        "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference inference.many simulate",
+        "training.finetuning training.pretraining inference inference.many simulate "
+        "__init__ evaluation.events inference.scoring report inference.explaining "
+        "report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),
+    "inference.live": rule("errors preprocessing signals inference", "numpy", "mne_lsl"),
     "__init__": rule(),
 }
 
 # Import name of a package and what it is called in pyproject.toml, where the two differ.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric", "mne_lsl": "mne-lsl"
+}  # fmt: skip
 
 
 When = Literal["on import", "in a function", "for types"]

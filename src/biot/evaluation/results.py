@@ -15,6 +15,7 @@ from biot.decision import Decision
 from biot.errors import CorpusError
 from biot.evaluation.calibration import N_BINS, Reliability, ranked, reliability
 from biot.evaluation.chance import baselines
+from biot.evaluation.events.nights import SleepEvaluation
 from biot.evaluation.groups import By, Per
 from biot.evaluation.metrics import ClassScores, Floats, TargetScores
 from biot.evaluation.tables import class_table, scores_text
@@ -66,6 +67,8 @@ class Evaluation:
     """How whole recordings or subjects were decided."""
     n_windows_behind: int | None = None
     """Usable windows behind the decisions on whole recordings or subjects."""
+    sleep: SleepEvaluation | None = None
+    """Scores of nights, where classes are stages of sleep and windows are whole nights."""
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -113,11 +116,12 @@ class Evaluation:
                 "reliability": {"bins": f"{N_BINS} of equal width, from 0 to 1", "of": curves},
             }
         )
-        return plain
+        return plain if self.sleep is None else {**plain, "sleep": self.sleep.to_dict()}
 
     def __str__(self) -> str:
         plain = self.to_dict()
-        return f"{scores_text(plain)}\n\n{class_table(plain)}"
+        text = f"{scores_text(plain)}\n\n{class_table(plain)}"
+        return text if self.sleep is None else f"{text}\n\n{self.sleep}"
 
 
 def _listed(curve: Reliability) -> dict[str, list[float]]:

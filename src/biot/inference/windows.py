@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +70,18 @@ class ModelWindows:
         self._contract = contract
         self._of_epochs = without_last_instant
 
+    def grown(self, recording: Recording) -> ModelWindows:
+        """The same for a recording that goes on: with the channels of this one, and more samples.
+
+        Nothing is told of it that was told of this one.
+        """
+        other = copy(self)
+        other.recording = recording
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            other._at_rate = preprocessed(recording, self._contract)
+        return other
+
     def segments(self) -> list[Place]:
         """Where the recording's segments lie, in samples at the contract's rate.
 
@@ -99,9 +113,14 @@ class ModelWindows:
         shape = (len(places), self._contract.n_chans, self._contract.n_times)
         windows_BCT = np.full(shape, np.nan, np.float32)
         for window_CT, (start, stop) in zip(windows_BCT, places, strict=True):
-            physical = self.montage.apply(self._at_rate.read(start, stop))
-            window_CT[:, : stop - start] = physical * self._factors_C1
+            window_CT[:, : stop - start] = self.physical(start, stop)
         return scaled_window(windows_BCT, self._contract.scale)
+
+    def physical(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """(C, samples) from one sample to another of a segment, in the contract's units; NaN where
+        a channel is absent."""
+        arranged = self.montage.apply(self._at_rate.read(start, stop))
+        return np.asarray(arranged * self._factors_C1, dtype=np.float32)
 
     def facts(self) -> dict[str, Any]:
         """What predictions say of their recording, by the names of their fields."""

@@ -13,7 +13,7 @@ from biot.errors import ConfigError
 
 if TYPE_CHECKING:
     from biot.inference.many.folder import Extras
-    from biot.inference.many.sources import FoundRecording
+    from biot.inference.many.sources import ListedRecording
     from biot.inference.many.summary import FolderReport
     from biot.inference.predictions import Predictions
     from biot.inference.predictor import Predictor
@@ -51,8 +51,13 @@ def predict_folder(args: Namespace) -> None:
     say(in_options(str(report), {"keep_flat": "--keep-flat", "reference=": "--reference"}))
     if args.per is not None:
         _tell_decisions(report)
+    known = [one.predictions for one in report.outcomes if one.predictions is not None]
+    extras.tell(args, known, predictor)
     say(f"\nwindows -> {args.out / 'predictions.parquet'}")
     say(f"recordings -> {args.out / 'recordings.tsv'}")
+    for folder in (args.out / "events", args.out / "reports"):
+        if folder.is_dir():
+            say(f"{folder.name} -> {folder}")
     if args.per == "subject":
         say(f"subjects -> {args.out / 'subjects.tsv'}")
 
@@ -87,7 +92,7 @@ def _extras(args: Namespace, predictor: Predictor) -> Extras:
     if not extras.is_asked(args):
         return Extras()
 
-    def write(found: FoundRecording, stem: str, predictions: Predictions, folder: Path) -> None:
+    def write(found: ListedRecording, stem: str, predictions: Predictions, folder: Path) -> None:
         parent, name = Path(stem).parent, Path(stem).name
         place = extras.Place(
             events=folder / "events" / parent, reports=folder / "reports" / parent, stem=name

@@ -75,7 +75,7 @@ class EventScoring(Settings):
     )  # fmt: skip
     rate: float = setting(
         10.0, help="Grid of the event scores, in Hz: onsets and ends are rounded to it.",
-        above=0, group=_GROUP, metavar="HZ",
+        above=0, group=_GROUP, metavar="HZ", option="--event-rate",
     )  # fmt: skip
     sample_rate: float = setting(
         1.0, help="Grid of the sample scores, in Hz.", above=0, group=_GROUP, metavar="HZ"

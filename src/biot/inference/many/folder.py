@@ -14,7 +14,7 @@ from biot.errors import ConfigError
 from biot.evaluation.groups import require_votes
 from biot.inference.many.outcomes import Outcome
 from biot.inference.many.settings import ManySettings
-from biot.inference.many.sources import FoundRecording, find_recordings, runs_of, subjects_in_words
+from biot.inference.many.sources import ListedRecording, find_recordings, runs_of, subjects_in_words
 from biot.inference.many.staging import ManyFolder
 from biot.inference.many.summary import FolderReport, write_tables
 from biot.inference.predictions import Predictions
@@ -38,7 +38,7 @@ class Extras:
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Which files, and how, as plain values: other ones belong into another folder."""
-    write: Callable[[FoundRecording, str, Predictions, Path], None] | None = None
+    write: Callable[[ListedRecording, str, Predictions, Path], None] | None = None
     """Takes the recording, how names of its files begin, what was predicted, and the folder."""
 
 
@@ -126,7 +126,7 @@ class _Run:
     def __init__(
         self,
         place: ManyFolder,
-        found: Sequence[FoundRecording],
+        found: Sequence[ListedRecording],
         parameters: Mapping[str, Any],
         stream: Stream,
         seen: SeenData | None,
@@ -190,7 +190,7 @@ class _Run:
         return kept
 
     def _is_left(
-        self, one: FoundRecording, run: Sequence[FoundRecording], known: Mapping[str, Outcome]
+        self, one: ListedRecording, run: Sequence[ListedRecording], known: Mapping[str, Outcome]
     ) -> bool:
         """Whether a recording is to be predicted: also if another of its batches is."""
         mine = known.get(one.name)
@@ -213,7 +213,7 @@ class _Run:
         return [*texts, *(f"{name} is no longer given and was removed" for name in gone)]
 
     def _outcomes(
-        self, todo: Sequence[Sequence[FoundRecording]], progress: bool
+        self, todo: Sequence[Sequence[ListedRecording]], progress: bool
     ) -> Iterator[Outcome]:
         """Predict, and keep what is finished: a long recording by itself, others by the run."""
         stamps = {one.name: stamp(one.source) for run in todo for one in run}
@@ -232,7 +232,7 @@ class _Run:
         next(results, None)
 
     def _outcome(
-        self, one: FoundRecording, result: Predictions | PredictionFailure, before: Any
+        self, one: ListedRecording, result: Predictions | PredictionFailure, before: Any
     ) -> Outcome:
         size, sha256 = checksum(one.source)
         if stamp(one.source) != before:
@@ -290,7 +290,7 @@ def _model_checksum(model: Path) -> str:
     return sha256_of(*(model / name for name in _MODEL_FILES if (model / name).is_file()))
 
 
-def _without_place(reason: str, one: FoundRecording) -> str:
+def _without_place(reason: str, one: ListedRecording) -> str:
     """A reason without the folder in which the file lies on this machine."""
     for place in (one.source.path, one.source.path.resolve()):
         reason = reason.replace(f"{place.parent}/", "")

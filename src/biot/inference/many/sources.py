@@ -25,7 +25,7 @@ from biot.preprocessing import Preprocessing
 from biot.signals.naming import called, renames_of
 from biot.signals.recording import Recording
 
-__all__ = ["FoundRecording", "Opener", "find_recordings", "runs_of", "subjects_in_words"]
+__all__ = ["ListedRecording", "Opener", "find_recordings", "runs_of", "subjects_in_words"]
 
 _MEAN_RUN = 32
 """Recordings in a run, on average."""
@@ -57,7 +57,7 @@ class Opener:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundRecording:
+class ListedRecording:
     """A recording that is to be predicted."""
 
     source: Source
@@ -79,7 +79,7 @@ def find_recordings(
     units: str | None = None,
     table_sfreq: float | None = None,
     table_units: str | None = None,
-) -> tuple[list[FoundRecording], GivenUnits]:
+) -> tuple[list[ListedRecording], GivenUnits]:
     """The recordings among files and in folders, sorted by name, each with its subject.
 
     Raises
@@ -101,19 +101,19 @@ def find_recordings(
         opener = Opener(absolute, tables, given.only(source.recording), renames)
         item = Item(opened=opener, name=source.recording, path=absolute.path)
         found.append(
-            FoundRecording(
+            ListedRecording(
                 source=absolute, subject=whose.name, subject_from=whose.origin, item=item
             )
         )
     return found, given
 
 
-def runs_of(found: Sequence[FoundRecording]) -> list[list[FoundRecording]]:
+def runs_of(found: Sequence[ListedRecording]) -> list[list[ListedRecording]]:
     """The recordings in runs that depend on names alone; see :class:`biot.inference.stream.Stream`.
 
     So a recording that is added or removed changes one run.
     """
-    runs: list[list[FoundRecording]] = [[]]
+    runs: list[list[ListedRecording]] = [[]]
     for one in found:
         runs[-1].append(one)
         if zlib.crc32(one.name.encode()) % _MEAN_RUN == 0:
@@ -121,7 +121,7 @@ def runs_of(found: Sequence[FoundRecording]) -> list[list[FoundRecording]]:
     return [run for run in runs if run]
 
 
-def subjects_in_words(found: Sequence[FoundRecording]) -> str:
+def subjects_in_words(found: Sequence[ListedRecording]) -> str:
     """How many subjects there are, and what named them."""
     named = {(one.subject_from, one.subject) for one in found}
     counts = Counter(origin for origin, _ in sorted(named))
