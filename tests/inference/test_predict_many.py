@@ -142,3 +142,14 @@ def test_a_recording_that_ends_its_process_is_a_failure(
     assert other
     assert isinstance(failure, PredictionFailure)
     assert failure.reason.startswith("killer.edf: the process that read it has died")
+
+
+def test_a_notebook_shows_predictor_and_recording_in_a_line(
+    predictor: Predictor, make_recording: Make
+) -> None:
+    assert repr(predictor) == (
+        "Predictor(classes rest, event; windows of 2 s, 3 channels at 50 Hz; on cpu)"
+    )
+    assert repr(make_recording(4)) == (
+        "Recording(<recording in memory>: 3 channels (Fp1, C3, O1) at 50 Hz, 4 s)"
+    )
