@@ -16,6 +16,7 @@ from biot.errors import CorpusError
 from biot.evaluation.calibration import N_BINS, Reliability, ranked, reliability
 from biot.evaluation.chance import baselines
 from biot.evaluation.events.nights import SleepEvaluation
+from biot.evaluation.groups import By, Per
 from biot.evaluation.metrics import ClassScores, Floats, TargetScores
 from biot.evaluation.tables import class_table, scores_text
 from biot.evaluation.tasks import Task, Truth
@@ -59,6 +60,13 @@ class Evaluation:
     """Probability against frequency, of the second of two classes, else of each class or tag."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know, a sentence each."""
+    per: Per | None = None
+    """What one decision was made of; then `n_windows`, `n_left_out`, supports and the confusion
+    count recordings or subjects. None: windows."""
+    by: By | None = None
+    """How whole recordings or subjects were decided."""
+    n_windows_behind: int | None = None
+    """Usable windows behind the decisions on whole recordings or subjects."""
     sleep: SleepEvaluation | None = None
     """Scores of nights, where classes are stages of sleep and windows are whole nights."""
 
@@ -70,8 +78,9 @@ class Evaluation:
     @property
     def counted(self) -> str:
         """What the scores are of, such as ``"60 windows of 1 subject"``."""
-        windows, subjects = ("s" * (n != 1) for n in (self.n_windows, self.n_subjects))
-        return f"{self.n_windows} window{windows} of {self.n_subjects} subject{subjects}"
+        units, subjects = ("s" * (n != 1) for n in (self.n_windows, self.n_subjects))
+        what = self.per or "window"
+        return f"{self.n_windows} {what}{units} of {self.n_subjects} subject{subjects}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them: what is undefined is None."""
@@ -82,6 +91,12 @@ class Evaluation:
             intervals = {n: ends if finite[n] else None for n, ends in self.intervals.items()}
         rule, names = self.decision, self.label_names
         curves = {name: _listed(curve) for name, curve in self.reliability.items()}
+        counts: dict[str, Any] = {"n_windows": self.n_windows}
+        if self.per is not None:
+            behind = {"n_windows": self.n_windows_behind, "n_recordings": self.n_windows}
+            counts = {"per": self.per, "by": self.by, **behind}
+            if self.per == "subject":
+                del counts["n_recordings"]
         plain: dict[str, Any] = _without_nan(
             {
                 **self.scores,
@@ -89,7 +104,7 @@ class Evaluation:
                 "no_intervals": self.no_intervals,
                 "undefined": self.undefined,
                 "baselines": self.baselines,
-                "n_windows": self.n_windows,
+                **counts,
                 "n_left_out": self.n_left_out,
                 "n_subjects": self.n_subjects,
                 "notes": self.notes,

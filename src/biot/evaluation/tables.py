@@ -33,7 +33,13 @@ def scores_text(plain: Mapping[str, Any]) -> str:
 
 def _head(plain: Mapping[str, Any]) -> str:
     n_windows, n_subjects = plain.get("n_windows", "unknown"), plain.get("n_subjects", "unknown")
+    unit = _unit(plain)
     head = f"{_count(n_windows, 'window')} of {_count(n_subjects, 'subject')}"
+    if unit != "window":
+        counted = [_count(plain["n_recordings"], "recording")] if "n_recordings" in plain else []
+        parts = [*counted, _count(n_subjects, "subject")]
+        how = "most windows say" if plain.get("by") == "vote" else "their mean probability says"
+        head = f"{' of '.join(parts)}, each decided once by what {how} ({n_windows} windows)"
     if plain.get("n_left_out"):
         head += f"; {plain['n_left_out']} more without usable data are left out"
     if n_subjects == 1:
@@ -41,7 +47,7 @@ def _head(plain: Mapping[str, Any]) -> str:
     classes = _inner(plain, "classes")
     absent = [name for name in classes if _inner(classes, name).get("support") == 0]
     if absent:
-        head += f"; no window of {', '.join(absent)}"
+        head += f"; no {unit} of {', '.join(absent)}"
     return head + "."
 
 
@@ -80,7 +86,13 @@ def class_table(plain: Mapping[str, Any]) -> str:
         (name, *(_number(_inner(classes, name).get(column)) for column in columns))
         for name in classes
     ]
-    return tabulated(rows, ("class", *(_HEADERS.get(column, column) for column in columns)))
+    headers = _HEADERS | {"support": f"{_unit(plain)}s"}
+    return tabulated(rows, ("class", *(headers.get(column, column) for column in columns)))
+
+
+def _unit(plain: Mapping[str, Any]) -> str:
+    """What the scores count: a window, or a whole recording or subject."""
+    return str(plain.get("per") or "window")
 
 
 def tabulated(rows: Iterable[Sequence[str]], headers: tuple[str, ...]) -> str:

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from biot.inference.export import export_onnx
     from biot.inference.predictions import TABLE_SUFFIXES, Predictions, PredictionWarning
     from biot.inference.predictor import Predictor
+    from biot.inference.reading import PredictionFailure
 
 __all__ = [
     "TABLE_SUFFIXES",
     "Explanation",
+    "PredictionFailure",
     "PredictionWarning",
     "Predictions",
     "Predictor",
@@ -25,6 +27,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "Explanation": "biot.inference.explaining.explanation",
+        "PredictionFailure": "biot.inference.reading",
         "PredictionWarning": "biot.inference.predictions",
         "Predictions": "biot.inference.predictions",
         "Predictor": "biot.inference.predictor",

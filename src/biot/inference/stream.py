@@ -170,7 +170,7 @@ class _Batch:
         assert slot.head is not None
         first, windows = slot.n_read, piece.windows
         slot.n_read += len(windows)
-        if slot.head.n_pieces > 1:
+        if len(slot.head.places) > BATCH:
             self._predict([(slot, first, windows)])
         elif len(windows):
             self._waiting.append((slot, first, windows))

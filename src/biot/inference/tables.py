@@ -161,7 +161,8 @@ def fields_of_csv(path: Path) -> dict[str, Any]:
 
 def _read_rows(names: Sequence[str], cells: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Label names, task, decision and values, by the columns that there are."""
-    if "label" not in names:
+    is_decided = names[2:3] == ["label"] and any(name.startswith("p_") for name in cells)
+    if not is_decided:
         numbers = {_number_name(name): _numbers(map(_number, cells[name])) for name in cells}
         return {"task": "regression", "label_names": tuple(numbers), "values": [*numbers.values()]}
     labels = tuple(name[2:] for name in cells if name.startswith("p_"))

@@ -101,6 +101,17 @@ class Recording:
     """Where samples are flat, see :mod:`biot.signals.flat`, if what is stored says more about it
     than what is read: of slow signals that the reader has resampled."""
 
+    def __repr__(self) -> str:
+        channels = ", ".join(self.ch_names[:4]) + (", …" if len(self.ch_names) > 4 else "")
+        parts = [
+            f"{len(self.ch_names)} channels ({channels}) at {self.sfreq:g} Hz",
+            f"{self.duration:g} s",
+            *([f"{len(self.starts)} segments"] if len(self.starts) > 1 else []),
+            *([f"{len(self.annotations)} annotations"] if self.annotations else []),
+            *([f"{len(self.bad)} bad channels"] if self.bad else []),
+        ]
+        return f"Recording({self.name}: {', '.join(parts)})"
+
     @property
     def name(self) -> str:
         """File name for messages."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from biot.corpus.subjects import warn_of_own_subjects
 from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError
 from biot.evaluation.events.nights import score_nights
+from biot.evaluation.group_scores import assess_groups
+from biot.evaluation.groups import By, Per, require_votes
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess
 from biot.evaluation.tasks import Truth, plain_task
@@ -31,6 +34,7 @@ from biot.training.nights import nights_of
 
 __all__ = [
     "evaluate",
+    "evaluate_groups",
     "evaluate_rows",
     "labelled_rows",
     "predict_logits",
@@ -140,6 +144,31 @@ def evaluate_rows(
     return replace(found, sleep=score_nights(nights, n_bootstrap=n_bootstrap, seed=seed))
 
 
+def evaluate_groups(
+    model: nn.Module,
+    corpus: Corpus,
+    rows: Ints,
+    truth: Truth,
+    contract: Preprocessing,
+    *,
+    per: Per,
+    by: By,
+    device: torch.device,
+    batch_size: int = 64,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Scores of one decision for each recording or subject, from rows of a corpus."""
+    part = Subset(corpus=corpus, rows=rows, labels=truth)
+    predicted = predicted_rows(model, part, contract, device=device, batch_size=batch_size)
+    task, subjects = plain_task(contract), corpus.subjects[rows]
+    return assess_groups(
+        truth, predicted,
+        corpus.recordings[rows] if per == "recording" else subjects, subjects, task,
+        contract.decision, per=per, by=by, n_bootstrap=n_bootstrap, seed=seed,
+    )  # fmt: skip
+
+
 def evaluate(
     model: Path | str,
     corpus: Path | str,
@@ -150,6 +179,8 @@ def evaluate(
     n_bootstrap: int = 1000,
     seed: int = 0,
     allow_leakage: bool = False,
+    per: Per | None = None,
+    by: By = "mean",
 ) -> Evaluation:
     """Scores of a fine-tuned model on the labelled windows of a corpus.
 
@@ -170,6 +201,11 @@ def evaluate(
     allow_leakage
         Score the model on subjects or recordings that it was trained on, too; `notes` of the result
         say which.
+    per
+        ``"recording"`` or ``"subject"``: score one decision for each, as
+        :func:`biot.evaluation.groups.grouped` makes it; None: score windows.
+    by
+        ``"mean"``: the mean probability of the windows decides; ``"vote"``: what most of them say.
 
     Raises
     ------
@@ -186,11 +222,14 @@ def evaluate(
             "batch_size must be at least 1 and n_bootstrap at least 0, got "
             f"{batch_size} and {n_bootstrap}."
         )
+    if per is None and by != "mean":
+        raise ConfigError(f"by={by} says how whole recordings or subjects are decided. Give per=.")
     folder, data = Path(model), load_corpus(Path(corpus))
     warn_of_own_subjects(data.path)
     network = BIOT.from_pretrained(folder, return_feature=False)
     contract = Preprocessing.load(folder)
     require_fit(network, contract, labelled=True, where=folder)
+    require_votes(by, contract.task)
     contract.require_same(data.preprocessing, where=str(corpus))
     rows, labels = labelled_rows(data, contract)
     leakage = require_disjoint(
@@ -198,9 +237,10 @@ def evaluate(
         where=f"the training of {folder} and {data.path}", allow_leakage=allow_leakage,
     )  # fmt: skip
     fabric = launch(device, precision)
-    found = evaluate_rows(
+    score = evaluate_rows if per is None else partial(evaluate_groups, per=per, by=by)
+    found = score(
         placed(fabric, network), data, rows, labels, contract,
         device=fabric.device, batch_size=batch_size, n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip
     note = note_of_leakage(leakage)
-    return found if note is None else replace(found, notes=(note,))
+    return found if note is None else replace(found, notes=(note, *found.notes))

@@ -16,12 +16,14 @@ from biot.cli.options import (
     whole,
 )
 from biot.cli.terminal import say
+from biot.errors import ConfigError
 
 __all__ = ["parser"]
 
 _EXAMPLES = """\
   biot evaluate run/model corpus
   biot evaluate run/model corpus_of_another_clinic --json scores.json
+  biot evaluate run/model corpus --per subject --by vote
   biot evaluate run/model recordings/ --events seizures.tsv --plot curve.png
   biot evaluate run/model corpus --events windows --tolerance-start 0 --tolerance-end 0
 """
@@ -52,10 +54,28 @@ def parser() -> Parser:
         type=Path,
         help="folder from `biot prepare`; with --events also recordings: a folder or a file",
     )
+    _add_groups(made)
     _add_computing(made)
     event_scores.add_options(made)
     add_device(made)
     return made
+
+
+def _add_groups(made: Parser) -> None:
+    """One decision for each recording or subject."""
+    made.add_argument(
+        "--per",
+        choices=("recording", "subject"),
+        help="score one decision for each recording or subject, instead of windows; the label is "
+        "that of all its windows, and one with several labels is set aside",
+    )
+    made.add_argument(
+        "--by",
+        choices=("mean", "vote"),
+        default="mean",
+        help="what decides then: the mean probability of its windows, or the class that most "
+        "windows say (default: mean)",
+    )
 
 
 def _add_computing(made: Parser) -> None:
@@ -89,6 +109,8 @@ def _execute(args: Namespace) -> None:
         require_writable(args.json, suffixes=(".json",))
         require_apart({"--json": args.json}, [args.model, args.corpus])
     if args.events is not None:
+        if args.per is not None:
+            raise ConfigError("--per is for labels of windows, and cannot go with --events.")
         event_scores.execute(args)
         return
     from biot.io import write_json
@@ -103,6 +125,8 @@ def _execute(args: Namespace) -> None:
         n_bootstrap=args.bootstrap,
         seed=args.seed,
         allow_leakage=args.allow_leakage,
+        per=args.per,
+        by=args.by,
     )
     say(evaluation)
     if args.json is not None:

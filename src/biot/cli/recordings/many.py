@@ -64,9 +64,7 @@ def predict_folder(args: Namespace) -> None:
 
 def _require_folder(args: Namespace) -> None:
     """Refuse what only one recording can have, and outputs that are inputs."""
-    several = (
-        "several recordings" if len(args.recordings) > 1 else f"the folder {args.recordings[0]}"
-    )
+    several = "several recordings" if len(args.recordings) > 1 else "folders of recordings"
     if args.out.suffix in _TABLES and not args.out.is_dir():
         raise ConfigError(
             f"--out {args.out}: {several} give a folder, with one table of all windows. Name a "

@@ -19,7 +19,7 @@ from biot.inference.many.staging import ManyFolder
 from biot.inference.many.summary import FolderReport, write_tables
 from biot.inference.predictions import Predictions
 from biot.inference.predictor import Predictor
-from biot.inference.stream import BATCH, PredictionFailure, Stream
+from biot.inference.stream import PredictionFailure, Stream
 from biot.inference.windows import step_of
 from biot.io import sha256_of
 from biot.locks import alone_on
@@ -185,7 +185,8 @@ class _Run:
                 checksum(one.source) == (outcome.size, outcome.sha256)
             )  # fmt: skip
             if is_same and outcome.subject == one.subject:
-                kept[name] = replace(outcome, stamp=there)
+                run = outcome.run if outcome.shares_batches else self._run_of[name]
+                kept[name] = replace(outcome, stamp=there, run=run)
         return kept
 
     def _is_left(
@@ -193,7 +194,7 @@ class _Run:
     ) -> bool:
         """Whether a recording is to be predicted: also if another of its batches is."""
         mine = known.get(one.name)
-        if mine is None or mine.predictions is None or len(mine.predictions) > BATCH:
+        if mine is None or not mine.shares_batches:
             return mine is None
         others = (known.get(other.name) for other in run)
         return any(other is None or other.run != self._run_of[one.name] for other in others)
@@ -222,11 +223,10 @@ class _Run:
             together = []
             for one in run:
                 outcome = self._outcome(one, next(results), stamps[one.name])
-                found = outcome.predictions
-                if found is not None and len(found) > BATCH:
-                    self._place.keep([outcome])
-                else:
+                if outcome.predictions is None or outcome.shares_batches:
                     together.append(outcome)
+                else:
+                    self._place.keep([outcome])
                 yield outcome
             self._place.keep(together)
         next(results, None)

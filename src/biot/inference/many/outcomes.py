@@ -12,6 +12,7 @@ import numpy as np
 
 from biot.errors import ConfigError, require
 from biot.inference.predictions import Predictions
+from biot.inference.reading import BATCH
 from biot.inference.tables import (
     arrow_of,
     fields_of_facts,
@@ -49,6 +50,11 @@ class Outcome:
     """Which recordings it shared batches with; see :class:`biot.inference.stream.Stream`."""
     stamp: Any = None
     """What changes whenever its files do, on one machine; None in a finished folder."""
+
+    @property
+    def shares_batches(self) -> bool:
+        """Whether its windows went through the model with those of others."""
+        return self.predictions is not None and len(self.predictions) <= BATCH
 
 
 def write_outcomes(path: Path, outcomes: Sequence[Outcome], *, finished: bool) -> None:
