@@ -85,23 +85,28 @@ RULES = {
     ),
     "training.finetuning": rule(
         "errors choices settings decision events locks io preprocessing plots corpus model "
-        "evaluation evaluation.events training signals.channels",
+        "evaluation evaluation.events training signals.channels report",
         "numpy torch",
-        "joblib peft sklearn tqdm",
+        "joblib peft pyarrow sklearn tqdm",
     ),
     "training.pretraining": rule(
         "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
-        "model evaluation training signals.channels",
+        "model evaluation training signals.channels report",
         "numpy torch",
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation inference.explaining",
+        "signals.formats signals.readers model evaluation report inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
+    "report": rule(
+        "errors io decision preprocessing plots signals corpus evaluation events",
+        "numpy",
+        "jinja2 matplotlib pyarrow scipy",
+    ),
     "inference.explaining": rule(
-        "errors decision io plots preprocessing signals inference events",
+        "errors decision io preprocessing plots signals events inference",
         "numpy",
         "matplotlib mne pandas tabulate",
     ),
@@ -116,6 +121,14 @@ RULES = {
         "numpy",
         "pyarrow",
     ),
+    "report.recording": rule(
+        "errors events inference.explaining inference.predictions preprocessing report "
+        "report.timeline signals",
+    ),
+    "report.timeline": rule(
+        "errors events inference.explaining inference.predictions report signals",
+        "numpy",
+    ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing signals signals.formats model evaluation "
@@ -126,16 +139,19 @@ RULES = {
         "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
         "training.finetuning training.pretraining inference inference.many simulate "
-        "inference.explaining "
-        "__init__ evaluation.events inference.scoring",
+        "__init__ evaluation.events inference.scoring report inference.explaining "
+        "report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),
+    "inference.live": rule("errors preprocessing signals inference", "numpy", "mne_lsl"),
     "__init__": rule(),
 }
 
 # Import name of a package and what it is called in pyproject.toml, where the two differ.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric", "mne_lsl": "mne-lsl"
+}  # fmt: skip
 
 
 When = Literal["on import", "in a function", "for types"]

@@ -34,6 +34,7 @@ __all__ = [
     "evaluate_rows",
     "labelled_rows",
     "predict_logits",
+    "predicted_rows",
 ]
 
 
@@ -101,6 +102,15 @@ def labelled_rows(corpus: Corpus, contract: Preprocessing) -> tuple[Ints, Truth]
     return rows, np.stack(columns, axis=1)
 
 
+def predicted_rows(
+    model: nn.Module, part: Subset, contract: Preprocessing, *, device: torch.device,
+    batch_size: int = 64,
+) -> Floats:  # fmt: skip
+    """(W, K) probabilities or numbers for windows, under the model's contract; NaN without data."""
+    outputs, _, _ = predict_logits(model, batches_of(part, batch_size), device)
+    return plain_task(contract).predicted(outputs, contract.decision)
+
+
 def evaluate_rows(
     model: nn.Module,
     corpus: Corpus,
@@ -115,11 +125,9 @@ def evaluate_rows(
 ) -> Evaluation:
     """Scores of a trained model, under its contract, on rows of a corpus."""
     part = Subset(corpus=corpus, rows=rows, labels=truth)
-    outputs, _, _ = predict_logits(model, batches_of(part, batch_size), device)
-    task = plain_task(contract)
-    predicted = task.predicted(outputs, contract.decision)
+    predicted = predicted_rows(model, part, contract, device=device, batch_size=batch_size)
     found = assess(
-        truth, predicted, corpus.subjects[rows], task,
+        truth, predicted, corpus.subjects[rows], plain_task(contract),
         decision=contract.decision, n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip
     if contract.task != "classes":

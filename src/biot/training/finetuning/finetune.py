@@ -215,7 +215,12 @@ def _record(
     identity: dict[str, Any], events: EventTuning | None,
 ) -> RunRecord:  # fmt: skip
     """What is told about a run, with its scores."""
-    valid, test = (learned.evaluate(fabric, part, config) for part in (parts.valid, parts.test))
+    predicted = {
+        name: learned.predict(fabric, part, config)
+        for name, part in (("valid", parts.valid), ("test", parts.test))
+    }
+    valid = learned.assess(parts.valid, predicted["valid"], config)
+    test = learned.assess(parts.test, predicted["test"], config)
     flattered = tuple(note for note in map(note_of_leakage, leakage) if note is not None)
     return RunRecord(
         out=out, command=command, config=config, identity=identity, from_model=source,
@@ -228,7 +233,8 @@ def _record(
         },
         leakage=leakage, metric=learned.metric, trained=learned.trained,
         contract=learned.contract, notes=(*parts.notes, *learned.notes),
-        evaluations={"valid": valid, "test": replace(test, notes=flattered)}, events=events,
+        predicted=predicted, evaluations={"valid": valid, "test": replace(test, notes=flattered)},
+        events=events,
     )  # fmt: skip
 
 
