@@ -58,8 +58,6 @@ def add_prediction_options(parser: Parser) -> None:
         help="of predictions: the model folder, RUN/model, to tell what it makes of each channel",
     )
     add_table_options(parser)
-    names = parser.get_default("library_names")
-    parser.set_defaults(library_names={**names, "channels names": "--channels names"})
 
 
 def report_predictions(args: Namespace, table: Path, out: Path | None) -> Path:
