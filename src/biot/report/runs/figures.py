@@ -239,7 +239,7 @@ def traces(
                     fontsize=8)  # fmt: skip
     told = "; ".join(f"{step:.3g} {unit}".strip() for unit, step in steps.items())
     axes.set(xlabel=f"seconds; from one channel to the next: {told}",
-             xlim=(0, signal_CT.shape[1] / sfreq), ylim=(0.9 - len(ch_names), 0.9))  # fmt: skip
+             xlim=(0, signal_CT.shape[1] / sfreq), ylim=(0.2 - len(ch_names), 0.8))  # fmt: skip
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False)
     return figure
