@@ -61,7 +61,7 @@ def test_version(capsys: Capture) -> None:
     [
         ([], "the following arguments are required: COMMAND"),
         (["fintune"], "there is no command 'fintune'. Did you mean 'finetune'?"),
-        (["predict", "model"], "the following arguments are required: RECORDING, --out"),
+        (["predict", "model"], "the following arguments are required: FILE|FOLDER, --out"),
         (
             ["prepare", "a", "--out", "b", "--sfreq", "0", "--window", "1"],
             "above 0 and at most 1000000, got '0'",

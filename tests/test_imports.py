@@ -57,7 +57,7 @@ def after_command(*words: str) -> set[str]:
 
 COMMANDS = (
     *("prepare", "info", "corpus", "pretrain", "finetune", "evaluate", "predict", "convert"),
-    *("export", "demo", "layouts", "labels"),
+    *("export", "demo", "layouts", "labels", "explain"),
 )
 
 
@@ -130,7 +130,7 @@ def test_dir_shows_what_one_types_and_no_helper():
     assert set(biot.__all__) == {
         *("BIOT", "read_recording", "from_mne", "Recording", "prepare", "from_arrays"),
         *("load_corpus", "pretrain", "finetune", "evaluate", "Predictor", "Preprocessing"),
-        *("simulate", "sklearn"),
+        *("Event", "Events", "EventRules", "Explanation", "simulate", "sklearn"),
     }
 
 

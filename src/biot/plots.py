@@ -38,6 +38,7 @@ __all__ = [
     "reliability",
     "require_figures",
     "save_png",
+    "sensitivity_curve",
     "svg_text",
     "timeline",
 ]
@@ -540,4 +541,52 @@ def timeline(
     if len(begin):
         panels[-1].set_xlim(begin[0], end[-1])
     panels[-1].set_xlabel(f"time ({unit_name})")
+    return figure
+
+
+def sensitivity_curve(
+    fp_per_day: Sequence[float],
+    sensitivity: Sequence[float],
+    thresholds: Sequence[float],
+    *,
+    chosen: tuple[float, float],
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """Share of events that are found against false positives a day, over thresholds.
+
+    The axis of false positives is logarithmic above the lowest rate that occurs, and holds 0.
+
+    Parameters
+    ----------
+    fp_per_day, sensitivity, thresholds
+        One value a threshold; a point without sensitivity is left out.
+    chosen
+        False positives a day and sensitivity of the rules in use.
+    title
+        Heading; empty for none.
+    note
+        The rules in use, to stand below; empty for none.
+    """
+    rates, shares = np.asarray(fp_per_day, float), np.asarray(sensitivity, float)
+    known = np.isfinite(rates) & np.isfinite(shares)
+    rates, shares, at = rates[known], shares[known], np.asarray(thresholds, float)[known]
+    figure = new_figure(6.4, 4.8)
+    axes = figure.subplots()
+    order = np.lexsort((shares, rates))
+    axes.plot(rates[order], shares[order], color=colour(0), linewidth=1.2, zorder=2)
+    points = axes.scatter(rates, shares, c=at, cmap="cividis", vmin=0, vmax=1, s=22, zorder=3)
+    figure.colorbar(points, ax=axes, label="threshold")
+    if np.isfinite(chosen).all():
+        axes.plot(*chosen, marker="*", markersize=15, linestyle="none", color=colour(1),
+                  markeredgecolor="white", label="rules in use", zorder=4)  # fmt: skip
+        axes.legend(frameon=False, loc="lower right")
+    above = np.append(rates, chosen[0])
+    above = above[np.isfinite(above) & (above > 0)]
+    if len(above) and above.max() > 10 * above.min():
+        axes.set_xscale("symlog", linthresh=float(above.min()))
+    axes.set(xlabel="false positives a day", ylabel="sensitivity", ylim=(-0.03, 1.03))
+    axes.set_xlim(left=0)
+    plain_frame(axes)
+    _headed(figure, axes, title, note)
     return figure

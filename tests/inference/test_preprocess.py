@@ -11,9 +11,7 @@ from scipy.signal import fftconvolve, firwin, resample, resample_poly
 
 from biot.corpus import load_corpus, prepare
 from biot.corpus.schema import decode, encode
-from biot.inference import Predictor
-from biot.inference.predictor import _Windows
-from biot.preprocessing import Preprocessing
+from biot.inference.windows import ModelWindows
 from biot.signals import read_recording
 from biot.simulate import simulate_eeg, write_edf
 
@@ -46,18 +44,12 @@ def test_the_predictor_cuts_the_windows_of_the_corpus(
     contract = corpus.preprocessing
     assert {name: getattr(contract, name) for name in how} == how
     recording = read_recording(path)
-    predictor_plan = Predictor.montage
-    source = _Windows(recording, predictor_plan(_Holder(contract), recording), contract)  # type: ignore[arg-type]
+    source = ModelWindows(recording, contract)
     places = [(round(start * 100), round(start * 100) + 300) for start in corpus.starts]
-    windows = np.concatenate([batch.numpy() for batch in source.batches(places)])
+    windows = source.read(places)
     code = encode(windows)  # the corpus holds 16 bits
     again = decode(code.digital, code.scale, code.offset)
     np.testing.assert_allclose(again, expected, atol=1e-6 * np.abs(expected).max())
-
-
-class _Holder:
-    def __init__(self, contract: Preprocessing) -> None:
-        self.preprocessing = contract
 
 
 def test_a_corpus_is_filtered_as_scipy_does(path: Path, tmp_path: Path) -> None:

@@ -3,9 +3,8 @@
 # B windows of a batch, C channels of the contract, T samples of a window, K classes
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -17,37 +16,28 @@ from torch import Tensor
 
 from biot.choices import Device, Precision
 from biot.device import find_device
-from biot.errors import ChannelError, ConfigError
+from biot.errors import ConfigError
+from biot.events.event import Event
+from biot.inference.explaining.bands import GivenBands, bands_of
+from biot.inference.explaining.choosing import place_at, place_from, surest_place
+from biot.inference.explaining.explain import Explainer, explained, require_target
+from biot.inference.explaining.explanation import Explanation
 from biot.inference.predictions import Predictions, PredictionWarning
+from biot.inference.reading import item_of
+from biot.inference.stream import BATCH, PredictionFailure, Stream, predictions_of
+from biot.inference.windows import ModelWindows, named_as, planned, step_of
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
-from biot.signals.channels import canonical
-from biot.signals.flat import find_flat
 from biot.signals.formats.mne import is_epochs
-from biot.signals.grid import grid_starts
-from biot.signals.montage import MontagePlan, plan
-from biot.signals.naming import named, renames_of
-from biot.signals.notes import (
-    note_of_bad,
-    note_of_flat,
-    note_of_other_reference,
-    note_of_rate,
-    note_of_reference,
-)
-from biot.signals.preprocess import preprocessed
+from biot.signals.montage import MontagePlan
 from biot.signals.readers import recording_of
-from biot.signals.recording import Recording
-from biot.signals.scale import scaled_window
-from biot.signals.units import unit_factors
 
 __all__ = [
     "Device",
     "Precision",
     "Predictor",
 ]
-
-_BATCH = 64  # windows that are in memory at once
 
 
 class Predictor:
@@ -85,7 +75,8 @@ class Predictor:
         require_fit(model, preprocessing, labelled=True)
         self.preprocessing = preprocessing
         self._device = find_device(device)
-        self._precision = precision
+        self.precision: Precision = precision
+        """Of the computation."""
         self._model = model.to(self._device).eval()
 
     @classmethod
@@ -109,6 +100,14 @@ class Predictor:
         require_fit(model, preprocessing, labelled=True, where=path)
         return cls(model, preprocessing, device=device, precision=precision)
 
+    def __repr__(self) -> str:
+        one = self.preprocessing
+        said = {"classes": "classes", "multilabel": "tags", "regression": "numbers"}[one.task]
+        return (
+            f"Predictor({said} {', '.join(one.label_names or ())}; windows of {one.window:g} s, "
+            f"{one.n_chans} channels at {one.sfreq:g} Hz; on {self._device})"
+        )
+
     def montage(self, recording: Any) -> MontagePlan:
         """How the channels of a recording, in any form, meet the model's; printable.
 
@@ -119,7 +118,7 @@ class Predictor:
         """
         contract = self.preprocessing
         found = recording_of(recording, columns=contract.ch_names)
-        return _planned(_named(found, contract), contract)
+        return planned(named_as(found, contract), contract)
 
     def predict(
         self, recording: Any, *, stride: float | None = None, progress: bool = False
@@ -158,150 +157,210 @@ class Predictor:
             If `stride` is not positive.
         """
         contract = self.preprocessing
-        step = contract.sfreq * (contract.window if stride is None else stride)
-        if not (math.isfinite(step) and step >= 1):
-            raise ConfigError(
-                f"stride must be at least one sample ({1 / contract.sfreq:g} s), got {stride} s."
-            )
-        of_epochs = is_epochs(recording)
-        recording = _named(recording_of(recording, columns=contract.ch_names), contract)
-        montage = _planned(recording, contract)
-        source = _Windows(recording, montage, contract)
-        places = [
-            (first + start, min(first + start + contract.n_times, stop))
-            for first, stop in source.segments(without_last_instant=of_epochs)
-            for start in grid_starts(stop - first, contract.n_times, step, covering=True)
-        ]
-        values = self._of_places(source, places, progress)
-        start, stop = np.array(places).T / contract.sfreq
-        notes = _notes(recording, contract, montage, bool(np.isfinite(values).any()))
-        for note in notes:
-            warnings.warn(note, PredictionWarning, stacklevel=2)
-        return Predictions(
-            name=recording.name,
-            start=start,
-            stop=np.minimum(stop, recording.duration),
-            probabilities=values,
-            label_names=contract.label_names or (),
-            task=contract.task,
-            thresholds=contract.thresholds,
-            class_weights=contract.class_weights,
-            duration=recording.duration,
-            sfreq=recording.sfreq,
-            meas_date=recording.meas_date,
-            path=recording.path,
-            breaks=tuple(first / recording.sfreq for first in recording.starts[1:]),
-            notes=notes,
+        step = step_of(stride, contract)
+        source = ModelWindows(
+            recording_of(recording, columns=contract.ch_names),
+            contract,
+            without_last_instant=is_epochs(recording),
         )
+        places = source.places(step)
+        values = self._of_places(source, places, progress)
+        found = predictions_of(source.recording.name, places, values, contract, source.facts())
+        found = replace(found, notes=(*source.notes(), *found.notes))
+        for note in found.notes:
+            warnings.warn(note, PredictionWarning, stacklevel=2)
+        return found
+
+    def predict_many(
+        self,
+        recordings: Iterable[Any],
+        *,
+        workers: int = 1,
+        stride: float | None = None,
+        progress: bool = False,
+    ) -> Iterator[Predictions | PredictionFailure]:
+        """Predict many recordings, which are read while the model computes.
+
+        Windows of several recordings share a batch. What :meth:`predict` would warn of stands in
+        the notes of each result, and so does what the reader of its file warns of.
+
+        Parameters
+        ----------
+        recordings
+            Each in any form that :meth:`predict` takes.
+        workers
+            With 1, recordings are read by a thread of this process; with more, files are read by
+            so many processes.
+        stride
+            Seconds between the starts of windows; see :meth:`predict`.
+        progress
+            Show a bar on stderr, with the time that is left.
+
+        Yields
+        ------
+        Predictions or PredictionFailure
+            One for each recording, in the order given, as soon as it is known. A recording that
+            cannot be read or does not fit the model is a :class:`PredictionFailure` with the
+            reason; the others go on.
+
+        Raises
+        ------
+        ConfigError
+            If `workers` or `stride` is out of range.
+        """
+        given = [recordings] if isinstance(recordings, str | Path) else list(recordings)
+        contract = self.preprocessing
+        items = [item_of(one, contract) for one in given]
+        stream = Stream(
+            contract, self.probabilities, step=step_of(stride, contract), workers=workers
+        )
+        return stream.predictions([items], progress=progress)
+
+    def explain(
+        self,
+        recording: Any,
+        *,
+        at: float | None = None,
+        event: int | Event | None = None,
+        start: float | None = None,
+        target: str | None = None,
+        stride: float | None = None,
+        step: float | None = None,
+        bands: GivenBands | None = None,
+    ) -> Explanation:
+        """Why the model says what it says of one window: what changes when parts are missing.
+
+        Every channel, every stretch of time, and every channel in every stretch is made missing in
+        turn, as if it had not been recorded; of every band of frequencies the signal is cleared by
+        a filter. The window keeps its scale, so that nothing else changes. See docs/explaining.md
+        for what that tells and what not.
+
+        Parameters
+        ----------
+        recording
+            In any form that :meth:`predict` takes.
+        at
+            A moment in seconds: the window of :meth:`predict` that holds it is explained; of
+            several, the one whose middle is nearest.
+        event
+            An event, or the number of one among those of :meth:`Predictions.to_events`, counted
+            from 1: of the windows that share time with it, the one in which its label is most
+            probable is explained.
+        start
+            Seconds at which the window begins, whatever the grid. One of `at`, `event` and `start`
+            has to be given.
+        target
+            Class, tag or number to explain. Default: the label of the event; else the class that
+            is decided, the tag that lies furthest above its threshold, the only number.
+        stride
+            Seconds between the starts of windows, as for :meth:`predict`.
+        step
+            Seconds of a stretch, rounded to whole steps between tokens. Default: about ten
+            stretches a window.
+        bands
+            ``"0.5-4,alpha=8-13"``, pairs of Hz, or these by name; empty for none. Default: of EEG
+            delta, theta, alpha, beta and gamma, of anything else octaves.
+
+        Returns
+        -------
+        Explanation
+            A score of each part; ``print()`` shows the strongest.
+
+        Raises
+        ------
+        ConfigError
+            If no window is meant, or an option is out of range.
+        RecordingError
+            If nothing usable was recorded there, or a file cannot be read.
+        ChannelError, ContractError
+            As :meth:`predict`.
+        """
+        contract = self.preprocessing
+        if [at, event, start].count(None) != 2:
+            raise ConfigError("Say which window to explain: give one of at=, event= and start=.")
+        encoder = self._model.encoder
+        explainer = Explainer(
+            contract=contract, outputs=self.outputs, n_fft=encoder.n_fft, hop=encoder.hop_length
+        )
+        if target is not None or event is None:
+            require_target(target, contract)
+        chosen = bands_of(bands, contract)
+        distance = step_of(stride, contract)
+        windows = ModelWindows(
+            recording_of(recording, columns=contract.ch_names),
+            contract,
+            without_last_instant=is_epochs(recording),
+        )
+        if at is not None:
+            place = place_at(at, windows, contract, distance)
+        elif start is not None:
+            place = place_from(start, windows, contract)
+        else:
+            one = self._event(event, windows, distance) if isinstance(event, int) else event
+            assert one is not None
+            target = target or one.label
+            place = surest_place(
+                one, windows, contract, distance, lambda some: self._of_places(windows, some, False)
+            )
+        return explained(explainer, windows, place, target=target, step=step, bands=chosen)
 
     def _of_places(
-        self, source: _Windows, places: Sequence[tuple[int, int]], progress: bool
+        self, source: ModelWindows, places: Sequence[tuple[int, int]], progress: bool
     ) -> npt.NDArray[np.float64]:
         """(n_windows, K); NaN without usable data. What lies in a gap is not read."""
         from tqdm import tqdm
 
-        names = self.preprocessing.label_names
         recorded = np.array([not source.is_gap(*place) for place in places])
         inside = [place for place, is_there in zip(places, recorded, strict=True) if is_there]
+        values = np.full((len(places), len(self.preprocessing.label_names or ())), np.nan)
         parts = []
         bar = tqdm(total=len(inside), unit="window", disable=not progress, dynamic_ncols=True)
         with bar:
-            for signal_BCT in source.batches(inside):
-                parts.append(self._probabilities(signal_BCT))
-                bar.update(len(signal_BCT))
-        found = np.concatenate(parts) if parts else np.empty((0, len(names or ())))
-        values = np.full((len(places), found.shape[1]), np.nan)
-        values[recorded] = found
+            for first in range(0, len(inside), BATCH):
+                windows_BCT = source.read(inside[first : first + BATCH])
+                parts.append(self.probabilities(windows_BCT))
+                bar.update(len(windows_BCT))
+        if parts:
+            values[recorded] = np.concatenate(parts)
         return values
 
-    def _probabilities(self, signal_BCT: Tensor) -> npt.NDArray[np.float64]:
-        """(B, K) probabilities, or numbers of a regression; NaN without usable data."""
+    def probabilities(self, windows_BCT: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(B, K) probabilities, or numbers of a regression; NaN without usable data.
+
+        Parameters
+        ----------
+        windows_BCT
+            (B, C, T) windows as the contract has them, scaled; NaN where a sample is missing.
+        """
+        return self.preprocessing.decision.probabilities(self.outputs(windows_BCT))
+
+    def outputs(self, windows_BCT: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(B, K) outputs, from which probabilities follow; NaN without usable data.
+
+        Parameters
+        ----------
+        windows_BCT
+            As for :meth:`probabilities`.
+        """
+        signal_BCT = torch.from_numpy(windows_BCT)
         bfloat16 = torch.autocast(
-            self._device.type, torch.bfloat16, enabled=self._precision == "bf16"
+            self._device.type, torch.bfloat16, enabled=self.precision == "bf16"
         )
         with torch.no_grad(), bfloat16:
             out = self._model(signal_BCT.to(self._device))
         logits_BK: Tensor = out[0] if self._model.return_feature else out
-        return self.preprocessing.decision.probabilities(logits_BK.double().cpu().numpy())
+        return np.asarray(logits_BK.double().cpu().numpy())
 
-
-def _named(recording: Recording, contract: Preprocessing) -> Recording:
-    """The recording with the channels that count, called as in the model's corpus."""
-    found = named(recording, renames_of(contract.rename_channels))
-    wanted = {canonical(name) for name in contract.ch_names}
-    numbers = {new: old for old, new in found.numbered}
-    if any(canonical(new) in wanted for new in numbers):
-        return found.recording
-    # otherwise the plan refuses two that are meant by one name
-    names = tuple(numbers.get(name, name) for name in found.recording.ch_names)
-    bad = tuple(numbers.get(name, name) for name in found.recording.bad)
-    return replace(found.recording, ch_names=names, bad=bad)
-
-
-def _planned(recording: Recording, contract: Preprocessing) -> MontagePlan:
-    try:
-        return plan(recording.ch_names, contract.ch_names)
-    except ChannelError as error:
-        raise ChannelError(f"{recording.name}: {error}") from error
-
-
-class _Windows:
-    """Reads a recording as the model's channels, rate, unit and scale want it."""
-
-    def __init__(self, recording: Recording, montage: MontagePlan, contract: Preprocessing) -> None:
-        self._factors_C1 = unit_factors(recording, montage, contract.units)[:, None]
-        self._recording = preprocessed(recording, contract)
-        self._montage = montage
-        self._contract = contract
-        self._own_sfreq = recording.sfreq
-
-    def segments(self, *, without_last_instant: bool) -> list[tuple[int, int]]:
-        """Where the recording's segments lie, in samples at the contract's rate.
-
-        Those of MNE's epochs that are one sample longer than whole windows end with these.
-        """
-        surplus = math.ceil(self._contract.sfreq / self._own_sfreq) if without_last_instant else 0
-        return [
-            (first, stop - beyond if first + beyond < stop and beyond <= surplus else stop)
-            for first, stop in self._recording.segments
-            for beyond in [(stop - first) % self._contract.n_times]
-        ]
-
-    def is_gap(self, start: int, stop: int) -> bool:
-        """Whether nothing was recorded in this stretch, which then need not be read."""
-        return self._recording.is_gap(start, stop)
-
-    def batches(self, places: Sequence[tuple[int, int]]) -> Iterator[Tensor]:
-        """(B, C, T) windows of these first samples and ends, scaled, some at a time."""
-        for first in range(0, len(places), _BATCH):
-            windows_BCT = np.stack(
-                [self._window(*place) for place in places[first : first + _BATCH]]
+    def _event(self, number: int, windows: ModelWindows, step: float) -> Event:
+        """The event of this number, counted from 1, among those of the whole recording."""
+        places = windows.places(step)
+        values = self._of_places(windows, places, False)
+        name = windows.recording.name
+        found = predictions_of(name, places, values, self.preprocessing, windows.facts())
+        events = found.to_events()
+        if not 1 <= number <= len(events):
+            raise ConfigError(
+                f"event={number} is not among the events of {name}, which has {len(events)}"
+                f"{', counted from 1' if len(events) else ''}."
             )
-            yield torch.from_numpy(scaled_window(windows_BCT, self._contract.scale))
-
-    def _window(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """(C, T) in the contract's units; NaN where absent and beyond `stop`."""
-        window = np.full((self._contract.n_chans, self._contract.n_times), np.nan, np.float32)
-        window[:, : stop - start] = self._montage.apply(self._recording.read(start, stop))
-        return window * self._factors_C1
-
-
-def _notes(
-    recording: Recording, contract: Preprocessing, montage: MontagePlan, usable: bool
-) -> tuple[str, ...]:
-    """What is to be known of a recording besides the predictions."""
-    found = find_flat(recording)
-    of_model = found.among([recording.ch_names[i] for i in montage.used])
-    notes = [
-        note_of_rate(recording, contract, montage),
-        note_of_other_reference(recording, contract, montage),
-        note_of_reference(recording, found, contract),
-        note_of_flat(recording, of_model, contract),
-        note_of_bad(recording, montage),
-    ]
-    if not usable:
-        notes.append(
-            f"{recording.name}: nothing was recorded that the model could use: in no window does "
-            "any of its channels hold a whole token, so no window has a prediction."
-        )
-    return tuple(note for note in notes if note is not None)
+        return events.events[number - 1]

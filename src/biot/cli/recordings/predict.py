@@ -1,4 +1,4 @@
-"""`biot predict`: every window of a recording to a table, and a timeline."""
+"""`biot predict`: every window of recordings to a table, and what else is asked for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from biot.cli.options import (
     Parser,
     add_device,
+    add_settings,
     add_table_options,
     as_table,
     in_options,
@@ -21,8 +22,12 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
+from biot.cli.recordings import extras
+from biot.cli.recordings.many import predict_folder
+from biot.cli.recordings.truth import annotations_of
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError
+from biot.inference.many.settings import ManySettings
 
 if TYPE_CHECKING:
     from biot.inference.predictions import Predictions
@@ -30,12 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ["parser"]
 
+_TABLE_SUFFIXES = (".csv", ".parquet")
 _PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
 """Options of `biot prepare` that the notes on a recording name."""
 
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
   biot predict run/model night.edf --out night.parquet --stride 1
+  biot predict run/model night.edf --out night.csv --events --event-format bids,edf
+  biot predict run/model recordings/ --out predicted --workers 2 --per subject
 """
 
 
@@ -43,28 +51,17 @@ def parser() -> Parser:
     """The parser of the command."""
     made = new_command(
         "predict",
-        description="Predict every window of a whole recording, prepared as the model's corpus "
+        description="Predict every window of whole recordings, prepared as the model's corpus "
         "was. The table holds start and stop in seconds, the label, the probability p_CLASS of "
         "each class, the threshold or weights that the label follows from, and whether the model "
         "learnt from this recording (in_training, where known); label and probabilities are empty "
         "where nothing usable was recorded. In a CSV, a text that a spreadsheet would run has an "
-        "apostrophe before it.",
+        "apostrophe before it. Several recordings, or folders of them, give a folder with one "
+        "table of all windows, one of all recordings, and the list of those that cannot be read.",
         examples=_EXAMPLES,
         execute=_execute,
     )
-    made.add_argument(
-        "model", metavar="MODEL", type=Path, help="the model folder of a run: RUN/model"
-    )
-    made.add_argument(
-        "recording", metavar="RECORDING", type=Path, help="EDF, BDF, BrainVision, FIF, …"
-    )
-    made.add_argument(
-        "--out",
-        metavar="FILE",
-        type=Path,
-        required=True,
-        help="table to write: .csv or .parquet",
-    )
+    _add_inputs(made)
     made.add_argument(
         "--png",
         metavar="FILE",
@@ -77,55 +74,108 @@ def parser() -> Parser:
         type=positive,
         help="seconds between the starts of windows (default: the window, so that none overlap)",
     )
+    add_settings(made, ManySettings)
+    extras.add_options(made)
     add_table_options(made)
     add_device(made)
     return made
 
 
-def _execute(args: Namespace) -> None:
-    from biot.inference.predictions import TABLE_SUFFIXES, PredictionWarning
+def _add_inputs(made: Parser) -> None:
+    """What is read, and where the tables go."""
+    made.add_argument(
+        "model", metavar="MODEL", type=Path, help="the model folder of a run: RUN/model"
+    )
+    made.add_argument(
+        "recordings",
+        metavar="FILE|FOLDER",
+        nargs="+",
+        type=Path,
+        help="EDF, BDF, BrainVision, FIF, …, and folders to search for them; tables and NumPy "
+        "archives only where they are named themselves",
+    )
+    made.add_argument(
+        "--out",
+        metavar="FILE|FOLDER",
+        type=Path,
+        required=True,
+        help="of one recording the table to write, .csv or .parquet; else the folder to make",
+    )
 
-    require_writable(args.out, suffixes=TABLE_SUFFIXES)
+
+def _execute(args: Namespace) -> None:
+    if _is_one(args):
+        _predict_one(args, args.recordings[0])
+    else:
+        predict_folder(args)
+
+
+def _is_one(args: Namespace) -> bool:
+    """Whether one recording is to give one table; else a folder is to be made."""
+    if len(args.recordings) > 1 or args.recordings[0].is_dir():
+        return False
+    return args.out.suffix in _TABLE_SUFFIXES or (bool(args.out.suffix) and not args.out.is_dir())
+
+
+def _require_one(args: Namespace) -> None:
+    """Refuse options that are for a folder of many recordings, and names that are no table's."""
+    for name in ("workers", "per", "by", "subject"):
+        if name in args.given:
+            raise ConfigError(
+                f"--{name} is for several recordings. Give a folder as --out, such as "
+                f"--out {args.out.with_suffix('')}; a table is of one recording's windows."
+            )
+
+
+def _predict_one(args: Namespace, path: Path) -> None:
+    from biot.inference.predictions import PredictionWarning
+
+    _require_one(args)
+    require_writable(args.out, suffixes=_TABLE_SUFFIXES)
     if args.png is not None:
         require_writable(args.png, suffixes=(".png",))
-    require_apart({"--out": args.out, "--png": args.png}, [args.model, args.recording, args.units])
+    require_apart({"--out": args.out, "--png": args.png}, [args.model, path, args.units])
     from biot.inference.predictor import Predictor
     from biot.signals.naming import renames_of
 
+    place = extras.Place.beside(args.out)
     predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
     if args.png is not None and predictor.preprocessing.task != "classes":
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
+    extras.require_possible(args, predictor, [place])
     contract = predictor.preprocessing
-    recording = open_recording(
-        args, args.recording, renames_of(contract.rename_channels), contract.ch_names
-    )
+    recording = open_recording(args, path, renames_of(contract.rename_channels), contract.ch_names)
     say(predictor.montage(recording))
-    window = predictor.preprocessing.window
-    if args.stride is not None and args.stride > window:
-        say(
-            f"--stride {args.stride:g} is above the window of {window:g} s: after each window "
-            f"{args.stride - window:g} s are not predicted."
-        )
+    tell_of_stride(args.stride, contract.window)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PredictionWarning)  # its notes stand on stdout
         predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
-    seen = _is_in_training(args.model, args.recording)
+    seen = _is_in_training(args.model, path)
     predictions = replace(predictions, in_training=seen)
     predictions.save(args.out)
     _tell(predictions)
     say(f"{len(predictions)} windows -> {args.out}")
-    if args.png is not None:  # last: if it fails, the table is there
-        classes = predictions.label_names
-        column = _column_of_truth(recording, predictor.preprocessing.label_columns[0])
-        truth = [a for a in recording.annotations if a.label in classes and a.column == column]
-        predictions.to_png(args.png, truth=truth)
-        say(f"timeline -> {args.png}")
+    if args.png is not None:  # after the table: if it fails, that is there
+        _draw(args, predictions, recording, contract.label_columns[0])
+    extras.tell(args, predictions, predictor)
+    for written in extras.write(args, predictions, recording, place):
+        say(f"written -> {written}")
 
 
-def _column_of_truth(recording: Recording, trained: str) -> str:
-    """The column of the annotations that a model was trained on, as far as it is there."""
-    there = {annotation.column for annotation in recording.annotations}
-    return next((c for c in (trained, "label", "beat", "rhythm") if c in there), "label")
+def tell_of_stride(stride: float | None, window: float) -> None:
+    """Say where windows leave gaps between them."""
+    if stride is not None and stride > window:
+        say(
+            f"--stride {stride:g} is above the window of {window:g} s: after each window "
+            f"{stride - window:g} s are not predicted."
+        )
+
+
+def _draw(args: Namespace, predictions: Predictions, recording: Recording, trained: str) -> None:
+    """The timeline, with annotations that are named as the classes are."""
+    truth = annotations_of(recording, trained=trained, labels=predictions.label_names)
+    predictions.to_png(args.png, truth=truth)
+    say(f"timeline -> {args.png}")
 
 
 def _tell(predictions: Predictions) -> None:
@@ -162,11 +212,6 @@ def _is_in_training(model: Path, recording: Path) -> bool | None:
     from biot.corpus.builder.sources import Source
     from biot.corpus.builder.worker import checksum
     from biot.corpus.leakage import SeenData
+    from biot.inference.many.folder import in_training
 
-    seen = SeenData.load(model)
-    _, sha256 = checksum(Source(recording.name, recording))
-    if seen is None or sha256 is None:
-        return None
-    if sha256 in seen.recordings:
-        return True
-    return None if seen.unknown else False
+    return in_training(SeenData.load(model), checksum(Source(recording.name, recording))[1])

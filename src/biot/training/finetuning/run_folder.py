@@ -23,6 +23,7 @@ from biot.report.run import add_run_report
 from biot.settings import changed_settings
 from biot.training.datasets import Subset
 from biot.training.finetuning.config import FinetuneConfig
+from biot.training.finetuning.event_tuning import EventTuning
 from biot.training.finetuning.tuner import Trained
 from biot.training.finetuning.window_table import write_window_table
 from biot.training.run import (
@@ -77,6 +78,8 @@ class RunRecord:
     """What the test shares with what was learnt from, as far as that is known."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know of the training."""
+    events: EventTuning | None = None
+    """The rules for events, where they were tuned."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +94,7 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "class_weights": record.contract.class_weights,
         "temperature": record.contract.temperature,
         "notes": list(record.notes),
+        **({} if record.events is None else {"events": record.events.to_dict()}),
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
     tables = [
