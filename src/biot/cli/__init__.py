@@ -34,6 +34,7 @@ _COMMANDS = {
     "finetune": "train a model on a labelled corpus",
     "evaluate": "score a model on a corpus",
     "predict": "predict every window of a recording",
+    "report": "write a page to look at, of a run or of predictions",
     "explain": "show what speaks for a prediction: channels, times, bands",
     "convert": "keep a checkpoint of the authors or of braindecode as a model folder",
     "export": "write a model as ONNX",
@@ -44,7 +45,7 @@ _COMMANDS = {
 _ROOMS = {
     **dict.fromkeys(("prepare", "layouts", "labels", "corpus"), "corpora."),
     **dict.fromkeys(("pretrain", "finetune", "evaluate", "convert", "export"), "models."),
-    **dict.fromkeys(("predict", "explain"), "recordings."),
+    **dict.fromkeys(("predict", "report", "explain"), "recordings."),
 }
 """Where the module of a command lies, which has its name; the others lie beside this file."""
 

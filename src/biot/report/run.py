@@ -13,7 +13,7 @@ from biot.report.runs.folder import read_run
 from biot.report.runs.folds import folds_page
 from biot.report.runs.pretrained import pretrained_page
 
-__all__ = ["REPORT_FILE", "add_run_report", "run_report"]
+__all__ = ["REPORT_FILE", "add_run_report", "run_report", "write_run_report"]
 
 REPORT_FILE = "report.html"
 
@@ -51,11 +51,18 @@ def run_report(folder: Path | str, out: Path | None = None) -> Path:
     OSError
         If the file cannot be written.
     """
+    return write_run_report(Path(folder), out)[0]
+
+
+def write_run_report(folder: Path, out: Path | None = None) -> tuple[Path, list[str]]:
+    """Do as :func:`run_report`; returns what the page leaves out too, a sentence each."""
     require_pages()
     plots.require_figures()
-    run = read_run(Path(folder))
-    path = Path(folder) / REPORT_FILE if out is None else out
-    return write_page(path, "sections.html", **_PAGES[run.kind](run))
+    run = read_run(folder)
+    path = folder / REPORT_FILE if out is None else out
+    page = _PAGES[run.kind](run)
+    lacking = page.pop("lacking")
+    return write_page(path, "sections.html", **page), [*run.notes, *lacking]
 
 
 def add_run_report(folder: Path) -> Path | None:

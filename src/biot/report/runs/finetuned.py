@@ -65,7 +65,7 @@ def finetuned_page(run: ReadRun) -> dict[str, Any]:
         sections += section_of("Spectra", spectra_parts(run))
     sections += [left_out_section(run, lacking), repeat_section(run)]
     return {"title": f"{run.folder.name}: fine-tuning", "summary": _summary(run, test),
-            "sections": sections}  # fmt: skip
+            "sections": sections, "lacking": lacking}  # fmt: skip
 
 
 def _titled(task: str, title: str) -> str:
@@ -152,10 +152,11 @@ def spectra_parts(run: ReadRun) -> list[Part]:
     parts: list[Part] = [
         drawn(
             lambda s=one: band_spectra(s.frequencies, s.classes, unit=s.unit),  # type: ignore[misc]
-            caption=f"Mean log spectrum of each class over {counted(one.n_channels, 'channel')} in "
-            f"{one.unit or 'no unit'}, all parts of the corpus; band: one standard deviation over "
-            f"subjects. Of up to {MOST_WINDOWS} windows of each of up to {MOST_SUBJECTS} subjects a "
-            "class; a channel counts in the windows in which nothing of it is missing.",
+            caption="Mean log spectrum of each class over "
+            f"{counted(one.n_channels, 'channel')} in {one.unit or 'no unit'}, all parts of the "
+            "corpus; band: one standard deviation over subjects. Of up to "
+            f"{MOST_WINDOWS} windows of each of up to {MOST_SUBJECTS} subjects a class; a channel "
+            "counts in the windows in which nothing of it is missing.",
             alt=f"Spectra of {', '.join(one.classes)} from {one.frequencies[0]:.1f} to "
             f"{one.frequencies[-1]:.1f} Hz.",
         )

@@ -52,7 +52,7 @@ def folds_page(run: ReadRun) -> dict[str, Any]:
         sections += section_of("Spectra", spectra_parts(run))
     sections += [left_out_section(run, lacking), repeat_section(run)]
     return {"title": f"{run.folder.name}: cross-validation", "summary": _summary(run, names),
-            "sections": sections}  # fmt: skip
+            "sections": sections, "lacking": lacking}  # fmt: skip
 
 
 def _cell(spread: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ def pretrained_page(run: ReadRun) -> dict[str, Any]:
         repeat_section(run),
     ]
     return {"title": f"{run.folder.name}: pretraining", "summary": _summary(run, steps),
-            "sections": sections}  # fmt: skip
+            "sections": sections, "lacking": []}  # fmt: skip
 
 
 def _summary(run: ReadRun, steps: int) -> list[str]:
