@@ -6,7 +6,11 @@ from argparse import Namespace
 from pathlib import Path
 
 from biot.cli.options import Parser, new_command, require_writable
-from biot.cli.recordings.report_predictions import add_prediction_options, report_predictions
+from biot.cli.recordings.report_predictions import (
+    add_prediction_options,
+    report_many,
+    report_predictions,
+)
 from biot.cli.reports.folders import is_run
 from biot.cli.terminal import say
 from biot.errors import ConfigError
@@ -17,6 +21,7 @@ _EXAMPLES = """\
   biot report run
   biot report run --out for_the_clinic.html
   biot report night.parquet
+  biot report nights
   biot report night.csv --recording night.edf --reference annotations --model run/model
 
 of a run, what lies in its folder is shown, and windows with their signal where its corpus still
@@ -36,7 +41,11 @@ def parser() -> Parser:
         execute=_execute,
     )
     made.add_argument(
-        "path", metavar="RUN|PREDICTIONS", type=Path, help="folder of a run, or .csv or .parquet"
+        "path",
+        metavar="RUN|PREDICTIONS",
+        type=Path,
+        help="folder of a run, or what `biot predict` wrote: a .csv or .parquet, or the folder of "
+        "many recordings",
     )
     made.add_argument(
         "--out",
@@ -56,6 +65,14 @@ def _execute(args: Namespace) -> None:
         )
     if args.out is not None:
         require_writable(args.out, suffixes=(".html",))
+    if path.is_dir() and not is_run(path) and (path / "recordings.tsv").is_file():
+        if args.out is not None:
+            raise ConfigError(
+                f"--out is for one page; those of {path} go into {path / 'reports'}. Leave it out."
+            )
+        pages = report_many(args, path)
+        say(f"{len(pages)} reports -> {path / 'reports'}")
+        return
     page = _of_folder(args, path) if path.is_dir() else report_predictions(args, path, args.out)
     say(f"report -> {page}")
 
@@ -67,12 +84,6 @@ def _of_folder(args: Namespace, folder: Path) -> Path:
                 f"--{option} is for a table of predictions; {folder} is a folder. Leave it out."
             )
     if not is_run(folder):
-        if (folder / "recordings.tsv").is_file():
-            raise ConfigError(
-                f"{folder} holds predictions of many recordings. `biot predict MODEL RECORDINGS "
-                f"--out {folder} --report` writes a page for each; a table of one recording can be "
-                "named here."
-            )
         raise ConfigError(
             f"{folder} is no run: it has no run.json. Name the folder that `biot finetune` or "
             "`biot pretrain` was given with --out, or a table of `biot predict`."
