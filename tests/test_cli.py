@@ -169,7 +169,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
         "sfreq": 100.0, "window": 2.0, "stride": 1.0, "align": "events", "labels": Path("t.csv"),
         "task": "multilabel", "label_rule": "any", "min_overlap": 0.25, "background": "x",
         "subject": "(a)", "scale": "none", "l_freq": 1.0, "h_freq": 40.0, "notch": 50.0,
-        "resample": "fft", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
+        "resample": "polyphase", "table_sfreq": 9.0, "table_units": "mV", "workers": 2,
         "file_column": "b", "reference": "M1,M2", "channels": "eeg", "drop_channels": "Fp*",
         "rename_channels": "T3=T7", "label_scope": "window", "units": "mV",
         "label_threshold": 50.0,
@@ -178,7 +178,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     }  # fmt: skip
     words = [w for n, v in given.items() for w in (f"--{n.replace('_', '-')}", str(v))]
     words += ["--label-column", "a", "--label-column", "b", "--keep-short", "--strict"]
-    words += ["--keep-flat", "--search-tables"]
+    words += ["--keep-flat", "--search-tables", "--causal"]
     short = ["--sfreq", "100", "--window", "2"]
     whose = ["--labels", "t.csv", "--subject-column", "who", "--label-map", "x=y"]
     whose += ["--duration-column", "t1"]
@@ -186,13 +186,13 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     codes = ["--labels", "triggers", "--trigger-channel", "Status"]
     around = ["--sfreq", "100", "--labels", "annotations", "--epoch", "-0.5", "4"]
     for extra in (
-        short, [*short, "--dask", "tcp://host:1"], [*short, *whose], [*short, *beside], around,
-        [*short, *codes], words,
+        [*short, "--resample", "fft"], [*short, "--dask", "tcp://host:1"], [*short, *whose],
+        [*short, *beside], around, [*short, *codes], words,
     ):  # fmt: skip
         assert main(["prepare", "a.edf", "--out", "corpus", *extra]) == 0
     others = {
         "label_columns": ("a", "b"), "keep_short": True, "strict": True, "keep_flat": True,
-        "search_tables": True,
+        "search_tables": True, "causal": True,
     }  # fmt: skip
     assert {
         *given, *others, "dask", "subject_column", "label_map", "sidecar", "epoch",
@@ -200,7 +200,7 @@ def test_every_option_of_prepare_reaches_its_setting(monkeypatch: pytest.MonkeyP
     } == {one.name for one in settings_of(PrepareConfig)}  # fmt: skip
     plain = {"sfreq": 100, "window": 2}
     assert seen == [
-        PrepareConfig(**plain),
+        PrepareConfig(**plain, resample="fft"),
         PrepareConfig(**plain, dask="tcp://host:1"),
         PrepareConfig(
             **plain,

@@ -34,12 +34,13 @@ FILE_NAME = "preprocessing.json"
 VERSION = 1
 
 
-OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True, "reference": "none"}
+OF_EARLIER_RELEASES: Mapping[str, Any] = {"keep_flat": True, "reference": "none", "causal": False}
 """What holds where a file does not say it, because it was written before there was a choice."""
 
 
 _CHOICES: Mapping[str, Any] = {
-    "scale": Scale, "resample": Resample, "keep_flat": Literal[True, False], "task": Task,
+    "scale": Scale, "resample": Resample, "keep_flat": Literal[True, False],
+    "causal": Literal[True, False], "task": Task,
 }  # fmt: skip
 """What a field may hold, where that is a choice."""
 
@@ -87,6 +88,9 @@ class Preprocessing:
     """Highest frequency that was kept before resampling, in Hz; None: no low-pass filter."""
     notch: float | None = None
     """Frequency that was removed before resampling, in Hz; None: no notch filter."""
+    causal: bool = False
+    """Whether these filters are causal (minimum-phase) instead of zero-phase, so that live signals
+    can be filtered in the same way; see :func:`biot.signals.filters.fir`."""
     keep_flat: bool = False
     """Whether channels and stretches that are flat (see :mod:`biot.signals.flat`) stay as they are
     instead of becoming missing. A file without this entry is of an earlier release: they stayed."""
@@ -143,6 +147,11 @@ class Preprocessing:
             raise ConfigError(
                 f"l_freq must be below h_freq, got {self.l_freq:g} and {self.h_freq:g} Hz."
             )
+        if self.causal and self.resample == "fft":
+            raise ConfigError(
+                "causal goes with resample='polyphase'; with 'fft' every sample depends on all "
+                "that follow."
+            )
         object.__setattr__(self, "reference", _plain_reference(self.reference))
         _require_columns(self.label_columns)
         self.decision.require_fit(len(self.label_names or ()))
@@ -179,7 +188,7 @@ class Preprocessing:
 
     @property
     def filter(self) -> str:
-        """The filters in words, such as ``"0.5 to 40 Hz, without 50 Hz"``; empty without any."""
+        """The filters in words, such as ``"0.5 to 40 Hz, without 50 Hz, causal"``, or nothing."""
         low, high = self.l_freq, self.h_freq
         words = []
         if low is not None or high is not None:
@@ -190,6 +199,8 @@ class Preprocessing:
             )  # fmt: skip
         if self.notch is not None:
             words.append(f"without {self.notch:g} Hz")
+        if words and self.causal:
+            words.append("causal")
         return ", ".join(words)
 
     @property
@@ -266,7 +277,7 @@ class Preprocessing:
         for field in fields(cls):
             value = given.get(field.name, field.default)
             if (value is None and field.default is not None) or (
-                isinstance(value, bool) and field.name != "keep_flat"
+                isinstance(value, bool) and field.name not in ("keep_flat", "causal")
             ):
                 said = {None: "null", True: "true", False: "false"}[value]
                 raise ContractError(f"{where}: {field.name} cannot be {said}.")

@@ -38,63 +38,28 @@ RULES = {
     "errors": rule(),
     "choices": rule(),
     "lazy": rule(),
-    "settings": rule(
-        "errors",
-    ),
-    "locks": rule(
-        "errors",
-    ),
-    "io": rule(
-        "errors locks",
-    ),
-    "device": rule(
-        "errors choices",
-        "torch",
-    ),
-    "decision": rule(
-        "errors choices",
-        "numpy",
-    ),
-    "preprocessing": rule(
-        "errors choices decision events io",
-        "numpy",
-    ),
-    "plots": rule(
-        "errors io",
-        "numpy",
-        "matplotlib",
-    ),
-    "events": rule(
-        "errors settings io decision",
-        "numpy",
-        "edfio mne pandas wfdb",
-    ),
-    "signals": rule(
-        "errors preprocessing",
-        "numpy",
-        "scipy tabulate",
-    ),
+    "settings": rule("errors"),
+    "locks": rule("errors"),
+    "io": rule("errors locks"),
+    "device": rule("errors choices", "torch"),
+    "decision": rule("errors choices", "numpy"),
+    "preprocessing": rule("errors choices decision events io", "numpy"),
+    "plots": rule("errors io", "numpy", "matplotlib"),
+    "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
+    "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
         "errors signals",
         "numpy",
         "h5py mne pandas pyarrow pymatreader pyxdf wfdb",
     ),
-    "signals.readers": rule(
-        "errors signals signals.formats",
-    ),
+    "signals.readers": rule("errors signals signals.formats"),
     "corpus": rule(
         "errors choices io preprocessing plots signals",
         "numpy",
         "datasets pyarrow tabulate",
     ),
-    "corpus.batch": rule(
-        "errors signals corpus",
-        "numpy torch",
-    ),
-    "corpus.loader": rule(
-        "errors corpus corpus.batch",
-        "numpy",
-    ),
+    "corpus.batch": rule("errors signals corpus", "numpy torch"),
+    "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
     "corpus.builder": rule(
         "errors choices settings locks io preprocessing signals signals.formats "
         "signals.readers corpus",
@@ -111,10 +76,7 @@ RULES = {
         "numpy torch",
         "scipy sklearn tabulate",
     ),
-    "evaluation.events": rule(
-        "errors settings evaluation plots events",
-        "numpy",
-    ),
+    "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
     "training": rule(
         "errors choices settings locks io device preprocessing corpus corpus.batch model "
         "evaluation evaluation.events",
@@ -133,8 +95,8 @@ RULES = {
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices decision events io device preprocessing plots signals signals.formats "
-        "signals.readers model evaluation report inference.explaining",
+        "errors choices decision events io device preprocessing plots signals "
+        "signals.formats signals.readers model evaluation report inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
@@ -142,6 +104,11 @@ RULES = {
         "errors io decision preprocessing plots signals corpus evaluation events",
         "numpy",
         "jinja2 matplotlib pyarrow scipy",
+    ),
+    "inference.explaining": rule(
+        "errors decision io preprocessing plots signals events inference",
+        "numpy",
+        "matplotlib mne pandas tabulate",
     ),
     "inference.scoring": rule(
         "errors choices io device plots preprocessing events evaluation evaluation.events "
@@ -154,11 +121,6 @@ RULES = {
         "numpy",
         "pyarrow",
     ),
-    "inference.explaining": rule(
-        "errors decision io plots preprocessing signals inference events",
-        "numpy",
-        "matplotlib mne pandas tabulate",
-    ),
     "report.recording": rule(
         "errors events inference.explaining inference.predictions preprocessing report "
         "report.timeline signals",
@@ -167,29 +129,29 @@ RULES = {
         "errors events inference.explaining inference.predictions report signals",
         "numpy",
     ),
-    "simulate": rule(
-        "errors signals",
-        "numpy",
-        "edfio",
-    ),
+    "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing signals signals.formats model evaluation "
         "training training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "errors settings locks io preprocessing plots signals signals.formats signals.readers "
-        "corpus corpus.builder events model evaluation training training.finetuning "
-        "training.pretraining inference inference.many simulate __init__ evaluation.events "
-        "inference.scoring report inference.explaining report.recording",
+        "errors settings locks io preprocessing plots signals signals.formats "
+        "signals.readers corpus corpus.builder events model evaluation training "
+        "training.finetuning training.pretraining inference inference.many simulate "
+        "__init__ evaluation.events inference.scoring report inference.explaining "
+        "report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),
+    "inference.live": rule("errors preprocessing signals inference", "numpy", "mne_lsl"),
     "__init__": rule(),
 }
 
 # Import name of a package and what it is called in pyproject.toml, where the two differ.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric", "mne_lsl": "mne-lsl"
+}  # fmt: skip
 
 
 When = Literal["on import", "in a function", "for types"]

@@ -32,6 +32,7 @@ def decoded(folder: Path) -> Any:
     [
         {"l_freq": 1.0, "h_freq": 30.0, "notch": 50.0},
         {"l_freq": 0.5},
+        {"l_freq": 1.0, "h_freq": 30.0, "notch": 50.0, "causal": True},
         {"h_freq": 35.0, "resample": "fft"},
         {},
     ],

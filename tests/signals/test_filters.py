@@ -1,4 +1,4 @@
-"""Band-pass and notch against SciPy."""
+"""Band-pass and notch against SciPy, their causal forms against SciPy and MNE."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import convolve1d
-from scipy.signal import firwin, freqz
+from scipy.signal import firwin, freqz, lfilter, lfilter_zi
 
 from biot.errors import ConfigError
 from biot.signals import Recording, filtered
@@ -131,3 +131,86 @@ def test_a_filter_longer_than_any_recording_is_refused_before_it_is_designed(giv
     with pytest.raises(ConfigError, match=rf"{named} needs a filter of .* s, longer than the 3600"):
         fir(200.0, **given)
     assert len(fir(200.0, l_freq=0.01)) > 60_000
+
+
+# causal --------------------------------------------------------------------------------------
+
+PARTS = [{"l_freq": 0.5}, {"l_freq": 4.0}, {"h_freq": 30.0}, {"notch": 50.0}, BAND]
+
+
+@pytest.mark.parametrize("options", PARTS, ids=str)
+@pytest.mark.parametrize("sfreq", [128.0, 200.0, 512.0])
+def test_a_causal_filter_has_the_length_and_the_magnitude_of_the_zero_phase_one(options, sfreq):
+    plain, causal = fir(sfreq, **options), fir(sfreq, **options, causal=True)
+    assert len(plain) == len(causal)
+    expected, found = (np.abs(freqz(taps, worN=4096, fs=sfreq)[1]) for taps in (plain, causal))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "edges"),
+    [
+        ({"l_freq": 4.0}, {"l_freq": 5.0, "h_freq": None, "l_trans_bandwidth": 2.0}),
+        ({"h_freq": 30.0}, {"l_freq": None, "h_freq": 26.25, "h_trans_bandwidth": 7.5}),
+    ],
+)
+def test_a_causal_filter_is_the_minimum_phase_filter_of_mne(options, edges):
+    design = pytest.importorskip("mne.filter").create_filter
+    expected = design(None, 200, **edges, phase="minimum", verbose="error")
+    found = fir(200, **options, causal=True)
+    assert len(found) == len(expected)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
+
+
+def test_a_causal_filter_delays_less_than_half_its_length():
+    taps = fir(200, **BAND, causal=True)
+    energy = np.cumsum(taps**2) / np.sum(taps**2)
+    assert np.searchsorted(energy, 0.9) < len(taps) // 8  # the zero-phase one: half
+
+
+def test_a_causal_filter_equals_scipys_lfilter_that_has_settled_on_the_first_sample():
+    data, taps = _noise() + 1e4, fir(200, **BAND, causal=True)
+    state = lfilter_zi(taps, [1.0])
+    expected = [lfilter(taps, [1.0], row, zi=state * row[0])[0] for row in data]
+    np.testing.assert_allclose(filter_signal(data, taps, causal=True), expected, rtol=0, atol=1e-8)
+
+
+@given(cut=st.integers(1, 699), options=st.sampled_from(PARTS))
+def test_a_causal_filter_never_depends_on_later_samples(cut, options):
+    data = _noise().astype(np.float32)
+    data[0, 300:310] = np.nan
+    other = data.copy()
+    other[:, cut:] = 1e3
+    whole, changed = (
+        filtered(_recording(part), **options, causal=True).read() for part in (data, other)
+    )
+    np.testing.assert_allclose(changed[:, :cut], whole[:, :cut], rtol=0, atol=1e-4)
+    alone = filtered(_recording(data[:, :cut]), **options, causal=True).read()
+    np.testing.assert_allclose(alone, whole[:, :cut], rtol=0, atol=1e-4)
+
+
+@given(cuts=st.lists(st.integers(0, 700), min_size=1, max_size=5))
+def test_pieces_of_a_causally_filtered_recording_equal_the_whole(cuts):
+    data = _noise().astype(np.float32) + 1000
+    data[0, 300:310] = np.nan
+    recording = filtered(_recording(data, starts=(0, 500)), **BAND, causal=True)
+    taps = fir(200, **BAND, causal=True)
+    parts = [filter_signal(data[:, a:b], taps, causal=True) for a, b in ((0, 500), (500, 700))]
+    edges = sorted({0, 700, *cuts})
+    pieces = np.concatenate([recording.read(a, b) for a, b in pairwise(edges)], axis=1)
+    np.testing.assert_allclose(pieces, np.concatenate(parts, axis=1), rtol=0, atol=1e-3)
+
+
+def test_a_causal_filter_begins_anew_after_a_gap():
+    data, taps = _noise(), fir(200, **BAND, causal=True)
+    data[0, 300:310] = np.nan
+    found = filter_signal(data, taps, causal=True)
+    after = filter_signal(data[0, 310:], taps, causal=True)
+    np.testing.assert_allclose(found[0, 310:], after, rtol=0, atol=1e-12)
+    assert np.isnan(found[0, 300:310]).all()
+
+
+def test_a_design_is_not_changed_by_who_got_it_before():
+    first = fir(200, h_freq=40)
+    first *= 0
+    assert fir(200, h_freq=40).sum() == pytest.approx(1)

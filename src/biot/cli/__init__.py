@@ -36,6 +36,8 @@ _COMMANDS = {
     "predict": "predict every window of a recording",
     "report": "write a page to look at, of a run or of predictions",
     "explain": "show what speaks for a prediction: channels, times, bands",
+    "szcore": "find seizures in a recording, as a container of SzCORE does",
+    "live": "predict a stream of LSL, or a replayed file, as it comes",
     "convert": "keep a checkpoint of the authors or of braindecode as a model folder",
     "export": "write a model as ONNX",
     "demo": "see all of it at work on simulated EEG",
@@ -45,7 +47,7 @@ _COMMANDS = {
 _ROOMS = {
     **dict.fromkeys(("prepare", "layouts", "labels", "corpus"), "corpora."),
     **dict.fromkeys(("pretrain", "finetune", "evaluate", "convert", "export"), "models."),
-    **dict.fromkeys(("predict", "report", "explain"), "recordings."),
+    **dict.fromkeys(("predict", "report", "explain", "live", "szcore"), "recordings."),
 }
 """Where the module of a command lies, which has its name; the others lie beside this file."""
 

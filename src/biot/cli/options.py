@@ -43,9 +43,11 @@ __all__ = [
     "require_apart",
     "require_writable",
     "whole",
+    "with_given_units",
 ]
 
 if TYPE_CHECKING:
+    from biot.corpus.builder.channels.given_units import GivenUnits
     from biot.signals.recording import Recording
 
 C = TypeVar("C", bound=Settings)
@@ -308,18 +310,26 @@ def open_recording(
     """
     from biot.corpus.builder.channels.given_units import GivenUnits
     from biot.corpus.builder.sources import Source, TableOptions
-    from biot.signals.naming import called
     from biot.signals.readers import read_recording
 
     given = GivenUnits.read(args.units, {path.name: path})
     tables = TableOptions(args.table_sfreq, args.table_units, tuple(columns))
     tables.require_a_table([Source(path.name, path)])
     recording = read_recording(path, **tables.of(path, units_later=given.is_given))
+    return with_given_units(recording, given, path.name, renames)
+
+
+def with_given_units(
+    recording: Recording, given: GivenUnits, name: str, renames: Mapping[str, str] | None = None
+) -> Recording:
+    """The recording in the units that ``--units`` says; what was done is told."""
+    from biot.signals.naming import called
+
     as_known = replace(recording, ch_names=called(recording.ch_names, renames or {}))
-    changed, done = given.said_of(as_known, path.name)
+    changed, done = given.said_of(as_known, name)
     for what, names in done.items():
         say(f"{listed(names)}: {what}.")
-    for word in given.unmatched(as_known, path.name):
+    for word in given.unmatched(as_known, name):
         say(f"{word!r} of {given.table} fits no channel.")
     return replace(changed, ch_names=recording.ch_names)
 

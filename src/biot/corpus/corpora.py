@@ -200,7 +200,7 @@ class Corpora(Contracted):
 
 def _merged(parts: Sequence[Corpus], *, resample: bool, sfreq: float | None) -> Preprocessing:
     first = parts[0].preprocessing
-    same = ["scale", "resample", "l_freq", "h_freq", "notch", "reference", "keep_flat"]
+    same = ["scale", "resample", "l_freq", "h_freq", "notch", "causal", "reference", "keep_flat"]
     if not resample:
         same.append("sfreq")
     for part in parts[1:]:

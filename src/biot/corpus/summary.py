@@ -53,6 +53,8 @@ class CorpusOverview:
     frequent first; empty where that is not known."""
     reference: str
     """What EEG was re-referenced to, or that it is as it was recorded."""
+    filter: str = ""
+    """The filters in words; empty without any."""
     keep_flat: bool
     """Whether flat channels are signals; else they are missing data."""
     ch_names: tuple[str, ...]
@@ -117,6 +119,7 @@ class CorpusOverview:
             ("rate", f"{self.sfreq:g} Hz"),
             ("recorded at", ", ".join(f"{rate:g} Hz: {n}" for rate, n in self.recorded_at)),
             ("reference", self.reference),
+            *([("filter", self.filter)] if self.filter else []),
             ("flat channels", "kept as they are" if self.keep_flat else "missing data"),
             ("missing", f"{self.missing:.2%} of the samples"),
             *(("" if place else "several", text) for place, text in enumerate(self.several)),
@@ -192,6 +195,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         sfreq=contract.sfreq,
         recorded_at=() if manifest is None else _rates(manifest),
         reference=contract.reference_in_words,
+        filter=contract.filter,
         keep_flat=contract.keep_flat,
         ch_names=contract.ch_names,
         units=contract.units,

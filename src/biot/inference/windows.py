@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -67,6 +69,18 @@ class ModelWindows:
         self._at_rate = preprocessed(self.recording, contract)
         self._contract = contract
         self._of_epochs = without_last_instant
+
+    def grown(self, recording: Recording) -> ModelWindows:
+        """The same for a recording that goes on: with the channels of this one, and more samples.
+
+        Nothing is told of it that was told of this one.
+        """
+        other = copy(self)
+        other.recording = recording
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            other._at_rate = preprocessed(recording, self._contract)
+        return other
 
     def segments(self) -> list[Place]:
         """Where the recording's segments lie, in samples at the contract's rate.

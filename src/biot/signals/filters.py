@@ -1,8 +1,14 @@
-"""Band-pass and notch: zero-phase FIR filters, aware of gaps, window by window as on the whole."""
+"""Band-pass and notch: FIR filters, aware of gaps, window by window as on the whole.
+
+They are zero-phase: a sample depends as much on what follows as on what went before. Their causal
+forms depend on nothing that follows, and delay what they pass instead, each frequency by another
+time.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +22,8 @@ __all__ = ["filter_signal", "filtered", "fir"]
 Coefficients = npt.NDArray[np.float64]
 _NOTCH_WIDTH = 1.0
 """Hz on each side of the notch at which the response is down to a half."""
+_LONGEST_TRANSFORM = 2**22
+"""Points at which a causal filter's magnitude is taken, unless the filter itself is as long."""
 
 
 def fir(
@@ -24,14 +32,19 @@ def fir(
     l_freq: float | None = None,
     h_freq: float | None = None,
     notch: float | None = None,
+    causal: bool = False,
 ) -> Coefficients:
-    """Coefficients of a symmetric FIR filter of odd length, designed with a Hamming window.
+    """Coefficients of an FIR filter of odd length, designed with a Hamming window.
 
     Each part is ``scipy.signal.firwin``: a high-pass whose response is a half at `l_freq`, a
     low-pass at `h_freq`, a band-stop 1 Hz to either side of `notch`; they are convolved with each
     other. A part is 3.3 s long for each Hz of its transition band, whose width is a quarter of the
     frequency, at least 2 Hz, and never wider than what lies between the frequency and 0 or
     half the rate; 1 Hz for the notch.
+
+    These filters are symmetric. With `causal` each part is replaced by the minimum-phase filter of
+    the same length and the same magnitude (``scipy.signal.minimum_phase``): of all causal filters
+    with this magnitude it delays least.
 
     Parameters
     ----------
@@ -41,14 +54,14 @@ def fir(
         Lowest and highest frequency that is kept, in Hz; None: no limit.
     notch
         Frequency that is removed, in Hz, such as that of the mains.
+    causal
+        Whether the output may depend on earlier samples only.
 
     Raises
     ------
     ConfigError
         If a frequency does not lie between 0 and half the rate, or `l_freq` is not below `h_freq`.
     """
-    from scipy.signal import firwin
-
     for name, frequency in (("l_freq", l_freq), ("h_freq", h_freq), ("notch", notch)):
         margin = _NOTCH_WIDTH if name == "notch" else 0
         if frequency is not None and not margin < frequency < sfreq / 2 - margin:
@@ -58,34 +71,47 @@ def fir(
             )
     if l_freq is not None and h_freq is not None and not l_freq < h_freq:
         raise ConfigError(f"l_freq must be below h_freq, got {l_freq:g} and {h_freq:g} Hz.")
-    taps: Coefficients = np.ones(1)
+    parts: list[tuple[int, Any, Any]] = []
     if l_freq is not None:
         width = min(max(l_freq / 4, 2.0), l_freq)
-        part = firwin(
-            _length(width, sfreq, "l_freq", l_freq), l_freq, pass_zero="highpass", fs=sfreq
-        )
-        taps = np.convolve(taps, part)
+        parts.append((_length(width, sfreq, "l_freq", l_freq), l_freq, "highpass"))
     if h_freq is not None:
         width = min(max(h_freq / 4, 2.0), sfreq / 2 - h_freq)
-        part = firwin(
-            _length(width, sfreq, "h_freq", h_freq), h_freq, pass_zero="lowpass", fs=sfreq
-        )
-        taps = np.convolve(taps, part)
+        parts.append((_length(width, sfreq, "h_freq", h_freq), h_freq, "lowpass"))
     if notch is not None:
-        band = [notch - _NOTCH_WIDTH, notch + _NOTCH_WIDTH]
-        part = firwin(
-            _length(_NOTCH_WIDTH, sfreq, "notch", notch), band, pass_zero="bandstop", fs=sfreq
-        )
+        band = (notch - _NOTCH_WIDTH, notch + _NOTCH_WIDTH)
+        parts.append((_length(_NOTCH_WIDTH, sfreq, "notch", notch), band, "bandstop"))
+    return np.array(_convolution(tuple(parts), sfreq, causal))
+
+
+@lru_cache(maxsize=16)
+def _convolution(
+    parts: tuple[tuple[int, Any, Any], ...], sfreq: float, causal: bool
+) -> Coefficients:
+    """The filters of these lengths, frequencies and kinds, convolved with each other."""
+    from scipy.signal import firwin, minimum_phase
+
+    taps: Coefficients = np.ones(1)
+    for length, cutoff, kind in parts:
+        part = firwin(length, cutoff, pass_zero=kind, fs=sfreq)
+        if causal:
+            # minimum_phase takes the root of a magnitude: that of the filter with itself
+            most = max(_LONGEST_TRANSFORM, 16 * length)
+            n_fft = 2 ** int(np.ceil(np.log2(min(400 * length, most))))
+            part = minimum_phase(np.convolve(part, part), n_fft=n_fft)
         taps = np.convolve(taps, part)
     return taps
 
 
-def filter_signal(data: npt.ArrayLike, taps: Coefficients) -> npt.NDArray[np.floating[Any]]:
-    """Apply a symmetric FIR filter without delay.
+def filter_signal(
+    data: npt.ArrayLike, taps: Coefficients, *, causal: bool = False
+) -> npt.NDArray[np.floating[Any]]:
+    """Apply a symmetric FIR filter without delay, or a causal one as it is.
 
     Beyond an end the signal goes on with its first or last sample, which is felt in half the
-    filter's length at that end. A missing sample (NaN) stays missing, and is an end for
-    what lies before and after it: no other sample becomes missing.
+    filter's length at that end; with a causal filter in its length after the start, and nowhere
+    at the stop: it begins as if the first sample had been there for ever. A missing sample (NaN)
+    stays missing, and is an end for what lies before and after it: no other sample becomes missing.
 
     Parameters
     ----------
@@ -93,6 +119,8 @@ def filter_signal(data: npt.ArrayLike, taps: Coefficients) -> npt.NDArray[np.flo
         (…, n_times); NaN where a sample is missing.
     taps
         From :func:`fir`.
+    causal
+        Whether they are those of a causal filter.
 
     Returns
     -------
@@ -106,10 +134,10 @@ def filter_signal(data: npt.ArrayLike, taps: Coefficients) -> npt.NDArray[np.flo
     out = np.full(rows.shape, np.nan, dtype=np.float64)
     complete = ~np.isnan(rows).any(axis=-1)
     if complete.any():
-        out[complete] = _convolved(rows[complete], taps)
+        out[complete] = _convolved(rows[complete], taps, causal)
     for row in np.flatnonzero(~complete):
         for start, stop in _runs(rows[row]):
-            out[row, start:stop] = _convolved(rows[row : row + 1, start:stop], taps)[0]
+            out[row, start:stop] = _convolved(rows[row : row + 1, start:stop], taps, causal)[0]
     return out.reshape(array.shape).astype(array.dtype)
 
 
@@ -119,6 +147,7 @@ def filtered(
     l_freq: float | None = None,
     h_freq: float | None = None,
     notch: float | None = None,
+    causal: bool = False,
 ) -> Recording:
     """The same recording, filtered by :func:`fir`, still read lazily; each segment for itself.
 
@@ -132,16 +161,16 @@ def filtered(
     """
     if l_freq is None and h_freq is None and notch is None:
         return recording
-    taps = fir(recording.sfreq, l_freq=l_freq, h_freq=h_freq, notch=notch)
-    return by_segment(recording, lambda part: _filtered(part, taps))
+    taps = fir(recording.sfreq, l_freq=l_freq, h_freq=h_freq, notch=notch, causal=causal)
+    return by_segment(recording, lambda part: _filtered(part, taps, causal))
 
 
-def _filtered(recording: Recording, taps: Coefficients) -> Recording:
-    half = len(taps) // 2
+def _filtered(recording: Recording, taps: Coefficients, causal: bool) -> Recording:
+    before, after = _reach(taps, causal)
 
     def read_samples(start: int, stop: int) -> Array:
-        first, last = max(0, start - half), min(recording.n_times, stop + half)
-        piece = filter_signal(recording.read(first, last), taps)
+        first, last = max(0, start - before), min(recording.n_times, stop + after)
+        piece = filter_signal(recording.read(first, last), taps, causal=causal)
         return piece[:, start - first : stop - first].astype(np.float32)
 
     return replace(recording, read_samples=read_samples)
@@ -162,14 +191,18 @@ def _length(width: float, sfreq: float, name: str, frequency: float) -> int:
     return 2 * int(np.ceil(3.3 / width * sfreq / 2)) + 1
 
 
-def _convolved(rows: npt.NDArray[Any], taps: Coefficients) -> npt.NDArray[np.float64]:
+def _reach(taps: Coefficients, causal: bool) -> tuple[int, int]:
+    """How many samples before and after its own a filtered sample depends on."""
+    return (len(taps) - 1, 0) if causal else (len(taps) // 2, len(taps) // 2)
+
+
+def _convolved(rows: npt.NDArray[Any], taps: Coefficients, causal: bool) -> npt.NDArray[np.float64]:
     """Each row, float64, with its first and last value continued beyond its ends."""
     from scipy.signal import oaconvolve
 
-    half = len(taps) // 2
     # about the first value: an offset may be a thousand times the signal, and costs digits
     level = rows[:, :1].astype(np.float64)
-    padded = np.pad(rows - level, ((0, 0), (half, half)), mode="edge")
+    padded = np.pad(rows - level, ((0, 0), _reach(taps, causal)), mode="edge")
     result: npt.NDArray[np.float64] = oaconvolve(padded, taps[np.newaxis], "valid", axes=-1)
     return np.asarray(result + level * taps.sum())
 

@@ -92,5 +92,8 @@ def preprocessed(
     against = rereferenced(clean, contract.reference)
     if rows is not None:
         against = against.pick(rows)
-    smooth = filtered(against, l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch)
+    smooth = filtered(
+        against, l_freq=contract.l_freq, h_freq=contract.h_freq, notch=contract.notch,
+        causal=contract.causal,
+    )  # fmt: skip
     return resampled(smooth, contract.sfreq, method=contract.resample)

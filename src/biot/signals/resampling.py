@@ -22,6 +22,7 @@ from biot.signals.recording import Array, Recording, by_segment
 __all__ = [
     "ResampleMethod",
     "grain",
+    "inputs_of",
     "polyphase",
     "resample",
     "resampled",
@@ -188,17 +189,49 @@ def resampled(
     return by_segment(recording, lambda part: change(part, new_sfreq))
 
 
+def inputs_of(
+    start: int, stop: int, sfreq: float, new_sfreq: float, *, n_times: int = 0
+) -> tuple[int, int]:
+    """Which samples are read to compute the resampled ones from `start` to `stop` by polyphase.
+
+    A resampled sample depends on the ten samples, of the slower rate, to either side of it.
+
+    Parameters
+    ----------
+    start, stop
+        First sample at `new_sfreq`, and the one after the last; `start` is below `stop`.
+    sfreq, new_sfreq
+        Rates in Hz, now and wanted.
+    n_times
+        How many samples at `sfreq` there may be, see Raises.
+
+    Returns
+    -------
+    first, last
+        At `sfreq`: 0 or more, and the one after the last, which may lie beyond the segment's end.
+
+    Raises
+    ------
+    ConfigError
+        If no short ratio comes near that of the rates over `n_times` samples.
+    """
+    up, down = _ratio(sfreq, new_sfreq, n_times)
+    if up == down:
+        return start, stop
+    half, step = 10 * max(up, down), grain(up, down)
+    # the first sample read is anchored, and at or before the filter's reach
+    first = max(0, (start * down - half) // (up * step)) * step
+    return first, ((stop - 1) * down + half) // up + 1
+
+
 def _resampled_lazily(recording: Recording, new_sfreq: float) -> Recording:
     up, down = _ratio(recording.sfreq, new_sfreq, recording.n_times)
-    half = 10 * max(up, down)
-    step = grain(up, down)
 
     def read_samples(start: int, stop: int) -> Array:
         if start == stop:
             return recording.read(0, 0)
-        # the first sample read is anchored, and at or before the filter's reach
-        first = max(0, (start * down - half) // (up * step)) * step
-        last = min(recording.n_times, ((stop - 1) * down + half) // up + 1)
+        first, last = inputs_of(start, stop, recording.sfreq, new_sfreq)
+        last = min(recording.n_times, last)
         skipped = first * up // down
         piece = _polyphase(recording.read(first, last), up, down)
         return piece[:, start - skipped : stop - skipped].astype(np.float32, copy=False)

@@ -7,6 +7,7 @@ what cannot be before the work begins, one writes.
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ def write(
     return written
 
 
-def tell(args: Namespace, predictions: Predictions, predictor: Predictor) -> None:
-    """What is said of one recording besides its table."""
-    if events_asked(args):
-        tell_events(args, predictions, predictor.preprocessing)
+def tell(args: Namespace, recordings: Sequence[Predictions], predictor: Predictor) -> None:
+    """What is said of all recordings besides their tables."""
+    if events_asked(args) and recordings:
+        tell_events(args, recordings, predictor.preprocessing)

@@ -157,7 +157,7 @@ def _predict_one(args: Namespace, path: Path) -> None:
     say(f"{len(predictions)} windows -> {args.out}")
     if args.png is not None:  # after the table: if it fails, that is there
         _draw(args, predictions, recording, contract.label_columns[0])
-    extras.tell(args, predictions, predictor)
+    extras.tell(args, [predictions], predictor)
     for written in extras.write(args, predictions, recording, place):
         say(f"written -> {written}")
 

@@ -99,6 +99,7 @@ def report_many(args: Namespace, folder: Path) -> list[Path]:
     ConfigError
         If its table is not there, or damaged, or an option is for one recording.
     """
+    from biot.inference.many.folder import stems_of
     from biot.inference.many.outcomes import read_outcomes
     from biot.report.page import require_pages
     from biot.report.recording import require_timeline
@@ -111,9 +112,11 @@ def report_many(args: Namespace, folder: Path) -> list[Path]:
     require_pages()
     require_timeline()
     pages = []
-    for outcome in read_outcomes(folder / "predictions.parquet"):
+    outcomes = read_outcomes(folder / "predictions.parquet")
+    stems = stems_of([outcome.name for outcome in outcomes])
+    for outcome in outcomes:
         if outcome.predictions is not None:
-            page = folder / "reports" / f"{outcome.name}.html"
+            page = folder / "reports" / f"{stems[outcome.name]}.html"
             if not page.resolve().is_relative_to((folder / "reports").resolve()):
                 raise ConfigError(f"{folder}: {outcome.name!r} is no name of a recording in it.")
             page.parent.mkdir(parents=True, exist_ok=True)

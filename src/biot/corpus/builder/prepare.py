@@ -107,6 +107,7 @@ def _recipe(given: Given) -> tuple[WorkerConfig, LabelMap | None, GivenUnits]:
     contract = Preprocessing(
         sfreq=how.sfreq, window=how.length, ch_names=(), units=(), scale=how.scale,
         resample=how.resample, l_freq=how.l_freq, h_freq=how.h_freq, notch=how.notch,
+        causal=how.causal,
         task=how.task, label_columns=how.label_columns, keep_flat=how.keep_flat,
         reference=how.reference, rename_channels=how.rename_channels or "",
     )  # fmt: skip

@@ -269,6 +269,12 @@ class PrepareConfig(Settings):
         help="Filter out this frequency, such as the mains, in Hz.",
         above=0, group=_SIGNAL, metavar="HZ",
     )  # fmt: skip
+    causal: bool = setting(
+        False,
+        help="Filter by causal (minimum-phase) filters instead of zero-phase ones, as `biot live` "
+        "needs: no sample depends on a later one. Kept with the model.",
+        group=_SIGNAL,
+    )
     resample: Resample = setting(
         "polyphase",
         help="How recordings come to `sfreq`; fft: as the authors of BIOT do, the whole recording "
@@ -473,6 +479,15 @@ class PrepareConfig(Settings):
                 )
 
     def _require_frequencies(self) -> None:
+        if self.causal and (self.l_freq, self.h_freq, self.notch) == (None, None, None):
+            raise ConfigError(
+                "causal goes with l_freq, h_freq or notch, whose filters it is about."
+            )
+        if self.causal and self.resample == "fft":
+            raise ConfigError(
+                "causal goes with resample=polyphase; with resample=fft every sample depends on "
+                "all that follow."
+            )
         for name in ("l_freq", "h_freq", "notch"):
             frequency = getattr(self, name)
             if frequency is None or self.sfreq is None:

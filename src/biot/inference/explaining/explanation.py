@@ -32,7 +32,7 @@ _SHOWN = 5
 _HEADERS = ("part", "channel", "start", "stop", "band", "low", "high", "score")
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Explanation(ExplainedWindow):
     """How much the target of one window loses when parts of it are missing.
 
@@ -137,11 +137,13 @@ class Explanation(ExplainedWindow):
 
         rows: list[tuple[str, ...]] = []
         found = list(self.rows())
+        digits = "+.4g" if self.task == "regression" else "+.3f"
         for kind in KINDS:
             known = [row for row in found if row[0] == kind and np.isfinite(row[-1])]
             known.sort(key=lambda row: -abs(row[-1]))
             for number, row in enumerate(known[:_SHOWN]):
-                rows.append((_counted(kind, len(known)) if not number else "", *_shown(row)))
+                first = _counted(kind, len(known)) if not number else ""
+                rows.append((first, *_shown(row), f"{row[-1]:{digits}}"))
         if not rows:
             return "No part has a score."
         headers = ("without", "channel", "seconds", "band", "score")
@@ -155,11 +157,11 @@ def _counted(kind: str, number: int) -> str:
 
 
 def _shown(row: tuple[Any, ...]) -> tuple[str, ...]:
-    _, channel, start, stop, band, low, high, score = row
+    _, channel, start, stop, band, low, high, _ = row
     seconds = f"{start:g} to {stop:g}" if np.isfinite(start) else ""
     # a band without a name of its own is called by its frequencies
     hertz = f"{band} ({low:g}-{high:g} Hz)" if band and not band.endswith(" Hz") else band
-    return channel, seconds, hertz, f"{score:+.3f}"
+    return channel, seconds, hertz
 
 
 def _plain(values: npt.NDArray[Any]) -> Any:

@@ -15,6 +15,7 @@ from biot import plots
 from biot.errors import MissingDependencyError, listed, require
 from biot.inference.explaining.scalp import places_on_scalp
 from biot.inference.explaining.values import ExplainedWindow
+from biot.signals.channels import canonical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -214,7 +215,8 @@ def _draw_head(
                  edgecolors=plots.GREY, linewidths=0.6)  # fmt: skip
     if len(rows) <= _MOST_CHANNELS:
         for row, across, up in zip(rows, x, y, strict=True):
-            axes.text(across, up, explanation.ch_names[row], fontsize=5, ha="center", va="center")
+            name = canonical(explanation.ch_names[row])
+            axes.text(across, up, name, fontsize=5, ha="center", va="center")
     axes.set(aspect="equal", xlim=(-1.35, 1.35), ylim=(-1.3, 1.3))
     axes.set_axis_off()
     axes.set_title("whole channel, seen from above", fontsize=9)

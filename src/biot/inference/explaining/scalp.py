@@ -14,6 +14,7 @@ __all__ = ["places_on_scalp"]
 
 _MONTAGES = ("colin27_1005", "standard_1005")
 """Names of one montage: in recent releases of MNE, and in earlier ones."""
+_REFERENCES = frozenset({"A1", "A2", "M1", "M2"})
 _EQUATOR = 90.0
 """Degrees from the top of the head that the circle of the figure stands for."""
 
@@ -24,7 +25,8 @@ def places_on_scalp(ch_names: Sequence[str]) -> dict[int, tuple[float, float]]:
     Parameters
     ----------
     ch_names
-        Names of channels; of a difference of two electrodes the place lies halfway.
+        Names of channels; of a difference of two electrodes the place lies halfway. Ears and
+        mastoids are taken for references: they have no place, and do not move another's.
 
     Returns
     -------
@@ -53,10 +55,10 @@ def places_on_scalp(ch_names: Sequence[str]) -> dict[int, tuple[float, float]]:
     flat = {name: _from_above(position - centre) for name, position in known.items()}
     found = {}
     for i, name in eeg.items():
-        second = name.reference if name.reference != name.electrode else None
-        second = None if second in COMMON_REFERENCES else second
-        ends = [flat.get(end) for end in (name.electrode, second) if end is not None]
-        if all(end is not None for end in ends):
+        second = None if name.reference in COMMON_REFERENCES else name.reference
+        sites = {name.electrode, second} - _REFERENCES
+        ends = [flat.get(site) for site in sites if site is not None]
+        if ends and all(end is not None for end in ends):
             x, y = np.mean([end for end in ends if end is not None], axis=0)
             found[i] = (float(x), float(y))
     return found

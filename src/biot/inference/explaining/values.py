@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ KINDS = ("channel", "stretch", "channel and stretch", "band", "channel and band"
 """Kinds of parts that have a score."""
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class ExplainedWindow:
     """One window of a recording, and a score of each of its parts."""
 
@@ -61,7 +61,7 @@ class ExplainedWindow:
     """(F,) without each band, in all channels."""
     channel_band_scores: Floats
     """(C, F) without each band in each channel."""
-    signal: npt.NDArray[np.float32] = field(compare=False)
+    signal: npt.NDArray[np.float32]
     """(C, T) the window in `units`, NaN where nothing was recorded."""
     sfreq: float
     """Samples a second of `signal`."""
