@@ -116,7 +116,7 @@ RULES = {
         "numpy",
     ),
     "inference.many": rule(
-        "errors settings locks io decision preprocessing evaluation signals corpus "
+        "errors choices settings locks io decision preprocessing evaluation signals corpus "
         "corpus.builder inference",
         "numpy",
         "pyarrow",
@@ -138,8 +138,8 @@ RULES = {
     "cli": rule(
         "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference inference.many simulate "
-        "__init__ evaluation.events inference.scoring report inference.explaining "
+        "training.finetuning training.pretraining inference inference.many inference.live "
+        "simulate __init__ evaluation.events inference.scoring report inference.explaining "
         "report.recording",
         "",
         "numpy sklearn tabulate torch",

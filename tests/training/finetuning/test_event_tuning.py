@@ -15,7 +15,8 @@ from biot import BIOT, EventRules, Predictor, finetune, prepare
 from biot.cli import main
 from biot.corpus import Corpus, load_corpus
 from biot.errors import ConfigError
-from biot.evaluation.events.counts import EventScoring, event_counts
+from biot.evaluation.events.counts import event_counts
+from biot.evaluation.events.rules import EventScoring
 from biot.preprocessing import Preprocessing
 from biot.simulate import write_study
 from biot.training import FinetuneConfig

@@ -16,7 +16,7 @@ from biot.cli.options import (
 from biot.cli.terminal import say
 from biot.corpus.builder.settings import PrepareConfig
 from biot.errors import ConfigError
-from biot.evaluation.events.counts import EventScoring
+from biot.evaluation.events.rules import EventScoring
 from biot.events.rules import EventRules
 from biot.settings import settings_of
 

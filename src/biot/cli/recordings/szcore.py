@@ -71,14 +71,7 @@ def parser() -> Parser:
         help="label of the model that means a seizure, as often as needed (default: those that "
         "say so, such as seiz, seizure, sz, ictal, fnsz)",
     )
-    for option, root, variable in (
-        ("--data-root", "/data", "INPUT"),
-        ("--output-root", "/output", "OUTPUT"),
-    ):
-        made.add_argument(
-            option, metavar="FOLDER", type=Path, default=Path(root),
-            help=f"folder in which ${variable} lies (default: {root})",
-        )  # fmt: skip
+    _add_roots(made)
     made.add_argument(
         "--stride",
         metavar="S",
@@ -90,6 +83,17 @@ def parser() -> Parser:
     add_table_options(made)
     add_device(made)
     return made
+
+
+def _add_roots(made: Parser) -> None:
+    for option, root, variable in (
+        ("--data-root", "/data", "INPUT"),
+        ("--output-root", "/output", "OUTPUT"),
+    ):
+        made.add_argument(
+            option, metavar="FOLDER", type=Path, default=Path(root),
+            help=f"folder in which ${variable} lies (default: {root})",
+        )  # fmt: skip
 
 
 def _execute(args: Namespace) -> None:

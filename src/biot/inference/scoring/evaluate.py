@@ -16,9 +16,9 @@ from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.corpus.schema import LABELS_FILE, STATE_FILE
 from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError, listed
-from biot.evaluation.events.counts import EventScoring
 from biot.evaluation.events.curve import OperatingCurve, operating_curve, thresholds_of
 from biot.evaluation.events.nights import SleepEvaluation, score_nights
+from biot.evaluation.events.rules import EventScoring
 from biot.evaluation.events.scores import EventEvaluation, score_events
 from biot.evaluation.events.sleep import stages_among
 from biot.events.event import Event, Events
@@ -205,6 +205,17 @@ def _place(reference: str | Path, where: Sequence[Path], named: bool) -> Path | 
     return path if is_one and not (named or names_recordings(path)) else None
 
 
+def _notes_of_corpus(leakage: str | None, in_windows: float, in_all: float) -> list[str]:
+    """What a reader of the scores must know, from the seconds in windows and in recordings."""
+    notes = [] if leakage is None else [leakage]
+    if in_windows < 0.999 * in_all:
+        notes.append(
+            f"False positives a day are of the {in_windows / 3600:.2f} h that lie in windows of "
+            "the corpus; nobody knows what lies between."
+        )
+    return notes
+
+
 def _of_corpus(
     model: Path,
     corpus: Path,
@@ -252,14 +263,8 @@ def _of_corpus(
             PredictedRecording(subject=one.subject, predictions=one.predictions, reference=true)
         )
     recorded = {one.predictions.name: covered_seconds(one.predictions) for one in scored}
-    note = note_of_leakage(leakage)
-    notes = [] if note is None else [note]
     lengths = sum(one.predictions.duration or 0.0 for one in scored)
-    if sum(recorded.values()) < 0.999 * lengths:
-        notes.append(
-            f"False positives a day are of the {sum(recorded.values()) / 3600:.2f} h that lie in "
-            "windows of the corpus; nobody knows what lies between."
-        )
+    notes = _notes_of_corpus(note_of_leakage(leakage), sum(recorded.values()), lengths)
     return _Data(recordings=scored, recorded=recorded, tally=tally, notes=tuple(notes))
 
 
