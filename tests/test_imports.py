@@ -130,7 +130,7 @@ def test_dir_shows_what_one_types_and_no_helper():
     assert set(biot.__all__) == {
         *("BIOT", "read_recording", "from_mne", "Recording", "prepare", "from_arrays"),
         *("load_corpus", "pretrain", "finetune", "evaluate", "Predictor", "Preprocessing"),
-        *("simulate", "sklearn"),
+        *("Event", "Events", "EventRules", "simulate", "sklearn"),
     }
 
 

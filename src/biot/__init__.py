@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from biot.corpus.builder.from_arrays import from_arrays
     from biot.corpus.builder.prepare import prepare
     from biot.corpus.load import load_corpus
+    from biot.events.event import Event, Events
+    from biot.events.rules import EventRules
     from biot.inference.predictor import Predictor
     from biot.model.biot import BIOT
     from biot.preprocessing import Preprocessing
@@ -25,6 +27,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BIOT",
+    "Event",
+    "EventRules",
+    "Events",
     "Predictor",
     "Preprocessing",
     "Recording",
@@ -46,6 +51,9 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "BIOT": "biot.model.biot",
+        "Event": "biot.events.event",
+        "EventRules": "biot.events.rules",
+        "Events": "biot.events.event",
         "Predictor": "biot.inference.predictor",
         "Preprocessing": "biot.preprocessing",
         "Recording": "biot.signals.recording",

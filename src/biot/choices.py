@@ -15,6 +15,7 @@ __all__ = [
     "ClassLoss",
     "ClassWeights",
     "Device",
+    "EventScore",
     "LabelRule",
     "LabelScope",
     "LoraLayers",
@@ -56,6 +57,7 @@ Task = Literal["classes", "multilabel", "regression"]
 # what is trained, and by which loss
 ClassLoss = Literal["cross-entropy", "focal"]
 ClassWeights = Literal["balanced", "sampled", "none"]
+EventScore = Literal["overlap", "szcore"]
 LoraLayers = Literal["attention", "all"]
 Mode = Literal["full", "head", "ridge", "logistic", "lora"]
 Objective = Literal["contrastive", "supervised"]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 import unicodedata
 import warnings
@@ -37,6 +38,8 @@ __all__ = [
     "reliability",
     "require_figures",
     "save_png",
+    "sensitivity_curve",
+    "svg_text",
     "timeline",
 ]
 
@@ -101,31 +104,59 @@ def save_png(figure: Figure, path: Path) -> Path:
     OSError
         If the file cannot be written.
     """
-    text = require("matplotlib.text", extra="plots").Text
-    for label in figure.findobj(text):  # names are names, also with a $ in them
-        label.set_parse_math(False)
-        label.set_text(_drawable(label.get_text()))
-    rc_context = require("matplotlib", extra="plots").rc_context
-    with warnings.catch_warnings(), rc_context({"text.parse_math": False}):
-        # A label in a script that the font lacks shows as boxes: no reason to fail.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        with atomic_file(path) as partial:
-            try:
-                figure.savefig(partial, format="png", dpi=150, metadata={"Software": None})
-            except OSError:
-                raise
-            except Exception as error:  # whatever its backends, fonts and numbers raise
-                raise ConfigError(f"{path}: cannot be drawn ({_reason(error)}).") from error
+    with atomic_file(path) as partial:
+        _save(figure, partial, str(path), format="png", dpi=150, metadata={"Software": None})
     return path
 
 
+def svg_text(figure: Figure) -> str:
+    """A figure as an SVG document whose text is text; the same figure gives the same document.
+
+    Raises
+    ------
+    ConfigError
+        If matplotlib cannot draw it.
+    """
+    told = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with io.BytesIO() as file:
+        _save(figure, file, "The figure", format="svg", metadata=told)
+        return file.getvalue().decode()
+
+
+def _save(figure: Figure, file: Any, where: str, **options: Any) -> None:
+    """Write a figure whose names are names, also with a $ in them."""
+    text = require("matplotlib.text", extra="plots").Text
+    for label in figure.findobj(text):
+        label.set_parse_math(False)
+        label.set_text(_drawable(label.get_text()))
+    settings = {"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "biot"}
+    with (
+        warnings.catch_warnings(),
+        require("matplotlib", extra="plots").rc_context(settings),
+    ):
+        # A label in a script that the font lacks shows as boxes: no reason to fail.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        try:
+            figure.savefig(file, **options)
+        except OSError:
+            raise
+        except Exception as error:  # whatever its backends, fonts and numbers raise
+            raise ConfigError(f"{where}: cannot be drawn ({_reason(error)}).") from error
+
+
 def _drawable(text: str) -> str:
-    """The text with what no font can draw escaped: control characters and halves of pairs."""
+    """The text with what no font or file can hold escaped: control characters, halves of pairs."""
     return "".join(
-        character if character == "\n" or unicodedata.category(character) not in ("Cc", "Cs")
-        else character.encode("unicode_escape").decode("ascii")
+        character.encode("unicode_escape").decode("ascii")
+        if character != "\n" and unicodedata.category(character) in ("Cc", "Cs", "Cn")
+        else character
         for character in text
-    )  # fmt: skip
+    )
+
+
+def _at_ticks(names: Sequence[str]) -> list[str]:
+    """Names as ticks can hold them, whose texts are made anew when they are drawn."""
+    return [_drawable(name) for name in names]
 
 
 def _reason(error: Exception) -> str:
@@ -182,10 +213,11 @@ def confusion(
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    names = _at_ticks(label_names)
     upright = sum(len(name) for name in label_names) <= 9 * n_classes and n_classes <= 4
-    axes.set_xticks(range(n_classes), label_names, rotation=0 if upright else 45,
+    axes.set_xticks(range(n_classes), names, rotation=0 if upright else 45,
                     ha="center" if upright else "right", rotation_mode="anchor")  # fmt: skip
-    axes.set_yticks(range(n_classes), label_names)
+    axes.set_yticks(range(n_classes), names)
     axes.set(xlabel="predicted", ylabel="true")
     _headed(figure, axes, title, note)
     axes.spines[:].set_visible(False)
@@ -282,7 +314,7 @@ def corpus_overview(
     right.legend(edgecolor="none", framealpha=1, fontsize=8)
     for axes, names in ((left, subjects), (right, ch_names)):
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set_yticks(range(len(names)), names, fontsize=7)
+        axes.set_yticks(range(len(names)), _at_ticks(names), fontsize=7)
         axes.invert_yaxis()
     figure.suptitle(title)
     return figure
@@ -397,8 +429,8 @@ def groups(names: Sequence[str], values: Sequence[Sequence[float]], *, score_nam
         mean = defined.mean()
         axes.axhline(mean, color=GREY, linestyle="--", linewidth=1, label=f"mean {mean:.3f}{of}")
         axes.legend(frameon=False, loc="lower right")
-    axes.set_xticks(range(len(names)), [names[index] for index in order], rotation=60, ha="right",
-                    rotation_mode="anchor")  # fmt: skip
+    shown = _at_ticks([names[index] for index in order])
+    axes.set_xticks(range(len(names)), shown, rotation=60, ha="right", rotation_mode="anchor")
     axes.set(xlabel="subject", ylabel=score_name, xlim=(-0.5, len(names) - 0.5))
     plain_frame(axes)
     return figure
@@ -509,4 +541,52 @@ def timeline(
     if len(begin):
         panels[-1].set_xlim(begin[0], end[-1])
     panels[-1].set_xlabel(f"time ({unit_name})")
+    return figure
+
+
+def sensitivity_curve(
+    fp_per_day: Sequence[float],
+    sensitivity: Sequence[float],
+    thresholds: Sequence[float],
+    *,
+    chosen: tuple[float, float],
+    title: str = "",
+    note: str = "",
+) -> Figure:
+    """Share of events that are found against false positives a day, over thresholds.
+
+    The axis of false positives is logarithmic above the lowest rate that occurs, and holds 0.
+
+    Parameters
+    ----------
+    fp_per_day, sensitivity, thresholds
+        One value a threshold; a point without sensitivity is left out.
+    chosen
+        False positives a day and sensitivity of the rules in use.
+    title
+        Heading; empty for none.
+    note
+        The rules in use, to stand below; empty for none.
+    """
+    rates, shares = np.asarray(fp_per_day, float), np.asarray(sensitivity, float)
+    known = np.isfinite(rates) & np.isfinite(shares)
+    rates, shares, at = rates[known], shares[known], np.asarray(thresholds, float)[known]
+    figure = new_figure(6.4, 4.8)
+    axes = figure.subplots()
+    order = np.lexsort((shares, rates))
+    axes.plot(rates[order], shares[order], color=colour(0), linewidth=1.2, zorder=2)
+    points = axes.scatter(rates, shares, c=at, cmap="cividis", vmin=0, vmax=1, s=22, zorder=3)
+    figure.colorbar(points, ax=axes, label="threshold")
+    if np.isfinite(chosen).all():
+        axes.plot(*chosen, marker="*", markersize=15, linestyle="none", color=colour(1),
+                  markeredgecolor="white", label="rules in use", zorder=4)  # fmt: skip
+        axes.legend(frameon=False, loc="lower right")
+    above = np.append(rates, chosen[0])
+    above = above[np.isfinite(above) & (above > 0)]
+    if len(above) and above.max() > 10 * above.min():
+        axes.set_xscale("symlog", linthresh=float(above.min()))
+    axes.set(xlabel="false positives a day", ylabel="sensitivity", ylim=(-0.03, 1.03))
+    axes.set_xlim(left=0)
+    plain_frame(axes)
+    _headed(figure, axes, title, note)
     return figure

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from biot.choices import HIGHEST_SFREQ, LONGEST_WINDOW, LOWEST_FREQ, Resample, Scale, Task
 from biot.decision import Decision
 from biot.errors import ConfigError, ContractError
+from biot.events.rules import EventRules
 from biot.io import read_json, write_json
 
 __all__ = [
@@ -115,6 +116,9 @@ class Preprocessing:
     temperature: float | None = None
     """By which the outputs are divided before they become probabilities, fitted on a model's
     validation windows; None: 1."""
+    events: EventRules | None = None
+    """How the model's probabilities become events, tuned on its validation recordings; None: that
+    was not tuned, and the file does not name it."""
 
     def __post_init__(self) -> None:
         for name in ("sfreq", "window", "l_freq", "h_freq", "notch"):
@@ -151,6 +155,7 @@ class Preprocessing:
         object.__setattr__(self, "reference", _plain_reference(self.reference))
         _require_columns(self.label_columns)
         self.decision.require_fit(len(self.label_names or ()))
+        _require_events(self)
 
     @property
     def decision(self) -> Decision:
@@ -161,11 +166,14 @@ class Preprocessing:
         )  # fmt: skip
 
     def deciding(self, decision: Decision | None) -> Preprocessing:
-        """The same contract with another :attr:`decision`; None: with none of its own."""
+        """The same contract with another :attr:`decision`; None: with none of its own.
+
+        Rules for events go with the decision that they were tuned for.
+        """
         chosen = decision or Decision(task=self.task)
         return replace(
             self, class_weights=chosen.class_weights, temperature=chosen.temperature,
-            thresholds=chosen.thresholds,
+            thresholds=chosen.thresholds, events=None,
         )  # fmt: skip
 
     @property
@@ -220,8 +228,8 @@ class Preprocessing:
         """Raise :class:`ContractError` unless `data` was prepared as this contract says.
 
         Label names are not compared: a corpus may hold some of the classes only. Nor are the
-        columns that labels came from, a model's decision, the references of the recordings, their
-        earlier names of channels, nor the task of data without labels.
+        columns that labels came from, a model's decision, its rules for events, the references of
+        the recordings, their earlier names of channels, nor the task of data without labels.
 
         Parameters
         ----------
@@ -231,7 +239,7 @@ class Preprocessing:
             Name of the data for the message, such as the corpus folder.
         """
         apart = {
-            "label_names", "label_columns", "thresholds", "class_weights", "temperature",
+            "label_names", "label_columns", "thresholds", "class_weights", "temperature", "events",
             "recorded_references", "rename_channels",
             *(["task"] if data.label_names is None else []),
         }  # fmt: skip
@@ -248,7 +256,9 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
-        return {"version": VERSION, **asdict(self)}
+        values = {"version": VERSION, **asdict(self)}
+        del values["events"]  # earlier releases refuse what they do not know
+        return values if self.events is None else {**values, "events": self.events.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, where: str = FILE_NAME) -> Preprocessing:
@@ -281,6 +291,8 @@ class Preprocessing:
                 raise ContractError(f"{where}: {key} must be a list, got {given[key]!r}.")
             given[key] = tuple(given[key])
         try:
+            if given.get("events") is not None:
+                given["events"] = EventRules.from_dict(given["events"])
             return cls(**given)
         except (TypeError, ValueError) as error:  # ConfigError too: here nobody gave an option
             raise ContractError(f"{where}: {error}") from error
@@ -333,6 +345,16 @@ def _require_bounds(contract: Preprocessing) -> None:
             f"l_freq must be at least {LOWEST_FREQ:g} Hz, got {contract.l_freq:g} Hz: the filter "
             "would be longer than an hour."
         )
+
+
+def _require_events(contract: Preprocessing) -> None:
+    if contract.events is None:
+        return
+    if not isinstance(contract.events, EventRules):
+        raise ConfigError(f"events must be EventRules, got {contract.events!r}.")
+    if contract.task == "regression" or not contract.label_names:
+        raise ConfigError("events need label names of classes or tags; these are none.")
+    contract.events.background_among(contract.label_names)
 
 
 def _plain_reference(reference: str) -> str:

@@ -30,6 +30,7 @@ from biot.errors import ConfigError, near_word
 __all__ = [
     "Setting",
     "Settings",
+    "changed_settings",
     "configured",
     "documented",
     "setting",
@@ -271,6 +272,15 @@ def _kind_of(hint: Any, choices: Sequence[str] | None) -> tuple[Kind, tuple[str,
         return "pair" if get_args(one) == (float, float) else "names", (), optional
     kinds: dict[Any, Kind] = {int: "whole", float: "number", bool: "switch", str: "text"}
     return kinds[one], (), optional
+
+
+def changed_settings(config: Settings) -> dict[str, Any]:
+    """The settings that are not the defaults, by name."""
+    return {
+        one.name: getattr(config, one.name)
+        for one in settings_of(type(config))
+        if getattr(config, one.name) != one.default
+    }
 
 
 def configured(kind: type[C], config: C | None, given: Mapping[str, Any]) -> C:

@@ -43,22 +43,26 @@ RULES = {
     "io": rule("errors locks"),
     "device": rule("errors choices", "torch"),
     "decision": rule("errors choices", "numpy"),
-    "preprocessing": rule("errors choices decision io", "numpy"),
+    "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
-    "events": rule("errors", "numpy"),
+    "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
-        "errors signals", "numpy", "h5py mne pandas pyarrow pymatreader pyxdf wfdb"
+        "errors signals",
+        "numpy",
+        "h5py mne pandas pyarrow pymatreader pyxdf wfdb",
     ),
     "signals.readers": rule("errors signals signals.formats"),
     "corpus": rule(
-        "errors choices io preprocessing plots signals", "numpy", "datasets pyarrow tabulate"
+        "errors choices io preprocessing plots signals",
+        "numpy",
+        "datasets pyarrow tabulate",
     ),
     "corpus.batch": rule("errors signals corpus", "numpy torch"),
     "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
     "corpus.builder": rule(
-        "errors choices settings locks io preprocessing signals signals.formats signals.readers "
-        "corpus",
+        "errors choices settings locks io preprocessing signals signals.formats "
+        "signals.readers corpus",
         "numpy",
         "distributed joblib pyarrow scipy tqdm",
     ),
@@ -68,42 +72,62 @@ RULES = {
         "huggingface_hub safetensors tabulate torchinfo",
     ),
     "evaluation": rule(
-        "errors choices decision preprocessing", "numpy torch", "scipy sklearn tabulate"
+        "errors choices decision preprocessing evaluation.events",
+        "numpy torch",
+        "scipy sklearn tabulate",
     ),
+    "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
     "training": rule(
-        "errors choices settings locks io device preprocessing evaluation corpus corpus.batch "
-        "model",
+        "errors choices settings locks io device preprocessing corpus corpus.batch model "
+        "evaluation evaluation.events",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
-        "errors choices settings decision locks io plots preprocessing evaluation "
-        "signals.channels corpus model training",
+        "errors choices settings decision events locks io preprocessing plots corpus model "
+        "evaluation evaluation.events training signals.channels report",
         "numpy torch",
-        "joblib peft sklearn tqdm",
+        "joblib peft pyarrow sklearn tqdm",
     ),
     "training.pretraining": rule(
-        "errors choices settings io plots preprocessing evaluation signals.channels corpus "
-        "corpus.batch corpus.loader model training",
+        "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
+        "model evaluation training signals.channels report",
         "numpy torch",
     ),
     "inference": rule(
-        "errors choices decision io device plots preprocessing evaluation signals signals.formats "
-        "signals.readers model",
+        "errors choices decision events io device preprocessing plots signals "
+        "signals.formats signals.readers model evaluation report",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
+    ),
+    "report": rule(
+        "errors io decision preprocessing plots signals corpus evaluation events",
+        "numpy",
+        "jinja2 matplotlib pyarrow scipy",
+    ),
+    "inference.scoring": rule(
+        "errors choices io device plots preprocessing events evaluation evaluation.events "
+        "signals corpus corpus.builder model training inference",
+        "numpy",
+    ),
+    "inference.many": rule(
+        "errors settings locks io decision preprocessing evaluation signals corpus "
+        "corpus.builder inference",
+        "numpy",
+        "pyarrow",
     ),
     "inference.live": rule("errors preprocessing signals inference", "numpy", "mne_lsl"),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device settings preprocessing evaluation signals signals.formats model training "
-        "training.finetuning",
+        "errors device settings preprocessing signals signals.formats model evaluation "
+        "training training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "__init__ errors settings locks io preprocessing plots signals signals.formats "
-        "signals.readers corpus corpus.builder model evaluation training training.finetuning "
-        "training.pretraining inference inference.live simulate",
+        "errors settings locks io preprocessing plots signals signals.formats "
+        "signals.readers corpus corpus.builder events model evaluation training "
+        "training.finetuning training.pretraining inference inference.many simulate "
+        "inference.live __init__ evaluation.events inference.scoring report",
         "",
         "numpy sklearn tabulate torch",
     ),

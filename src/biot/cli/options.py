@@ -203,18 +203,31 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
 
 
 def add_settings(
-    parser: ArgumentParser, kind: type[Settings], *, only: Sequence[str] | None = None
+    parser: ArgumentParser,
+    kind: type[Settings],
+    *,
+    only: Sequence[str] | None = None,
+    group: Any = None,
+    shows_defaults: bool = True,
 ) -> None:
-    """An option for each setting of a class, with its help, its default and its refusals."""
+    """An option for each setting of a class, with its help, its default and its refusals.
+
+    `group` takes all of them, instead of groups by their headings. Without `shows_defaults` an
+    option that is not given is None: something else than the class decides then.
+    """
     shown = settings_of(kind)
     groups: dict[str | None, Any] = {None: parser}
     options = {one.name: one.option for one in shown}
     for one in shown:
         if only is not None and one.name not in only:
             continue
-        if one.group not in groups:
+        if group is None and one.group not in groups:
             groups[one.group] = parser.add_argument_group(one.group)
-        _add_setting(groups[one.group], one, options)
+        _add_setting(
+            groups[one.group] if group is None else group,
+            one if shows_defaults else replace(one, default=None),
+            options,
+        )
 
 
 def _add_setting(group: Any, one: Setting, options: Mapping[str, str]) -> None:

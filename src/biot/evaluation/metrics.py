@@ -27,12 +27,15 @@ __all__ = [
     "calibration_scores",
     "confusion_counts",
     "count_scores",
+    "draw_intervals",
+    "mean_intervals",
     "mean_of_defined",
     "per_class",
     "per_tag",
     "per_target",
     "ranked_classes",
     "scores",
+    "share",
     "tag_intervals",
     "target_intervals",
 ]
@@ -117,7 +120,7 @@ def confusion_counts(labels: Ints, predicted: Ints, n_classes: int) -> Ints:
     return weighted_confusion(labels, predicted, n_classes, None).astype(np.int64)
 
 
-def _share(part: Floats, whole: Floats) -> Floats:
+def share(part: Floats, whole: Floats) -> Floats:
     """part / whole; NaN where the whole is 0."""
     result: Floats = np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
     return result
@@ -126,14 +129,14 @@ def _share(part: Floats, whole: Floats) -> Floats:
 def _f1(counts: Floats) -> Floats:
     """F1 of each class; NaN for one that is neither there nor predicted: (..., K)."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    return _share(2.0 * hits, counts.sum(axis=-1) + counts.sum(axis=-2))
+    return share(2.0 * hits, counts.sum(axis=-1) + counts.sum(axis=-2))
 
 
 def per_class(counts: Ints) -> tuple[ClassScores, ...]:
     """Scores of each class from the confusion counts."""
     table = counts.astype(np.float64)
     hits = np.diagonal(table)
-    columns = _share(hits, table.sum(axis=0)), _share(hits, table.sum(axis=1)), _f1(table)
+    columns = share(hits, table.sum(axis=0)), share(hits, table.sum(axis=1)), _f1(table)
     return tuple(
         ClassScores(precision=float(p), recall=float(r), f1=float(f), support=int(n))
         for p, r, f, n in zip(*columns, counts.sum(axis=1), strict=True)
@@ -161,14 +164,14 @@ def count_scores(counts: npt.NDArray[np.number]) -> dict[str, Floats]:
     true, given, total = table.sum(axis=-1), table.sum(axis=-2), table.sum(axis=(-2, -1))
     present = (true > 0).astype(np.float64)
     recall = np.where(true > 0, hits / np.where(true > 0, true, 1.0), 0.0)
-    agreement = _share(hits.sum(axis=-1), total)
-    chance = _share((true * given).sum(axis=-1), total**2)
+    agreement = share(hits.sum(axis=-1), total)
+    chance = share((true * given).sum(axis=-1), total**2)
     several = present.sum(axis=-1) > 1
-    balanced = _share(recall.sum(axis=-1), present.sum(axis=-1))
+    balanced = share(recall.sum(axis=-1), present.sum(axis=-1))
     return {
         "balanced_accuracy": np.where(several, balanced, np.nan),
-        "cohen_kappa": np.where(several, _share(agreement - chance, 1.0 - chance), np.nan),
-        "weighted_f1": _share((true * np.nan_to_num(_f1(table))).sum(axis=-1), total),
+        "cohen_kappa": np.where(several, share(agreement - chance, 1.0 - chance), np.nan),
+        "weighted_f1": share((true * np.nan_to_num(_f1(table))).sum(axis=-1), total),
         "accuracy": agreement,
     }
 
@@ -237,7 +240,7 @@ def per_tag(
     metrics = require("sklearn.metrics", extra="training")
     hits = (truth & decided).sum(axis=0).astype(np.float64)
     given, held = decided.sum(axis=0).astype(np.float64), truth.sum(axis=0).astype(np.float64)
-    counted = _share(hits, given), _share(hits, held), _share(2.0 * hits, given + held)
+    counted = share(hits, given), share(hits, held), share(2.0 * hits, given + held)
     ranked = np.full((2, truth.shape[1]), np.nan)
     for tag, (positive, score) in enumerate(zip(truth.T, probabilities.T, strict=True)):
         if positive.any() and not positive.all():
@@ -254,8 +257,8 @@ def per_target(truth: Floats, predicted: Floats) -> tuple[TargetScores, ...]:
     error, spread = truth - predicted, truth - truth.mean(axis=0)
     guess = predicted - predicted.mean(axis=0)
     total = (spread**2).sum(axis=0)
-    r2 = 1.0 - _share((error**2).sum(axis=0), total)
-    pearson = _share((spread * guess).sum(axis=0), np.sqrt(total * (guess**2).sum(axis=0)))
+    r2 = 1.0 - share((error**2).sum(axis=0), total)
+    pearson = share((spread * guess).sum(axis=0), np.sqrt(total * (guess**2).sum(axis=0)))
     columns = np.stack((r2, np.abs(error).mean(axis=0), pearson), axis=1)
     return tuple(TargetScores(r2=r, mae=e, pearson=c) for r, e, c in columns.tolist())
 
@@ -405,12 +408,55 @@ def _intervals(
 ) -> Intervals | None:
     """Draw subjects, and the central part of each score's values, (R,)."""
     names, subject_W = np.unique(subjects, return_inverse=True)
-    if len(names) < 2 or n_bootstrap < 1:
+    return draw_intervals(
+        lambda draws_RS: scores_of(_Resamples(subject_W, draws_RS)), len(names), n_bootstrap, seed
+    )
+
+
+def draw_intervals(
+    scores_of: Callable[[Ints], dict[str, Floats]], n_subjects: int, n_bootstrap: int, seed: int
+) -> Intervals | None:
+    """95 % interval of each score, had the subjects been others.
+
+    Parameters
+    ----------
+    scores_of
+        From how often each subject is drawn, (R, S), to the value of each score, (R,).
+    n_subjects
+        Subjects, S.
+    n_bootstrap
+        Resamples, R.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    dict or None
+        As :func:`bootstrap_intervals`.
+    """
+    if n_subjects < 2 or n_bootstrap < 1:
         return None
-    shares = np.full(len(names), 1 / len(names))
-    draws_RS = np.random.default_rng(seed).multinomial(len(names), shares, n_bootstrap)
-    values = scores_of(_Resamples(subject_W, draws_RS))
+    shares = np.full(n_subjects, 1 / n_subjects)
+    draws_RS = np.random.default_rng(seed).multinomial(n_subjects, shares, n_bootstrap)
+    values = scores_of(draws_RS)
     return {name: _central(values_R) for name, values_R in values.items()}
+
+
+def mean_intervals(values: dict[str, Floats], n_bootstrap: int, seed: int) -> Intervals | None:
+    """95 % interval of the mean over subjects, of scores that each subject has: (S,) each.
+
+    A subject whose score is NaN does not count.
+    """
+
+    def means_of(draws_RS: Ints) -> dict[str, Floats]:
+        drawn = draws_RS.astype(np.float64)
+        return {
+            name: share(drawn @ np.nan_to_num(of_S), drawn @ np.isfinite(of_S))
+            for name, of_S in values.items()
+        }
+
+    n_subjects = len(next(iter(values.values()), ()))
+    return draw_intervals(means_of, n_subjects, n_bootstrap, seed)
 
 
 def _central(values_R: Floats) -> tuple[float, float]:

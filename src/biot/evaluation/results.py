@@ -15,6 +15,7 @@ from biot.decision import Decision
 from biot.errors import CorpusError
 from biot.evaluation.calibration import N_BINS, Reliability, ranked, reliability
 from biot.evaluation.chance import baselines
+from biot.evaluation.events.nights import SleepEvaluation
 from biot.evaluation.metrics import ClassScores, Floats, TargetScores
 from biot.evaluation.tables import class_table, scores_text
 from biot.evaluation.tasks import Task, Truth
@@ -58,6 +59,8 @@ class Evaluation:
     """Probability against frequency, of the second of two classes, else of each class or tag."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know, a sentence each."""
+    sleep: SleepEvaluation | None = None
+    """Scores of nights, where classes are stages of sleep and windows are whole nights."""
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -98,11 +101,12 @@ class Evaluation:
                 "reliability": {"bins": f"{N_BINS} of equal width, from 0 to 1", "of": curves},
             }
         )
-        return plain
+        return plain if self.sleep is None else {**plain, "sleep": self.sleep.to_dict()}
 
     def __str__(self) -> str:
         plain = self.to_dict()
-        return f"{scores_text(plain)}\n\n{class_table(plain)}"
+        text = f"{scores_text(plain)}\n\n{class_table(plain)}"
+        return text if self.sleep is None else f"{text}\n\n{self.sleep}"
 
 
 def _listed(curve: Reliability) -> dict[str, list[float]]:

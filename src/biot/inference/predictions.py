@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,17 @@ import numpy.typing as npt
 from biot import plots
 from biot.decision import Decision
 from biot.errors import ConfigError, require
+from biot.events.detect import detect
+from biot.events.event import Events
+from biot.events.rules import EventRules
+from biot.inference.tables import (
+    FACTS,
+    arrow_of,
+    fields_of_arrow,
+    fields_of_csv,
+    plain_facts,
+    value_columns,
+)
 from biot.io import atomic_file, shown_cell
 from biot.preprocessing import Task
 
@@ -28,6 +40,8 @@ __all__ = ["TABLE_SUFFIXES", "PredictionWarning", "Predictions"]
 
 Floats = npt.NDArray[np.float64]
 
+_ROWS_SHOWN = 10
+"""Of the table in a notebook."""
 TABLE_SUFFIXES = (".csv", ".parquet")
 """Endings of the tables that :meth:`Predictions.save` writes."""
 
@@ -36,7 +50,7 @@ class PredictionWarning(UserWarning):
     """What is to be known of a recording that was predicted; also in `Predictions.notes`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Predictions:
     """One row for every window of a recording, in the order of time."""
 
@@ -69,6 +83,8 @@ class Predictions:
     """File of the recording."""
     breaks: tuple[float, ...] = ()
     """Seconds at which a new segment begins: what lies before was recorded at another time."""
+    events_rules: EventRules | None = None
+    """How the model's probabilities become events, where that was tuned; see :meth:`to_events`."""
     notes: tuple[str, ...] = ()
     """What is to be known of the recording: flat channels, a rate below the model's, and the like;
     the metadata of a Parquet table hold them under ``notes``, as JSON."""
@@ -105,7 +121,46 @@ class Predictions:
             said = [";".join(names[held > 0]) for held in decided]
         return tuple(text if usable else "" for text, usable in zip(said, self.usable, strict=True))
 
-    def columns(self) -> dict[str, list[Any]]:
+    def to_events(self, rules: EventRules | None = None, **changes: Any) -> Events:
+        """Labelled stretches of time: what the probabilities of the windows amount to.
+
+        The probability of a moment is the mean over the windows that cover it. No event reaches
+        over a break, nor over time of which nothing is said.
+
+        Parameters
+        ----------
+        rules
+            How probabilities become events; None takes the model's own rules
+            (:attr:`events_rules`), or the defaults of :class:`biot.EventRules`.
+        **changes
+            Rules that differ, by name: ``min_duration=2, background="rest"``.
+
+        Returns
+        -------
+        Events
+            In the order of time.
+
+        Raises
+        ------
+        ConfigError
+            If the model predicts numbers, or a rule is unknown or cannot be.
+        """
+        if rules is not None and not isinstance(rules, EventRules):
+            raise ConfigError(f"rules must be EventRules, got {type(rules).__name__}.")
+        chosen = (rules or self.events_rules or EventRules()).changed(**changes)
+        events = detect(
+            self.start, self.stop, self.probabilities, self.label_names, self.decision, chosen,
+            breaks=self.breaks,
+        )  # fmt: skip
+        ends = float(self.stop.max()) if len(self) else 0.0
+        return Events(
+            name=self.name, events=events, label_names=self.label_names, sfreq=self.sfreq,
+            duration=ends if self.duration is None else self.duration, meas_date=self.meas_date,
+            background=chosen.background_among(self.label_names), path=self.path,
+            rules=str(chosen),
+        )  # fmt: skip
+
+    def columns(self, also: Sequence[str] = ()) -> dict[str, list[Any]]:
         """The table: ``start``, ``stop``, ``label``, and ``p_<class>`` for each class or tag.
 
         Then what the label follows from, the same in every row: ``threshold`` of the second of two
@@ -115,7 +170,8 @@ class Predictions:
         Of a regression there is no label, and a column ``<name>`` for each number; one that is
         called ``start``, ``stop`` or ``in_training`` stands under ``predicted_<name>``, and where
         another number is called so, under ``predicted_predicted_<name>``. All is None in the rows
-        without usable data.
+        without usable data. `also` are names of columns that a caller adds, which no number may
+        have either.
         """
         table: dict[str, list[Any]] = {"start": self.start.tolist(), "stop": self.stop.tolist()}
         if self.task != "regression":
@@ -123,7 +179,9 @@ class Predictions:
                 label if usable else None
                 for label, usable in zip(self.labels, self.usable, strict=True)
             ]
-        for column, values in zip(self._value_columns(), self.probabilities.T, strict=True):
+        for column, values in zip(
+            value_columns(self.label_names, self.task, also), self.probabilities.T, strict=True
+        ):
             table[column] = [
                 value if usable else None
                 for value, usable in zip(values.tolist(), self.usable, strict=True)
@@ -133,21 +191,6 @@ class Predictions:
         if self.in_training is not None:
             table["in_training"] = ["yes" if self.in_training else "no"] * len(self)
         return table
-
-    def _value_columns(self) -> list[str]:
-        """Names of the columns of the K probabilities or numbers, each a different one."""
-        if self.task != "regression":
-            return [f"p_{name}" for name in self.label_names]
-        reserved = ("start", "stop", "in_training")
-        taken, columns = {*reserved, *self.label_names}, []
-        for name in self.label_names:
-            column = name
-            if name in reserved:
-                while column in taken:
-                    column = f"predicted_{column}"
-                taken.add(column)
-            columns.append(column)
-        return columns
 
     def _rule(self) -> dict[str, float]:
         """The numbers of the decision, by the names of their columns."""
@@ -164,6 +207,74 @@ class Predictions:
         if path.suffix == ".csv":
             return self.to_csv(path)
         raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Predictions:
+        """Read a table that :meth:`save` wrote.
+
+        Parquet keeps everything. A CSV keeps what its columns tell: windows, labels' names,
+        rounded probabilities, the rule and `in_training`; the name is the file's, without suffix.
+
+        Raises
+        ------
+        ConfigError
+            If the file is not there, or is no such table.
+        """
+        path = Path(path)
+        readers = {".parquet": fields_of_arrow, ".csv": fields_of_csv}
+        if path.suffix not in readers:
+            raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
+        if not path.is_file():
+            raise ConfigError(f"{path}: there is no such file.")
+        return cls(**readers[path.suffix](path))
+
+    def to_dataframe(self) -> Any:
+        """:meth:`columns` as a ``pandas.DataFrame``; what is None there is missing.
+
+        Raises
+        ------
+        MissingDependencyError
+            If pandas is not installed.
+        """
+        pandas = require("pandas", extra="signals")
+        columns = self.columns()
+        kinds = {name: object if name in self.text_columns else "float64" for name in columns}
+        return pandas.DataFrame({n: pandas.Series(v, dtype=kinds[n]) for n, v in columns.items()})
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Which of :meth:`columns` hold text; a number of a regression may be called ``label``."""
+        own = () if self.task == "regression" else ("label",)
+        return (*own, "in_training")
+
+    def __repr__(self) -> str:
+        end = self.stop[-1] if len(self) else 0.0
+        unusable = int((~self.usable).sum())
+        lost = f", {unusable} without usable data" if unusable else ""
+        return f"Predictions({self.name}: {len(self)} windows in {end:g} s{lost}; {self._found()})"
+
+    def _found(self) -> str:
+        """Windows of each class or tag, or the means of the numbers."""
+        if self.task == "regression":
+            known = self.probabilities[self.usable]
+            means = known.mean(axis=0) if len(known) else np.full(len(self.label_names), np.nan)
+            pairs = zip(self.label_names, means, strict=True)
+            return ", ".join(f"{name} {mean:.4g} on average" for name, mean in pairs)
+        said = [tag for label in self.labels for tag in label.split(";")]
+        return ", ".join(f"{name} {said.count(name)}" for name in self.label_names)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what ``repr`` says, and the first rows."""
+        head = f"<p>{html.escape(repr(self))}</p>"
+        columns = self.columns()
+        cells = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+        rows = [f"<tr>{cells}</tr>"]
+        for row in list(zip(*columns.values(), strict=True))[:_ROWS_SHOWN]:
+            shown = (f"{v:.4g}" if isinstance(v, float) else str(v or "") for v in row)
+            rows.append(f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in shown)}</tr>")
+        more = len(self) - _ROWS_SHOWN
+        foot = f"<p>and {more} more windows</p>" if more > 0 else ""
+        return f"{head}<table>{''.join(rows)}</table>{foot}"
 
     def to_csv(self, path: Path) -> Path:
         """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell.
@@ -194,19 +305,13 @@ class Predictions:
 
     def to_parquet(self, path: Path) -> Path:
         """Write :meth:`columns` as Parquet; None is a null. Its metadata say how it was decided."""
-        pyarrow = require("pyarrow", extra="corpus")
         parquet = require("pyarrow.parquet", extra="corpus")
-        kinds = {} if self.task == "regression" else {"label": pyarrow.string()}
-        kinds["in_training"] = pyarrow.string()
-        arrays = {
-            name: pyarrow.array(values, type=kinds.get(name, pyarrow.float64()))
-            for name, values in self.columns().items()
-        }
         notes = json.dumps(self.notes, ensure_ascii=False)
         facts = {"decision": self.decision.described(self.label_names), "notes": notes}
         if self.in_training is not None:
             facts["in_training"] = "yes" if self.in_training else "no"
-        table = pyarrow.table(arrays).replace_schema_metadata(facts)
+        facts[FACTS.decode()] = json.dumps(plain_facts(self), ensure_ascii=False)
+        table = arrow_of(self.columns(), self.text_columns, facts)
         with atomic_file(path) as partial:
             parquet.write_table(table, partial)
         return path

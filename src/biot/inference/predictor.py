@@ -70,7 +70,8 @@ class Predictor:
         require_fit(model, preprocessing, labelled=True)
         self.preprocessing = preprocessing
         self._device = find_device(device)
-        self._precision = precision
+        self.precision: Precision = precision
+        """Of the computation."""
         self._model = model.to(self._device).eval()
 
     @classmethod
@@ -240,7 +241,7 @@ class Predictor:
         """
         signal_BCT = torch.from_numpy(windows_BCT)
         bfloat16 = torch.autocast(
-            self._device.type, torch.bfloat16, enabled=self._precision == "bf16"
+            self._device.type, torch.bfloat16, enabled=self.precision == "bf16"
         )
         with torch.no_grad(), bfloat16:
             out = self._model(signal_BCT.to(self._device))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from biot.errors import BiotError, require
 from biot.inference.windows import ModelWindows
 from biot.preprocessing import Preprocessing
 from biot.signals.formats.child import Child, ChildError
+from biot.signals.formats.contained import ParserLimitError
 from biot.signals.formats.mne import is_epochs
 from biot.signals.readers import read_recording, recording_of
 from biot.signals.recording import Recording
@@ -26,6 +27,8 @@ __all__ = ["BATCH", "Feed", "Head", "Item", "Piece", "PredictionFailure", "item_
 
 BATCH = 64
 """Windows that go through the model at once, and that are read at once."""
+_VALUES_HELD = 2**22
+"""Numbers of a recording up to which all of it is read at once."""
 _KEPT = 2
 """Recordings that a process holds open, so that the next piece of one is at hand."""
 
@@ -40,6 +43,8 @@ class PredictionFailure:
     """What is wrong, what is allowed, and the way out; it opens with the name."""
     path: Path | None = None
     """File of the recording."""
+    is_final: bool = True
+    """Whether the same file would fail again; not so where memory or permissions lacked."""
 
     def __bool__(self) -> bool:
         return False
@@ -153,7 +158,9 @@ class Feed:
         for key in [key for key in _opened if key[0] == id(self)]:
             del _opened[key]
 
-    def pieces(self, items: Iterable[Item]) -> Iterator[tuple[int, Piece | PredictionFailure]]:
+    def pieces(
+        self, items: Iterable[Item]
+    ) -> Generator[tuple[int, Piece | PredictionFailure], None, None]:
         """Each piece with the position of its recording; of one that fails, the failure."""
         coming, queue = enumerate(items), deque[_Reading]()
         while self._filled(queue, coming):
@@ -263,7 +270,7 @@ def _read(task: _Task) -> Piece | PredictionFailure:
 
 def _open(task: _Task) -> Head:
     item = task.item
-    recording = item.opened()
+    recording = _held_if_small(item.opened())
     source = ModelWindows(recording, task.contract, without_last_instant=item.of_epochs)
     places = np.array(source.places(task.step), dtype=np.int64).reshape(-1, 2)
     recorded = [not source.is_gap(start, stop) for start, stop in places.tolist()]
@@ -275,6 +282,14 @@ def _open(task: _Task) -> Head:
         name=item.name or recording.name, places=places, inside=inside, facts=source.facts(),
         notes=(),
     )  # fmt: skip
+
+
+def _held_if_small(recording: Recording) -> Recording:
+    """The same recording, read at once where that is little: it is looked at more than once."""
+    if recording.n_times * len(recording.ch_names) > _VALUES_HELD:
+        return recording
+    data = recording.read()
+    return replace(recording, read_samples=lambda start, stop: data[:, start:stop].copy())
 
 
 def _read_apart(task: _Task) -> Piece | PredictionFailure:
@@ -299,4 +314,7 @@ def _failure(item: Item, error: Exception) -> PredictionFailure:
         reason = f"cannot be read: {error.strerror or error}."
     own = item.path.name if item.path is not None else name
     reason = reason.removeprefix(f"{own}: ").removeprefix(f"{name}: ")
-    return PredictionFailure(name=name, path=item.path, reason=f"{name}: {reason}")
+    passing = isinstance(error, MemoryError | OSError | ParserLimitError)
+    return PredictionFailure(
+        name=name, path=item.path, reason=f"{name}: {reason}", is_final=not passing
+    )

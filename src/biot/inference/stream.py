@@ -44,6 +44,7 @@ def predictions_of(
         task=contract.task,
         thresholds=contract.thresholds,
         class_weights=contract.class_weights,
+        events_rules=contract.events,
         notes=notes,
         **facts,
     )

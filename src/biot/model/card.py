@@ -111,6 +111,8 @@ def _facts(
             facts["Classes"] = ", ".join(preprocessing.label_names)
             facts["Probabilities"] = preprocessing.decision.formula
             facts["Decision"] = preprocessing.decision.described(preprocessing.label_names)
+        if preprocessing.events is not None:
+            facts["Events"] = str(preprocessing.events)
     return facts
 
 

@@ -105,7 +105,8 @@ def read_recording(
     beside the file count too.
 
     EEG is in µV, ECG in mV, acceleration in g, turning rate in rad/s; other numbers keep the unit
-    that the file declares. What a file says of a person or a date is not read.
+    that the file declares. Of dates, only when the recording began is read
+    (:attr:`Recording.meas_date`), for files of events; what a file says of a person is not read.
 
     Warns, in the file's name, of what is irregular but certain, such as signals of several rates,
     and of amplitudes that the declared unit makes implausible.

@@ -186,6 +186,7 @@ class Recording:
         annotations: Sequence[Annotation] = (),
         starts: Sequence[int] = (0,),
         path: Path | None = None,
+        meas_date: datetime | None = None,
     ) -> Recording:
         """A recording from an array in memory, (n_chans, n_times) in `units`."""
         array = np.asarray(data, dtype=np.float32)
@@ -202,6 +203,7 @@ class Recording:
             units=tuple(units),
             annotations=tuple(annotations),
             starts=tuple(starts),
+            meas_date=meas_date,
             read_samples=lambda start, stop: array[:, start:stop].copy(),
         )
 
@@ -217,7 +219,7 @@ def segments_of(recording: Recording) -> list[Recording]:
     """Each segment as a recording of its own.
 
     Its annotations are those that begin in it or reach into it, counted from its first sample; one
-    that reaches over a break has a part in each.
+    that reaches over a break has a part in each. When a segment began is known of the first alone.
     """
     return [_segment(recording, start, stop) for start, stop in recording.segments]
 
@@ -262,6 +264,7 @@ def _segment(recording: Recording, start: int, stop: int) -> Recording:
         n_times=stop - start,
         annotations=tuple(_within(recording, start / recording.sfreq, stop / recording.sfreq)),
         starts=(0,),
+        meas_date=recording.meas_date if start == 0 else None,  # how long did the break last?
         gaps=tuple(
             (max(first, start) - start, min(last, stop) - start)
             for first, last in recording.gaps

@@ -423,7 +423,13 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         given = {name: getattr(self, name) for name in named}
         # The test is the caller's: all windows train or validate.
         given |= {"test_share": 1e-9, "class_weights": "none", "seed": _seed_of(self.random_state)}
-        return configured(FinetuneConfig, None, given | settings)
+        config = configured(FinetuneConfig, None, given | settings)
+        if config.tune_events:
+            raise ConfigError(
+                "settings['tune_events']: windows in arrays do not say when they were recorded, so "
+                "that they make no events. Leave it out; `biot finetune` tunes on recordings."
+            )
+        return config
 
 
 class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]  # sklearn: no types

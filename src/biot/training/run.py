@@ -152,9 +152,9 @@ def open_run(out: Path, kind: str, identity: Mapping[str, Any], about: Mapping[s
     return (out / "model").is_dir()
 
 
-def checksums_of(out: Path, *folders: str) -> dict[str, str]:
-    """The SHA-256 of the files in folders of a run, by their place in it, for ``run.json``."""
-    files = [path for name in folders for path in sorted((out / name).rglob("*"))]
+def checksums_of(out: Path, *names: str) -> dict[str, str]:
+    """The SHA-256 of files of a run, and of those in its folders, by place, for ``run.json``."""
+    files = [path for name in names for path in ((out / name), *sorted((out / name).rglob("*")))]
     return {p.relative_to(out).as_posix(): sha256_of(p) for p in files if p.is_file()}
 
 

@@ -17,6 +17,7 @@ from biot.corpus.load import load_corpus
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError
+from biot.evaluation.events.nights import score_nights
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess
 from biot.evaluation.tasks import Truth, plain_task
@@ -26,12 +27,14 @@ from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset, WindowBatch, batches_of, is_labelled, truth_of
 from biot.training.distributed import launch, placed
 from biot.training.gradients import forward
+from biot.training.nights import nights_of
 
 __all__ = [
     "evaluate",
     "evaluate_rows",
     "labelled_rows",
     "predict_logits",
+    "predicted_rows",
 ]
 
 
@@ -99,6 +102,15 @@ def labelled_rows(corpus: Corpus, contract: Preprocessing) -> tuple[Ints, Truth]
     return rows, np.stack(columns, axis=1)
 
 
+def predicted_rows(
+    model: nn.Module, part: Subset, contract: Preprocessing, *, device: torch.device,
+    batch_size: int = 64,
+) -> Floats:  # fmt: skip
+    """(W, K) probabilities or numbers for windows, under the model's contract; NaN without data."""
+    outputs, _, _ = predict_logits(model, batches_of(part, batch_size), device)
+    return plain_task(contract).predicted(outputs, contract.decision)
+
+
 def evaluate_rows(
     model: nn.Module,
     corpus: Corpus,
@@ -113,12 +125,19 @@ def evaluate_rows(
 ) -> Evaluation:
     """Scores of a trained model, under its contract, on rows of a corpus."""
     part = Subset(corpus=corpus, rows=rows, labels=truth)
-    outputs, _, _ = predict_logits(model, batches_of(part, batch_size), device)
-    task = plain_task(contract)
-    return assess(
-        truth, task.predicted(outputs, contract.decision), corpus.subjects[rows], task,
+    predicted = predicted_rows(model, part, contract, device=device, batch_size=batch_size)
+    found = assess(
+        truth, predicted, corpus.subjects[rows], plain_task(contract),
         decision=contract.decision, n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip
+    if contract.task != "classes":
+        return found
+    usable = np.isfinite(predicted).all(axis=1)
+    decided = np.where(usable, contract.decision.decide(np.nan_to_num(predicted)), -1)
+    nights = nights_of(corpus, rows, truth.astype(np.int64), decided, contract.label_names or ())
+    if not nights:
+        return found
+    return replace(found, sleep=score_nights(nights, n_bootstrap=n_bootstrap, seed=seed))
 
 
 def evaluate(

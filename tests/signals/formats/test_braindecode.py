@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,6 +49,15 @@ def test_windows_are_segments_with_their_targets():
     np.testing.assert_allclose(recording.data, expected, rtol=1e-5)
     np.testing.assert_allclose(recording.read(90, 210), expected[:, 90:210], rtol=1e-5)
     assert recording.read(5, 5).shape == (2, 0)
+
+
+def test_windows_begin_at_the_place_of_the_first():
+    part = Part(crop_inds=CROPS[1:], y=[1, 0])
+    part.raw.set_meas_date(datetime(2021, 3, 4, tzinfo=UTC))
+    ((_, recording),) = from_braindecode(part)
+    assert recording.meas_date == datetime(2021, 3, 4, 0, 0, 0, 500_000, tzinfo=UTC)
+    ((_, recording),) = from_braindecode(Part())
+    assert recording.meas_date is None
 
 
 def test_a_single_part_and_one_without_windows_are_taken_too():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from biot.cli.models import event_scores
 from biot.cli.options import (
     Parser,
     add_device,
@@ -21,6 +22,8 @@ __all__ = ["parser"]
 _EXAMPLES = """\
   biot evaluate run/model corpus
   biot evaluate run/model corpus_of_another_clinic --json scores.json
+  biot evaluate run/model recordings/ --events seizures.tsv --plot curve.png
+  biot evaluate run/model corpus --events windows --tolerance-start 0 --tolerance-end 0
 """
 
 
@@ -34,14 +37,29 @@ def parser() -> Parser:
         "both Brier score and expected calibration error; of numbers R², mean absolute error and "
         "Pearson's correlation. Beside them stands what guessing reaches. The corpus must be "
         "prepared as the model's was. For an honest figure, none of its subjects may have been in "
-        "training.",
+        "training. With --events, how well events are found in whole recordings, or in a corpus, "
+        "by the rules of SzCORE. Where labels are stages of sleep, Cohen's kappa a night and what "
+        "each night amounts to, besides.",
         examples=_EXAMPLES,
         execute=_execute,
     )
     made.add_argument(
         "model", metavar="MODEL", type=Path, help="the model folder of a run: RUN/model"
     )
-    made.add_argument("corpus", metavar="CORPUS", type=Path, help="folder from `biot prepare`")
+    made.add_argument(
+        "corpus",
+        metavar="CORPUS|FOLDER",
+        type=Path,
+        help="folder from `biot prepare`; with --events also recordings: a folder or a file",
+    )
+    _add_computing(made)
+    event_scores.add_options(made)
+    add_device(made)
+    return made
+
+
+def _add_computing(made: Parser) -> None:
+    """What is written, and how intervals are found."""
     made.add_argument(
         "--json", metavar="FILE", type=Path, help="write all figures to this file too (.json)"
     )
@@ -63,14 +81,16 @@ def parser() -> Parser:
         action="store_true",
         help="score subjects and recordings of the training too",
     )
-    add_device(made)
-    return made
 
 
 def _execute(args: Namespace) -> None:
+    event_scores.require_events(args)
     if args.json is not None:
         require_writable(args.json, suffixes=(".json",))
         require_apart({"--json": args.json}, [args.model, args.corpus])
+    if args.events is not None:
+        event_scores.execute(args)
+        return
     from biot.io import write_json
     from biot.training.scoring import evaluate
 

@@ -27,6 +27,7 @@ _EXAMPLES = """\
   biot finetune corpus --out run --test corpus_of_another_clinic --seed 1
   biot finetune one_recording --out run --split time
   biot finetune corpus --out run --from pretrained/model --mode logistic
+  biot finetune corpus --out run --tune-events
   biot finetune corpus --out folds --folds loso --seeds 3 --workers 2
 
 the same command again resumes a run that was stopped.
@@ -140,6 +141,8 @@ def _tell(metrics: Mapping[str, Any]) -> None:
         say(f"{note}\n")
     say(f"Test, with {kept}, the best by validation {metric} ({value} {n_windows} windows):\n")
     say(scores_text(metrics["test"]))
+    if "events" in metrics:
+        say("\n" + "\n".join(metrics["events"]["in_words"]))
 
 
 def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:

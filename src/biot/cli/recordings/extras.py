@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biot.cli.recordings.event_options import (
+    add_event_options,
+    events_asked,
+    parameters_of_events,
+    require_event_options,
+    tell_events,
+    write_event_files,
+)
+
 if TYPE_CHECKING:
     from biot.cli.options import Parser
     from biot.inference.predictions import Predictions
     from biot.inference.predictor import Predictor
     from biot.signals.recording import Recording
 
-__all__ = ["Place", "add_options", "is_asked", "parameters", "require_possible", "write"]
+__all__ = ["Place", "add_options", "is_asked", "parameters", "require_possible", "tell", "write"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +48,12 @@ class Place:
 
 def add_options(parser: Parser) -> None:
     """The options of every kind of file: one call each."""
+    add_event_options(parser)
 
 
 def is_asked(args: Namespace) -> bool:
     """Whether anything is to be written besides the table."""
-    return False
+    return events_asked(args)
 
 
 def require_possible(args: Namespace, predictor: Predictor, places: list[Place]) -> None:
@@ -54,15 +64,25 @@ def require_possible(args: Namespace, predictor: Predictor, places: list[Place])
     ConfigError
         With the name of the option.
     """
+    require_event_options(args, predictor.preprocessing)
 
 
 def parameters(args: Namespace) -> dict[str, Any]:
     """Which files are asked for and how, as plain values: another choice is another folder."""
-    return {}
+    return parameters_of_events(args)
 
 
 def write(
     args: Namespace, predictions: Predictions, recording: Recording, place: Place
 ) -> list[Path]:
     """Write what is asked for of one recording; the paths that were written."""
-    return []
+    written = []
+    if events_asked(args):
+        written += write_event_files(args, predictions, place.events, place.stem)
+    return written
+
+
+def tell(args: Namespace, predictions: Predictions, predictor: Predictor) -> None:
+    """What is said of one recording besides its table."""
+    if events_asked(args):
+        tell_events(args, predictions, predictor.preprocessing)

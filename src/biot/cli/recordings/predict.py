@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from biot.cli.options import (
     Parser,
     add_device,
+    add_settings,
     add_table_options,
     as_table,
     in_options,
@@ -22,8 +23,10 @@ from biot.cli.options import (
     require_writable,
 )
 from biot.cli.recordings import extras
+from biot.cli.recordings.many import predict_folder
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError
+from biot.inference.many.settings import ManySettings
 
 if TYPE_CHECKING:
     from biot.inference.predictions import Predictions
@@ -31,12 +34,14 @@ if TYPE_CHECKING:
 
 __all__ = ["parser"]
 
+_TABLE_SUFFIXES = (".csv", ".parquet")
 _PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
 """Options of `biot prepare` that the notes on a recording name."""
 
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
   biot predict run/model night.edf --out night.parquet --stride 1
+  biot predict run/model night.edf --out night.csv --events --event-format bids,edf
   biot predict run/model recordings/ --out predicted --workers 2 --per subject
 """
 
@@ -68,6 +73,7 @@ def parser() -> Parser:
         type=positive,
         help="seconds between the starts of windows (default: the window, so that none overlap)",
     )
+    add_settings(made, ManySettings)
     extras.add_options(made)
     add_table_options(made)
     add_device(made)
@@ -100,20 +106,31 @@ def _execute(args: Namespace) -> None:
     if _is_one(args):
         _predict_one(args, args.recordings[0])
     else:
-        raise ConfigError(f"--out {args.out}: give a table, .csv or .parquet, of one recording.")
+        predict_folder(args)
 
 
 def _is_one(args: Namespace) -> bool:
     """Whether one recording is to give one table; else a folder is to be made."""
     if len(args.recordings) > 1 or args.recordings[0].is_dir():
         return False
-    return bool(args.out.suffix)
+    return args.out.suffix in _TABLE_SUFFIXES or (bool(args.out.suffix) and not args.out.is_dir())
+
+
+def _require_one(args: Namespace) -> None:
+    """Refuse options that are for a folder of many recordings, and names that are no table's."""
+    for name in ("workers", "per", "by", "subject"):
+        if name in args.given:
+            raise ConfigError(
+                f"--{name} is for several recordings. Give a folder as --out, such as "
+                f"--out {args.out.with_suffix('')}; a table is of one recording's windows."
+            )
 
 
 def _predict_one(args: Namespace, path: Path) -> None:
-    from biot.inference.predictions import TABLE_SUFFIXES, PredictionWarning
+    from biot.inference.predictions import PredictionWarning
 
-    require_writable(args.out, suffixes=TABLE_SUFFIXES)
+    _require_one(args)
+    require_writable(args.out, suffixes=_TABLE_SUFFIXES)
     if args.png is not None:
         require_writable(args.png, suffixes=(".png",))
     require_apart({"--out": args.out, "--png": args.png}, [args.model, path, args.units])
@@ -139,6 +156,7 @@ def _predict_one(args: Namespace, path: Path) -> None:
     say(f"{len(predictions)} windows -> {args.out}")
     if args.png is not None:  # after the table: if it fails, that is there
         _draw(args, predictions, recording, contract.label_columns[0])
+    extras.tell(args, predictions, predictor)
     for written in extras.write(args, predictions, recording, place):
         say(f"written -> {written}")
 
@@ -201,11 +219,6 @@ def _is_in_training(model: Path, recording: Path) -> bool | None:
     from biot.corpus.builder.sources import Source
     from biot.corpus.builder.worker import checksum
     from biot.corpus.leakage import SeenData
+    from biot.inference.many.folder import in_training
 
-    seen = SeenData.load(model)
-    _, sha256 = checksum(Source(recording.name, recording))
-    if seen is None or sha256 is None:
-        return None
-    if sha256 in seen.recordings:
-        return True
-    return None if seen.unknown else False
+    return in_training(SeenData.load(model), checksum(Source(recording.name, recording))[1])

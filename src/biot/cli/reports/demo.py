@@ -2,117 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from biot.evaluation.metrics import SCORES
-from biot.io import atomic_file
+from biot.report.page import write_page
+from biot.report.parts import Code, Drawing, Section, Table, Text, png_drawing
 from biot.simulate import ELECTRODES
 
-__all__ = [
-    "Section",
-    "Table",
-    "write_demo_report",
-    "write_report",
-]
-
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; background: #fff;
-       max-width: 62rem; margin: 2rem auto; padding: 0 1.5rem; }
-h1 { font-size: 1.7rem; margin-bottom: .3rem; }
-h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #d5d8dc; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .9rem .25rem 0; text-align: right; border-bottom: 1px solid #e8eaed; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; height: auto; margin: .6rem 0; }
-pre { background: #f4f5f7; padding: .8rem 1rem; overflow-x: auto; }
-""".strip()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Cells as they are to be read; the first column names the row."""
-
-    headers: tuple[str, ...]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """One part of a report; what is empty is left out."""
-
-    title: str
-    text: str = ""
-    """Plain text; a blank line begins a new paragraph."""
-    table: Table | None = None
-    figures: Sequence[Path] = ()
-    """PNG files, copied into the report."""
-    code: str = ""
-    """Commands or the like, set as they are."""
-
-
-def write_report(path: Path, *, title: str, summary: str, sections: Sequence[Section]) -> Path:
-    """Write a report as one HTML file.
-
-    Parameters
-    ----------
-    path
-        Where to; its folder must exist, an older file is replaced.
-    title, summary
-        Heading, and what to know at a glance; plain text.
-    sections
-        In the order of reading.
-
-    Returns
-    -------
-    Path
-        `path`.
-    """
-    body = "\n".join(_section(section) for section in sections)
-    page = (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width">\n<title>{escape(title)}</title>\n'
-        f"<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
-        f"{_paragraphs(summary)}\n{body}\n</body>\n</html>\n"
-    )
-    with atomic_file(path) as partial:
-        partial.write_text(page, encoding="utf-8")
-    return path
-
-
-def _section(section: Section) -> str:
-    parts = [f"<h2>{escape(section.title)}</h2>"]
-    if section.text:
-        parts.append(_paragraphs(section.text))
-    if section.table is not None:
-        parts.append(_table(section.table))
-    parts.extend(_figure(figure, section.title) for figure in section.figures)
-    if section.code:
-        parts.append(f"<pre>{escape(section.code)}</pre>")
-    return "\n".join(parts)
-
-
-def _paragraphs(text: str) -> str:
-    return "\n".join(f"<p>{escape(part.strip())}</p>" for part in text.split("\n\n"))
-
-
-def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.headers)
-    rows = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
-    )
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
-
-
-def _figure(path: Path, alternative: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return f'<img alt="{escape(alternative)}" src="data:image/png;base64,{data}">'
+__all__ = ["write_demo_report"]
 
 
 def write_demo_report(
@@ -139,58 +39,79 @@ def write_demo_report(
         What ``biot evaluate --json`` wrote for the unseen subjects.
     """
     script = "\n".join(shlex.join(["biot", *words]) for words in commands)
-    return write_report(
-        out / "report.html",
-        title="BIOT on simulated EEG",
-        summary="\n\n".join(headline),
-        sections=[
-            _simulation(simulated),
-            Section(title="Scores on unseen subjects", table=_scores(scores)),
-            Section(
-                title="Class by class",
-                table=_classes(scores),
-                figures=[out / "run" / "confusion.png"],
-            ),
-            Section(
-                title="One unseen recording, window by window",
-                text="The probability of each class; below, what is said of each window, and what "
-                "was simulated.",
-                figures=[out / "timeline.png"],
-            ),
-            Section(title="How the model learned", figures=[out / "run" / "curves.png"]),
-            Section(title="The same by hand", code=script),
-            Section(
-                title="What this does not show",
-                text="Simulated events are far more alike than real ones. The figures show that "
-                "the software works, not how well it does on patients. Research software, not for "
-                "clinical decisions.",
-            ),
-        ],
+    sections = [
+        _simulation(simulated),
+        Section("Scores on unseen subjects", [_scores(scores)]),
+        Section("Class by class", [_classes(scores), _confusion(out / "run" / "confusion.png")]),
+        _timeline(out / "timeline.png"),
+        _learning(out / "run" / "curves.png"),
+        Section("The same by hand", [Code(script)]),
+        Section("What this does not show", [Text(_NOT_SHOWN)]),
+    ]
+    return write_page(
+        out / "report.html", "sections.html", title="BIOT on simulated EEG", summary=headline,
+        sections=sections,
+    )  # fmt: skip
+
+
+_NOT_SHOWN = (
+    "Simulated events are far more alike than real ones. The figures show that the software works, "
+    "not how well it does on patients."
+)
+
+
+def _confusion(path: Path) -> Drawing:
+    return png_drawing(
+        path,
+        caption="Windows by true class (row) and predicted class (column).",
+        alt="Table of true against predicted classes; the table above holds its precision and "
+        "recall.",
     )
 
 
+def _timeline(path: Path) -> Section:
+    drawing = png_drawing(
+        path,
+        caption="The probability of each class; below, what is said of each window, and what was "
+        "simulated.",
+        alt="Curves of the probability of each class over time, and two strips below them: the "
+        "predicted and the true class of each window.",
+    )
+    return Section("One unseen recording, window by window", [drawing])
+
+
+def _learning(path: Path) -> Section:
+    drawing = png_drawing(
+        path,
+        caption="Loss and validation score, epoch by epoch.",
+        alt="Curves of training loss, validation loss and validation score over the epochs.",
+    )
+    return Section("How the model learned", [drawing])
+
+
 def _simulation(simulated: str) -> Section:
-    return Section(
-        title="What was simulated",
-        text=f"{simulated} of EEG each, at {', '.join(ELECTRODES)}: a background that falls with "
+    text = (
+        f"{simulated} of EEG each, at {', '.join(ELECTRODES)}: a background that falls with "
         "frequency, alpha, blinks, electrode drift, mains interference. Frequencies, amplitudes "
         "and gains differ between subjects. Spike-and-wave discharges and spindles alternate with "
         "rest, and are annotated."
         "\n\n"
         "An event takes over a share of a channel's power and adds none, so total power does not "
-        "give it away. What can be learned is the shape of the spectrum, and where on the head.",
+        "give it away. What can be learned is the shape of the spectrum, and where on the head."
     )
+    return Section("What was simulated", [Text(text)])
 
 
 def _scores(scores: dict[str, Any]) -> Table:
     intervals, guesses = scores["intervals"], scores["baselines"]
     return Table(
+        caption=f"{scores['n_windows']} windows of {scores['n_subjects']} subjects",
         headers=("score", "value", "95 % interval over subjects", *guesses),
         rows=[
             (
                 name,
                 _number(scores[key]),
-                " to ".join(_number(end) for end in intervals[key]),
+                _interval(intervals[key]),
                 *(_number(guess[key]) for guess in guesses.values()),
             )
             for key, name in SCORES.items()
@@ -200,6 +121,7 @@ def _scores(scores: dict[str, Any]) -> Table:
 
 def _classes(scores: dict[str, Any]) -> Table:
     return Table(
+        caption="Each class against all others",
         headers=("class", "precision", "recall", "F1", "windows"),
         rows=[
             (name, *(_number(of[key]) for key in ("precision", "recall", "f1")), str(of["support"]))
@@ -210,3 +132,7 @@ def _classes(scores: dict[str, Any]) -> Table:
 
 def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return "undefined" if ends is None else " to ".join(map(_number, ends))

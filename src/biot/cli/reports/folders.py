@@ -84,6 +84,7 @@ def _preprocessing(folder: Path) -> list[tuple[str, str]]:
         ("labels", f"{len(names)} {kinds[found.task]}: {', '.join(names)}" if names else "none"),
         *([("decision", found.decision.described(names))] if names else []),
         *([("probabilities", _calibration(found))] if names else []),
+        *([] if found.events is None else [("events", str(found.events))]),
     ]
 
 
@@ -207,7 +208,9 @@ def _scores(folder: Path) -> str:
     test = _inner(metrics, "test")
     kept = f", with the weights of epoch {epoch}" if (epoch := metrics.get("best_epoch")) else ""
     notes = "".join(f"{note}\n\n" for note in map(str, _sized(metrics.get("notes"))))
-    return f"{notes}Test{kept}: {scores_text(test)}"
+    lines = _sized(_inner(metrics, "events").get("in_words"))
+    events = "".join(f"\n{line}" for line in map(str, lines))
+    return f"{notes}Test{kept}: {scores_text(test)}" + (f"\n{events}" if events else "")
 
 
 def _changed(config: Mapping[str, Any], kind: type[Settings]) -> str:

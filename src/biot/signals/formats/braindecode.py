@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -87,9 +88,19 @@ def _recording(part: Any) -> Recording:
                 for i, target in enumerate(part.y)
             ),
             starts=tuple(range(0, len(part) * length, length)),
+            meas_date=_start(part, sfreq),
             read_samples=read_samples,
         )
     )
+
+
+def _start(part: Any, sfreq: float) -> datetime | None:
+    """When the first window began, where its place in a continuous recording is known."""
+    start: datetime | None = part.raw.info["meas_date"] if hasattr(part, "raw") else None
+    if start is None:
+        return None
+    first = int(part.crop_inds[0][1])  # of each window: which of its trial, first sample, end
+    return start + timedelta(seconds=float(part.raw.first_time) + first / sfreq)
 
 
 def _window(part: Any, index: int, shape: tuple[int, int]) -> Any:

@@ -15,6 +15,7 @@ from biot.signals.channels import kind
 from biot.signals.flat import without_flat
 from biot.signals.formats.edf_annotations import read_timeline
 from biot.signals.formats.edf_header import EdfHeader, EdfSignal, read_edf_header
+from biot.signals.formats.edf_start import known_start
 from biot.signals.recording import Annotation, Array, Mask, Recording
 from biot.signals.resampling import resampled
 from biot.signals.units import conversion
@@ -60,7 +61,8 @@ def read_edf(path: Path) -> Recording:
             f"all are read at {groups[-1].sfreq:g} Hz, the slower ones resampled.",
             stacklevel=2,
         )
-    return _joined(path, header, groups, annotations)
+    recording = _joined(path, header, groups, annotations)
+    return replace(recording, meas_date=known_start(path, header))
 
 
 def read_edf_signal(path: Path, row: int) -> Recording:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,7 @@ def recording_of_raw(
         starts=starts_of(annotations, float(raw.info["sfreq"]), int(raw.n_times)),
         bad=_bad(raw),
         reference=_reference(raw.info),
+        meas_date=_moved(raw.info["meas_date"], float(raw.first_time)),
         read_samples=_reader(raw, read, units, path, format_name),
     )
 
@@ -162,8 +164,24 @@ def recording_of_epochs(
         starts=tuple(range(0, len(epochs) * length, length)),
         bad=_bad(epochs),
         reference=_reference(epochs.info),
+        meas_date=_start_of_epochs(epochs),
         read_samples=_reader(epochs, read, units, path, format_name),
     )
+
+
+def _moved(start: datetime | None, seconds: float) -> datetime | None:
+    """A date so many seconds later; that of a measurement may lie before the data."""
+    return None if start is None else start + timedelta(seconds=seconds)
+
+
+def _start_of_epochs(epochs: Any) -> datetime | None:
+    """When the first epoch began, where its place in the measurement is known."""
+    raw_sfreq = getattr(epochs, "_raw_sfreq", None)
+    if type(epochs).__name__ == "EpochsArray" or raw_sfreq is None:
+        return None  # the samples of its events are none of a measurement
+    rate = float(np.ravel(raw_sfreq)[0])  # MNE reads it from FIF as an array
+    at = float(epochs.events[0, 0]) / rate + float(epochs.tmin)
+    return _moved(epochs.info["meas_date"], at)
 
 
 def _reference(info: Any) -> str | None:
@@ -288,6 +306,7 @@ def _of_ascii(path: Path) -> Recording:
         annotations=found.annotations,
         starts=starts_of(found.annotations, found.sfreq, found.data.shape[1]),
         path=path,
+        meas_date=found.meas_date,
     )
 
 

@@ -42,7 +42,8 @@ def read_wfdb(path: Path) -> Recording:
     header_path = path.with_suffix(".hea")
     if not header_path.is_file():
         raise _without_header(path, header_path.name)
-    n_times = _attempt(path, wfdb.rdheader, str(record)).sig_len
+    header = _attempt(path, wfdb.rdheader, str(record))
+    n_times = header.sig_len
     # the ends of the record show its channels, and that its signal files are complete
     ends = [(0, min(1, n_times)), (max(0, n_times - 1), n_times)] if n_times else [(0, None)]
     first, *_ = (_samples(path, wfdb, record, *end) for end in ends)
@@ -73,6 +74,7 @@ def read_wfdb(path: Path) -> Recording:
         units=tuple(unit for _, unit in conversions),
         declared=tuple(unit or "" for unit in first.units),
         annotations=_annotations(path, float(first.fs), n_times or len(first.p_signal)),
+        meas_date=header.base_datetime,  # None where date or time is not said
         read_samples=read_samples,
     )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from biot.choices import (
     ClassWeights,
+    EventScore,
     LoraLayers,
     Mode,
     Precision,
@@ -36,6 +38,7 @@ AUGMENTATIONS = ("mixup", "time_shift", "channel_drop", "band_stop", "amplitude"
 # Headings of the command's help.
 _SPLIT, _MODEL = "split", "model"
 _AUGMENTATION = "augmentation, of training windows only"
+_EVENTS = "events, chosen on the validation recordings"
 
 
 @documented
@@ -199,6 +202,27 @@ class FinetuneConfig(TrainingSettings):
         least=0, group=_AUGMENTATION,
     )  # fmt: skip
 
+    tune_events: bool = setting(
+        False,
+        help="Choose the rules by which `biot predict --events` makes events (smoothing, "
+        "thresholds, shortest event, gaps) on the validation recordings, by event F1, and keep "
+        "them with the model.",
+        group=_EVENTS,
+    )
+    event_background: str | None = setting(
+        None,
+        help="For `tune_events`, the label that makes no events; without it the one that is named "
+        "so, such as bckg, rest or normal. An empty text: all labels make events.",
+        group=_EVENTS, metavar="LABEL",
+    )  # fmt: skip
+    event_scoring: EventScore = setting(
+        "overlap",
+        help="For `tune_events`, when an event is found. overlap: where a predicted one overlaps "
+        "it; longer ones than the longest labelled are split. szcore: by SzCORE's rules for "
+        "seizures, as `biot evaluate --events` does.",
+        group=_EVENTS,
+    )
+
     precision: Precision = setting(
         "32",
         help="bf16 computes in bfloat16 where that is safe: faster, a little less exact; weights "
@@ -214,6 +238,21 @@ class FinetuneConfig(TrainingSettings):
                 f"{self.valid_share} and {self.test_share}."
             )
         self._require_moving_features()
+        if not self.tune_events and (self.event_background, self.event_scoring) != (
+            None, "overlap",
+        ):  # fmt: skip
+            raise ConfigError(
+                "event_background and event_scoring are for tune_events (--tune-events), which is "
+                "not given."
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what is learned; a resumed run must have the same."""
+        decide = super().identity()
+        if not self.tune_events:  # runs that were begun before it could be had go on
+            for name in ("tune_events", "event_background", "event_scoring"):
+                del decide[name]
+        return decide
 
     def _require_moving_features(self) -> None:
         """What changes windows or layers has no place where features are computed once."""

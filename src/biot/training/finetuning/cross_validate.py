@@ -503,6 +503,11 @@ def _require_numbers(config: FinetuneConfig, n_seeds: int, workers: int) -> None
             f"{', '.join(asked)} cannot be had with folds, each of which is trained in one process "
             "without a folder of its own. Leave it out; workers trains several at the same time."
         )
+    if config.tune_events:
+        raise ConfigError(
+            "tune_events (--tune-events) keeps rules with a model, and the models of folds are not "
+            "kept. Leave it out here, and tune in a run without folds."
+        )
     if n_seeds < 1 or workers < 1:
         raise ConfigError(f"seeds and workers must be at least 1, got {n_seeds} and {workers}.")
 

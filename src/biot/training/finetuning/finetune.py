@@ -24,6 +24,7 @@ from biot.settings import configured, takes_settings
 from biot.training.datasets import Subset, is_labelled, truth_of
 from biot.training.distributed import launch_processes, once
 from biot.training.finetuning.config import FinetuneConfig
+from biot.training.finetuning.event_tuning import EventTuning, require_events, tune_events
 from biot.training.finetuning.objective import RunFiles
 from biot.training.finetuning.run_folder import (
     RunRecord,
@@ -142,6 +143,8 @@ def finetune(
         _warn_of_subjects([data] if config.split in ("subject", "column") else [], test_data)
     parts = _parts(data, test_data, config)
     seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
+    if config.tune_events:
+        require_events(parts.valid, data.preprocessing, config)
     identity = run_identity(config, data, test_data, source)
 
     def begin(_: Any) -> RunFiles:
@@ -153,9 +156,10 @@ def finetune(
             fabric, data.preprocessing, parts.train, parts.valid, config, from_model=source,
             where=str(data.path), files=begin, progress=progress,
         )  # fmt: skip
+        learned, events = _with_events(fabric, learned, parts, config)
         record = _record(
             fabric, learned, parts, config, out=out, source=source, command=command,
-            leakage=leakage, identity=identity,
+            leakage=leakage, identity=identity, events=events,
         )  # fmt: skip
         learned.model.cpu()
         return once(fabric, out, lambda: _finish(learned, record, seen, Path(corpus)))
@@ -176,6 +180,19 @@ def _cleaned_up(fabric: Any, out: Path) -> Iterator[None]:
         raise
 
 
+def _with_events(
+    fabric: Any, learned: Learned, parts: _Parts, config: FinetuneConfig
+) -> tuple[Learned, EventTuning | None]:
+    """The model with rules for events in its contract, if they are asked for."""
+    if not config.tune_events:
+        return learned, None
+    plain = require_events(parts.valid, learned.contract, config)
+    found = tune_events(
+        fabric, learned.model, learned.contract, parts.valid, parts.test, config, plain
+    )
+    return replace(learned, contract=replace(learned.contract, events=found.rules)), found
+
+
 def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -> dict[str, Any]:
     """Write the model and all about it."""
     folder = record.out / "model"
@@ -183,7 +200,10 @@ def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -
         folder,
         preprocessing=learned.contract,
         corpora=[corpus.resolve().name],
-        metrics=_figures(record.evaluations["test"]),
+        metrics={
+            **_figures(record.evaluations["test"]),
+            **({} if record.events is None else record.events.figures),
+        },
     )
     seen.save(folder)
     return write_run(record.out, record, learned.model.get_config())
@@ -192,10 +212,15 @@ def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -
 def _record(
     fabric: Any, learned: Learned, parts: _Parts, config: FinetuneConfig, *, out: Path,
     source: Path | None, command: str | None, leakage: list[dict[str, Any]],
-    identity: dict[str, Any],
+    identity: dict[str, Any], events: EventTuning | None,
 ) -> RunRecord:  # fmt: skip
     """What is told about a run, with its scores."""
-    valid, test = (learned.evaluate(fabric, part, config) for part in (parts.valid, parts.test))
+    predicted = {
+        name: learned.predict(fabric, part, config)
+        for name, part in (("valid", parts.valid), ("test", parts.test))
+    }
+    valid = learned.assess(parts.valid, predicted["valid"], config)
+    test = learned.assess(parts.test, predicted["test"], config)
     flattered = tuple(note for note in map(note_of_leakage, leakage) if note is not None)
     return RunRecord(
         out=out, command=command, config=config, identity=identity, from_model=source,
@@ -208,7 +233,8 @@ def _record(
         },
         leakage=leakage, metric=learned.metric, trained=learned.trained,
         contract=learned.contract, notes=(*parts.notes, *learned.notes),
-        evaluations={"valid": valid, "test": replace(test, notes=flattered)},
+        predicted=predicted, evaluations={"valid": valid, "test": replace(test, notes=flattered)},
+        events=events,
     )  # fmt: skip
 
 

@@ -15,12 +15,16 @@ import torch
 from biot import plots
 from biot.corpus.corpus import Corpus
 from biot.errors import CorpusError
+from biot.evaluation.metrics import Floats
 from biot.evaluation.results import Evaluation
 from biot.io import sha256_of, write_json
 from biot.preprocessing import Preprocessing
+from biot.settings import changed_settings
 from biot.training.datasets import Subset
 from biot.training.finetuning.config import FinetuneConfig
+from biot.training.finetuning.event_tuning import EventTuning
 from biot.training.finetuning.tuner import Trained
+from biot.training.finetuning.window_table import write_window_table
 from biot.training.run import (
     RUN_FILE,
     checksums_of,
@@ -67,10 +71,14 @@ class RunRecord:
     """Of the model, with its decision."""
     evaluations: Mapping[str, Evaluation]
     """``valid`` and ``test``."""
+    predicted: Mapping[str, Floats]
+    """(W, K) of the same parts: probabilities or numbers; NaN without usable data."""
     leakage: list[dict[str, Any]]
     """What the test shares with what was learnt from, as far as that is known."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know of the training."""
+    events: EventTuning | None = None
+    """The rules for events, where they were tuned."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,11 +93,19 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "class_weights": record.contract.class_weights,
         "temperature": record.contract.temperature,
         "notes": list(record.notes),
+        **({} if record.events is None else {"events": record.events.to_dict()}),
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
+    tables = [
+        write_window_table(
+            folder / f"{name}_predictions.parquet", getattr(record, name), record.predicted[name],
+            record.contract,
+        )
+        for name in ("valid", "test")
+    ]  # fmt: skip
     told = {
         "what": dict(record.identity), **_description(record), "model": dict(model_config),
-        "files": checksums_of(folder, "model"),
+        "files": checksums_of(folder, "model", *(table.name for table in tables)),
     }  # fmt: skip
     write_json(folder / RUN_FILE, told)
     write_json(folder / _LAST_FILE, metrics)
@@ -138,6 +154,7 @@ def _description(record: RunRecord) -> dict[str, Any]:
     return {
         "command": record.command,
         "config": asdict(record.config),
+        "changed": changed_settings(record.config),
         "corpus": describe_corpus(record.train.corpus, record.out),
         "test_corpus": None
         if record.test.corpus is record.train.corpus

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,8 @@ class AsciiFile:
     """(n_chans, n_times) in `units`."""
     units: tuple[str, ...]
     annotations: tuple[Annotation, ...]
+    meas_date: datetime | None
+    """When the first sample was recorded, as the first marker says."""
 
 
 def read_brainvision_header(path: Path) -> BrainVisionHeader:
@@ -123,6 +126,7 @@ def read_ascii(path: Path) -> AsciiFile:
         data=np.asarray(numbers * factors[:, np.newaxis], dtype=np.float32),
         units=tuple(unit for _, unit in made),
         annotations=_markers(path, _entry(common, "MarkerFile"), sfreq),
+        meas_date=_start(path, _entry(common, "MarkerFile")),
     )
 
 
@@ -164,6 +168,16 @@ def _markers(path: Path, name: str, sfreq: float) -> tuple[Annotation, ...]:
     return tuple(
         Annotation(float(a["onset"]), float(a["duration"]), str(a["description"])) for a in found
     )
+
+
+def _start(path: Path, name: str) -> datetime | None:
+    """The date of the first marker, ``Mk1=New Segment,,1,1,0,20131113161403794232``."""
+    text = header_text(_beside(path, name)) if name else ""
+    found = re.search(r"^Mk1=(?:[^,\r\n]*,){5}(\d{20})", text, re.MULTILINE)
+    try:
+        return datetime.strptime(found[1], "%Y%m%d%H%M%S%f").replace(tzinfo=UTC) if found else None
+    except ValueError:  # all zeros, where nobody says
+        return None
 
 
 def _beside(path: Path, name: str) -> Path:

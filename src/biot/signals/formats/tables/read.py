@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from biot.signals.formats.tables.parse import read_delimited, read_parquet
 from biot.signals.formats.tables.rate import rate_of
 from biot.signals.formats.tables.recording import made
 from biot.signals.formats.tables.sheet import Column, SampleTable, is_text
+from biot.signals.formats.tables.start import start_of
 from biot.signals.formats.tables.times import is_time_name
 from biot.signals.recording import Annotation, Recording
 
@@ -77,7 +79,10 @@ def read_table(
     chosen = choose(sheet, device, columns, labels)
     rate = rate_of(sheet, sfreq)
     annotations = [note for name in labels for note in _stretches(sheet, name, rate)]
-    return made(path, chosen.numbers, list(chosen.names), rate, units or chosen.units, annotations)
+    recording = made(
+        path, chosen.numbers, list(chosen.names), rate, units or chosen.units, annotations
+    )
+    return replace(recording, meas_date=start_of(sheet))
 
 
 def _without_events(sheet: SampleTable) -> SampleTable:

@@ -17,6 +17,7 @@ __all__ = [
     "is_dated",
     "is_epoch",
     "is_time_name",
+    "seconds_since_1970",
     "time_columns",
     "times_of",
     "words_of",
@@ -94,6 +95,16 @@ def is_dated(column: Column) -> bool:
 
 def _epoch_unit(first: float) -> str | None:
     return next((unit for unit, (low, high) in _EPOCHS.items() if low <= first < high), None)
+
+
+def seconds_since_1970(sheet: SampleTable, name: str) -> float | None:
+    """The first number of a column of such times, in seconds; None where it holds others."""
+    first = float(sheet.column(name)[0])
+    said = _said_unit(name, sheet.unit(name))
+    unit = _epoch_unit(first)
+    if unit is None or said not in (None, unit):
+        return None
+    return first / _FACTORS[unit]
 
 
 def time_columns(sheet: SampleTable) -> list[str]:

@@ -6,10 +6,9 @@ https://www.edfplus.info/specs/edfplus.html; Sleep-EDF: https://physionet.org/co
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from biot.corpus.builder.labels.sidecars.sidecar import Beside, Kind, Sidecar
@@ -17,6 +16,7 @@ from biot.corpus.builder.windows.events import Stretch
 from biot.errors import RecordingError
 from biot.signals.formats.edf_annotations import read_timeline
 from biot.signals.formats.edf_header import read_edf_header
+from biot.signals.formats.edf_start import edf_start
 
 __all__ = [
     "KINDS",
@@ -134,29 +134,11 @@ def _start_of(path: Path) -> datetime | None:
     if path.suffix.lower() not in _SUFFIXES:
         return None
     try:
-        with path.open("rb") as file:
-            main = file.read(256)
-        text = f"{main[168:176].decode('latin-1')} {main[176:184].decode('latin-1')}"
-        day, month, year, hour, minute, second = map(int, re.findall(r"\d+", text))
-        year += 1900 if year >= 85 else 2000
-        return datetime(year, month, day, hour, minute, second) + _first_stamp(path)
-    except (OSError, ValueError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # reading the recording says them
+            return edf_start(path, read_edf_header(path))
+    except (OSError, RecordingError):
         return None
-
-
-def _first_stamp(path: Path) -> timedelta:
-    """How far within its second a file starts, which EDF+ writes as its first annotation."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # reading the recording says them
-        header = read_edf_header(path)
-    if not header.annotations:
-        return timedelta()
-    signal = header.annotations[0]
-    with path.open("rb") as file:
-        file.seek(header.n_bytes + signal.first_byte)
-        raw = file.read(min(32, signal.n_samples * header.sample_bytes))
-    stamp = re.match(rb"\+(\d+(?:\.\d*)?)\x14\x14", raw)
-    return timedelta(seconds=float(stamp[1])) if stamp is not None else timedelta()
 
 
 KINDS = (

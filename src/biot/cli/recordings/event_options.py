@@ -1,0 +1,161 @@
+"""`biot predict --events`: the options, what they refuse, the files, and what is told."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biot.cli.options import Parser, add_settings, as_table, in_options
+from biot.cli.terminal import say
+from biot.errors import ConfigError
+from biot.events.rules import EventRules
+from biot.settings import settings_of
+
+if TYPE_CHECKING:
+    from biot.events.event import Events
+    from biot.inference.predictions import Predictions
+    from biot.preprocessing import Preprocessing
+
+__all__ = [
+    "add_event_options",
+    "events_asked",
+    "parameters_of_events",
+    "require_event_options",
+    "rules_of",
+    "tell_events",
+    "tell_rules",
+    "write_event_files",
+]
+
+_OPTIONS = {one.name: one.option for one in settings_of(EventRules)}
+_HOUR, _DAY = 3600, 86_400
+
+
+def add_event_options(parser: Parser) -> None:
+    """``--events``, ``--event-format`` and an option for each rule."""
+    group = parser.add_argument_group(
+        "events", "without an option, the rules that were tuned with the model hold, if there are"
+    )
+    group.add_argument(
+        "--events",
+        action="store_true",
+        help="make events of the probabilities, and write them beside the table",
+    )
+    group.add_argument(
+        "--event-format",
+        metavar="FORMATS",
+        help="formats of the files, with commas between them: bids, edf, mne, szcore, wfdb, "
+        "hypnogram (default: bids); implies --events",
+    )
+    add_settings(parser, EventRules, group=group, shows_defaults=False)
+
+
+def events_asked(args: Namespace) -> bool:
+    """Whether events are to be made."""
+    return bool(args.events or args.event_format is not None)
+
+
+def require_event_options(args: Namespace, contract: Preprocessing) -> None:
+    """Refuse, before the work, events that the model or a format cannot have.
+
+    Raises
+    ------
+    ConfigError
+        With the name of the option.
+    """
+    changed = _changed(args)
+    if not events_asked(args):
+        if changed:
+            raise ConfigError(
+                f"{_OPTIONS[next(iter(changed))]} is a rule for events. Give --events too."
+            )
+        return
+    if contract.task == "regression":
+        raise ConfigError(
+            "--events: this model predicts numbers, and events come of classes or tags. Leave it "
+            "out."
+        )
+    from biot.events.files.writing import require_event_formats
+
+    names = contract.label_names or ()
+    background = rules_of(args, contract).background_among(names)
+    require_event_formats(
+        formats_asked(args), names, background=background, several=contract.task == "multilabel"
+    )
+
+
+def formats_asked(args: Namespace) -> tuple[str, ...]:
+    """The formats of the files."""
+    from biot.events.files.writing import formats_of
+
+    return ("bids",) if args.event_format is None else formats_of(args.event_format)
+
+
+def rules_of(args: Namespace, contract: Preprocessing) -> EventRules:
+    """The model's rules, or the defaults, changed by the options."""
+    return (contract.events or EventRules()).changed(**_changed(args))
+
+
+def _changed(args: Namespace) -> dict[str, Any]:
+    """The rules that options give."""
+    return {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
+
+
+def parameters_of_events(args: Namespace) -> dict[str, Any]:
+    """What is asked for, as plain values."""
+    if not events_asked(args):
+        return {}
+    return {"event_format": list(formats_asked(args)), "event_rules": _changed(args)}
+
+
+def write_event_files(
+    args: Namespace, predictions: Predictions, folder: Path, stem: str
+) -> list[Path]:
+    """Write the events of one recording; the files."""
+    from biot.events.files.writing import write_events
+
+    return write_events(_events(args, predictions), folder, formats_asked(args), stem=stem)
+
+
+def _events(args: Namespace, predictions: Predictions) -> Events:
+    return predictions.to_events(**_changed(args))
+
+
+def tell_events(args: Namespace, predictions: Predictions, contract: Preprocessing) -> None:
+    """A table of the events of one recording by label, and the rules."""
+    from biot.events.detect import covered
+
+    found = _events(args, predictions)
+    time = covered(
+        predictions.start, predictions.stop, predictions.probabilities, predictions.breaks
+    )
+    rows: list[tuple[Any, ...]] = []
+    for label in found.label_names:
+        if label == found.background:
+            continue
+        events = found.of_label(label)
+        total = sum(event.duration for event in events)
+        per = [f"{len(events) * unit / time:.3g}" if time else "" for unit in (_HOUR, _DAY)]
+        rows.append((label, len(events), f"{total:.1f}", *per))
+    say(f"\n{as_table(rows, ('events', 'number', 'seconds in all', 'an hour', 'a day'))}\n")
+    if not time:
+        say("No time has a prediction, so that there are no rates.")
+    tell_rules(args, contract)
+
+
+def tell_rules(args: Namespace, contract: Preprocessing) -> None:
+    """The rules in words, and where they come from."""
+    changed, rules = _changed(args), rules_of(args, contract)
+    origin = "tuned with the model" if contract.events is not None else "the defaults"
+    if changed:
+        given = ", ".join(_OPTIONS[name] for name in changed)
+        origin += f", changed by {given}"
+    say(f"Rules for events ({origin}): {in_options(str(rules), {})}.")
+    background = rules.background_among(contract.label_names or ())
+    if contract.task == "multilabel" and background is None:
+        say("Each tag makes events by itself.")
+    elif background is None:
+        say("All labels make events; --background LABEL names one that makes none.")
+    elif rules.background is None:
+        say(f"{background} makes no events, as its name says; --background LABEL names another.")

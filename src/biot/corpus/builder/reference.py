@@ -1,0 +1,208 @@
+"""`ReferenceLabels`: labels of recordings that predictions are compared with."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from biot.corpus.builder.channels.given_units import GivenUnits
+from biot.corpus.builder.labels.beside import SidecarLabels
+from biot.corpus.builder.labels.label_format import LabelFormat
+from biot.corpus.builder.labels.mapping import LabelMap
+from biot.corpus.builder.labels.samples import table_options
+from biot.corpus.builder.labels.sidecars.finding import find_sidecars
+from biot.corpus.builder.labels.source import LabelSource
+from biot.corpus.builder.layouts.defaults import with_layout
+from biot.corpus.builder.layouts.gather import label_source
+from biot.corpus.builder.settings import PrepareConfig
+from biot.corpus.builder.sources import Source, TableOptions, opened, subject_pattern
+from biot.corpus.builder.windows.events import Stretch
+from biot.errors import CorpusError, listed
+from biot.signals.recording import Recording
+
+__all__ = ["ReferenceLabels"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceLabels:
+    """Recordings, and what is known of them from any source that `prepare` takes labels from."""
+
+    sources: tuple[Source, ...]
+    labels: LabelSource
+    map: LabelMap | None = None
+    pattern: re.Pattern[str] | None = None
+    tables: TableOptions = field(default_factory=TableOptions)
+    places: Mapping[str, Path] = field(default_factory=dict)
+    """Where a recording would lie for its file of labels to lie beside it, by its name, if that is
+    elsewhere."""
+    units: GivenUnits = field(default_factory=GivenUnits)
+    """What is given of units that recordings do not say."""
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def open(
+        cls,
+        paths: str | Path | Sequence[str | Path],
+        config: PrepareConfig,
+        *,
+        folder: Path | None = None,
+    ) -> ReferenceLabels:
+        """The labels of recordings.
+
+        Parameters
+        ----------
+        paths
+            Files, and folders that are searched for recordings, as for `prepare`.
+        config
+            What `prepare` would be told of the labels: `labels`, `label_map`, columns, `subject`.
+        folder
+            Files of labels, which belong to recordings by their names: as beside them, but here.
+
+        Raises
+        ------
+        ConfigError, CorpusError
+            As `prepare`; and if the labels are of whole recordings, or no file in `folder` belongs
+            to a recording.
+        """
+        given = with_layout(paths, config, complete=False)
+        how = given.config
+        pattern = None if how.subject is None else subject_pattern(how.subject)
+        places: Mapping[str, Path] = {}
+        if folder is None:
+            source = label_source(given, pattern)
+            source.require_times("--events")
+        else:
+            places = _places(folder, given.sources)
+            source = _of_folder(folder, given.sources, places, how)
+        names = [one.recording for one in given.sources]
+        return cls(
+            sources=tuple(given.sources),
+            labels=source,
+            map=None if how.label_map is None else LabelMap.read(how.label_map),
+            pattern=pattern,
+            tables=table_options(how, ()),
+            places=places,
+            units=GivenUnits.read(how.units, {one.recording: one.path for one in given.sources}),
+            notes=(*given.notes, *source.notes(names)),
+        )
+
+    @classmethod
+    def named(cls, names: Sequence[str], config: PrepareConfig) -> ReferenceLabels:
+        """The labels that a table has of recordings that are known by name only.
+
+        Raises
+        ------
+        ConfigError, CorpusError
+            As `prepare`; and if the labels are of whole recordings.
+        """
+        sources = tuple(Source(name, Path(name)) for name in names)
+        pattern = None if config.subject is None else subject_pattern(config.subject)
+        source = LabelSource.open(config, sources, pattern)
+        source.require_times("--events")
+        return cls(
+            sources=sources,
+            labels=source,
+            map=None if config.label_map is None else LabelMap.read(config.label_map),
+            pattern=pattern,
+            notes=source.notes(names),
+        )
+
+    def lacks(self, name: str) -> str | None:
+        """Why nothing is known of a recording; None where something is, be it that it has no event.
+
+        A row without a label, as `biot labels` writes it, says that there is none.
+        """
+        table = self.labels.table
+        if table is not None and name in table.unlabelled:
+            return None
+        if table is not None and name in table.facts:
+            return table.facts[name].fault
+        return self.labels.lacks(name)
+
+    def subject(self, source: Source) -> str:
+        """Whose a recording is."""
+        try:
+            return self.labels.subject(source.recording, self.pattern, source.path).name
+        except CorpusError:
+            if self.lacks(source.recording) is None:
+                raise
+            return source.recording  # it has no row in a table that would name its subject
+
+    def read(self, source: Source, columns: Sequence[str] = ()) -> Recording:
+        """The recording itself; of a table of samples, `columns` are channels."""
+        tables = replace(self.tables, columns=tuple(columns))
+        recording = opened(source, tables, units_later=self.units.is_given)
+        return self.units.said_of(recording, source.recording)[0]
+
+    def stretches(
+        self, source: Source, recording: Recording, left_out: Counter[str], told: list[str]
+    ) -> list[Stretch]:
+        """Labelled stretches of a recording under their new names; of tags, one for each.
+
+        Raises
+        ------
+        BiotError
+            If its labels cannot be read.
+        """
+        name = source.recording
+        at = replace(recording, path=self.places.get(name, recording.path))
+        return self._named(self.labels.stretches(at, name, left_out, told)[0])
+
+    def in_table(self, name: str, duration: float, left_out: Counter[str]) -> list[Stretch]:
+        """The same from a table alone, of a recording of `duration` seconds.
+
+        Raises
+        ------
+        RecordingError
+            If all its rows lie outside the recording.
+        """
+        assert self.labels.table is not None, "of a table"
+        return self._named(self.labels.table.stretches(name, duration, left_out))
+
+    def _named(self, found: Sequence[Stretch]) -> list[Stretch]:
+        """Under their new names; of tags, one for each."""
+        mapped = found if self.map is None else self.map.stretches(found)
+        return [
+            stretch._replace(label=str(label))
+            for stretch in mapped
+            for label in ([stretch.label] if isinstance(stretch.label, str) else stretch.label)
+        ]
+
+
+def _places(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
+    """Where each recording would lie in a folder of labels: at its own path within it, or its top.
+
+    Folders above are left out one by one, so that ``eeg/sub-01/x.edf`` meets ``sub-01/x.tsv``.
+    """
+    if not folder.is_dir():
+        raise CorpusError(f"{folder} does not exist.")
+    tried = {}
+    for source in sources:
+        parts = PurePosixPath(source.recording).parts
+        tried[source.recording] = [folder.joinpath(*parts[n:]) for n in range(len(parts))]
+    found = find_sidecars([path for paths in tried.values() for path in paths])
+    return {
+        name: next((path for path in paths if path in found), paths[0])
+        for name, paths in tried.items()
+    }
+
+
+def _of_folder(
+    folder: Path, sources: Sequence[Source], places: Mapping[str, Path], how: PrepareConfig
+) -> LabelSource:
+    """Files of labels that lie in a folder of their own."""
+    form = LabelFormat.of(how)
+    elsewhere = [replace(one, path=places[one.recording]) for one in sources]
+    try:
+        found = SidecarLabels.find(elsewhere, form, how.sidecar, only=True, background=None)
+    except CorpusError as error:
+        raise CorpusError(
+            f"{folder}: no file of labels there belongs to one of the {len(sources)} recordings "
+            f"({listed([one.recording for one in sources], 3)}) by its name. A file is named as "
+            "its recording is, such as x_events.tsv, x.tsv, x.csv_bi or x_hypnogram.txt of x.edf. "
+            f"({error})"
+        ) from None
+    return LabelSource("sidecars", form, sidecars=found, scope=how.label_scope)

@@ -1,0 +1,3 @@
+"""Many recordings into one folder: found, predicted, resumed, and decided as wholes."""
+
+__all__: list[str] = []

@@ -1,0 +1,1 @@
+"""How well a model finds events and stages sleep in whole recordings."""

@@ -1,0 +1,81 @@
+"""Nights of sleep from predictions and labelled stretches."""
+
+# R windows of a recording, L labelled stretches
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from biot.evaluation.events.nights import Night
+from biot.evaluation.events.sleep import stage_of
+from biot.events.event import Events
+from biot.inference.predictions import Predictions
+
+__all__ = ["night_of"]
+
+_LEAST = 0.5  # share of an epoch that its stage must cover
+
+
+def night_of(
+    predictions: Predictions, reference: Events, subject: str, stages: Mapping[str, str]
+) -> Night | None:
+    """A recording epoch by epoch; None if the reference holds no stage of sleep.
+
+    Epochs are as long as windows lie apart. Each has the stage that covers most of it, and at least
+    half.
+
+    Parameters
+    ----------
+    predictions
+        Of the recording.
+    reference
+        All that is labelled in it; what is no stage is passed over.
+    subject
+        Whose it is.
+    stages
+        The stage that each label of the model means.
+    """
+    spans = [
+        (event.onset, event.stop, stage)
+        for event in reference
+        for stage in [stage_of(event.label)]
+        if stage
+    ]
+    if not spans or not len(predictions):
+        return None
+    start = predictions.start
+    epoch = _apart(start, float(predictions.stop[0] - start[0]))
+    true = _true_stages(spans, start, start + epoch)
+    said = [stages.get(label, "") if label else "" for label in predictions.labels]
+    places = np.rint((start - start[0]) / epoch).astype(int)
+    grid = np.full((2, int(places[-1]) + 1), "", dtype=object)
+    grid[0, places], grid[1, places] = true, said
+    return Night(
+        name=predictions.name, subject=subject, epoch=epoch,
+        true=tuple(grid[0]), predicted=tuple(grid[1]),
+    )  # fmt: skip
+
+
+def _apart(start: npt.NDArray[np.float64], window: float) -> float:
+    """Seconds between the starts of most windows."""
+    return float(np.median(np.diff(start))) if len(start) > 1 else window
+
+
+def _true_stages(
+    spans: Sequence[tuple[float, float, str]],
+    start: npt.NDArray[np.float64],
+    stop: npt.NDArray[np.float64],
+) -> list[str]:
+    """The stage of each epoch; ``""`` where none covers half of it."""
+    names = sorted({stage for _, _, stage in spans})
+    shared = np.zeros((len(start), len(names)))
+    for onset, end, stage in spans:
+        first, last = np.searchsorted(stop, onset, side="right"), np.searchsorted(start, end)
+        some = slice(int(first), int(last))
+        both = np.minimum(stop[some], end) - np.maximum(start[some], onset)
+        shared[some, names.index(stage)] += np.maximum(both, 0.0)
+    enough = shared.max(axis=1) >= _LEAST * (stop - start) - 1e-9
+    most = shared.argmax(axis=1)
+    return [names[index] if is_so else "" for index, is_so in zip(most, enough, strict=True)]
