@@ -481,7 +481,7 @@ class PrepareConfig(Settings):
     def _require_frequencies(self) -> None:
         if self.causal and (self.l_freq, self.h_freq, self.notch) == (None, None, None):
             raise ConfigError(
-                "causal goes with l_freq, h_freq or notch, whose filters it is about."
+                "causal goes with l_freq=, h_freq= or notch=, but none is given."
             )
         if self.causal and self.resample == "fft":
             raise ConfigError(
