@@ -57,7 +57,7 @@ def after_command(*words: str) -> set[str]:
 
 COMMANDS = (
     *("prepare", "info", "corpus", "pretrain", "finetune", "evaluate", "predict", "convert"),
-    *("export", "demo", "layouts", "labels", "live"),
+    *("export", "demo", "layouts", "labels", "explain", "szcore", "live"),
 )
 
 
@@ -79,8 +79,8 @@ def test_a_help_imports_the_parser_of_its_command_alone():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     last = result.stdout.splitlines()[-1].split()
-    ours = {"biot.cli.models", "biot.cli.models.evaluate", "biot.cli.options", "biot.cli.terminal"}
-    assert set(last) == ours
+    of_evaluate = ("models", "models.evaluate", "models.event_scores", "options", "terminal")
+    assert set(last) == {f"biot.cli.{name}" for name in of_evaluate}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_dir_shows_what_one_types_and_no_helper():
     assert set(biot.__all__) == {
         *("BIOT", "read_recording", "from_mne", "Recording", "prepare", "from_arrays"),
         *("load_corpus", "pretrain", "finetune", "evaluate", "Predictor", "Preprocessing"),
-        *("Event", "Events", "EventRules", "simulate", "sklearn"),
+        *("Event", "Events", "EventRules", "Explanation", "simulate", "sklearn"),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from biot.errors import ConfigError, ContractError
+from biot.events.rules import EventRules
 from biot.preprocessing import FILE_NAME, Preprocessing
 
 PLAIN: dict[str, Any] = {"sfreq": 200, "window": 2, "ch_names": ("C3",), "units": ("µV",)}
@@ -143,3 +144,38 @@ def test_names_of_labels_and_their_columns_may_differ() -> None:
 )
 def test_filters_are_told_in_words(filters: dict[str, Any], words: str) -> None:
     assert Preprocessing(**PLAIN, **filters).filter == words
+
+
+def test_rules_for_events_stand_in_the_file_only_where_there_are_some(tmp_path: Path) -> None:
+    plain = Preprocessing(**PLAIN, label_names=("bckg", "seiz"))
+    assert "events" not in plain.to_dict()  # so that earlier releases read it
+    rules = EventRules(smoothing=5, on=0.7, off=0.4, min_duration=2, background="bckg")
+    contract = replace(plain, events=rules)
+    contract.save(tmp_path)
+    assert Preprocessing.load(tmp_path) == contract
+    contract.require_same(plain, where="a corpus")
+    assert contract.deciding(None).events is None
+    assert contract.with_labels(("a", "b")).events is None
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        ({"on": 2}, r"at\.json: on must be 0 or more and at most 1, got 2"),
+        ({"smoothign": 2}, r"at\.json: There is no rule 'smoothign' for events"),
+        ({"background": "x"}, r"at\.json: background 'x' is none of the labels bckg, seiz"),
+        ([3], r"at\.json: rules for events must be names with values"),
+        (True, r"at\.json: events cannot be true"),
+    ],
+)
+def test_rules_that_cannot_be_name_the_file(events: Any, message: str) -> None:
+    values = {"version": 1, **PLAIN, "label_names": ["bckg", "seiz"], "events": events}
+    with pytest.raises(ContractError, match=message):
+        Preprocessing.from_dict(values, where="at.json")
+
+
+def test_numbers_and_unnamed_outputs_have_no_rules_for_events() -> None:
+    with pytest.raises(ConfigError, match="events need label names of classes or tags"):
+        Preprocessing(**PLAIN, events=EventRules())
+    with pytest.raises(ConfigError, match="events need label names of classes or tags"):
+        Preprocessing(**PLAIN, label_names=("age",), task="regression", events=EventRules())

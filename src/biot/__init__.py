@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from biot.corpus.load import load_corpus
     from biot.events.event import Event, Events
     from biot.events.rules import EventRules
+    from biot.inference.explaining.explanation import Explanation
     from biot.inference.predictor import Predictor
     from biot.model.biot import BIOT
     from biot.preprocessing import Preprocessing
@@ -30,6 +31,7 @@ __all__ = [
     "Event",
     "EventRules",
     "Events",
+    "Explanation",
     "Predictor",
     "Preprocessing",
     "Recording",
@@ -54,6 +56,7 @@ __getattr__, __dir__ = attach(
         "Event": "biot.events.event",
         "EventRules": "biot.events.rules",
         "Events": "biot.events.event",
+        "Explanation": "biot.inference.explaining.explanation",
         "Predictor": "biot.inference.predictor",
         "Preprocessing": "biot.preprocessing",
         "Recording": "biot.signals.recording",

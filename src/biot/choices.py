@@ -12,6 +12,7 @@ __all__ = [
     "LONGEST_WINDOW",
     "LOWEST_FREQ",
     "Align",
+    "By",
     "ClassLoss",
     "ClassWeights",
     "Device",
@@ -21,6 +22,7 @@ __all__ = [
     "LoraLayers",
     "Mode",
     "Objective",
+    "Per",
     "PerturbationKind",
     "Precision",
     "PretrainPrecision",
@@ -63,3 +65,9 @@ Mode = Literal["full", "head", "ridge", "logistic", "lora"]
 Objective = Literal["contrastive", "supervised"]
 PerturbationKind = Literal["paper", "authors"]
 RegressionLoss = Literal["mse", "huber"]
+
+# one decision for several windows
+By = Literal["mean", "vote"]
+"""``"mean"``: the mean probability decides; ``"vote"``: the decisions of the windows do."""
+Per = Literal["recording", "subject"]
+"""What one decision is of."""

@@ -91,6 +91,23 @@ class Decision:
         corrected = corrected - corrected.max(axis=1, keepdims=True)
         return np.asarray(corrected - np.log(np.exp(corrected).sum(axis=1, keepdims=True)))
 
+    def log_odds(self, outputs_WK: Floats) -> Floats:
+        """Logarithm of p / (1 − p) of each class or tag, (W, K), finite also where p is 0 or 1.
+
+        Numbers of a regression stay as they are. NaN stays NaN.
+        """
+        outputs = np.asarray(outputs_WK, dtype=np.float64)
+        if self.task == "regression":
+            return outputs
+        corrected = outputs / (self.temperature or 1.0) - np.log(self.class_weights or 1.0)
+        if self.task == "multilabel":
+            return np.asarray(corrected)
+        others = np.repeat(corrected[:, np.newaxis], corrected.shape[1], axis=1)  # (W, K, K)
+        others[:, np.eye(corrected.shape[1], dtype=bool)] = -np.inf
+        most = others.max(axis=2)
+        rest = most + np.log(np.exp(others - most[..., np.newaxis]).sum(axis=2))
+        return np.asarray(corrected - rest)
+
     @property
     def formula(self) -> str:
         """:meth:`probabilities` as a formula of the outputs, by the names of the contract."""

@@ -575,11 +575,14 @@ def sensitivity_curve(
     axes = figure.subplots()
     order = np.lexsort((shares, rates))
     axes.plot(rates[order], shares[order], color=colour(0), linewidth=1.2, zorder=2)
-    points = axes.scatter(rates, shares, c=at, cmap="cividis", vmin=0, vmax=1, s=22, zorder=3)
+    points = axes.scatter(rates, shares, c=at, cmap="cividis", vmin=0, vmax=1, s=22, zorder=3,
+                          clip_on=False)  # fmt: skip
     figure.colorbar(points, ax=axes, label="threshold")
     if np.isfinite(chosen).all():
-        axes.plot(*chosen, marker="*", markersize=15, linestyle="none", color=colour(1),
-                  markeredgecolor="white", label="rules in use", zorder=4)  # fmt: skip
+        axes.plot(
+            *chosen, marker="*", markersize=15, linestyle="none", color=colour(1),
+            markeredgecolor="white", label="rules in use", zorder=4, clip_on=False,
+        )  # fmt: skip
         axes.legend(frameon=False, loc="lower right")
     above = np.append(rates, chosen[0])
     above = above[np.isfinite(above) & (above > 0)]

@@ -96,7 +96,7 @@ RULES = {
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation report",
+        "signals.formats signals.readers model evaluation report inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
@@ -105,18 +105,30 @@ RULES = {
         "numpy",
         "jinja2 matplotlib pyarrow scipy",
     ),
+    "inference.explaining": rule(
+        "errors decision io preprocessing plots signals events inference",
+        "numpy",
+        "matplotlib mne pandas tabulate",
+    ),
     "inference.scoring": rule(
         "errors choices io device plots preprocessing events evaluation evaluation.events "
         "signals corpus corpus.builder model training inference",
         "numpy",
     ),
     "inference.many": rule(
-        "errors settings locks io decision preprocessing evaluation signals corpus "
+        "errors choices settings locks io decision preprocessing evaluation signals corpus "
         "corpus.builder inference",
         "numpy",
         "pyarrow",
     ),
-    "inference.live": rule("errors preprocessing signals inference", "numpy", "mne_lsl"),
+    "report.recording": rule(
+        "errors events inference.explaining inference.predictions preprocessing report "
+        "report.timeline signals",
+    ),
+    "report.timeline": rule(
+        "errors events inference.explaining inference.predictions report signals",
+        "numpy",
+    ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
         "errors device settings preprocessing signals signals.formats model evaluation "
@@ -126,11 +138,13 @@ RULES = {
     "cli": rule(
         "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference inference.many simulate "
-        "inference.live __init__ evaluation.events inference.scoring report",
+        "training.finetuning training.pretraining inference inference.many inference.live "
+        "simulate __init__ evaluation.events inference.scoring report inference.explaining "
+        "report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),
+    "inference.live": rule("errors preprocessing signals inference", "numpy", "mne_lsl"),
     "__init__": rule(),
 }
 

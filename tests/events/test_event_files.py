@@ -214,6 +214,16 @@ def test_szcore_needs_a_label_that_means_a_seizure(tmp_path):
     assert pd.read_csv(path, sep="\t").eventType.tolist() == ["sz"]
 
 
+def test_kinds_of_seizures_that_touch_are_one(tmp_path):
+    events = found(
+        (10, 20, "fnsz"), (30, 5, "gnsz"), (60, 5, "gnsz"), (70, 5, "slow"),
+        label_names=("bckg", "fnsz", "gnsz", "slow"),
+    )  # fmt: skip
+    (path,) = write_events(events, tmp_path, ["szcore"])
+    read = pd.read_csv(path, sep="\t")
+    assert list(zip(read.onset, read.duration, strict=True)) == [(10, 25), (60, 5)]
+
+
 def test_wfdb_rhythms_begin_and_end_within_a_sample(tmp_path):
     (path,) = write_events(SEIZURES, tmp_path, ["wfdb"])
     assert path.name == "sub-01_task-rest_eeg.atr"

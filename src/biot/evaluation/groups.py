@@ -5,20 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from biot.choices import By
 from biot.decision import Decision
 from biot.errors import ConfigError
 
-__all__ = ["By", "Groups", "Per", "grouped", "require_votes"]
+__all__ = ["Groups", "grouped", "require_votes"]
 
-By = Literal["mean", "vote"]
-"""``"mean"``: the mean probability decides; ``"vote"``: the decisions of the windows do."""
-Per = Literal["recording", "subject"]
-"""What one decision is made of."""
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 

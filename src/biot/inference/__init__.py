@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING
 from biot.lazy import attach
 
 if TYPE_CHECKING:
+    from biot.inference.explaining.explanation import Explanation
     from biot.inference.export import export_onnx
     from biot.inference.predictions import TABLE_SUFFIXES, Predictions, PredictionWarning
     from biot.inference.predictor import Predictor
 
-__all__ = ["TABLE_SUFFIXES", "PredictionWarning", "Predictions", "Predictor", "export_onnx"]
+__all__ = [
+    "TABLE_SUFFIXES",
+    "Explanation",
+    "PredictionWarning",
+    "Predictions",
+    "Predictor",
+    "export_onnx",
+]
 
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "Explanation": "biot.inference.explaining.explanation",
         "PredictionWarning": "biot.inference.predictions",
         "Predictions": "biot.inference.predictions",
         "Predictor": "biot.inference.predictor",

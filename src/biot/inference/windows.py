@@ -113,9 +113,14 @@ class ModelWindows:
         shape = (len(places), self._contract.n_chans, self._contract.n_times)
         windows_BCT = np.full(shape, np.nan, np.float32)
         for window_CT, (start, stop) in zip(windows_BCT, places, strict=True):
-            physical = self.montage.apply(self._at_rate.read(start, stop))
-            window_CT[:, : stop - start] = physical * self._factors_C1
+            window_CT[:, : stop - start] = self.physical(start, stop)
         return scaled_window(windows_BCT, self._contract.scale)
+
+    def physical(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """(C, samples) from one sample to another of a segment, in the contract's units; NaN where
+        a channel is absent."""
+        arranged = self.montage.apply(self._at_rate.read(start, stop))
+        return np.asarray(arranged * self._factors_C1, dtype=np.float32)
 
     def facts(self) -> dict[str, Any]:
         """What predictions say of their recording, by the names of their fields."""

@@ -26,6 +26,7 @@ __all__ = [
     "SAMPLES",
     "SECONDS",
     "FlatChannels",
+    "FlatFinder",
     "find_flat",
     "varying_windows",
     "way_out",
@@ -123,7 +124,7 @@ def without_flat(recording: Recording) -> Recording:
 
     Whichever stretch is read, its samples are those of the whole recording read at once.
     """
-    find = _Finder(recording)
+    find = FlatFinder(recording)
 
     def read_samples(start: int, stop: int) -> Array:
         data, flat = find(start, stop)
@@ -137,7 +138,7 @@ def without_flat(recording: Recording) -> Recording:
 
 def find_flat(recording: Recording) -> FlatChannels:
     """Which channels of a recording are flat, and for how long; reads all samples."""
-    find = _Finder(recording)
+    find = FlatFinder(recording)
     n_flat = np.zeros(len(recording.ch_names), np.int64)
     for _, flat in _pieces(recording, find):
         n_flat += np.count_nonzero(flat, axis=1)
@@ -148,7 +149,7 @@ def find_flat(recording: Recording) -> FlatChannels:
     return _summed(recording.ch_names, n_flat, there, recording.sfreq)
 
 
-def _pieces(recording: Recording, find: _Finder) -> Iterator[tuple[Array, Mask]]:
+def _pieces(recording: Recording, find: FlatFinder) -> Iterator[tuple[Array, Mask]]:
     step = max(1, _VALUES_AT_ONCE // max(1, len(recording.ch_names)))
     borders = [0, *(border for gap in recording.gaps for border in gap), recording.n_times]
     for begin, end in zip(borders[::2], borders[1::2], strict=True):  # between the gaps
@@ -220,8 +221,8 @@ def _summed(
     )
 
 
-class _Finder:
-    """Reads a stretch of a recording, and where it is flat."""
+class FlatFinder:
+    """Reads a stretch of a recording, and where it is flat: both (C, stop − start)."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording

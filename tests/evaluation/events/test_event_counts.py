@@ -10,7 +10,8 @@ from timescoring import scoring as published
 from timescoring.annotations import Annotation
 
 from biot.errors import ConfigError
-from biot.evaluation.events.counts import EventScoring, event_counts
+from biot.evaluation.events.counts import event_counts
+from biot.evaluation.events.rules import EventScoring
 
 RULES = [
     EventScoring(),

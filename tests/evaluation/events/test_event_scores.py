@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from biot.errors import ConfigError
-from biot.evaluation.events.counts import EventScoring
+from biot.evaluation.events.rules import EventScoring
 from biot.evaluation.events.scores import score_events
 from biot.events.event import Event, Events
 

@@ -14,7 +14,8 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from biot.errors import ConfigError
 from biot.evaluation.events.nights import Night, score_nights
-from biot.evaluation.events.sleep import STAGES, sleep_statistics, stage_of, stages_among
+from biot.evaluation.events.sleep import sleep_statistics, stage_of, stages_among
+from biot.events.stages import STAGES
 
 NIGHT = [*"WWWW", "N1", "N2", "N2", "N3", "N3", "W", "N2", "R", "R", "N1", "W", "W"]
 

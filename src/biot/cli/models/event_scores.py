@@ -16,7 +16,7 @@ from biot.cli.options import (
 from biot.cli.terminal import say
 from biot.corpus.builder.settings import PrepareConfig
 from biot.errors import ConfigError
-from biot.evaluation.events.counts import EventScoring
+from biot.evaluation.events.rules import EventScoring
 from biot.events.rules import EventRules
 from biot.settings import settings_of
 
@@ -55,7 +55,11 @@ def add_options(made: Parser) -> None:
         "--stride", metavar="S", type=positive,
         help="seconds between the starts of windows of recordings (default: the window)",
     )  # fmt: skip
-    add_settings(made, EventRules)
+    rules = made.add_argument_group(
+        "how probabilities become events",
+        "without an option, the rules that were tuned with the model hold, if there are",
+    )
+    add_settings(made, EventRules, group=rules, shows_defaults=False)
     add_settings(made, EventScoring)
     add_settings(made, PrepareConfig, only=_OF_LABELS)
     made.set_defaults(library_names={"curve=": "--plot"})

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biot.cli.options import Parser, add_settings, as_table, in_options
+from biot.cli.options import Parser, add_settings, as_table
 from biot.cli.terminal import say
 from biot.errors import ConfigError
 from biot.events.rules import EventRules
 from biot.settings import settings_of
 
 if TYPE_CHECKING:
-    from biot.events.event import Events
     from biot.inference.predictions import Predictions
     from biot.preprocessing import Preprocessing
 
@@ -49,6 +49,13 @@ def add_event_options(parser: Parser) -> None:
         "hypnogram (default: bids); implies --events",
     )
     add_settings(parser, EventRules, group=group, shows_defaults=False)
+    group.add_argument(
+        "--seizure-label",
+        metavar="LABEL",
+        action="append",
+        help="for the format szcore, a label that means a seizure, as often as needed (default: "
+        "those that say so, such as seiz)",
+    )
 
 
 def events_asked(args: Namespace) -> bool:
@@ -66,10 +73,10 @@ def require_event_options(args: Namespace, contract: Preprocessing) -> None:
     """
     changed = _changed(args)
     if not events_asked(args):
-        if changed:
-            raise ConfigError(
-                f"{_OPTIONS[next(iter(changed))]} is a rule for events. Give --events too."
-            )
+        given = [_OPTIONS[name] for name in changed]
+        given += ["--seizure-label"] if args.seizure_label else []
+        if given:
+            raise ConfigError(f"{given[0]} is for events. Give --events too.")
         return
     if contract.task == "regression":
         raise ConfigError(
@@ -81,8 +88,9 @@ def require_event_options(args: Namespace, contract: Preprocessing) -> None:
     names = contract.label_names or ()
     background = rules_of(args, contract).background_among(names)
     require_event_formats(
-        formats_asked(args), names, background=background, several=contract.task == "multilabel"
-    )
+        formats_asked(args), names, background=background,
+        several=contract.task == "multilabel", seizure_label=args.seizure_label or (),
+    )  # fmt: skip
 
 
 def formats_asked(args: Namespace) -> tuple[str, ...]:
@@ -106,7 +114,10 @@ def parameters_of_events(args: Namespace) -> dict[str, Any]:
     """What is asked for, as plain values."""
     if not events_asked(args):
         return {}
-    return {"event_format": list(formats_asked(args)), "event_rules": _changed(args)}
+    return {
+        "event_format": list(formats_asked(args)), "event_rules": _changed(args),
+        "seizure_label": args.seizure_label,
+    }  # fmt: skip
 
 
 def write_event_files(
@@ -115,32 +126,31 @@ def write_event_files(
     """Write the events of one recording; the files."""
     from biot.events.files.writing import write_events
 
-    return write_events(_events(args, predictions), folder, formats_asked(args), stem=stem)
+    return write_events(
+        predictions.to_events(**_changed(args)), folder, formats_asked(args), stem=stem,
+        seizure_label=args.seizure_label or (),
+    )  # fmt: skip
 
 
-def _events(args: Namespace, predictions: Predictions) -> Events:
-    return predictions.to_events(**_changed(args))
-
-
-def tell_events(args: Namespace, predictions: Predictions, contract: Preprocessing) -> None:
-    """A table of the events of one recording by label, and the rules."""
+def tell_events(
+    args: Namespace, recordings: Sequence[Predictions], contract: Preprocessing
+) -> None:
+    """A table of the events of recordings by label, and the rules."""
     from biot.events.detect import covered
 
-    found = _events(args, predictions)
-    time = covered(
-        predictions.start, predictions.stop, predictions.probabilities, predictions.breaks
-    )
+    found = [one.to_events(**_changed(args)) for one in recordings]
+    time = sum(covered(one.start, one.stop, one.probabilities, one.breaks) for one in recordings)
+    background = rules_of(args, contract).background_among(contract.label_names or ())
     rows: list[tuple[Any, ...]] = []
-    for label in found.label_names:
-        if label == found.background:
+    for label in contract.label_names or ():
+        if label == background:
             continue
-        events = found.of_label(label)
+        events = [event for one in found for event in one.of_label(label)]
         total = sum(event.duration for event in events)
-        per = [f"{len(events) * unit / time:.3g}" if time else "" for unit in (_HOUR, _DAY)]
-        rows.append((label, len(events), f"{total:.1f}", *per))
+        rates = [len(events) * unit / time if time else None for unit in (_HOUR, _DAY)]
+        rows.append((label, len(events), total, *rates))
     say(f"\n{as_table(rows, ('events', 'number', 'seconds in all', 'an hour', 'a day'))}\n")
-    if not time:
-        say("No time has a prediction, so that there are no rates.")
+    say(f"Rates are of the {time:g} s that have a prediction.")
     tell_rules(args, contract)
 
 
@@ -151,7 +161,7 @@ def tell_rules(args: Namespace, contract: Preprocessing) -> None:
     if changed:
         given = ", ".join(_OPTIONS[name] for name in changed)
         origin += f", changed by {given}"
-    say(f"Rules for events ({origin}): {in_options(str(rules), {})}.")
+    say(f"Rules for events ({origin}): {rules}.")
     background = rules.background_among(contract.label_names or ())
     if contract.task == "multilabel" and background is None:
         say("Each tag makes events by itself.")

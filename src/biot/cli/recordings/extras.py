@@ -7,6 +7,7 @@ what cannot be before the work begins, one writes.
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,13 @@ from biot.cli.recordings.event_options import (
     require_event_options,
     tell_events,
     write_event_files,
+)
+from biot.cli.recordings.report_options import (
+    add_report_options,
+    parameters_of_report,
+    report_asked,
+    require_report_options,
+    write_report,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +48,11 @@ class Place:
     stem: str
     """How the names of its files begin, such as ``night`` in ``night_desc-biot_events.tsv``."""
 
+    @property
+    def page(self) -> Path:
+        """File of its report."""
+        return self.reports / f"{self.stem}.html"
+
     @classmethod
     def beside(cls, table: Path) -> Place:
         """Of one recording, whose files lie beside its table and are named by it."""
@@ -49,11 +62,12 @@ class Place:
 def add_options(parser: Parser) -> None:
     """The options of every kind of file: one call each."""
     add_event_options(parser)
+    add_report_options(parser)
 
 
 def is_asked(args: Namespace) -> bool:
     """Whether anything is to be written besides the table."""
-    return events_asked(args)
+    return events_asked(args) or report_asked(args)
 
 
 def require_possible(args: Namespace, predictor: Predictor, places: list[Place]) -> None:
@@ -65,11 +79,12 @@ def require_possible(args: Namespace, predictor: Predictor, places: list[Place])
         With the name of the option.
     """
     require_event_options(args, predictor.preprocessing)
+    require_report_options(args, [place.page for place in places if place.stem])
 
 
 def parameters(args: Namespace) -> dict[str, Any]:
     """Which files are asked for and how, as plain values: another choice is another folder."""
-    return parameters_of_events(args)
+    return {**parameters_of_events(args), **parameters_of_report(args)}
 
 
 def write(
@@ -79,10 +94,12 @@ def write(
     written = []
     if events_asked(args):
         written += write_event_files(args, predictions, place.events, place.stem)
+    if report_asked(args):
+        written += write_report(args, predictions, recording, place.page)
     return written
 
 
-def tell(args: Namespace, predictions: Predictions, predictor: Predictor) -> None:
-    """What is said of one recording besides its table."""
-    if events_asked(args):
-        tell_events(args, predictions, predictor.preprocessing)
+def tell(args: Namespace, recordings: Sequence[Predictions], predictor: Predictor) -> None:
+    """What is said of all recordings besides their tables."""
+    if events_asked(args) and recordings:
+        tell_events(args, recordings, predictor.preprocessing)

@@ -51,8 +51,13 @@ def predict_folder(args: Namespace) -> None:
     say(in_options(str(report), {"keep_flat": "--keep-flat", "reference=": "--reference"}))
     if args.per is not None:
         _tell_decisions(report)
+    known = [one.predictions for one in report.outcomes if one.predictions is not None]
+    extras.tell(args, known, predictor)
     say(f"\nwindows -> {args.out / 'predictions.parquet'}")
     say(f"recordings -> {args.out / 'recordings.tsv'}")
+    for folder in (args.out / "events", args.out / "reports"):
+        if folder.is_dir():
+            say(f"{folder.name} -> {folder}")
     if args.per == "subject":
         say(f"subjects -> {args.out / 'subjects.tsv'}")
 

@@ -24,6 +24,7 @@ from biot.cli.options import (
 )
 from biot.cli.recordings import extras
 from biot.cli.recordings.many import predict_folder
+from biot.cli.recordings.truth import annotations_of
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError
 from biot.inference.many.settings import ManySettings
@@ -156,7 +157,7 @@ def _predict_one(args: Namespace, path: Path) -> None:
     say(f"{len(predictions)} windows -> {args.out}")
     if args.png is not None:  # after the table: if it fails, that is there
         _draw(args, predictions, recording, contract.label_columns[0])
-    extras.tell(args, predictions, predictor)
+    extras.tell(args, [predictions], predictor)
     for written in extras.write(args, predictions, recording, place):
         say(f"written -> {written}")
 
@@ -172,17 +173,9 @@ def tell_of_stride(stride: float | None, window: float) -> None:
 
 def _draw(args: Namespace, predictions: Predictions, recording: Recording, trained: str) -> None:
     """The timeline, with annotations that are named as the classes are."""
-    classes = predictions.label_names
-    column = _column_of_truth(recording, trained)
-    truth = [a for a in recording.annotations if a.label in classes and a.column == column]
+    truth = annotations_of(recording, trained=trained, labels=predictions.label_names)
     predictions.to_png(args.png, truth=truth)
     say(f"timeline -> {args.png}")
-
-
-def _column_of_truth(recording: Recording, trained: str) -> str:
-    """The column of the annotations that a model was trained on, as far as it is there."""
-    there = {annotation.column for annotation in recording.annotations}
-    return next((c for c in (trained, "label", "beat", "rhythm") if c in there), "label")
 
 
 def _tell(predictions: Predictions) -> None:

@@ -10,20 +10,26 @@ from pathlib import Path, PurePosixPath
 
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.labels.beside import SidecarLabels
+from biot.corpus.builder.labels.cells import read_sheet
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options
-from biot.corpus.builder.labels.sidecars.finding import find_sidecars
+from biot.corpus.builder.labels.sidecars.finding import Found, find_sidecars
 from biot.corpus.builder.labels.source import LabelSource
+from biot.corpus.builder.labels.table_columns import has_column_of_files
 from biot.corpus.builder.layouts.defaults import with_layout
 from biot.corpus.builder.layouts.gather import label_source
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, opened, subject_pattern
 from biot.corpus.builder.windows.events import Stretch
-from biot.errors import CorpusError, listed
+from biot.errors import CorpusError, RecordingError, listed
 from biot.signals.recording import Recording
 
-__all__ = ["ReferenceLabels"]
+__all__ = ["NoLabelsError", "ReferenceLabels", "names_recordings"]
+
+
+class NoLabelsError(RecordingError):
+    """Nothing is labelled in a recording, so nobody knows what there is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +54,7 @@ class ReferenceLabels:
         paths: str | Path | Sequence[str | Path],
         config: PrepareConfig,
         *,
-        folder: Path | None = None,
+        place: Path | None = None,
     ) -> ReferenceLabels:
         """The labels of recordings.
 
@@ -58,25 +64,28 @@ class ReferenceLabels:
             Files, and folders that are searched for recordings, as for `prepare`.
         config
             What `prepare` would be told of the labels: `labels`, `label_map`, columns, `subject`.
-        folder
-            Files of labels, which belong to recordings by their names: as beside them, but here.
+        place
+            A folder of files of labels, which belong to recordings by their names, as if they lay
+            beside them; or such a file, of the one recording.
 
         Raises
         ------
         ConfigError, CorpusError
-            As `prepare`; and if the labels are of whole recordings, or no file in `folder` belongs
+            As `prepare`; and if the labels are of whole recordings, or no file at `place` belongs
             to a recording.
         """
         given = with_layout(paths, config, complete=False)
         how = given.config
         pattern = None if how.subject is None else subject_pattern(how.subject)
         places: Mapping[str, Path] = {}
-        if folder is None:
+        if place is None:
             source = label_source(given, pattern)
             source.require_times("--events")
+        elif place.is_dir():
+            places = _places(place, given.sources)
+            source = _of_folder(place, given.sources, places, how)
         else:
-            places = _places(folder, given.sources)
-            source = _of_folder(folder, given.sources, places, how)
+            source = _of_file(place, given.sources, how)
         names = [one.recording for one in given.sources]
         return cls(
             sources=tuple(given.sources),
@@ -144,10 +153,16 @@ class ReferenceLabels:
 
         Raises
         ------
+        NoLabelsError
+            If labels are annotations, and there are none of any kind.
         BiotError
             If its labels cannot be read.
         """
         name = source.recording
+        if self.labels.kind == "annotations" and not recording.annotations:
+            beside = self.labels.sidecars
+            if beside is None or name not in beside.found:
+                raise NoLabelsError(f"{name} has no annotations, and no file of labels beside it.")
         at = replace(recording, path=self.places.get(name, recording.path))
         return self._named(self.labels.stretches(at, name, left_out, told)[0])
 
@@ -177,8 +192,6 @@ def _places(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
 
     Folders above are left out one by one, so that ``eeg/sub-01/x.edf`` meets ``sub-01/x.tsv``.
     """
-    if not folder.is_dir():
-        raise CorpusError(f"{folder} does not exist.")
     tried = {}
     for source in sources:
         parts = PurePosixPath(source.recording).parts
@@ -197,7 +210,9 @@ def _of_folder(
     form = LabelFormat.of(how)
     elsewhere = [replace(one, path=places[one.recording]) for one in sources]
     try:
-        found = SidecarLabels.find(elsewhere, form, how.sidecar, only=True, background=None)
+        found = SidecarLabels.find(
+            elsewhere, form, how.sidecar, only=True, background=how.background
+        )
     except CorpusError as error:
         raise CorpusError(
             f"{folder}: no file of labels there belongs to one of the {len(sources)} recordings "
@@ -206,3 +221,27 @@ def _of_folder(
             f"({error})"
         ) from None
     return LabelSource("sidecars", form, sidecars=found, scope=how.label_scope)
+
+
+def _of_file(path: Path, sources: Sequence[Source], how: PrepareConfig) -> LabelSource:
+    """A file of labels of the one recording."""
+    form = LabelFormat.of(how)
+    column = None if form.columns == ("label",) else form.columns[0]
+    (only,) = sources
+    found = {only.recording: Found(path.absolute(), path.name)}
+    files = SidecarLabels(found, form, column, None, only=True, background=None)
+    return LabelSource("sidecars", form, sidecars=files, scope=how.label_scope)
+
+
+def names_recordings(path: Path) -> bool:
+    """Whether a file is a table that names the recordings (or subjects) that its rows are of.
+
+    So does a table that is too damaged to tell, as reading it says what is wrong.
+    """
+    if path.suffix.lower() not in (".tsv", ".csv"):
+        return False
+    try:
+        sheet = read_sheet(path)
+    except CorpusError:
+        return True
+    return has_column_of_files(sheet)

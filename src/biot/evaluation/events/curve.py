@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from biot import plots
-from biot.evaluation.events.counts import Counts, EventScoring
+from biot.evaluation.events.counts import Counts
+from biot.evaluation.events.rules import EventScoring
 from biot.evaluation.events.scores import score_events, without_nan
 from biot.evaluation.metrics import Floats
 from biot.events.event import Events

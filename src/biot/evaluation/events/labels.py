@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from biot.errors import ConfigError, listed
 from biot.evaluation.events.counts import Span
 from biot.events.event import Events
+from biot.events.files.szcore import is_seizure
 from biot.events.rules import background_of
 
 __all__ = ["CommonLabels", "common_labels", "plain_name"]
@@ -86,13 +87,6 @@ def _is_background(label: str) -> bool:
 def plain_name(label: str) -> str:
     """A label without case, spaces, hyphens and underscores."""
     return "".join(letter for letter in label.casefold() if letter not in " -_")
-
-
-_SEIZURES = ("seiz", "seizure", "seizures", "sz", "ictal")  # until the list of event files
-
-
-def is_seizure(label: str) -> bool:
-    return plain_name(label) in _SEIZURES
 
 
 def _predicted(predicted: Sequence[Events]) -> tuple[str, ...]:

@@ -13,12 +13,7 @@ import numpy as np
 from biot.errors import ConfigError
 from biot.evaluation.events.night_tables import nights_text
 from biot.evaluation.events.scores import without_nan
-from biot.evaluation.events.sleep import (
-    STAGES,
-    SleepStatistics,
-    sleep_statistics,
-    stage_of,
-)
+from biot.evaluation.events.sleep import SleepStatistics, sleep_statistics, stage_of
 from biot.evaluation.metrics import (
     ClassScores,
     Floats,
@@ -29,6 +24,7 @@ from biot.evaluation.metrics import (
     per_class,
     share,
 )
+from biot.events.stages import STAGES
 
 __all__ = ["Agreement", "Night", "NightScores", "SleepEvaluation", "score_nights"]
 
@@ -98,7 +94,7 @@ class SleepEvaluation:
     confusion: Ints
     """(S, S) epochs of all nights; row: true stage, column: predicted stage."""
     stages: tuple[ClassScores, ...]
-    """How each of :data:`biot.evaluation.events.sleep.STAGES` fared."""
+    """How each of :data:`biot.events.stages.STAGES` fared."""
     kappa_interval: tuple[float, float] | None
     """95 % bootstrap interval over subjects of the mean kappa a night; None for one subject."""
     notes: tuple[str, ...] = ()

@@ -15,10 +15,10 @@ from biot.errors import ConfigError, listed
 from biot.evaluation.events.counts import (
     Counts,
     EventCounts,
-    EventScoring,
     event_counts,
 )
 from biot.evaluation.events.labels import common_labels
+from biot.evaluation.events.rules import EventScoring
 from biot.evaluation.events.tables import scores_text
 from biot.evaluation.metrics import (
     Floats,

@@ -9,50 +9,27 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from biot.errors import ConfigError, near_word
+from biot.events.stages import STAGES, named_stage
 
-__all__ = ["STAGES", "SleepStatistics", "sleep_statistics", "stage_of", "stages_among"]
+__all__ = ["SleepStatistics", "sleep_statistics", "stage_of", "stages_among"]
 
-STAGES = ("W", "N1", "N2", "N3", "R")
-"""Those of the AASM, in the order of depth."""
-
-_SPELLINGS = {
-    "W": ("w", "wake", "wakefulness", "waking", "awake", "wk"),
-    "N1": ("n1", "s1", "nrem1", "nrem stage 1", "1"),
-    "N2": ("n2", "s2", "nrem2", "nrem stage 2", "2"),
-    "N3": (
-        *("n3", "s3", "nrem3", "nrem stage 3", "3", "n4", "s4", "nrem4", "nrem stage 4", "4"),
-        *("sws", "slow wave sleep", "deep sleep", "n3/n4", "s3/s4", "n3+n4", "s3+s4", "3/4"),
-    ),
-    "R": ("r", "rem", "rem sleep", "paradoxical sleep"),
-    "": ("", "?", "mt", "movement", "movement time", "art", "artefact", "artifact", "unknown",
-         "uns", "unscored", "not scored", "unscorable", "n/a"),
-}  # fmt: skip
-"""What a stage is called; those of Rechtschaffen and Kales (1968) have stages 3 and 4 for N3. The
-last is what is no stage: an epoch that nobody could score."""
-
-
-def _plain(label: str) -> str:
-    return "".join(letter for letter in label.casefold() if letter not in " -_.")
-
-
-_PLAIN = {_plain(word): stage for stage, words in _SPELLINGS.items() for word in words}
-_BARE = {word for word in _PLAIN if word[:1].isdigit()}
-"""Digits, which mean a stage only behind the word: ``1`` alone may be anything."""
+_NOBODY = ("MT", "ART", "UNS")
+"""Epochs that could not be scored."""
 
 
 def stage_of(label: str) -> str | None:
-    """The stage that a label means, such as ``"N3"`` for ``"Sleep stage 4"`` or ``"SWS"``.
+    """The stage of the AASM that a label means: ``"N3"`` for ``"Sleep stage 4"`` or ``"SWS"``.
 
     Returns
     -------
     str or None
-        One of :data:`STAGES`; ``""`` for what could not be scored; None for what is no stage.
+        One of :data:`biot.events.stages.STAGES`; ``""`` for what could not be scored; None for what
+        is no stage.
     """
-    plain = _plain(label.partition("|")[0])  # NSRR writes "Stage 2 sleep|2"
-    bare = plain.removeprefix("sleep").removeprefix("stage")
-    if bare != plain:
-        return _PLAIN.get(bare.removesuffix("sleep"))
-    return None if plain in _BARE else _PLAIN.get(plain)
+    if not label:
+        return ""
+    named = named_stage(label)
+    return "" if named in _NOBODY else "N3" if named == "S4" else named
 
 
 def stages_among(label_names: Iterable[str]) -> dict[str, str] | None:
@@ -95,7 +72,7 @@ class SleepStatistics:
     rem_latency_from_start: float
     """From the start to the first epoch of R, as YASA counts."""
     minutes: dict[str, float]
-    """In each of :data:`STAGES`."""
+    """In each of :data:`biot.events.stages.STAGES`."""
     percent: dict[str, float]
     """Of the total sleep time, by stage of sleep."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from biot.errors import ConfigError, listed
 from biot.events.files.contents import FoundEvents, in_order, require_apart
+from biot.events.stages import named_stage
 from biot.io import atomic_file
 
 __all__ = ["EPOCH", "require_stages", "stage_of", "write_hypnogram"]
@@ -20,33 +21,14 @@ __all__ = ["EPOCH", "require_stages", "stage_of", "write_hypnogram"]
 EPOCH = 30.0
 """Seconds of a line, as the AASM scores."""
 
-_STAGES = {
-    "W": r"w|a?wake",
-    "N1": r"n1|s1|nrem ?1|stage ?1",
-    "N2": r"n2|s2|nrem ?2|stage ?2",
-    "N3": r"n3|s3|nrem ?3|stage ?3",
-    "S4": r"n4|s4|nrem ?4|stage ?4",
-    "R": r"r|rem",
-    "MT": r"m|mt|movement(?: time)?",
-    "ART": r"art(?:efact|ifact)?",
-    "UNS": r"\?|uns(?:cored)?|unknown|nd",
-}
-"""What is written, in YASA's words, and the labels that mean it, after ``Sleep stage``."""
 _UNSCORED, _UNSCORED_NUMBER = "UNS", "-2"
 
 
 def stage_of(label: str) -> str | None:
     """How a label is written as a stage of sleep; None if it is none. A number stays one."""
-    plain = re.sub(r"[\s_-]+", " ", label.strip().lower()).removeprefix("sleep ")
     if re.fullmatch(r"[0-9]", label.strip()):
         return label.strip()
-    bare = plain.removeprefix("stage ")
-    words = (
-        name
-        for name, pattern in _STAGES.items()
-        if re.fullmatch(pattern, plain) or re.fullmatch(pattern, bare)
-    )
-    return next(words, None)
+    return named_stage(label)
 
 
 def require_stages(names: Iterable[str]) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from biot.errors import ConfigError, listed
-from biot.events.files.contents import FoundEvents, in_order
+from biot.events.files.contents import FoundEvent, FoundEvents, in_order
 from biot.io import atomic_file
 
 __all__ = ["COLUMNS", "is_seizure", "seizure_labels", "write_szcore"]
@@ -41,6 +42,8 @@ _NOT = frozenset(
 _UNKNOWN_START = datetime(1985, 1, 1)
 """What EDF has where nobody knows when a recording began."""
 _DECIMALS = 6
+_TOUCHING = 1e-6
+"""Seconds between two events that are one."""
 
 
 def is_seizure(label: str) -> bool:
@@ -87,7 +90,8 @@ def write_szcore(
     ----------
     seizure_label
         Labels that mean a seizure; empty: those that do by their words, see :func:`is_seizure`.
-        Events with other labels are none, and are left out.
+        Events with other labels are none, and are left out; seizures of different kinds that touch
+        are one.
 
     Raises
     ------
@@ -110,8 +114,7 @@ def write_szcore(
             start,
             length,
         ]
-        for event in in_order(events)
-        if event.label in wanted
+        for event in _seizures(events, wanted)
     ]
     with (
         atomic_file(path) as partial,
@@ -121,3 +124,38 @@ def write_szcore(
         writer.writerow(COLUMNS)
         writer.writerows(rows or [[0.0, length, _BACKGROUND, "n/a", "all", start, length]])
     return [path]
+
+
+def _seizures(events: FoundEvents, wanted: Iterable[str]) -> list[FoundEvent]:
+    """The events that are seizures; of different kinds that touch or overlap, one over both."""
+    found: list[FoundEvent] = []
+    for event in in_order(events):
+        if event.label not in wanted:
+            continue
+        last = found[-1] if found else None
+        end = last.onset + last.duration if last is not None else -1.0
+        if last is None or last.label == event.label or event.onset > end + _TOUCHING:
+            found.append(event)
+            continue
+        known = [e.confidence for e in (last, event) if e.confidence is not None]
+        found[-1] = _Seizure(
+            onset=last.onset,
+            duration=max(end, event.onset + event.duration) - last.onset,
+            label=event.label,
+            confidence=max(known, default=None),
+            channels=tuple(dict.fromkeys((*last.channels, *event.channels)))
+            if last.channels and event.channels
+            else (),
+        )
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seizure:
+    """Several events that are one seizure."""
+
+    onset: float
+    duration: float
+    label: str
+    confidence: float | None
+    channels: tuple[str, ...]

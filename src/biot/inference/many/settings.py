@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from biot.evaluation.groups import By, Per
+from biot.choices import By, Per
 from biot.settings import Settings, documented, setting
 
 __all__ = ["ManySettings"]

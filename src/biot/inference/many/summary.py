@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from biot.choices import By, Per
 from biot.corpus.builder.report import write_quarantine
 from biot.decision import Decision
 from biot.errors import listed
-from biot.evaluation.groups import By, Groups, Per, grouped
+from biot.evaluation.groups import Groups, grouped
 from biot.inference.many.outcomes import Outcome
 from biot.inference.many.staging import RECORDINGS, SUBJECTS
 from biot.io import atomic_file, shown_cell

@@ -10,15 +10,15 @@ from typing import Any, Literal
 import numpy as np
 
 from biot.corpus.builder.labels.mapping import LabelMap
-from biot.corpus.builder.reference import ReferenceLabels
+from biot.corpus.builder.reference import ReferenceLabels, names_recordings
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.corpus.schema import LABELS_FILE, STATE_FILE
 from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError, listed
-from biot.evaluation.events.counts import EventScoring
 from biot.evaluation.events.curve import OperatingCurve, operating_curve, thresholds_of
 from biot.evaluation.events.nights import SleepEvaluation, score_nights
+from biot.evaluation.events.rules import EventScoring
 from biot.evaluation.events.scores import EventEvaluation, score_events
 from biot.evaluation.events.sleep import stages_among
 from biot.events.event import Event, Events
@@ -116,6 +116,8 @@ def evaluate_events(
     where = [Path(data)] if isinstance(data, str | Path) else [Path(one) for one in data]
     how = scoring or EventScoring()
     more = dict(labels or {})
+    if absent == "no events":
+        more["background"] = "no event"  # for what is told of recordings without a file
     settings = _labels_from(more, reference)
     computing: dict[str, Any] = {"device": device, "precision": precision}
     if len(where) == 1 and is_corpus(where[0]):
@@ -143,15 +145,14 @@ def is_corpus(path: Path) -> bool:
 
 def _labels_from(labels: Mapping[str, Any], reference: str | Path) -> PrepareConfig:
     """The settings of labels, which come from the reference."""
-    known = str(reference) in _WORDS
-    if str(reference) in _OWN or (not known and Path(reference).is_dir()):
-        return PrepareConfig(**{**labels, "labels": "annotations"})
-    if not known and not Path(reference).is_file():
+    path, known = Path(reference), str(reference) in _WORDS
+    if not (known or str(reference) in _OWN or path.exists()):
         raise ConfigError(
             f"events must be a table of labels, a folder of files of labels, or one of "
             f"{', '.join((*_WORDS, *_OWN))}; {reference} does not exist."
         )
-    return PrepareConfig(**{**labels, "labels": str(reference)})
+    is_table = path.is_file() and ("file_column" in labels or names_recordings(path))
+    return PrepareConfig(**{**labels, "labels": str(path) if known or is_table else "annotations"})
 
 
 def _of_recordings(
@@ -172,8 +173,9 @@ def _of_recordings(
     predictor = Predictor.from_pretrained(model, **computing)
     contract = predictor.preprocessing
     settings = replace(settings, task=contract.task) if contract.task != "classes" else settings
-    folder = Path(reference) if Path(reference).is_dir() and str(reference) not in _WORDS else None
-    known = ReferenceLabels.open(where, settings, folder=folder)
+    known = ReferenceLabels.open(
+        where, settings, place=_place(reference, where, settings.file_column is not None)
+    )
     names = {one.recording: known.subject(one) for one in known.sources}
     leakage = require_disjoint(
         SeenData.load(model), seen_of(known, names),
@@ -187,6 +189,31 @@ def _of_recordings(
     note = note_of_leakage(leakage)
     notes = (*([] if note is None else [note]), *(f"Labels: {text}." for text in known.notes))
     return _Data(recordings=list(found), recorded=None, tally=tally, notes=notes)
+
+
+def _place(reference: str | Path, where: Sequence[Path], named: bool) -> Path | None:
+    """The folder or file of labels that a reference is; None for a table of recordings or a word.
+
+    For one recording a file that names no recording is the file of its labels.
+    """
+    path = Path(reference)
+    if str(reference) in _WORDS:
+        return None
+    if path.is_dir():
+        return path
+    is_one = len(where) == 1 and where[0].is_file()
+    return path if is_one and not (named or names_recordings(path)) else None
+
+
+def _notes_of_corpus(leakage: str | None, in_windows: float, in_all: float) -> list[str]:
+    """What a reader of the scores must know, from the seconds in windows and in recordings."""
+    notes = [] if leakage is None else [leakage]
+    if in_windows < 0.999 * in_all:
+        notes.append(
+            f"False positives a day are of the {in_windows / 3600:.2f} h that lie in windows of "
+            "the corpus; nobody knows what lies between."
+        )
+    return notes
 
 
 def _of_corpus(
@@ -236,10 +263,8 @@ def _of_corpus(
             PredictedRecording(subject=one.subject, predictions=one.predictions, reference=true)
         )
     recorded = {one.predictions.name: covered_seconds(one.predictions) for one in scored}
-    note = note_of_leakage(leakage)
-    notes = ["Recorded time is that of the windows of the corpus; what lies between is not known."]
-    if note is not None:
-        notes.insert(0, note)
+    lengths = sum(one.predictions.duration or 0.0 for one in scored)
+    notes = _notes_of_corpus(note_of_leakage(leakage), sum(recorded.values()), lengths)
     return _Data(recordings=scored, recorded=recorded, tally=tally, notes=tuple(notes))
 
 

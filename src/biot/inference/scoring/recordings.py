@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from biot.corpus.builder.reference import ReferenceLabels
+from biot.corpus.builder.reference import NoLabelsError, ReferenceLabels
 from biot.corpus.builder.sources import Source
 from biot.corpus.builder.worker import checksum
 from biot.corpus.leakage import SeenData
@@ -85,7 +85,12 @@ def predicted_recordings(
         if lacks is not None:
             tally.without_entry.append(name)
         try:
-            predictions, events = _read(predictor, known, source, tally, stride, lacks is None)
+            predictions, events = _read(
+                predictor, known, source, tally, stride, lacks is None, absent_is_none
+            )
+        except NoLabelsError:
+            tally.left_out[name] = NO_ENTRY
+            continue
         except BiotError as error:
             tally.left_out[name] = f"it cannot be scored: {error}"
             continue
@@ -106,14 +111,19 @@ def _read(
     tally: Tally,
     stride: float | None,
     is_known: bool,
+    absent_is_none: bool,
 ) -> tuple[Predictions, tuple[Event, ...]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PredictionWarning)
         recording = known.read(source, predictor.preprocessing.ch_names)
-        found = (
-            known.stretches(source, recording, tally.labels_left_out, tally.told)
-            if is_known else []
-        )  # fmt: skip
+        found = []
+        try:
+            if is_known:
+                found = known.stretches(source, recording, tally.labels_left_out, tally.told)
+        except NoLabelsError:
+            if not absent_is_none:
+                raise
+            tally.without_entry.append(source.recording)
         predictions = predictor.predict(recording, stride=stride)
     tally.predicted.update(predictions.notes)
     events = tuple(

@@ -16,8 +16,9 @@ from biot.choices import EventScore
 from biot.corpus.manifest import Manifest
 from biot.decision import Decision
 from biot.errors import ConfigError
-from biot.evaluation.events.counts import EventCounts, EventScoring
+from biot.evaluation.events.counts import EventCounts
 from biot.evaluation.events.counts import event_counts as counts_of
+from biot.evaluation.events.rules import EventScoring
 from biot.evaluation.metrics import Floats
 from biot.events.detect import detect
 from biot.events.event import Event

@@ -18,6 +18,7 @@ __all__ = [
     "column_of_files",
     "column_of_parts",
     "column_of_subjects",
+    "has_column_of_files",
     "require_columns",
 ]
 
@@ -78,6 +79,13 @@ def _known(sheet: Sheet, how: LabelFormat, pattern: re.Pattern[str]) -> list[str
         for name in sheet.header
         if name.lower() not in labels and pattern.fullmatch(sheet.key(name))
     ]
+
+
+def has_column_of_files(sheet: Sheet) -> bool:
+    """Whether a column is called as those that name recordings, or subjects."""
+    patterns = (_FILE_COLUMN, *_SUBJECT_COLUMNS)
+    keys = map(sheet.key, sheet.header)
+    return any(pattern.fullmatch(key) for key in keys for pattern in patterns)
 
 
 def column_of_subjects(
