@@ -573,3 +573,21 @@ def test_a_filter_beyond_the_windows_is_the_option_s_fault(
     line = only_line(capsys.readouterr().err)
     assert line.startswith(f"biot: error: {option} must be at most half of --sfreq, 50 Hz")
     assert "night.edf" not in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--causal"], "--causal goes with --l-freq, --h-freq or --notch, but none is given."),
+        (
+            ["--causal", "--l-freq", "1", "--resample", "fft"],
+            "--causal goes with --resample polyphase; with --resample fft every sample depends",
+        ),
+    ],
+)
+def test_causal_filters_need_filters_and_polyphase_resampling(
+    words: list[str], message: str, tmp_path: Path, capsys: Capture
+) -> None:
+    given = ["prepare", "a.edf", "--out", str(tmp_path / "c"), "--sfreq", "100", "--window", "2"]
+    assert main([*given, *words]) == 1
+    assert message in capsys.readouterr().err

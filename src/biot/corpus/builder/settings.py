@@ -480,9 +480,7 @@ class PrepareConfig(Settings):
 
     def _require_frequencies(self) -> None:
         if self.causal and (self.l_freq, self.h_freq, self.notch) == (None, None, None):
-            raise ConfigError(
-                "causal goes with l_freq, h_freq or notch, whose filters it is about."
-            )
+            raise ConfigError("causal goes with l_freq=, h_freq= or notch=, but none is given.")
         if self.causal and self.resample == "fft":
             raise ConfigError(
                 "causal goes with resample=polyphase; with resample=fft every sample depends on "

@@ -184,7 +184,7 @@ class LiveEngine:
         at_end
             Whether nothing is to be waited for: what has come counts as the end of the signal.
         """
-        if not self._n_in:
+        if not self._n_in or not (at_end or self._is_near()):
             return []
         view, places = self._view(), []
         n_out = self._n_out(view)
@@ -231,6 +231,11 @@ class LiveEngine:
     def _n_out(self, view: ModelWindows) -> int:
         first, stop = view.segments()[-1]
         return stop - first
+
+    def _is_near(self) -> bool:
+        """Whether the samples of the next window have come."""
+        stop = nearest(self._next * self._step) + self._contract.n_times
+        return self._n_in >= stop * self._ratio - 1
 
     def _is_complete(self, stop: int) -> bool:
         """Whether what is to come cannot change the window that ends there."""

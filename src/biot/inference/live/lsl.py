@@ -55,7 +55,8 @@ def open_lsl() -> Any:
     configure = getattr(require("mne_lsl.lsl.functions", extra="live"), "set_config_content", None)
     if configure is not None and not theirs:
         with contextlib.suppress(NotImplementedError):  # an older liblsl
-            configure("[log]\nlevel = -2\n")
+            # nothing of a stream that breaks off, which we tell ourselves
+            configure("[log]\nlevel = -3\n")
     return lsl
 
 
