@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from biot.choices import By, Per
 from biot.decision import Decision
 from biot.errors import ConfigError, CorpusError, listed
-from biot.evaluation.groups import By, Per, grouped
+from biot.evaluation.groups import grouped
 from biot.evaluation.metrics import Floats
 from biot.evaluation.results import Evaluation, assess
 from biot.evaluation.tasks import Task, Truth

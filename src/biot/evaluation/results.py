@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from biot.choices import By, Per
 from biot.decision import Decision
 from biot.errors import CorpusError
 from biot.evaluation.calibration import N_BINS, Reliability, ranked, reliability
 from biot.evaluation.chance import baselines
 from biot.evaluation.events.nights import SleepEvaluation
-from biot.evaluation.groups import By, Per
 from biot.evaluation.metrics import ClassScores, Floats, TargetScores
 from biot.evaluation.tables import class_table, scores_text
 from biot.evaluation.tasks import Task, Truth

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from biot.choices import By, Per
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.corpus.load import load_corpus
@@ -20,7 +21,7 @@ from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError
 from biot.evaluation.events.nights import score_nights
 from biot.evaluation.group_scores import assess_groups
-from biot.evaluation.groups import By, Per, require_votes
+from biot.evaluation.groups import require_votes
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess
 from biot.evaluation.tasks import Truth, plain_task
