@@ -18,6 +18,19 @@ def _shared(name: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_pages() -> Iterator[None]:
+    """Runs do not draw their page, which takes longer than the small trainings of tests.
+
+    Tests of the page put the function back that they imported before.
+    """
+    from biot.report import run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "run_report", lambda folder: folder / run.REPORT_FILE)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real recordings; the test skips where it is absent."""

@@ -57,7 +57,7 @@ def after_command(*words: str) -> set[str]:
 
 COMMANDS = (
     *("prepare", "info", "corpus", "pretrain", "finetune", "evaluate", "predict", "convert"),
-    *("export", "demo", "layouts", "labels", "explain", "szcore", "live"),
+    *("export", "demo", "layouts", "labels", "explain", "szcore", "live", "report"),
 )
 
 

@@ -141,7 +141,7 @@ def test_a_day_of_windows_a_second_takes_less_than_a_second():
     rng = np.random.default_rng(0)
     p = np.convolve(rng.random(86_391), np.ones(5) / 5, "same")
     start = np.arange(len(p), dtype=float)
-    began = time.perf_counter()
+    began = time.process_time()  # of this process, however busy the machine is
     found = of(p, start=start, stop=start + 10, on=0.55, off=0.45, smoothing=3, min_duration=4)
-    assert time.perf_counter() - began < 2  # 0.15 s on a quiet machine
+    assert time.process_time() - began < 1  # 0.15 s measured
     assert len(found) > 100

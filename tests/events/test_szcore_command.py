@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from datetime import datetime, time
 from pathlib import Path
 
@@ -132,3 +133,15 @@ def test_what_is_wrong_is_told(tmp_path, make_model, monkeypatch, capsys, words,
     assert main(["szcore", *(word.format(**places) for word in words)]) == 1
     assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("*.tsv"))
+
+
+def test_events_of_a_folder_are_bids_derivatives(tmp_path, make_model):
+    model, data = make_model("bckg", "seiz"), tmp_path / "data"
+    write_edf(data / "sub-1" / "sub-1_task-rest_eeg.edf")
+    out = tmp_path / "out"
+    assert main(["predict", str(model), str(data), "--out", str(out), "--events"]) == 0
+    described = json.loads((out / "events" / "dataset_description.json").read_text())
+    assert described["DatasetType"] == "derivative"
+    assert described["GeneratedBy"][0]["Version"]
+    (table,) = out.rglob("*_events.tsv")
+    assert table.name == "sub-1_task-rest_desc-biot_events.tsv"

@@ -41,6 +41,7 @@ def test_events_know_what_their_files_need(predictions: Predictions) -> None:
     assert (found.label_names, found.background) == (("rest", "spindle"), "rest")
     assert found.rules == str(EventRules())
     assert str(found) == "night.edf, 12.5 s: spindle 2 (4 s)"
+    assert repr(found) == f"<Events of {found}; {EventRules()}>"
 
 
 def test_the_rules_of_the_model_hold_until_others_are_given(predictions: Predictions) -> None:

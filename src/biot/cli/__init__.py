@@ -34,6 +34,7 @@ _COMMANDS = {
     "finetune": "train a model on a labelled corpus",
     "evaluate": "score a model on a corpus",
     "predict": "predict every window of a recording",
+    "report": "write a page to look at, of a run or of predictions",
     "explain": "show what speaks for a prediction: channels, times, bands",
     "szcore": "find seizures in a recording, as a container of SzCORE does",
     "live": "predict a stream of LSL, or a replayed file, as it comes",
@@ -46,7 +47,7 @@ _COMMANDS = {
 _ROOMS = {
     **dict.fromkeys(("prepare", "layouts", "labels", "corpus"), "corpora."),
     **dict.fromkeys(("pretrain", "finetune", "evaluate", "convert", "export"), "models."),
-    **dict.fromkeys(("predict", "explain", "live", "szcore"), "recordings."),
+    **dict.fromkeys(("predict", "report", "explain", "live", "szcore"), "recordings."),
 }
 """Where the module of a command lies, which has its name; the others lie beside this file."""
 

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 from biot.errors import visible
@@ -21,6 +22,7 @@ __all__ = [
     "short_warnings",
     "show_progress",
     "silence_stdout",
+    "tell_report",
     "visible",
 ]
 
@@ -28,6 +30,12 @@ __all__ = [
 def say(text: object = "") -> None:
     """Print for the user; the only way in which commands write to stdout."""
     print(visible(str(text)), flush=True)
+
+
+def tell_report(run: Path) -> None:
+    """Say where the page of a run is, if it could be written."""
+    if (run / "report.html").is_file():
+        say(f"report -> {run / 'report.html'}")
 
 
 def complain(text: str) -> None:

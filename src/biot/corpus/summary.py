@@ -25,6 +25,7 @@ from biot.io import true_cell
 __all__ = [
     "CorpusOverview",
     "overview",
+    "quarantine_of",
 ]
 
 MOST_ROWS = 40
@@ -210,7 +211,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
         windows_of_label=counts.T.astype(np.int64),
         targets=data.targets if numbers else None,
         subject_of=subject_of,
-        quarantine=_quarantine(data.path),
+        quarantine=quarantine_of(data.path),
     )
 
 
@@ -261,7 +262,8 @@ def _labels(data: Corpus) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
     return tuple(names[i] for i in kept), columns[:, kept]
 
 
-def _quarantine(folder: Path) -> tuple[tuple[str, str], ...]:
+def quarantine_of(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Files that could not be used when a corpus was made, each with the reason."""
     path = folder / QUARANTINE_FILE
     if not path.is_file():
         return ()

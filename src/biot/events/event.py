@@ -34,7 +34,7 @@ class Event:
         return self.onset + self.duration
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Events:
     """The events of one recording, in the order of time, and what their files need to know of it.
 
@@ -77,6 +77,9 @@ class Events:
             for name, those in found.items()
         ]
         return f"{self.name}, {self.duration:g} s: {', '.join(counted) or 'no events'}"
+
+    def __repr__(self) -> str:
+        return f"<Events of {self}>" if not self.rules else f"<Events of {self}; {self.rules}>"
 
     def to_dataframe(self) -> Any:
         """A pandas table with a row an event: ``onset``, ``duration``, ``label``, ``confidence``

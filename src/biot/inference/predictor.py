@@ -6,6 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, get_args
 
@@ -296,8 +297,7 @@ class Predictor:
         elif start is not None:
             place = place_from(start, windows, contract)
         else:
-            one = self._event(event, windows, distance) if isinstance(event, int) else event
-            assert one is not None
+            one = event if isinstance(event, Event) else self._event(event, windows, distance)
             target = target or one.label
             place = surest_place(
                 one, windows, contract, distance, lambda some: self._of_places(windows, some, False)
@@ -351,8 +351,12 @@ class Predictor:
         logits_BK: Tensor = out[0] if self._model.return_feature else out
         return np.asarray(logits_BK.double().cpu().numpy())
 
-    def _event(self, number: int, windows: ModelWindows, step: float) -> Event:
+    def _event(self, number: int | None, windows: ModelWindows, step: float) -> Event:
         """The event of this number, counted from 1, among those of the whole recording."""
+        if isinstance(number, bool) or not isinstance(number, Integral):
+            raise ConfigError(
+                f"event must be a number, counted from 1, or an Event; got {number!r}."
+            )
         places = windows.places(step)
         values = self._of_places(windows, places, False)
         name = windows.recording.name

@@ -65,8 +65,8 @@ def drawn(draw: Callable[[], Figure], *, caption: str, alt: str) -> Drawing:
     root.attrib.pop("height")
     root.set("role", "img")
     root.set("aria-label", alt)
-    root.set("style", f"max-width: {width / 0.75:.0f}px")
-    return Drawing(caption=caption, alt=alt, svg=ElementTree.tostring(root, encoding="unicode"))
+    svg = ElementTree.tostring(root, encoding="unicode")
+    return Drawing(caption=caption, alt=alt, svg=svg, width=round(width / 0.75))
 
 
 def _plain(name: str) -> str:

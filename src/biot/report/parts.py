@@ -67,7 +67,14 @@ class Drawing:
     """An ``<svg>`` element, as :func:`biot.report.drawing.drawn` makes it; is not escaped."""
     png: str = ""
     """Or a ``data:`` address."""
+    width: int = 640
+    """Pixels that it is wide where there is room."""
     kind: ClassVar[str] = "figure"
+
+    @property
+    def least(self) -> int:
+        """Pixels below which its text cannot be read; then it scrolls in itself."""
+        return 0 if self.width <= 480 else round(0.7 * self.width)
 
 
 @dataclass(frozen=True)
@@ -106,5 +113,7 @@ def png_drawing(path: Path, *, caption: str, alt: str) -> Drawing:
     OSError
         If the file cannot be read.
     """
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Drawing(caption=caption, alt=alt, png=f"data:image/png;base64,{data}")
+    content = path.read_bytes()
+    data = base64.b64encode(content).decode("ascii")
+    width = int.from_bytes(content[16:20], "big") * 96 // 150  # as plots.save_png writes them
+    return Drawing(caption=caption, alt=alt, png=f"data:image/png;base64,{data}", width=width)

@@ -204,12 +204,12 @@ def _wanted(
         row = exact.get(name, place.get(canonical(name)))
         if row is None:
             raise ChannelError(
-                f"{recording.name}: channels names {name!r}, which it does not have. It has "
+                f"{recording.name} has no channel that channels={name!r} names. It has "
                 f"{listed(recording.ch_names, 40)}.{near_word(name, recording.ch_names)}"
             )
         rows.append(row)
     if not rows:
-        raise ChannelError("channels names no channel; leave it out for those of the model.")
+        raise ChannelError("channels='' names no channel; leave it out for those of the model.")
     return list(dict.fromkeys(rows))
 
 
@@ -300,8 +300,8 @@ def _notes(
         notes.append("The recording itself was not given: there are no signals on this page.")
     if signals is not None and signals.n_left:
         notes.append(
-            f"{MOST_CHANNELS} of {MOST_CHANNELS + signals.n_left} channels are drawn; others can "
-            "be named (--channels)."
+            f"{MOST_CHANNELS} of {MOST_CHANNELS + signals.n_left} channels are drawn; `biot "
+            "report PREDICTIONS --channels NAMES` draws others."
         )
     return notes + list(predictions.notes)
 

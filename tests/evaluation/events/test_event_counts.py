@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ RULES = [
 def random_case(seed: int) -> tuple[list, list, float]:
     """Events of all lengths: touching, overlapping, close together, long, at both ends, none."""
     draw = np.random.default_rng(seed)
-    duration = float(draw.choice([30, 100.3, 900, 3600, 7207.77, 20000]))
+    duration = float(draw.choice([30, 100.3, 900, 3600, 4207.77]))
     on_grid = draw.random() < 0.5
 
     def events() -> list[tuple[float, float]]:
@@ -70,12 +71,14 @@ def by_timescoring(reference, predicted, duration, rules):
         return published.EventScoring(*both, param), published.SampleScoring(*both)
 
 
+DOCS = Path(__file__).parents[3] / "docs"
 NAMES = {"sensitivity": "sensitivity", "precision": "precision", "f1": "f1", "fp_per_day": "fpRate"}
 
 
-@pytest.mark.parametrize("rules", RULES)
-def test_scores_equal_those_of_timescoring_on_500_random_cases(rules):
-    for seed in range(500):
+@pytest.mark.parametrize(("rules", "n_cases"), [*zip(RULES, (500, 150, 150, 150), strict=True)])
+def test_scores_equal_those_of_timescoring_on_500_random_cases(rules, n_cases):
+    totals = np.zeros(3, int)
+    for seed in range(n_cases):
         reference, predicted, duration = random_case(seed)
         ours = event_counts(reference, predicted, duration, rules)
         events, samples = by_timescoring(reference, predicted, duration, rules)
@@ -84,9 +87,13 @@ def test_scores_equal_those_of_timescoring_on_500_random_cases(rules):
             assert found == (theirs.refTrue, theirs.tp, theirs.fp), (seed, reference, predicted)
             for name, their_name in NAMES.items():
                 np.testing.assert_allclose(own.scores[name], getattr(theirs, their_name))
+        totals += [ours.reference, ours.tp, ours.fp]
         assert ours.predicted == len(events.hyp.events)
         mask = ~(samples.ref.mask | samples.hyp.mask)
         assert (ours.sample.fn, ours.sample.tn) == (samples.fnMask.sum(), mask.sum())
+    if n_cases == 500:
+        cells = " | ".join(map(str, (500, 500, 500, *totals)))
+        assert f"| {cells} |" in (DOCS / "event_scores.md").read_text(encoding="utf-8")
 
 
 def test_overlapping_and_unsorted_events_equal_those_of_timescoring_from_a_mask():

@@ -314,6 +314,9 @@ def test_an_event_is_explained_by_its_surest_window(
     assert (found.start, found.target) == (4.0, "alpha")
     assert predictor.explain(recording, event=events[0]).to_dict() == found.to_dict()
     n_events = len(predictions.to_events())
+    with pytest.raises(ConfigError, match="event must be a number, counted from 1, or an Event"):
+        predictor.explain(recording, event="first")  # type: ignore[arg-type]
+    assert predictor.explain(recording, event=np.int64(number)).to_dict() == found.to_dict()
     with pytest.raises(ConfigError, match=rf"event=99 is not among the events .* has {n_events}"):
         predictor.explain(recording, event=99)
 

@@ -15,7 +15,7 @@ from biot.cli.options import (
     new_command,
     require_apart,
 )
-from biot.cli.terminal import is_first_process, log_to_stderr, say, show_progress
+from biot.cli.terminal import is_first_process, log_to_stderr, say, show_progress, tell_report
 from biot.errors import ConfigError, StoppedError
 from biot.training.finetuning.config import FinetuneConfig
 
@@ -38,7 +38,10 @@ what RUN holds afterwards:
   history.csv      one line an epoch              curves.png     the same as a picture
   reliability.png  probability against frequency, on the test windows
   run.json         all that is needed to repeat the run
-with --folds: metrics.json, table.txt, folds.csv, subjects.csv, subjects.png, run.json
+  test_predictions.parquet, valid_predictions.parquet  what is said of every window
+  report.html      all of it on one page, to look at
+with --folds: metrics.json, table.txt, folds.csv, subjects.csv, subjects.png, run.json,
+report.html
 """
 
 
@@ -124,6 +127,7 @@ def _execute_once(args: Namespace, config: FinetuneConfig) -> None:
         return
     _tell(metrics)
     say(f"\nmodel -> {args.out / 'model'}\nall scores -> {args.out / 'metrics.json'}")
+    tell_report(args.out)
 
 
 def _tell(metrics: Mapping[str, Any]) -> None:
@@ -164,3 +168,4 @@ def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:
     )
     say((args.out / "table.txt").read_text(encoding="utf-8"))
     say(f"subjects -> {args.out / 'subjects.csv'}\nall scores -> {args.out / 'metrics.json'}")
+    tell_report(args.out)

@@ -14,7 +14,7 @@ from biot.cli.options import (
     positive,
     require_apart,
 )
-from biot.cli.terminal import is_first_process, say, show_progress
+from biot.cli.terminal import is_first_process, say, show_progress, tell_report
 from biot.training.pretraining.config import PretrainConfig
 
 __all__ = ["parser"]
@@ -31,6 +31,7 @@ what RUN holds afterwards:
   model/        the encoder: for `biot finetune --from`     history.csv  how it went
   heads/        supervised: the model for each corpus       curves.png   the same as a picture
   checkpoints/  the last two                                run.json     what was asked of it
+  report.html   all of it on one page, to look at
 """
 
 
@@ -84,3 +85,4 @@ def _execute(args: Namespace) -> None:
         raise SystemExit(143)  # as a SIGTERM that nobody caught
     if is_first_process():
         say(f"model -> {args.out / 'model'}\nhistory -> {args.out / 'history.csv'}")
+        tell_report(args.out)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from biot import __version__
 from biot.cli.options import Parser, add_settings, as_table
 from biot.cli.terminal import say
 from biot.errors import ConfigError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_event_options",
+    "describe_event_folder",
     "events_asked",
     "parameters_of_events",
     "require_event_options",
@@ -130,6 +132,14 @@ def write_event_files(
         predictions.to_events(**_changed(args)), folder, formats_asked(args), stem=stem,
         seizure_label=args.seizure_label or (),
     )  # fmt: skip
+
+
+def describe_event_folder(args: Namespace, folder: Path) -> None:
+    """Say in a folder of events of several recordings that it holds BIDS derivatives."""
+    from biot.events.files.bids import write_dataset_description
+
+    if events_asked(args) and "bids" in formats_asked(args):
+        write_dataset_description(folder, version=__version__)
 
 
 def tell_events(

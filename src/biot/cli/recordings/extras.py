@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from biot.cli.recordings.event_options import (
     add_event_options,
+    describe_event_folder,
     events_asked,
     parameters_of_events,
     require_event_options,
@@ -34,7 +35,16 @@ if TYPE_CHECKING:
     from biot.inference.predictor import Predictor
     from biot.signals.recording import Recording
 
-__all__ = ["Place", "add_options", "is_asked", "parameters", "require_possible", "tell", "write"]
+__all__ = [
+    "Place",
+    "add_options",
+    "describe",
+    "is_asked",
+    "parameters",
+    "require_possible",
+    "tell",
+    "write",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +107,11 @@ def write(
     if report_asked(args):
         written += write_report(args, predictions, recording, place.page)
     return written
+
+
+def describe(args: Namespace, folder: Path) -> None:
+    """Write what tells of the files of several recordings together, in the folder that is made."""
+    describe_event_folder(args, folder / "events")
 
 
 def tell(args: Namespace, recordings: Sequence[Predictions], predictor: Predictor) -> None:

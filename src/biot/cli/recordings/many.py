@@ -98,6 +98,7 @@ def _extras(args: Namespace, predictor: Predictor) -> Extras:
             events=folder / "events" / parent, reports=folder / "reports" / parent, stem=name
         )
         extras.write(args, predictions, found.item.opened(), place)
+        extras.describe(args, folder)
 
     return Extras(parameters=extras.parameters(args), write=write)
 

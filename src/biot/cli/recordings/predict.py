@@ -43,6 +43,7 @@ _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
   biot predict run/model night.edf --out night.parquet --stride 1
   biot predict run/model night.edf --out night.csv --events --event-format bids,edf
+  biot predict run/model night.edf --out night.csv --report
   biot predict run/model recordings/ --out predicted --workers 2 --per subject
 """
 

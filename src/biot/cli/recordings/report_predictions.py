@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from biot.preprocessing import Preprocessing
     from biot.signals.recording import Recording
 
-__all__ = ["OPTIONS", "add_prediction_options", "report_predictions"]
+__all__ = ["OPTIONS", "add_prediction_options", "report_many", "report_predictions"]
 
 OPTIONS = ("recording", "reference", "channels", "model")
 """What :func:`add_prediction_options` adds besides the options for tables."""
@@ -58,8 +58,6 @@ def add_prediction_options(parser: Parser) -> None:
         help="of predictions: the model folder, RUN/model, to tell what it makes of each channel",
     )
     add_table_options(parser)
-    names = parser.get_default("library_names")
-    parser.set_defaults(library_names={**names, "channels names": "--channels names"})
 
 
 def report_predictions(args: Namespace, table: Path, out: Path | None) -> Path:
@@ -80,17 +78,59 @@ def report_predictions(args: Namespace, table: Path, out: Path | None) -> Path:
         The page.
     """
     from biot.inference.predictions import Predictions
-    from biot.preprocessing import Preprocessing
     from biot.report.page import require_pages
-    from biot.report.recording import recording_report, require_timeline
+    from biot.report.recording import require_timeline
 
     page = table.with_suffix(".html") if out is None else out
     require_writable(page, suffixes=(".html",))
-    reference = None if args.reference in (None, "annotations") else Path(args.reference)
-    require_apart({"--out": page}, [table, args.recording, reference, args.model, args.units])
+    _require_apart(args, table, page)
     require_pages()
     require_timeline()
-    predictions = Predictions.load(table)
+    return _page(args, Predictions.load(table), page)
+
+
+def report_many(args: Namespace, folder: Path) -> list[Path]:
+    """Write a page for each recording of a folder of ``biot predict``, into its ``reports``.
+
+    Raises
+    ------
+    ConfigError
+        If its table is not there, or damaged, or an option is for one recording.
+    """
+    from biot.inference.many.folder import stems_of
+    from biot.inference.many.outcomes import read_outcomes
+    from biot.report.page import require_pages
+    from biot.report.recording import require_timeline
+
+    for option in ("recording", "reference"):
+        if getattr(args, option) not in (None, "annotations"):
+            raise ConfigError(
+                f"--{option} is for one recording; {folder} holds many. Leave it out."
+            )
+    require_pages()
+    require_timeline()
+    pages = []
+    outcomes = read_outcomes(folder / "predictions.parquet")
+    stems = stems_of([outcome.name for outcome in outcomes])
+    for outcome in outcomes:
+        if outcome.predictions is not None:
+            page = folder / "reports" / f"{stems[outcome.name]}.html"
+            if not page.resolve().is_relative_to((folder / "reports").resolve()):
+                raise ConfigError(f"{folder}: {outcome.name!r} is no name of a recording in it.")
+            page.parent.mkdir(parents=True, exist_ok=True)
+            pages.append(_page(args, outcome.predictions, page))
+    return pages
+
+
+def _require_apart(args: Namespace, table: Path, page: Path) -> None:
+    reference = None if args.reference in (None, "annotations") else Path(args.reference)
+    require_apart({"--out": page}, [table, args.recording, reference, args.model, args.units])
+
+
+def _page(args: Namespace, predictions: Predictions, page: Path) -> Path:
+    from biot.preprocessing import Preprocessing
+    from biot.report.recording import recording_report
+
     contract = None if args.model is None else Preprocessing.load(args.model)
     recording = _recording(args, predictions, contract)
     return recording_report(

@@ -188,7 +188,8 @@ def _tell(events: Events, chosen: tuple[str, ...], target: Path) -> None:
     seconds = sum(event.duration for event in found)
     number = f"{len(found)} seizure{'' if len(found) == 1 else 's'}" if found else "no seizure"
     of_all = f" ({seconds:g} s of {events.duration:g} s)" if found else ""
-    say(f"{events.name}: {number}{of_all}, of {' and '.join(chosen)}. {events.rules}.")
+    say(f"{events.name}: {number}{of_all}, by the label {' or '.join(chosen)}.")
+    say(f"Rules for events: {events.rules}.")
     if events.meas_date is None:
         say("The recording does not say when it began; dateTime is 1985-01-01 00:00:00.")
     say(f"written -> {target}")

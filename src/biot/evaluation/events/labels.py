@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from biot.errors import ConfigError, listed
 from biot.evaluation.events.counts import Span
+from biot.evaluation.events.sleep import stage_of, stages_among
 from biot.events.event import Events
 from biot.events.files.szcore import is_seizure
 from biot.events.rules import background_of
@@ -36,7 +37,8 @@ class CommonLabels:
 def common_labels(reference: Sequence[Events], predicted: Sequence[Events]) -> CommonLabels:
     """How the labels of references meet those predicted: by name, whatever the case.
 
-    Where the model has one label of seizures, all names of seizures mean it.
+    Where the model has one label of seizures, all names of seizures mean it; where its labels are
+    stages of sleep, so do all published names of these.
 
     Raises
     ------
@@ -46,15 +48,14 @@ def common_labels(reference: Sequence[Events], predicted: Sequence[Events]) -> C
     names = _predicted(predicted)
     by_name = {plain_name(name): name for name in names}
     rest = {plain_name(one.background) for one in (*reference, *predicted) if one.background}
-    seizures = [name for name in names if is_seizure(name)]
+    others = _by_meaning(names)
     of, unknown, renamed = {name: name for name in names}, Counter[str](), Counter[str]()
     for event in (event for events in reference for event in events):
         plain = plain_name(event.label)
         meant = by_name.get(plain)
         if meant is None and (plain in rest or _is_background(event.label)):
             continue
-        if meant is None and len(seizures) == 1 and is_seizure(event.label):
-            meant = seizures[0]
+        meant = meant or others(event.label)
         if meant is None:
             unknown[event.label] += 1
             continue
@@ -77,6 +78,19 @@ def common_labels(reference: Sequence[Events], predicted: Sequence[Events]) -> C
             f"their labels: {_counted(unknown)}."
         )
     return CommonLabels(names=names, of=of, notes=tuple(notes))
+
+
+def _by_meaning(names: Sequence[str]) -> Callable[[str], str | None]:
+    """From a label of a reference to the label of the model that means the same, if one does."""
+    seizures = [name for name in names if is_seizure(name)]
+    stages = {stage: name for name, stage in (stages_among(names) or {}).items() if stage}
+
+    def meaning(label: str) -> str | None:
+        if len(seizures) == 1 and is_seizure(label):
+            return seizures[0]
+        return stages.get(stage_of(label) or "")
+
+    return meaning
 
 
 def _is_background(label: str) -> bool:

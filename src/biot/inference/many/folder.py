@@ -25,7 +25,7 @@ from biot.io import sha256_of
 from biot.locks import alone_on
 from biot.settings import configured, takes_settings
 
-__all__ = ["Extras", "in_training", "predict_folder"]
+__all__ = ["Extras", "in_training", "predict_folder", "stems_of"]
 
 _MODEL_FILES = ("config.json", "model.safetensors", "preprocessing.json", "training_data.json")
 _SHOWN = 12
@@ -257,7 +257,7 @@ class _Run:
             raise ConfigError(
                 f"None of {len(reasons)} recordings can be predicted: {' '.join(reasons[:3])}{more}"
             )
-        stems = _stems([one.name for one in outcomes])
+        stems = stems_of([one.name for one in outcomes])
 
         def write_more(folder: Path) -> None:
             write_tables(folder, outcomes, per=how.per, by=how.by)
@@ -279,7 +279,7 @@ def in_training(seen: SeenData | None, sha256: str | None) -> bool | None:
     return None if seen.unknown else False
 
 
-def _stems(names: Sequence[str]) -> dict[str, str]:
+def stems_of(names: Sequence[str]) -> dict[str, str]:
     """How names of files begin: a recording's name without its suffix, where that is one only."""
     short = {name: name[: -len(Path(name).suffix) or None] for name in names}
     counts = list(short.values())

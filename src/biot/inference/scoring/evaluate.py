@@ -25,7 +25,7 @@ from biot.events.event import Event, Events
 from biot.events.rules import EventRules
 from biot.inference.predictions import Predictions
 from biot.inference.predictor import Predictor
-from biot.inference.scoring.corpora import covered_seconds, recordings_of
+from biot.inference.scoring.corpora import WindowedRecording, covered_seconds, recordings_of
 from biot.inference.scoring.nights import night_of
 from biot.inference.scoring.recordings import (
     PredictedRecording,
@@ -239,19 +239,35 @@ def _of_corpus(
         where=f"the training of {model} and {corpus}", allow_leakage=allow_leakage,
     )  # fmt: skip
     tally, recordings = Tally(), list(found)
-    table = corpus / LABELS_FILE if reference == "labels" else Path(reference)
+    scored = _referenced(recordings, corpus, labels, reference, tally)
+    recorded = {one.predictions.name: covered_seconds(one.predictions) for one in scored}
+    lengths = sum(one.predictions.duration or 0.0 for one in scored)
+    notes = _notes_of_corpus(note_of_leakage(leakage), sum(recorded.values()), lengths)
+    return _Data(recordings=scored, recorded=recorded, tally=tally, notes=tuple(notes))
+
+
+def _referenced(
+    recordings: Sequence[WindowedRecording],
+    corpus: Path,
+    labels: Mapping[str, Any],
+    reference: str,
+    tally: Tally,
+) -> list[PredictedRecording]:
+    """The recordings of a corpus of which something is known, with that."""
     named = labels.get("label_map")
     label_map = None if named is None else LabelMap.read(named)
     known = None
     if reference != "windows":
-        known = ReferenceLabels.named([one.name for one in recordings], _labels_from(labels, table))
+        table = corpus / LABELS_FILE if reference == "labels" else Path(reference)
+        names = [one.name for one in recordings]
+        known = ReferenceLabels.named(names, _labels_from(labels, table))
     scored = []
     for one in recordings:
-        if reference == "windows" and not one.is_labelled:
-            tally.left_out[one.name] = "none of its windows has a label"
-            continue
-        if known is not None and known.lacks(one.name) is not None:
-            tally.left_out[one.name] = known.lacks(one.name) or ""
+        lacks = None if known is None else known.lacks(one.name)
+        if known is None and not one.is_labelled:
+            lacks = "none of its windows has a label"
+        if lacks is not None:
+            tally.left_out[one.name] = lacks
             continue
         events = (
             _mapped(one.labelled, label_map) if known is None
@@ -262,10 +278,7 @@ def _of_corpus(
         scored.append(
             PredictedRecording(subject=one.subject, predictions=one.predictions, reference=true)
         )
-    recorded = {one.predictions.name: covered_seconds(one.predictions) for one in scored}
-    lengths = sum(one.predictions.duration or 0.0 for one in scored)
-    notes = _notes_of_corpus(note_of_leakage(leakage), sum(recorded.values()), lengths)
-    return _Data(recordings=scored, recorded=recorded, tally=tally, notes=tuple(notes))
+    return scored
 
 
 def _mapped(events: tuple[Event, ...], label_map: LabelMap | None) -> tuple[Event, ...]:

@@ -132,7 +132,7 @@
         channels.map(() => ({ stroke: ink("trace"), width: 1, points: { show: false } })),
         { splits: () => channels.map((channel, i) => channels.length - i - 0.5),
           values: () => channels.map((channel) => cut(ruler, channel.name, gutter - 12)) },
-        (u) => { drawBreaks(u); drawSelected(u); });
+        (u) => { drawBars(u); drawBreaks(u); drawSelected(u); });
     }
     redraw();
   }
@@ -145,6 +145,17 @@
     ctx.clip();
     draw(ctx, bbox, devicePixelRatio);
     ctx.restore();
+  }
+
+  function drawBars(u) {
+    clipped(u, (ctx, bbox, ratio) => {
+      ctx.fillStyle = ink("bar");
+      for (const [from, to, low, high] of bars) {
+        const left = u.valToPos(from, "x", true), top = u.valToPos(high, "y", true);
+        ctx.fillRect(left, top, u.valToPos(to, "x", true) - left,
+          Math.max(u.valToPos(low, "y", true) - top, ratio));
+      }
+    });
   }
 
   function drawBreaks(u) {
@@ -302,19 +313,24 @@
     });
   }
 
-  let coarsest = 0;
+  function detailText(seconds) {
+    if (seconds === 0) return "Every sample is drawn.";
+    if (!bars.length) return `Each dot shows the smallest and largest of ${spanText(seconds)}.`;
+    return `A bar goes from the smallest to the largest of ${spanText(seconds)}; the page has more `
+      + "detail around the surest events only.";
+  }
+
+  let bars = []; // what of the signals is drawn as bars: [from, to, low, high]
   function draw() {
     const width = Math.max(50, root.clientWidth - gutter - RIGHT);
     plots.curves.setData(curvePoints(view, width), false);
     plots.curves.setScale("x", { min: view[0], max: view[1] });
     if (plots.signals) {
       const found = signalPoints(view, width, amplitude);
-      coarsest = found.coarsest;
+      bars = found.bars;
       plots.signals.setData(found.points, false);
       plots.signals.setScale("x", { min: view[0], max: view[1] });
-      at("timeline-scale").textContent = `${scaleText(found.scale)} ` + (coarsest
-        ? `Each dot shows the smallest and largest of ${spanText(coarsest)}.`
-        : "Every sample is drawn.");
+      at("timeline-scale").textContent = `${scaleText(found.scale)} ${detailText(found.coarsest)}`;
     }
     drawEvents(width);
     root.dataset.start = view[0];

@@ -204,29 +204,35 @@ const timeline = (function () {
     return found;
   }
 
+  // Points of the lines, and bars: a column that is wider than some dots is no line but a bar, from
+  // its smallest to its largest value.
   function signalPoints(view, width, amplitude) {
-    const xs = [], lows = channels.map(() => []);
+    const xs = [], rows = channels.map(() => []), bars = [], parts = [];
+    const perDot = (view[1] - view[0]) / width;
     let coarsest = 0;
-    const parts = [];
     for (const [stretch, from, to] of pieces(view, width)) {
-      const most = 3 * Math.max(20, width * (to - from) / (view[1] - view[0]));
+      const most = 3 * Math.max(20, (to - from) / perDot);
       const level = stretch.levels.find((one) => (to - from) / one.step <= most)
         ?? stretch.levels.at(-1);
-      const first = Math.max(0, Math.floor((from - stretch.start) / level.step) - 1);
-      const last = Math.min(level.n, Math.ceil((to - stretch.start) / level.step) + 1);
-      parts.push({ level, first, last });
+      const beyond = [from === view[0] ? 1 : 0, to === view[1] ? 1 : 0]; // at the plot's ends
+      const first = Math.max(0, Math.floor((from - stretch.start) / level.step) - beyond[0]);
+      const last = Math.min(level.n, Math.ceil((to - stretch.start) / level.step) + beyond[1]);
+      const begin = stretch.start + first * level.step;
+      const isBars = !level.single && level.step > 3 * perDot;
+      parts.push({ level, first, last, begin, isBars, from, to });
       coarsest = Math.max(coarsest, level.single ? 0 : level.step);
-      for (let i = first; i < last; i++) {
-        const time = stretch.start + (i + (level.single ? 0 : 0.5)) * level.step;
+      if (isBars) xs.push(from);
+      for (let i = 0; i < last - first && !isBars; i++) {
+        const time = Math.max(begin + (i + (level.single ? 0 : 0.5)) * level.step, xs.at(-1) ?? -1);
         xs.push(time);
         if (!level.single) xs.push(time);
       }
     }
     const scale = heightsIn(parts, amplitude);
     channels.forEach((channel, row) => {
-      fillRow(scale.get(channel.group), row, parts, lows[row]);
+      fillRow(scale.get(channel.group), row, parts, rows[row], bars);
     });
-    return { points: [xs, ...lows], coarsest, scale };
+    return { points: [xs, ...rows], bars, coarsest, scale };
   }
 
   // How high a row is, for each kind of channel: as high as it was found to suit a second of signal,
@@ -247,13 +253,13 @@ const timeline = (function () {
     });
     return new Map([...spreads].map(([group, found]) => {
       found.sort((a, b) => a - b);
-      const needed = found.length ? round125(1.1 * quantile(found, 0.75)) : 0;
+      const needed = found.length ? roundUp(1.1 * quantile(found, 0.75)) : 0;
       return [group, Math.max(heights.get(group), needed) / amplitude];
     }));
   }
 
   // One channel's values as heights: its row's middle is the median of what is in view.
-  function fillRow(height, row, parts, out) {
+  function fillRow(height, row, parts, out, bars) {
     const sample = [];
     for (const { level, first, last } of parts) {
       const stride = Math.max(1, Math.floor((last - first) / 300));
@@ -266,10 +272,19 @@ const timeline = (function () {
     const centre = sample.length ? sample[sample.length >> 1] : 0;
     const base = channels.length - row - 0.5;
     const place = (value) => (value === value ? base + (value - centre) / height : null);
-    for (const { level, first, last } of parts) {
+    for (const { level, first, last, begin, isBars, from, to } of parts) {
+      if (isBars) out.push(null); // the line ends here
       for (let i = first; i < last; i++) {
-        out.push(place(level.low(row, i)));
-        if (!level.single) out.push(place(level.high(row, i)));
+        const low = place(level.low(row, i)), high = place(level.high(row, i));
+        if (isBars) {
+          const left = begin + (i - first) * level.step;
+          if (low !== null) {
+            bars.push([Math.max(left, from), Math.min(left + level.step, to), low, high]);
+          }
+          continue;
+        }
+        out.push(low);
+        if (!level.single) out.push(high);
       }
     }
   }
@@ -304,12 +319,12 @@ const timeline = (function () {
   channels.forEach((channel, row) => heights.get(channel.group).push(spreadOf(row)));
   for (const [group, spreads] of heights) {
     const moving = spreads.filter((spread) => spread > 0).sort((a, b) => a - b);
-    heights.set(group, moving.length ? round125(quantile(moving, 0.75)) : 1);
+    heights.set(group, moving.length ? roundUp(quantile(moving, 0.75)) : 1);
   }
 
-  function round125(number) {
+  function roundUp(number) {
     const power = 10 ** Math.floor(Math.log10(number));
-    return [1, 2, 5, 10].find((one) => one * power >= number * 0.999) * power;
+    return [1, 1.5, 2, 3, 5, 7, 10].find((one) => one * power >= number * 0.999) * power;
   }
 
 

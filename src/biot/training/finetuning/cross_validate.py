@@ -30,6 +30,8 @@ from biot.evaluation.results import Evaluation, assess, why_undefined
 from biot.evaluation.tasks import Task, Truth, plain_task
 from biot.io import atomic_file, remove_leftovers, require_text_name, shown_cell, write_json
 from biot.locks import alone_on
+from biot.report.run import add_run_report
+from biot.settings import changed_settings
 from biot.training.datasets import batches_of, usable
 from biot.training.distributed import launch, placed
 from biot.training.finetuning.build import build_model
@@ -409,7 +411,8 @@ def cross_validate(
     identity = {**run_identity(config, data, None, source), "folds": folds, "n_seeds": n_seeds}
     record = {
         "what": identity, "command": command, "folds": folds, "n_seeds": n_seeds,
-        "workers": workers, "config": asdict(config), "corpus": describe_corpus(data, out),
+        "workers": workers, "config": asdict(config), "changed": changed_settings(config),
+        "corpus": describe_corpus(data, out),
         "from_model": None if source is None else relative(source, out),
         "left_out": {"windows without usable data": n_unusable},
         "leakage": leakage, **provenance(),
@@ -419,6 +422,7 @@ def cross_validate(
         result = Result(corpus=data, task=plain_task(data.preprocessing), tested=tested)
         metrics = write_folds(out, result, config.metric, record)
         kept.remove()
+        add_run_report(out)
     return metrics
 
 

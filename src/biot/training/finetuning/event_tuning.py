@@ -77,15 +77,14 @@ class EventTuning:
         told = [
             f"Rules for events: {self.rules}.",
             f"Event F1 on validation: {self.valid.f1:.3f} with these rules, "
-            f"{self.before.f1:.3f} without ({self.valid.reference} events in {self.n_valid} "
-            f"recordings; {how}). Rules that are chosen on these recordings flatter them.",
+            f"{self.before.f1:.3f} without ({_counted(self.valid, self.n_valid)}; {how}). Rules "
+            "that are chosen on these recordings flatter them.",
         ]
         if self.test is None:
             told.append("Event F1 on the test: not known, since its labels make no events.")
         else:
             told.append(
-                f"Event F1 on the test: {self.test.f1:.3f} ({self.test.reference} events in "
-                f"{self.n_test} recordings)."
+                f"Event F1 on the test: {self.test.f1:.3f} ({_counted(self.test, self.n_test)})."
             )
         return tuple(told)
 
@@ -98,6 +97,12 @@ class EventTuning:
             for name, counts in parts.items()
             if counts is not None and isfinite(counts.f1)
         }
+
+
+def _counted(counts: EventCounts, n_recordings: int) -> str:
+    """Such as ``"1 event in 2 recordings"``."""
+    numbers = {"event": counts.reference, "recording": n_recordings}
+    return " in ".join(f"{n} {noun}{'' if n == 1 else 's'}" for noun, n in numbers.items())
 
 
 def _scores(counts: EventCounts, n_recordings: int) -> dict[str, Any]:
@@ -151,7 +156,10 @@ def require_events(part: Subset, contract: Preprocessing, config: FinetuneConfig
         )
     names = contract.label_names or ()
     plain = EventRules(background=config.event_background)
-    background = plain.background_among(names)
+    try:
+        background = plain.background_among(names)
+    except ConfigError as error:
+        raise ConfigError(f"event_{error}") from None
     if contract.task == "classes" and background is None and config.event_background is None:
         raise ConfigError(
             f"{_OPTION}: which of the labels {', '.join(names)} makes no events? Name it with "

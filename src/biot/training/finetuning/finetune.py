@@ -80,7 +80,9 @@ def finetune(
 
     The folder holds ``model/`` (weights, configuration, preprocessing), ``metrics.json`` and
     ``run.json``; ``confusion.png`` where there are classes, ``reliability.png`` where there are
-    probabilities; ``history.csv`` and ``curves.png`` where there were epochs. On a CPU the same
+    probabilities; ``history.csv`` and ``curves.png`` where there were epochs; what was said of
+    every window in ``test_predictions.parquet`` and ``valid_predictions.parquet``; and
+    ``report.html``, the page of all of it. On a CPU the same
     corpus, config and seed give the same metrics again, and a run that was killed at any step ends
     with the same bits as one that was not.
 

@@ -19,6 +19,7 @@ from biot.evaluation.metrics import Floats
 from biot.evaluation.results import Evaluation
 from biot.io import sha256_of, write_json
 from biot.preprocessing import Preprocessing
+from biot.report.run import add_run_report
 from biot.settings import changed_settings
 from biot.training.datasets import Subset
 from biot.training.finetuning.config import FinetuneConfig
@@ -111,6 +112,7 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
     write_json(folder / _LAST_FILE, metrics)
     _draw(folder, record)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the best weights are in model/
+    add_run_report(folder)
     # What the caller gets is what a reader of the file gets.
     return cast("dict[str, Any]", json.loads(json.dumps(metrics)))
 

@@ -16,10 +16,12 @@ from biot.corpus.corpora import Corpora
 from biot.corpus.loader import Loader, WindowSampler
 from biot.errors import ConfigError
 from biot.io import read_json, write_json
-from biot.settings import configured, takes_settings
+from biot.report.run import add_run_report
+from biot.settings import changed_settings, configured, takes_settings
 from biot.training.checkpoint import Checkpoints
 from biot.training.distributed import launch_processes, once
 from biot.training.history import History
+from biot.training.pretraining.collapse import collapse
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.objective import COLUMNS, VALIDATION_COLUMNS
 from biot.training.pretraining.setup import (
@@ -60,7 +62,8 @@ def pretrain(
     """Pretrain an encoder on one or more corpora; the same call again resumes.
 
     The folder holds ``run.json`` from the start, ``history.csv`` and ``checkpoints/`` while it
-    runs, and in the end ``curves.png``, ``model/`` and, of the supervised objective, ``heads/``.
+    runs, and in the end ``curves.png``, ``model/``, of the supervised objective ``heads/``, and
+    ``report.html``, the page of all of it.
     A run that was killed at any step resumes from its last checkpoint, on a CPU to the same bits;
     one that is finished is left as it is.
 
@@ -127,7 +130,10 @@ def _pretrain(
             "config": config.identity(), "corpora": _fingerprints(data), "model": parts.to_dict()
         }  # fmt: skip
         paths = [relative(part.path, out) for part in data.parts]
-        about = {"command": command, "settings": config.runtime(), "paths": paths, **provenance()}
+        about = {
+            "command": command, "settings": config.runtime(), "changed": changed_settings(config),
+            "paths": paths, **provenance(),
+        }  # fmt: skip
         board = out / "tensorboard" if config.tensorboard else None
         columns = COLUMNS + (VALIDATION_COLUMNS if config.valid_share else ())
         history = History(out / "history.csv", columns, tensorboard=board)
@@ -236,8 +242,9 @@ def _finish(out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora) ->
         folder.rename(out / folder.name)
     partial.rmdir()
     about = read_json(out / RUN_FILE, ConfigError)
-    write_json(out / RUN_FILE, {**about, "files": checksums_of(out, "model", "heads")})
     lines = trainer.history.rows
+    files = checksums_of(out, "model", "heads")
+    write_json(out / RUN_FILE, {**about, "notes": _notes(lines), "files": files})
     plots.draw(
         out / "curves.png",
         lambda: plots.pretraining(
@@ -248,3 +255,12 @@ def _finish(out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora) ->
             effective_rank=[line["effective_rank"] for line in lines],
         ),
     )
+    add_run_report(out)
+
+
+def _notes(lines: Sequence[Mapping[str, float]]) -> list[str]:
+    """What a reader must know of the features at the end."""
+    if not lines:
+        return []
+    wrong = collapse(lines[-1]["embedding_std"], lines[-1]["effective_rank"])
+    return [] if wrong is None else [f"At the end {wrong}."]
