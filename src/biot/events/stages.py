@@ -41,7 +41,8 @@ def named_stage(label: str) -> str | None:
         One of :data:`STAGES`, ``"S4"``, ``"MT"``, ``"ART"`` or ``"UNS"``; None for what is no
         stage. A number alone is none: it means a stage only behind that word.
     """
-    plain = _plain(label.partition("|")[0])  # NSRR writes "Stage 2 sleep|2"
+    text = label.partition("|")[0]  # NSRR writes "Stage 2 sleep|2"
+    plain = _plain(text.partition("(")[0] or text)  # "SWS (S3+S4)"
     bare = plain.removeprefix("sleep").removeprefix("stage")
     if bare != plain:
         return _PLAIN.get(bare) or _PLAIN.get(bare.removesuffix("sleep"))
