@@ -18,6 +18,7 @@ from biot.evaluation.calibration import N_BINS, Reliability, ranked, reliability
 from biot.evaluation.chance import baselines
 from biot.evaluation.events.nights import SleepEvaluation
 from biot.evaluation.metrics import ClassScores, Floats, TargetScores
+from biot.evaluation.plain import without_nan
 from biot.evaluation.tables import class_table, scores_text
 from biot.evaluation.tasks import Task, Truth
 
@@ -97,7 +98,7 @@ class Evaluation:
             counts = {"per": self.per, "by": self.by, **behind}
             if self.per == "subject":
                 del counts["n_recordings"]
-        plain: dict[str, Any] = _without_nan(
+        plain: dict[str, Any] = without_nan(
             {
                 **self.scores,
                 "intervals": intervals,
@@ -126,14 +127,6 @@ class Evaluation:
 
 def _listed(curve: Reliability) -> dict[str, list[float]]:
     return {one.name: getattr(curve, one.name).tolist() for one in fields(curve)}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def assess(

@@ -12,7 +12,6 @@ import numpy as np
 
 from biot.errors import ConfigError
 from biot.evaluation.events.night_tables import nights_text
-from biot.evaluation.events.scores import without_nan
 from biot.evaluation.events.sleep import SleepStatistics, sleep_statistics, stage_of
 from biot.evaluation.metrics import (
     ClassScores,
@@ -24,6 +23,7 @@ from biot.evaluation.metrics import (
     per_class,
     share,
 )
+from biot.evaluation.plain import without_nan
 from biot.events.stages import STAGES
 
 __all__ = ["Agreement", "Night", "NightScores", "SleepEvaluation", "score_nights"]

@@ -13,7 +13,7 @@ from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.reference import ReferenceLabels, names_recordings
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
-from biot.corpus.schema import LABELS_FILE, STATE_FILE
+from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE
 from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError, listed
 from biot.evaluation.events.curve import OperatingCurve, operating_curve, thresholds_of
@@ -140,7 +140,7 @@ def evaluate_events(
 
 def is_corpus(path: Path) -> bool:
     """Whether a folder is a corpus, not one of recordings."""
-    return (path / STATE_FILE).is_file() or (path / "dataset_info.json").is_file()
+    return (path / STATE_FILE).is_file() or (path / INFO_FILE).is_file()
 
 
 def _labels_from(labels: Mapping[str, Any], reference: str | Path) -> PrepareConfig:
