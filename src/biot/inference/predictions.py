@@ -113,12 +113,7 @@ class Predictions:
         if self.task == "regression":
             return ("",) * len(self)
         known = np.where(self.usable[:, None], self.probabilities, 0.0)
-        decided = self.decision.decide(known)
-        if self.task == "classes":
-            said = [self.label_names[index] for index in decided]
-        else:
-            names = np.array(self.label_names, dtype=object)
-            said = [";".join(names[held > 0]) for held in decided]
+        said = self.decision.words(self.decision.decide(known), self.label_names)
         return tuple(text if usable else "" for text, usable in zip(said, self.usable, strict=True))
 
     def to_events(self, rules: EventRules | None = None, **changes: Any) -> Events:

@@ -180,18 +180,18 @@ class Predictor:
         stride: float | None = None,
         progress: bool = False,
     ) -> Iterator[Predictions | PredictionFailure]:
-        """Predict many recordings, which are read while the model computes.
+        """Predict many recordings, with windows of several in one batch.
 
-        Windows of several recordings share a batch. What :meth:`predict` would warn of stands in
-        the notes of each result, and so does what the reader of its file warns of.
+        What :meth:`predict` would warn of stands in the notes of each result, and so does what the
+        reader of its file warns of.
 
         Parameters
         ----------
         recordings
             Each in any form that :meth:`predict` takes.
         workers
-            With 1, recordings are read by a thread of this process; with more, files are read by
-            so many processes.
+            With 1, this process reads and computes by turns; with more, so many processes read
+            files while the model computes.
         stride
             Seconds between the starts of windows; see :meth:`predict`.
         progress

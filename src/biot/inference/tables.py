@@ -117,7 +117,7 @@ def fields_of_arrow(path: Path) -> dict[str, Any]:
         names = value_columns(found["label_names"], found["task"])
         values = [_numbers(table[name].to_pylist()) for name in names]
         start, stop = (_numbers(table[name].to_pylist()) for name in ("start", "stop"))
-    except (KeyError, TypeError, ValueError) as error:  # Arrow's own errors are ValueErrors
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise ConfigError(
             f"{path}: is no Parquet table that Predictions.save wrote ({error}); a table of an "
             "earlier release lacks what is needed. Predict the recording again."
