@@ -48,7 +48,7 @@ def nights_of(
             Night.of_windows(
                 name, str(corpus.subjects[rows[own[0]]]), start,
                 epoch_of(start, corpus.preprocessing.window),
-                names[true_W[own]], names[decided_W[own]],
+                names[true_W[own]].tolist(), names[decided_W[own]].tolist(),
             )
         )  # fmt: skip
     return nights
