@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from biot.cli.options import (
     Parser,
@@ -20,10 +20,10 @@ from biot.cli.options import (
     positive,
     require_apart,
 )
+from biot.cli.recordings.event_options import changed_rules, rules_of
 from biot.cli.terminal import complain, say, show_progress
 from biot.errors import ConfigError
 from biot.events.rules import EventRules
-from biot.settings import settings_of
 
 if TYPE_CHECKING:
     from biot.events.event import Events
@@ -111,7 +111,7 @@ def _execute(args: Namespace) -> None:
     renames = renames_of(contract.rename_channels)
     recording = open_recording(args, source, renames, contract.ch_names)
     predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
-    events = predictions.to_events(**_changed(args))
+    events = predictions.to_events(**changed_rules(args))
     _make_parents(target)
     write_szcore(events, target, seizure_label=chosen)
     if not predictions.usable.any():
@@ -162,15 +162,8 @@ def _seizure_labels(args: Namespace, contract: Preprocessing) -> tuple[str, ...]
     if contract.task == "regression":
         raise ConfigError("this model predicts numbers; biot szcore takes one with labels.")
     names = contract.label_names or ()
-    rules = (contract.events or EventRules()).changed(**_changed(args))
-    background = rules.background_among(names)
+    background = rules_of(args, contract).background_among(names)
     return seizure_labels([name for name in names if name != background], args.seizure_label)
-
-
-def _changed(args: Namespace) -> dict[str, Any]:
-    """The rules that options give."""
-    names = [one.name for one in settings_of(EventRules)]
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def _make_parents(target: Path) -> None:

@@ -30,6 +30,7 @@ from biot.inference.scoring.nights import night_of
 from biot.inference.scoring.recordings import (
     PredictedRecording,
     Tally,
+    events_of,
     predicted_recordings,
     seen_of,
 )
@@ -291,10 +292,7 @@ def _of_table(
     known: ReferenceLabels, name: str, predictions: Predictions, tally: Tally
 ) -> tuple[Event, ...]:
     """The events that a table has of a recording of a corpus."""
-    found = known.in_table(name, predictions.duration or 0.0, tally.labels_left_out)
-    return tuple(
-        Event(onset=one.onset, duration=one.duration, label=str(one.label)) for one in found
-    )
+    return events_of(known.in_table(name, predictions.duration or 0.0, tally.labels_left_out))
 
 
 def _scored(
