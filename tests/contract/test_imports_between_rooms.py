@@ -96,7 +96,7 @@ RULES = {
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation report inference.explaining",
+        "signals.formats signals.readers model inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),

@@ -30,6 +30,7 @@ def predict_folder(args: Namespace) -> None:
     _require_folder(args)
     from biot.inference.many.folder import predict_folder as predicted
     from biot.inference.many.settings import ManySettings
+    from biot.inference.many.staging import RECORDINGS, SUBJECTS, WINDOWS
     from biot.inference.predictor import Predictor
 
     predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
@@ -53,13 +54,13 @@ def predict_folder(args: Namespace) -> None:
         _tell_decisions(report)
     known = [one.predictions for one in report.outcomes if one.predictions is not None]
     extras.tell(args, known, predictor)
-    say(f"\nwindows -> {args.out / 'predictions.parquet'}")
-    say(f"recordings -> {args.out / 'recordings.tsv'}")
+    say(f"\nwindows -> {args.out / WINDOWS}")
+    say(f"recordings -> {args.out / RECORDINGS}")
     for folder in (args.out / "events", args.out / "reports"):
         if folder.is_dir():
             say(f"{folder.name} -> {folder}")
     if args.per == "subject":
-        say(f"subjects -> {args.out / 'subjects.tsv'}")
+        say(f"subjects -> {args.out / SUBJECTS}")
 
 
 def _require_folder(args: Namespace) -> None:
