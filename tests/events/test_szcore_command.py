@@ -107,7 +107,10 @@ def test_a_recording_without_data_is_background(tmp_path, make_model, capsys):
     assert main(["szcore", str(model), str(edf), str(tmp_path / "a.tsv")]) == 0
     (row,) = rows_of(tmp_path / "a.tsv")
     assert row["eventType"] == "bckg"
-    assert "warning: a.edf: holds nothing that the model could use" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "warning: a.edf: holds nothing that the model could use" in told
+    assert "--keep-flat" in told
+    assert "keep_flat" not in told
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from biot.evaluation.chance import baselines
 from biot.evaluation.events.nights import SleepEvaluation
 from biot.evaluation.metrics import ClassScores, Floats, TargetScores
 from biot.evaluation.plain import without_nan
-from biot.evaluation.tables import class_table, scores_text
+from biot.evaluation.tables import class_table, counted, scores_text
 from biot.evaluation.tasks import Task, Truth
 
 __all__ = [
@@ -79,9 +79,8 @@ class Evaluation:
     @property
     def counted(self) -> str:
         """What the scores are of, such as ``"60 windows of 1 subject"``."""
-        units, subjects = ("s" * (n != 1) for n in (self.n_windows, self.n_subjects))
-        what = self.per or "window"
-        return f"{self.n_windows} {what}{units} of {self.n_subjects} subject{subjects}"
+        units = counted(self.n_windows, self.per or "window")
+        return f"{units} of {counted(self.n_subjects, 'subject')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them: what is undefined is None."""
