@@ -26,6 +26,7 @@ from biot.errors import BiotError, ConfigError, listed, near_word
 from biot.settings import Setting, Settings, settings_of
 
 __all__ = [
+    "PREPARE_OPTIONS",
     "Parser",
     "add_device",
     "add_settings",
@@ -158,6 +159,10 @@ def _names(parser: ArgumentParser) -> dict[str, str]:
         if action.option_strings and action.default is not SUPPRESS
     }
     return {**found, **(parser.get_default("library_names") or {})}
+
+
+PREPARE_OPTIONS = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+"""Options of `biot prepare` that the notes on a recording name."""
 
 
 def in_options(message: str, names: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biot.cli.options import as_table, config_of, in_options, require_apart
+from biot.cli.options import PREPARE_OPTIONS, as_table, config_of, in_options, require_apart
 from biot.cli.recordings import extras
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError
@@ -48,7 +48,7 @@ def predict_folder(args: Namespace) -> None:
         progress=show_progress(),
         config=config_of(args, ManySettings),
     )
-    say(in_options(str(report), {"keep_flat": "--keep-flat", "reference=": "--reference"}))
+    say(in_options(str(report), PREPARE_OPTIONS))
     if args.per is not None:
         _tell_decisions(report)
     known = [one.predictions for one in report.outcomes if one.predictions is not None]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biot.cli.options import (
+    PREPARE_OPTIONS,
     Parser,
     add_device,
     add_settings,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["parser"]
 
 _TABLE_SUFFIXES = (".csv", ".parquet")
-_PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
-"""Options of `biot prepare` that the notes on a recording name."""
 
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
@@ -205,7 +204,7 @@ def _tell(predictions: Predictions) -> None:
             "show how it does on others."
         )
     for note in predictions.notes:
-        say(f"{in_options(note, _PREPARE)}\n")
+        say(f"{in_options(note, PREPARE_OPTIONS)}\n")
 
 
 def _is_in_training(model: Path, recording: Path) -> bool | None:
