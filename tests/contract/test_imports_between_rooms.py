@@ -116,7 +116,7 @@ RULES = {
         "numpy",
     ),
     "inference.many": rule(
-        "errors choices settings locks io decision preprocessing evaluation signals corpus "
+        "errors choices settings locks io decision preprocessing evaluation events signals corpus "
         "corpus.builder inference",
         "numpy",
         "pyarrow",

@@ -213,8 +213,12 @@ def _of_mne(path: Path, sfreq: float | None, meas_date: datetime | None) -> list
     ]
 
 
-def _first_of_csv(path: Path, first: datetime, meas_date: datetime | None) -> float:
-    """Seconds from the start of the recording to the first event, whose date MNE's table has."""
+def _first_of_csv(path: Path, first: datetime | None, meas_date: datetime | None) -> float:
+    """Seconds from the start of the recording to the first event, whose date MNE's table has.
+
+    MNE gives none where that is 1970-01-01, the time 0 of a recording whose start is not known.
+    """
+    first = datetime(1970, 1, 1, tzinfo=UTC) if first is None else first
     if meas_date is None and first.year != 1970:
         raise RecordingError(
             f"{path.name}: its events have dates, the first {first:%Y-%m-%d %H:%M:%S}, and when "

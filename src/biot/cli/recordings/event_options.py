@@ -66,8 +66,19 @@ def events_asked(args: Namespace) -> bool:
     return bool(args.events or args.event_format is not None)
 
 
-def require_event_options(args: Namespace, contract: Preprocessing) -> None:
+def require_event_options(
+    args: Namespace, contract: Preprocessing, places: Sequence[tuple[Path, str]] = ()
+) -> None:
     """Refuse, before the work, events that the model or a format cannot have.
+
+    Parameters
+    ----------
+    args
+        The options.
+    contract
+        Of the model.
+    places
+        Folders of files of events, each with how their names begin, where these are known.
 
     Raises
     ------
@@ -86,7 +97,7 @@ def require_event_options(args: Namespace, contract: Preprocessing) -> None:
             "--events: this model predicts numbers, and events come of classes or tags. Leave it "
             "out."
         )
-    from biot.events.files.writing import require_event_formats
+    from biot.events.files.writing import require_event_files_free, require_event_formats
 
     names = contract.label_names or ()
     background = rules_of(args, contract).background_among(names)
@@ -94,6 +105,8 @@ def require_event_options(args: Namespace, contract: Preprocessing) -> None:
         formats_asked(args), names, background=background,
         several=contract.task == "multilabel", seizure_label=args.seizure_label or (),
     )  # fmt: skip
+    for folder, stem in places:
+        require_event_files_free(formats_asked(args), folder, stem)
 
 
 def formats_asked(args: Namespace) -> tuple[str, ...]:
@@ -105,7 +118,12 @@ def formats_asked(args: Namespace) -> tuple[str, ...]:
 
 def rules_of(args: Namespace, contract: Preprocessing) -> EventRules:
     """The model's rules, or the defaults, changed by the options."""
-    return (contract.events or EventRules()).changed(**changed_rules(args))
+    changed = changed_rules(args)
+    if {"on", "off"} <= changed.keys() and changed["off"] > changed["on"]:
+        raise ConfigError(
+            f"--off must be at most --on, got {changed['off']:g} and {changed['on']:g}."
+        )
+    return (contract.events or EventRules()).changed(**changed)
 
 
 def changed_rules(args: Namespace) -> dict[str, Any]:

@@ -88,8 +88,9 @@ def require_possible(args: Namespace, predictor: Predictor, places: list[Place])
     ConfigError
         With the name of the option.
     """
-    require_event_options(args, predictor.preprocessing)
-    require_report_options(args, [place.page for place in places if place.stem])
+    named = [place for place in places if place.stem]
+    require_event_options(args, predictor.preprocessing, [(p.events, p.stem) for p in named])
+    require_report_options(args, [place.page for place in named])
 
 
 def parameters(args: Namespace) -> dict[str, Any]:

@@ -6,6 +6,7 @@ J. Dan et al., SzCORE, Epilepsia 2024; https://epilepsybenchmarks.com.
 from __future__ import annotations
 
 import os
+import warnings
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from biot.cli.options import (
     add_settings,
     add_table_options,
     new_command,
+    note_in_options,
     open_recording,
     positive,
     require_apart,
@@ -102,6 +104,7 @@ def _execute(args: Namespace) -> None:
         raise ConfigError(f"{target}: is a folder; OUTPUT is the name of a file.")
     require_apart({"OUTPUT": target}, [model, source, args.units])
     from biot.events.files.szcore import write_szcore
+    from biot.inference.predictions import PredictionWarning
     from biot.inference.predictor import Predictor
     from biot.signals.naming import renames_of
 
@@ -110,7 +113,11 @@ def _execute(args: Namespace) -> None:
     chosen = _seizure_labels(args, contract)
     renames = renames_of(contract.rename_channels)
     recording = open_recording(args, source, renames, contract.ch_names)
-    predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PredictionWarning)  # its notes follow
+        predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
+    for note in predictions.notes:
+        complain(f"biot: warning: {note_in_options(note)}")
     events = predictions.to_events(**changed_rules(args))
     _make_parents(target)
     write_szcore(events, target, seizure_label=chosen)
@@ -151,7 +158,8 @@ def _places(args: Namespace) -> tuple[Path, Path, Path]:
             f"under {roots['INPUT']} and {roots['OUTPUT']}, or give both: biot szcore MODEL INPUT "
             "OUTPUT."
         )
-    source, target = (root / found[name] for name, root in roots.items())
+    # As "/data/$INPUT" is read: a name that begins with / lies under the root too.
+    source, target = (root / found[name].lstrip("/") for name, root in roots.items())
     return model, source, target
 
 
