@@ -4,8 +4,8 @@
 
 Writes that many EDF files of a minute (8 channels at 200 Hz), predicts them with a model of random
 weights, and then lets the same batches go through the model again, without any reading. Claim: the
-whole takes at most 3 times as long as the forward passes. The processor time of this process is shown
-too: other work on the machine changes it less.
+whole takes at most 3 times as long as the forward passes. The processor time of this process is
+shown too: other work on the machine changes it less.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def main() -> None:
         f"{args.workers} worker(s), {torch.get_num_threads()} thread(s), load "
         f"{os.getloadavg()[0]:.1f}: {whole:.1f} s in all, forward passes {alone:.1f} s alone "
         f"({predictor.seconds:.1f} s within): {whole / alone:.2f} times; "
-        f"processor time {whole_cpu:.1f} s in all, {alone_cpu:.1f} s alone: {whole_cpu / alone_cpu:.2f} times"
+        f"processor time {whole_cpu:.1f} s in all, {alone_cpu:.1f} s alone: "
+        f"{whole_cpu / alone_cpu:.2f} times"
     )
 
 
