@@ -331,9 +331,7 @@ def test_one_recording_is_read_from_the_table_of_many(
         assert again.path == one.path
         np.testing.assert_array_equal(again.start, one.start)
         np.testing.assert_array_equal(again.probabilities, one.probabilities)
-    with pytest.raises(
-        ConfigError, match=r"holds 7 recordings: .*recording='flat\.edf'"
-    ):
+    with pytest.raises(ConfigError, match=r"holds 7 recordings: .*recording='flat\.edf'"):
         Predictions.load(table)
     with pytest.raises(ConfigError, match=r"'night' is not in this table. Predicted were flat"):
         Predictions.load(table, recording="night")
