@@ -211,16 +211,24 @@ class Predictions:
         raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
 
     @classmethod
-    def load(cls, path: str | Path) -> Predictions:
-        """Read a table that :meth:`save` wrote.
+    def load(cls, path: str | Path, *, recording: str | None = None) -> Predictions:
+        """Read a table that :meth:`save` wrote, or one recording of a table of many.
 
         Parquet keeps everything. A CSV keeps what its columns tell: windows, labels' names,
         rounded probabilities, the rule and `in_training`; the name is the file's, without suffix.
 
+        Parameters
+        ----------
+        path
+            The table; also ``predictions.parquet`` of a folder of many recordings.
+        recording
+            Name of the recording, as the column ``recording`` has it; needed where there are many.
+
         Raises
         ------
         ConfigError
-            If the file is not there, or is no such table.
+            If the file is not there, or is no such table; if there are many recordings and none is
+            named, or the one that is named is not among them.
         """
         path = Path(path)
         readers = {".parquet": fields_of_arrow, ".csv": fields_of_csv}
@@ -228,7 +236,7 @@ class Predictions:
             raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
         if not path.is_file():
             raise ConfigError(f"{path}: there is no such file.")
-        return cls(**readers[path.suffix](path))
+        return cls(**readers[path.suffix](path, recording))
 
     def to_dataframe(self) -> Any:
         """:meth:`columns` as a ``pandas.DataFrame``; what is None there is missing.

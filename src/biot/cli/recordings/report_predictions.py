@@ -81,6 +81,11 @@ def report_predictions(args: Namespace, table: Path, out: Path | None) -> Path:
     from biot.report.page import require_pages
     from biot.report.recording import require_timeline
 
+    if table.name == "predictions.parquet" and (table.parent / "predict.json").is_file():
+        raise ConfigError(
+            f"{table}: holds many recordings. Give its folder, biot report {table.parent}: that "
+            "makes a page of each."
+        )
     page = table.with_suffix(".html") if out is None else out
     require_writable(page, suffixes=(".html",))
     _require_apart(args, table, page)
