@@ -194,17 +194,23 @@ def test_spectra_are_those_of_welch(corpus: Path) -> None:
     assert deviation == pytest.approx(np.std(lines, axis=0, ddof=1)[kept], abs=1e-6)
 
 
-def test_without_its_corpus_the_page_says_what_it_leaves_out(
+def test_without_its_corpus_a_page_says_what_it_leaves_out_and_replaces_no_richer_one(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     alone = tmp_path / "elsewhere" / "run"
     shutil.copytree(run, alone)
-    (alone / "report.html").unlink()
-    assert main(["report", str(alone)]) == 0
+    page = alone / "report.html"
+    before = page.read_bytes()
+    assert main(["report", str(alone)]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{page} is there and leaves out nothing; a new page would." in said
+    assert "write elsewhere with --out, or replace it with --force." in said
+    assert page.read_bytes() == before
+    assert main(["report", str(alone), "--force"]) == 0
     out = capsys.readouterr().out
-    assert f"report -> {alone / 'report.html'}" in out
+    assert f"report -> {page}" in out
     assert "Left out: " in out
-    texts = Texts(alone / "report.html")
+    texts = Texts(page)
     assert "Surest right windows" not in texts.pieces
     assert "Subject by subject" in texts.pieces
     assert "This page leaves out:" in texts.pieces
@@ -303,13 +309,26 @@ def pretrained_run(corpus: Path) -> Path:
 
 def test_folds_end_with_a_page_with_a_line_a_fold_and_a_dot_a_subject(folds_run: Path) -> None:
     texts = Texts(folds_run / "report.html")
-    for title in ("Scores", "Fold by fold", "Subject by subject", "Spectra", "Do it again"):
+    for title in (
+        "Scores", "Fold by fold", "Subject by subject", "Threshold",
+        "Surest right windows, seed 0", "Surest wrong windows, seed 0", "Spectra", "Do it again",
+    ):  # fmt: skip
         assert title in texts.pieces
     folds = json.loads((folds_run / "metrics.json").read_text())["folds"]["balanced_accuracy"]
     assert f"{folds['mean']:.3f} ± {folds['sd']:.3f}" in texts.pieces
     for value in folds["values"]:
         assert f"{value:.3f}" in texts.pieces
     assert "script" not in texts.tags
+
+
+def test_the_windows_of_folds_give_the_scores_of_the_subjects_again(folds_run: Path) -> None:
+    import pandas as pd
+
+    table = pd.read_parquet(folds_run / "test_predictions.parquet")
+    assert sorted(table["row"]) == list(range(80))  # every window is tested once
+    share = (table["truth"] == table["label"]).groupby([table["fold"], table["subject"]]).mean()
+    told = pd.read_csv(folds_run / "subjects.csv").set_index(["fold", "subject"])["accuracy"]
+    assert share.to_dict() == pytest.approx(told.to_dict())
 
 
 def test_pretraining_ends_with_a_page_with_its_curves_and_corpora(pretrained_run: Path) -> None:
