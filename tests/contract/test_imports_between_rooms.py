@@ -116,8 +116,8 @@ RULES = {
         "numpy",
     ),
     "inference.many": rule(
-        "errors choices settings locks io decision preprocessing evaluation events signals corpus "
-        "corpus.builder inference",
+        "errors choices settings locks io decision preprocessing evaluation events signals "
+        "corpus corpus.builder inference",
         "numpy",
         "pyarrow",
     ),
