@@ -173,9 +173,8 @@ def _of_recordings(
     predictor = Predictor.from_pretrained(model, **computing)
     contract = predictor.preprocessing
     settings = replace(settings, task=contract.task) if contract.task != "classes" else settings
-    known = ReferenceLabels.open(
-        where, settings, place=_place(reference, where, settings.file_column is not None)
-    )
+    place = _place(reference, settings.file_column is not None)
+    known = ReferenceLabels.open(where, settings, place=place)
     names = {one.recording: known.subject(one) for one in known.sources}
     leakage = require_disjoint(
         SeenData.load(model), seen_of(known, names),
@@ -191,18 +190,15 @@ def _of_recordings(
     return _Data(recordings=list(found), recorded=None, tally=tally, notes=notes)
 
 
-def _place(reference: str | Path, where: Sequence[Path], named: bool) -> Path | None:
+def _place(reference: str | Path, named: bool) -> Path | None:
     """The folder or file of labels that a reference is; None for a table of recordings or a word.
 
-    For one recording a file that names no recording is the file of its labels.
+    A file that names no recording is the file of labels of one, or a list of several.
     """
     path = Path(reference)
     if str(reference) in _WORDS:
         return None
-    if path.is_dir():
-        return path
-    is_one = len(where) == 1 and where[0].is_file()
-    return path if is_one and not (named or names_recordings(path)) else None
+    return None if path.is_file() and (named or names_recordings(path)) else path
 
 
 def _notes_of_corpus(leakage: str | None, in_windows: float, in_all: float) -> list[str]:
