@@ -41,7 +41,8 @@ def table(path: Path, text: str = "1\t2\tsz\n") -> Path:
 
 def found(where: Path, place: Path, **settings) -> dict[str, list[tuple[float, float, str]]]:
     """Stretches of each recording of which something is known."""
-    known = ReferenceLabels.open(where, PrepareConfig(labels="annotations", **settings), place=place)
+    config = PrepareConfig(labels="annotations", **settings)
+    known = ReferenceLabels.open(where, config, place=place)
     read = {one.recording: known.read(one) for one in known.sources}
     lacking = [name for name in read if known.lacks(name) is not None]
     stretches = {

@@ -226,8 +226,8 @@ def _of_corpus(
     if reference in _WORDS or (reference not in _OWN and Path(reference).is_dir()):
         raise ConfigError(
             f"{corpus} is a corpus, which holds windows only, and events {reference!r} is read "
-            "with recordings. Give windows, labels or a table that names its recordings; or the "
-            "recordings instead of the corpus."
+            "with recordings. Give windows, labels or a table that names its recordings, as `biot "
+            "labels` makes one of files of labels; or the recordings instead of the corpus."
         )
     data, found = recordings_of(model, corpus, **computing)
     leakage = require_disjoint(
@@ -315,7 +315,7 @@ def _scored(
     )  # fmt: skip
     drawn = None
     if curve:
-        drawn = _curve(recordings, reference, rules, changes, how, predicted[0])
+        drawn = _curve(found, reference, rules, changes, how, predicted[0])
     return EventReport(
         events=scores,
         rules=predicted[0].rules,
@@ -339,7 +339,7 @@ def _unusable(recordings: Sequence[PredictedRecording]) -> list[str]:
 
 
 def _curve(
-    recordings: Sequence[PredictedRecording],
+    found: _Data,
     reference: Sequence[Events],
     rules: EventRules | None,
     changes: Mapping[str, Any],
@@ -347,6 +347,7 @@ def _curve(
     chosen: Events,
 ) -> OperatingCurve:
     """Scores over thresholds; the second threshold keeps its share of the first."""
+    recordings = found.recordings
     own = rules or recordings[0].predictions.events_rules or EventRules()
     used = own.changed(**changes)
     share = 1.0 if used.on is None or used.off is None else used.off / max(used.on, 1e-9)
@@ -360,7 +361,10 @@ def _curve(
     names = recordings[0].predictions.label_names
     columns = [place for place, name in enumerate(names) if name != chosen.background]
     values = np.concatenate([one.predictions.probabilities[:, columns] for one in recordings])
-    return operating_curve(reference, events_at, thresholds_of(values), how, rules=chosen.rules)
+    return operating_curve(
+        reference, events_at, thresholds_of(values), how,
+        rules=chosen.rules, recorded=found.recorded,
+    )  # fmt: skip
 
 
 def _sleep(
