@@ -62,7 +62,7 @@ RULES = {
     "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
     "corpus.builder": rule(
         "errors choices settings locks io preprocessing signals signals.formats "
-        "signals.readers corpus",
+        "signals.readers corpus events",
         "numpy",
         "distributed joblib pyarrow scipy tqdm",
     ),
