@@ -62,7 +62,7 @@ RULES = {
     "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
     "corpus.builder": rule(
         "errors choices settings locks io preprocessing signals signals.formats "
-        "signals.readers corpus",
+        "signals.readers corpus events",
         "numpy",
         "distributed joblib pyarrow scipy tqdm",
     ),
@@ -116,8 +116,8 @@ RULES = {
         "numpy",
     ),
     "inference.many": rule(
-        "errors choices settings locks io decision preprocessing evaluation events signals corpus "
-        "corpus.builder inference",
+        "errors choices settings locks io decision preprocessing evaluation events signals "
+        "corpus corpus.builder inference",
         "numpy",
         "pyarrow",
     ),

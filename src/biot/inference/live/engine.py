@@ -297,7 +297,8 @@ class LiveEngine:
         is_labelled = said.usable & (contract.task != "regression")
         labels, rows = said.labels, []
         for i, (start, stop) in enumerate(places):
-            own = range(self._own(start), min(self._own(stop), self._buffer.stop))
+            last = min(self._own(stop), self._buffer.stop)
+            own = range(min(self._own(start), last - 1), last)
             stamp = self._buffer.stamp(own[-1])
             rows.append(
                 LiveRow(
@@ -308,8 +309,7 @@ class LiveEngine:
                     stamp=stamp,
                     latency=now - stamp,
                     lost=sum(
-                        max(0, min(last, own.stop) - max(first, own.start))
-                        for first, last in self._gaps
+                        max(0, min(gap[1], own.stop) - max(gap[0], own.start)) for gap in self._gaps
                     ),
                     dropped=dropped[i] - (dropped[i - 1] if i else 0),
                 )
