@@ -111,6 +111,20 @@ def test_n_and_p_go_from_event_to_event(opened):
         assert row.locator("td").first.inner_text() == str(onset)
 
 
+def test_r_and_the_table_of_reference_events_go_to_them(opened):
+    page = opened()
+    page.keyboard.press("r")
+    start, stop = view(page)
+    assert start < 10 < 19 < stop < start + 60
+    row = page.locator("tr[aria-current=true]")
+    assert row.get_attribute("id") == "reference-0"
+    assert row.inner_text().split("\t")[1:] == ["10", "9", "x&y", "–"]
+    page.keyboard.press("Escape")
+    page.click("[data-reference='0']")
+    assert view(page) == pytest.approx((start, stop))
+    page.locator("#timeline-view", has_text="9 s, reference.").wait_for()
+
+
 def test_a_click_in_the_table_goes_to_the_event(opened):
     page = opened()
     page.click("[data-event='1']")

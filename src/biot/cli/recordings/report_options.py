@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biot.cli.options import Parser, require_apart, require_writable, whole
+from biot.cli.options import Parser, in_options, require_apart, require_writable, whole
 from biot.cli.recordings.event_options import events_asked, rules_of
 from biot.cli.recordings.truth import annotations_of
 from biot.errors import ConfigError
@@ -24,6 +25,7 @@ __all__ = [
     "EXPLAINED",
     "add_report_options",
     "events_of_annotations",
+    "in_words_of_the_command",
     "parameters_of_report",
     "report_asked",
     "require_report_options",
@@ -105,7 +107,7 @@ def write_report(
     page.parent.mkdir(parents=True, exist_ok=True)
     written = recording_report(
         page,
-        predictions,
+        in_words_of_the_command(predictions),
         recording,
         events=events,
         reference=events_of_annotations(recording, truth) if truth else None,
@@ -114,6 +116,12 @@ def write_report(
         model=str(args.model),
     )
     return [written]
+
+
+def in_words_of_the_command(predictions: Predictions) -> Predictions:
+    """The same predictions, with notes that name options instead of arguments."""
+    names = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+    return replace(predictions, notes=tuple(in_options(one, names) for one in predictions.notes))
 
 
 def events_of_annotations(recording: Recording, annotations: list[Annotation]) -> Events:
