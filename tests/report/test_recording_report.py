@@ -136,7 +136,8 @@ def test_tags_numbers_and_windows_without_data_are_shown(tmp_path):
     assert low < 100 * np.nanmin(values[:, 0]) < 100 * np.nanmax(values[:, 0]) < high
     assert "1 without usable data" in page.read_text(encoding="utf-8")
     nothing = predictions_of([0.0], [[np.nan, np.nan]])
-    assert recording_report(tmp_path / "nothing.html", nothing, noise()).is_file()
+    page = recording_report(tmp_path / "nothing.html", nothing, noise())
+    assert "No window has usable data: nothing was predicted" in page.read_text(encoding="utf-8")
 
 
 def test_overlapping_windows_share_the_overlap_and_gaps_stay():

@@ -206,6 +206,20 @@ def test_without_scripts_a_drawing_and_the_tables_remain(show, recording_page):
     assert page.locator("#event-1").inner_text().split("\t")[1] == "62"
 
 
+def test_on_paper_the_drawing_stands_for_the_timeline(opened):
+    page = opened()
+    try:
+        page.emulate_media(media="print")
+        assert page.is_visible("#overview svg")
+        assert not page.is_visible("#timeline")
+        table = "document.querySelector('.tall')"
+        assert page.evaluate(f"{table}.scrollHeight <= {table}.clientHeight")  # no row is lost
+        page.wait_for_timeout(100)  # for what a change of width sets off, which says nothing
+    finally:
+        page.emulate_media(media="screen")
+    assert page.is_visible("#timeline")
+
+
 SOLID = """() => {  // columns of dots that are drawn near the upper end of the signals
   const canvas = document.querySelector("#timeline-signals canvas");
   const [top, height] = [12, 4];

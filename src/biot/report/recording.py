@@ -301,6 +301,8 @@ def _notes(
             f"The model learnt from this recording ({predictions.name}): these predictions do not "
             "show how it does on others."
         )
+    if not predictions.usable.any():
+        notes.append("No window has usable data: nothing was predicted of this recording.")
     if recording is None:
         notes.append("The recording itself was not given: there are no signals on this page.")
     if signals is not None and signals.n_left:

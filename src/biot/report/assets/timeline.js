@@ -194,6 +194,7 @@
     drawBreaks(u);
     drawSelected(u);
     clipped(u, (ctx, bbox, ratio) => {
+      const placed = []; // words that stand there: those at the same height follow them
       for (const { threshold, shown, k, name } of classes) {
         if (threshold === null || !shown) continue;
         const y = u.valToPos(threshold, "y", true);
@@ -213,8 +214,12 @@
         ctx.setLineDash([]);
         ctx.strokeStyle = ink("paper"); // keeps the words apart from the curves
         ctx.lineWidth = 3 * ratio;
-        ctx.strokeText(text, bbox.left + 4 * ratio, height);
-        ctx.fillText(text, bbox.left + 4 * ratio, height);
+        const left = Math.max(bbox.left + 4 * ratio, ...placed
+          .filter((one) => Math.abs(one.height - height) < 13 * ratio)
+          .map((one) => one.right + 12 * ratio));
+        placed.push({ height, right: left + ctx.measureText(text).width });
+        ctx.strokeText(text, left, height);
+        ctx.fillText(text, left, height);
       }
     });
   }
@@ -517,7 +522,7 @@
   build();
   let width = root.clientWidth;
   new ResizeObserver(() => {
-    if (root.clientWidth === width) return;
+    if (!root.clientWidth || root.clientWidth === width) return; // on paper it has no width
     width = root.clientWidth;
     build();
   }).observe(root);
