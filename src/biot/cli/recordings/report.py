@@ -7,6 +7,7 @@ from pathlib import Path
 
 from biot.cli.options import Parser, in_options, new_command, require_writable
 from biot.cli.recordings.report_predictions import (
+    OPTIONS,
     add_prediction_options,
     report_many,
     report_predictions,
@@ -86,7 +87,7 @@ def _execute(args: Namespace) -> None:
 
 
 def _of_folder(args: Namespace, folder: Path) -> Path:
-    for option in ("recording", "reference", "channels", "model"):
+    for option in OPTIONS:
         if getattr(args, option) is not None:
             raise ConfigError(
                 f"--{option} is for a table of predictions; {folder} is a folder. Leave it out."
