@@ -12,8 +12,9 @@ import numpy as np
 from biot import plots
 from biot.evaluation.events.counts import Counts
 from biot.evaluation.events.rules import EventScoring
-from biot.evaluation.events.scores import score_events, without_nan
+from biot.evaluation.events.scores import score_events
 from biot.evaluation.metrics import Floats
+from biot.evaluation.plain import without_nan
 from biot.events.event import Events
 
 __all__ = ["OperatingCurve", "OperatingPoint", "operating_curve", "thresholds_of"]

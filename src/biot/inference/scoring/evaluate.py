@@ -13,7 +13,7 @@ from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.reference import ReferenceLabels, names_recordings
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
-from biot.corpus.schema import LABELS_FILE, STATE_FILE
+from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE
 from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError, listed
 from biot.evaluation.events.curve import OperatingCurve, operating_curve, thresholds_of
@@ -30,6 +30,7 @@ from biot.inference.scoring.nights import night_of
 from biot.inference.scoring.recordings import (
     PredictedRecording,
     Tally,
+    events_of,
     predicted_recordings,
     seen_of,
 )
@@ -140,7 +141,7 @@ def evaluate_events(
 
 def is_corpus(path: Path) -> bool:
     """Whether a folder is a corpus, not one of recordings."""
-    return (path / STATE_FILE).is_file() or (path / "dataset_info.json").is_file()
+    return (path / STATE_FILE).is_file() or (path / INFO_FILE).is_file()
 
 
 def _labels_from(labels: Mapping[str, Any], reference: str | Path) -> PrepareConfig:
@@ -287,10 +288,7 @@ def _of_table(
     known: ReferenceLabels, name: str, predictions: Predictions, tally: Tally
 ) -> tuple[Event, ...]:
     """The events that a table has of a recording of a corpus."""
-    found = known.in_table(name, predictions.duration or 0.0, tally.labels_left_out)
-    return tuple(
-        Event(onset=one.onset, duration=one.duration, label=str(one.label)) for one in found
-    )
+    return events_of(known.in_table(name, predictions.duration or 0.0, tally.labels_left_out))
 
 
 def _scored(
