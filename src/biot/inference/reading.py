@@ -17,6 +17,7 @@ import numpy.typing as npt
 from biot.errors import BiotError, require
 from biot.inference.windows import ModelWindows
 from biot.preprocessing import Preprocessing
+from biot.signals.flat import FlatFinder
 from biot.signals.formats.child import Child, ChildError
 from biot.signals.formats.contained import ParserLimitError
 from biot.signals.formats.mne import is_epochs
@@ -285,11 +286,18 @@ def _open(task: _Task) -> Head:
 
 
 def _held_if_small(recording: Recording) -> Recording:
-    """The same recording, read at once where that is little: it is looked at more than once."""
+    """The same recording, read at once where that is little: it is looked at more than once.
+
+    So is where it is flat.
+    """
     if recording.n_times * len(recording.ch_names) > _VALUES_HELD:
         return recording
-    data = recording.read()
-    return replace(recording, read_samples=lambda start, stop: data[:, start:stop].copy())
+    data, flat = FlatFinder(recording)(0, recording.n_times)
+    return replace(
+        recording,
+        read_samples=lambda start, stop: data[:, start:stop].copy(),
+        read_flat=lambda start, stop: flat[:, start:stop],
+    )
 
 
 def _read_apart(task: _Task) -> Piece | PredictionFailure:

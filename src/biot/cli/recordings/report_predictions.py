@@ -81,6 +81,11 @@ def report_predictions(args: Namespace, table: Path, out: Path | None) -> Path:
     from biot.report.page import require_pages
     from biot.report.recording import require_timeline
 
+    if table.name == "predictions.parquet" and (table.parent / "predict.json").is_file():
+        raise ConfigError(
+            f"{table}: holds many recordings. Give its folder, biot report {table.parent}: that "
+            "makes a page of each."
+        )
     page = table.with_suffix(".html") if out is None else out
     require_writable(page, suffixes=(".html",))
     _require_apart(args, table, page)
@@ -99,6 +104,7 @@ def report_many(args: Namespace, folder: Path) -> list[Path]:
     """
     from biot.inference.many.folder import stems_of
     from biot.inference.many.outcomes import read_outcomes
+    from biot.inference.many.staging import WINDOWS
     from biot.report.page import require_pages
     from biot.report.recording import require_timeline
 
@@ -110,7 +116,7 @@ def report_many(args: Namespace, folder: Path) -> list[Path]:
     require_pages()
     require_timeline()
     pages = []
-    outcomes = read_outcomes(folder / "predictions.parquet")
+    outcomes = read_outcomes(folder / WINDOWS)
     stems = stems_of([outcome.name for outcome in outcomes])
     for outcome in outcomes:
         if outcome.predictions is not None:
