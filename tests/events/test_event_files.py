@@ -120,11 +120,14 @@ def test_edf_annotations_may_be_none(tmp_path):
 
 
 def test_edf_annotations_hold_any_text(tmp_path):
-    events = found((1, 2, "Müller 中文"), (3, 1, "a@@Fp1"), (5, 1, HOSTILE), (7, 0, "x\x14\x00y"))
+    events = found(
+        (1, 2, "Müller 中文"), (3, 1, "a@@Fp1"), (5, 1, HOSTILE), (7, 0, "x\x14\x00y"),
+        (8, 1, "{COLON}"), (9, 1, "  "),
+    )  # fmt: skip
     (path,) = write_events(events, tmp_path, ["edf"])
     read = mne.read_annotations(path)
     assert read.description.tolist() == [
-        "Müller 中文", "a@ @Fp1", "=1+1\\t\\n\"q'<script>", "x\\x14\\x00y",
+        "Müller 中文", "a@ @Fp1", "=1+1\\t\\n\"q'<script>", "x\\x14\\x00y", ":", "n/a",
     ]  # fmt: skip
     assert all(not names for names in read.ch_names)
 

@@ -38,6 +38,15 @@ def test_what_we_write_is_read_back(tmp_path, suffix):
     assert read.duration == 100
 
 
+def test_a_table_of_mne_without_a_start_may_begin_at_0(tmp_path):
+    """MNE gives no date then, since its table has 1970-01-01 00:00:00."""
+    for onset in (0.0, 2.5):
+        one = Event(onset=onset, duration=2.0, label="seiz")
+        made = Events(name="n.edf", events=(one,), duration=60.0)
+        path = made.save(tmp_path / f"{onset}_annot.csv")
+        assert [(event.onset, event.duration) for event in read_events(path)] == [(onset, 2.0)]
+
+
 def test_szcore_says_how_long_the_recording_is(tmp_path):
     (path,) = write_events(MADE, tmp_path, ["szcore"], seizure_label=["seiz"])
     read = read_events(path)

@@ -102,6 +102,23 @@ def test_arguments_and_options_stand_before_the_environment(tmp_path, make_model
         assert (row["onset"], float(row["duration"]), row["eventType"]) == ("0.0", 60, "bckg")
 
 
+def test_names_that_begin_with_a_slash_lie_under_the_roots(tmp_path, make_model, monkeypatch):
+    model, _ = make_model("bckg", "seiz"), write_edf(tmp_path / "data" / "a.edf")
+    monkeypatch.setenv("INPUT", "/a.edf")
+    monkeypatch.setenv("OUTPUT", "/a.tsv")
+    roots = ["--data-root", str(tmp_path / "data"), "--output-root", str(tmp_path / "output")]
+    assert main(["szcore", str(model), *roots]) == 0
+    assert rows_of(tmp_path / "output" / "a.tsv")
+
+
+def test_notes_name_the_option(tmp_path, make_model, capsys):
+    model, edf = make_model("bckg", "seiz"), write_edf(tmp_path / "a.edf", flat=True)
+    assert main(["szcore", str(model), str(edf), str(tmp_path / "a.tsv")]) == 0
+    said = capsys.readouterr().err
+    assert "--keep-flat" in said
+    assert "keep_flat" not in said
+
+
 def test_a_recording_without_data_is_background(tmp_path, make_model, capsys):
     model, edf = make_model("bckg", "seiz"), write_edf(tmp_path / "a.edf", flat=True)
     assert main(["szcore", str(model), str(edf), str(tmp_path / "a.tsv")]) == 0

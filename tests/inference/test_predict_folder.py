@@ -16,8 +16,9 @@ from pyarrow import parquet
 
 from biot.cli import main
 from biot.errors import BiotError, ConfigError, CorpusError
+from biot.events.files.writing import files_of_events
 from biot.inference import Predictions, Predictor
-from biot.inference.many.folder import predict_folder
+from biot.inference.many.folder import predict_folder, stems_of
 from biot.inference.many.outcomes import read_outcomes
 from biot.inference.many.summary import FolderReport
 from biot.signals import Recording
@@ -316,6 +317,19 @@ def test_another_process_at_work_is_named(
         pytest.raises(BiotError, match="another run is writing these predictions now"),
     ):
         predict(recordings)
+
+
+def test_files_of_events_of_two_recordings_never_have_one_name() -> None:
+    alone = ["s/night.edf", "t/night.edf", "a_eeg.edf", "c d.edf"]
+    assert stems_of(alone) == {name: name.removesuffix(".edf") for name in alone}
+    names = ["a_eeg.edf", "a_ecg.edf", "b.edf", "b.bdf", "c d.edf", "c_d.edf", "E.edf", "e.edf"]
+    stems = stems_of([*names, "f.edf"])
+    assert [stems[name] for name in ("a_eeg.edf", "a_ecg.edf", "b.bdf", "f.edf")] == [
+        "a_eeg.edf", "a_ecg.edf", "b.bdf", "f",
+    ]  # fmt: skip
+    for name in ("bids", "edf", "mne", "szcore", "wfdb", "hypnogram"):
+        files = [file for stem in stems.values() for file in files_of_events([name], stem)[name]]
+        assert len({file.lower() for file in files}) == len(files)
 
 
 def test_one_recording_is_read_from_the_table_of_many(

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from biot import BIOT
 from biot.cli import main
+from biot.corpus.leakage import SeenData
+from biot.events.rules import EventRules
+from biot.preprocessing import Preprocessing
 from biot.signals import PREST_16
 
 Capture = pytest.CaptureFixture[str]
@@ -63,3 +66,28 @@ def test_what_cannot_be_converted_says_why_and_leaves_nothing(
     assert "converted: is there already; give the name of a new folder" in capsys.readouterr().err
     assert main(["convert", str(tmp_path / "no.ckpt"), "--out", str(tmp_path / "x")]) == 1
     assert "no.ckpt: no such folder or file" in capsys.readouterr().err
+
+
+def test_a_model_of_ours_keeps_its_labels_decision_and_rules(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    source, out, other = tmp_path / "model", tmp_path / "converted", tmp_path / "other"
+    contract = Preprocessing(
+        sfreq=100, window=4, ch_names=("C3", "C4"), units=("µV", "µV"),
+        label_names=("bckg", "seiz"), thresholds=(0.3,),
+        events=EventRules(smoothing=3, on=0.7),
+    )  # fmt: skip
+    model = BIOT(
+        embed_dim=16, num_heads=2, num_layers=1, sfreq=100, hop_length=50, n_times=400,
+        n_outputs=2, channels=("C3", "C4"),
+    )  # fmt: skip
+    model.save_pretrained(source, preprocessing=contract)
+    SeenData(recordings={"0" * 64: "a.edf"}, subjects=("a",)).save(source)
+    assert main(["convert", str(source), "--out", str(out)]) == 0
+    assert Preprocessing.load(out) == contract
+    assert SeenData.load(out) == SeenData.load(source)
+    capsys.readouterr()
+    assert main(["convert", str(source), "--out", str(other), "--n-outputs", "3"]) == 0
+    assert not (other / "preprocessing.json").exists()
+    said = "preprocessing.json is not kept, since an option changes the model:"
+    assert said in capsys.readouterr().out

@@ -36,6 +36,7 @@ __all__ = [
     "count",
     "in_options",
     "new_command",
+    "note_in_options",
     "open_recording",
     "parse",
     "perform",
@@ -199,6 +200,15 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)
 
 
+_IN_NOTES = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+"""Options of `biot prepare` that notes on a recording name."""
+
+
+def note_in_options(note: str) -> str:
+    """What is to be known of a recording, in the words of the command."""
+    return in_options(note, _IN_NOTES)
+
+
 # options ------------------------------------------------------------------------------------
 
 
@@ -290,7 +300,8 @@ def add_table_options(parser: ArgumentParser) -> None:
 
     add_settings(parser, PrepareConfig, only=("units", "table_sfreq", "table_units"))
     names = {"sfreq=": "--table-sfreq", "units=": "--units"}
-    parser.set_defaults(library_names={**names, "columns=": "--channels of biot prepare"})
+    names["columns="] = "--channels of biot prepare"
+    parser.set_defaults(library_names={**_IN_NOTES, **names})
 
 
 def open_recording(

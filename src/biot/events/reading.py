@@ -18,7 +18,7 @@ from typing import Any
 
 from biot.errors import RecordingError, require
 from biot.events.event import Event, Events
-from biot.events.files.hypnogram import EPOCH, stage_of
+from biot.events.files.hypnogram import EPOCH, written_stage
 from biot.events.files.wfdb import BEATS, NOTHING
 from biot.io import true_cell
 
@@ -213,8 +213,12 @@ def _of_mne(path: Path, sfreq: float | None, meas_date: datetime | None) -> list
     ]
 
 
-def _first_of_csv(path: Path, first: datetime, meas_date: datetime | None) -> float:
-    """Seconds from the start of the recording to the first event, whose date MNE's table has."""
+def _first_of_csv(path: Path, first: datetime | None, meas_date: datetime | None) -> float:
+    """Seconds from the start of the recording to the first event, whose date MNE's table has.
+
+    MNE gives none where that is 1970-01-01, the time 0 of a recording whose start is not known.
+    """
+    first = datetime(1970, 1, 1, tzinfo=UTC) if first is None else first
     if meas_date is None and first.year != 1970:
         raise RecordingError(
             f"{path.name}: its events have dates, the first {first:%Y-%m-%d %H:%M:%S}, and when "
@@ -282,7 +286,7 @@ def _of_hypnogram(path: Path, epoch: float, duration: float | None) -> list[Even
     lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     events: list[Event] = []
     for place, line in enumerate(line for line in lines if line):
-        if line not in _UNSCORED and stage_of(line) is None:
+        if line not in _UNSCORED and written_stage(line) is None:
             raise RecordingError(
                 f"{path.name}, line {place + 1}: {line[:40]!r} is no stage of sleep, such as W, "
                 "N2, R or 0 to 9, nor is the file a table with the columns onset and duration."

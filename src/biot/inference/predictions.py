@@ -105,6 +105,13 @@ class Predictions:
         return np.asarray(np.isfinite(self.probabilities).all(axis=1))
 
     @property
+    def shares(self) -> tuple[Floats, Floats]:
+        """(R,) from when to when each window is drawn: of an overlap each has half."""
+        halfway = (self.stop[:-1] + self.start[1:]) / 2
+        begin = np.maximum(self.start, np.append(self.start[:1], halfway))
+        return begin, np.minimum(self.stop, np.append(halfway, self.stop[-1:]))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """(R,) what is said of each window; ``""`` without usable data.
 
@@ -113,12 +120,7 @@ class Predictions:
         if self.task == "regression":
             return ("",) * len(self)
         known = np.where(self.usable[:, None], self.probabilities, 0.0)
-        decided = self.decision.decide(known)
-        if self.task == "classes":
-            said = [self.label_names[index] for index in decided]
-        else:
-            names = np.array(self.label_names, dtype=object)
-            said = [";".join(names[held > 0]) for held in decided]
+        said = self.decision.words(self.decision.decide(known), self.label_names)
         return tuple(text if usable else "" for text, usable in zip(said, self.usable, strict=True))
 
     def to_events(self, rules: EventRules | None = None, **changes: Any) -> Events:
@@ -341,10 +343,8 @@ class Predictions:
             )
         learnt = " (the model learnt from this recording)" if self.in_training else ""
         limits = self.decision.limits(len(self.label_names))
-        halfway = (self.stop[:-1] + self.start[1:]) / 2
         figure = plots.timeline(
-            np.maximum(self.start, np.append(self.start[:1], halfway)),
-            np.minimum(self.stop, np.append(halfway, self.stop[-1:])),
+            *self.shares,
             self.probabilities,
             self.label_names,
             self.labels,

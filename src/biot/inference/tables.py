@@ -132,7 +132,7 @@ def fields_of_arrow(path: Path, recording: str | None = None) -> dict[str, Any]:
         start, stop = (_numbers(table[name].to_pylist()) for name in ("start", "stop"))
     except ConfigError:  # a ValueError too
         raise
-    except (KeyError, TypeError, ValueError) as error:  # Arrow's own errors are ValueErrors
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise ConfigError(
             f"{path}: is no Parquet table that Predictions.save wrote ({error}); a table of an "
             "earlier release lacks what is needed. Predict the recording again."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biot.cli.options import (
     Parser,
@@ -15,6 +15,10 @@ from biot.cli.options import (
     require_apart,
 )
 from biot.cli.terminal import say
+
+if TYPE_CHECKING:
+    from biot.model.biot import BIOT
+    from biot.preprocessing import Preprocessing
 
 __all__ = ["parser"]
 
@@ -34,7 +38,8 @@ def parser() -> Parser:
         "BIOT authors, a folder that braindecode wrote, a repository on the Hub), show what became "
         "of each of its weights, and write config.json, model.safetensors and a model card. What "
         "the file does not say comes from the options, else it is the published default and "
-        "listed as assumed.",
+        "listed as assumed. A folder's preprocessing.json and training_data.json are kept, "
+        "unless an option changes the model.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -62,6 +67,7 @@ def parser() -> Parser:
 
 
 def _execute(args: Namespace) -> None:
+    from biot.corpus.leakage import SeenData
     from biot.errors import ConfigError
     from biot.model.biot import BIOT
 
@@ -72,5 +78,26 @@ def _execute(args: Namespace) -> None:
         name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None
     }
     model = BIOT.from_pretrained(args.file, channels=args.channels, **settings)
-    model.save_pretrained(args.out)
+    contract = _contract(Path(args.file), model)
+    model.save_pretrained(args.out, preprocessing=contract)
+    seen = SeenData.load(Path(args.file)) if Path(args.file).is_dir() else None
+    if seen is not None:
+        seen.save(args.out)
     say(f"{model.load_report}\n\n{model}\n\n{args.file} -> {args.out}")
+
+
+def _contract(folder: Path, model: BIOT) -> Preprocessing | None:
+    """What a model folder of ours says of its data, its decision and its rules for events."""
+    from biot.errors import ContractError
+    from biot.model.saving import require_fit
+    from biot.preprocessing import FILE_NAME, Preprocessing
+
+    if not (folder / FILE_NAME).is_file():
+        return None
+    contract = Preprocessing.load(folder)
+    try:
+        require_fit(model, contract)
+    except ContractError as error:
+        say(f"{folder / FILE_NAME} is not kept, since an option changes the model: {error}\n")
+        return None
+    return contract

@@ -88,8 +88,9 @@ def require_possible(args: Namespace, predictor: Predictor, places: list[Place])
     ConfigError
         With the name of the option.
     """
-    require_event_options(args, predictor.preprocessing)
-    require_report_options(args, [place.page for place in places if place.stem])
+    named = [place for place in places if place.stem]
+    require_event_options(args, predictor.preprocessing, [(p.events, p.stem) for p in named])
+    require_report_options(args, [place.page for place in named])
 
 
 def parameters(args: Namespace) -> dict[str, Any]:
@@ -98,14 +99,18 @@ def parameters(args: Namespace) -> dict[str, Any]:
 
 
 def write(
-    args: Namespace, predictions: Predictions, recording: Recording, place: Place
+    args: Namespace,
+    predictor: Predictor,
+    predictions: Predictions,
+    recording: Recording,
+    place: Place,
 ) -> list[Path]:
     """Write what is asked for of one recording; the paths that were written."""
     written = []
     if events_asked(args):
         written += write_event_files(args, predictions, place.events, place.stem)
     if report_asked(args):
-        written += write_report(args, predictions, recording, place.page)
+        written += write_report(args, predictor, predictions, recording, place.page)
     return written
 
 

@@ -15,8 +15,8 @@ from biot.cli.options import (
     add_settings,
     add_table_options,
     as_table,
-    in_options,
     new_command,
+    note_in_options,
     open_recording,
     positive,
     require_apart,
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["parser"]
 
 _TABLE_SUFFIXES = (".csv", ".parquet")
-_PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
-"""Options of `biot prepare` that the notes on a recording name."""
 
 _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --png night.png
@@ -159,7 +157,7 @@ def _predict_one(args: Namespace, path: Path) -> None:
     if args.png is not None:  # after the table: if it fails, that is there
         _draw(args, predictions, recording, contract.label_columns[0])
     extras.tell(args, [predictions], predictor)
-    for written in extras.write(args, predictions, recording, place):
+    for written in extras.write(args, predictor, predictions, recording, place):
         say(f"written -> {written}")
 
 
@@ -205,7 +203,7 @@ def _tell(predictions: Predictions) -> None:
             "show how it does on others."
         )
     for note in predictions.notes:
-        say(f"{in_options(note, _PREPARE)}\n")
+        say(f"{note_in_options(note)}\n")
 
 
 def _is_in_training(model: Path, recording: Path) -> bool | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from biot.inference.explaining.explanation import Explanation
     from biot.inference.predictions import Predictions
     from biot.inference.predictor import Predictor
-    from biot.preprocessing import Preprocessing
     from biot.signals.recording import Annotation, Recording
 
 __all__ = [
@@ -88,13 +86,16 @@ def parameters_of_report(args: Namespace) -> dict[str, Any]:
 
 
 def write_report(
-    args: Namespace, predictions: Predictions, recording: Recording, page: Path
+    args: Namespace,
+    predictor: Predictor,
+    predictions: Predictions,
+    recording: Recording,
+    page: Path,
 ) -> list[Path]:
     """Write the page of one recording; its path."""
-    from biot.preprocessing import Preprocessing
     from biot.report.recording import recording_report
 
-    contract = Preprocessing.load(args.model)
+    contract = predictor.preprocessing
     events = None
     if contract.task != "regression":
         changed = rules_of(args, contract) if events_asked(args) else None
@@ -109,7 +110,7 @@ def write_report(
         recording,
         events=events,
         reference=events_of_annotations(recording, truth) if truth else None,
-        explanations=_explanations(args, contract, recording, events),
+        explanations=_explanations(args, predictor, recording, events),
         preprocessing=contract,
         model=str(args.model),
     )
@@ -136,15 +137,13 @@ def _n_explained(args: Namespace) -> int:
 
 
 def _explanations(
-    args: Namespace, contract: Preprocessing, recording: Recording, events: Events | None
+    args: Namespace, predictor: Predictor, recording: Recording, events: Events | None
 ) -> list[Explanation]:
     """Reasons for the surest events."""
+    contract = predictor.preprocessing
     if events is None or (contract.task == "classes" and len(contract.label_names or ()) < 2):
         return []
     surest = sorted(events, key=_confidence, reverse=True)[: _n_explained(args)]
-    if not surest:
-        return []
-    predictor = _predictor(args.model, args.device, args.precision)
     return [
         predictor.explain(recording, event=event, stride=args.stride)
         for event in sorted(surest, key=lambda event: event.onset)
@@ -153,11 +152,3 @@ def _explanations(
 
 def _confidence(event: Event) -> float:
     return event.confidence or 0.0
-
-
-@lru_cache(maxsize=1)
-def _predictor(model: Path, device: Any, precision: Any) -> Predictor:
-    """The model, once for all recordings."""
-    from biot.inference.predictor import Predictor
-
-    return Predictor.from_pretrained(model, device=device, precision=precision)

@@ -104,6 +104,7 @@ def report_many(args: Namespace, folder: Path) -> list[Path]:
     """
     from biot.inference.many.folder import stems_of
     from biot.inference.many.outcomes import read_outcomes
+    from biot.inference.many.staging import WINDOWS
     from biot.report.page import require_pages
     from biot.report.recording import require_timeline
 
@@ -115,7 +116,7 @@ def report_many(args: Namespace, folder: Path) -> list[Path]:
     require_pages()
     require_timeline()
     pages = []
-    outcomes = read_outcomes(folder / "predictions.parquet")
+    outcomes = read_outcomes(folder / WINDOWS)
     stems = stems_of([outcome.name for outcome in outcomes])
     for outcome in outcomes:
         if outcome.predictions is not None:

@@ -6,9 +6,10 @@ J. Dan et al., SzCORE, Epilepsia 2024; https://epilepsybenchmarks.com.
 from __future__ import annotations
 
 import os
+import warnings
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from biot.cli.options import (
     Parser,
@@ -16,14 +17,15 @@ from biot.cli.options import (
     add_settings,
     add_table_options,
     new_command,
+    note_in_options,
     open_recording,
     positive,
     require_apart,
 )
+from biot.cli.recordings.event_options import changed_rules, rules_of
 from biot.cli.terminal import complain, say, show_progress
 from biot.errors import ConfigError
 from biot.events.rules import EventRules
-from biot.settings import settings_of
 
 if TYPE_CHECKING:
     from biot.events.event import Events
@@ -102,6 +104,7 @@ def _execute(args: Namespace) -> None:
         raise ConfigError(f"{target}: is a folder; OUTPUT is the name of a file.")
     require_apart({"OUTPUT": target}, [model, source, args.units])
     from biot.events.files.szcore import write_szcore
+    from biot.inference.predictions import PredictionWarning
     from biot.inference.predictor import Predictor
     from biot.signals.naming import renames_of
 
@@ -110,8 +113,12 @@ def _execute(args: Namespace) -> None:
     chosen = _seizure_labels(args, contract)
     renames = renames_of(contract.rename_channels)
     recording = open_recording(args, source, renames, contract.ch_names)
-    predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
-    events = predictions.to_events(**_changed(args))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PredictionWarning)  # its notes follow
+        predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
+    for note in predictions.notes:
+        complain(f"biot: warning: {note_in_options(note)}")
+    events = predictions.to_events(**changed_rules(args))
     _make_parents(target)
     write_szcore(events, target, seizure_label=chosen)
     if not predictions.usable.any():
@@ -151,7 +158,8 @@ def _places(args: Namespace) -> tuple[Path, Path, Path]:
             f"under {roots['INPUT']} and {roots['OUTPUT']}, or give both: biot szcore MODEL INPUT "
             "OUTPUT."
         )
-    source, target = (root / found[name] for name, root in roots.items())
+    # As "/data/$INPUT" is read: a name that begins with / lies under the root too.
+    source, target = (root / found[name].lstrip("/") for name, root in roots.items())
     return model, source, target
 
 
@@ -162,15 +170,8 @@ def _seizure_labels(args: Namespace, contract: Preprocessing) -> tuple[str, ...]
     if contract.task == "regression":
         raise ConfigError("this model predicts numbers; biot szcore takes one with labels.")
     names = contract.label_names or ()
-    rules = (contract.events or EventRules()).changed(**_changed(args))
-    background = rules.background_among(names)
+    background = rules_of(args, contract).background_among(names)
     return seizure_labels([name for name in names if name != background], args.seizure_label)
-
-
-def _changed(args: Namespace) -> dict[str, Any]:
-    """The rules that options give."""
-    names = [one.name for one in settings_of(EventRules)]
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def _make_parents(target: Path) -> None:

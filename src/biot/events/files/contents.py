@@ -82,8 +82,8 @@ def in_order(events: FoundEvents) -> list[FoundEvent]:
 
 
 def label_of(event: FoundEvent) -> str:
-    """The label on one line, as text that acts on nothing; ``n/a`` where it is empty."""
-    return one_line(event.label) or "n/a"
+    """The label on one line, as text that acts on nothing; ``n/a`` where it is empty or blank."""
+    return one_line(event.label) if event.label.strip() else "n/a"
 
 
 def one_line(text: str) -> str:

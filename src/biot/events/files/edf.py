@@ -60,6 +60,7 @@ def _annotations(edfio: Any, events: FoundEvents) -> Iterator[Any]:
     for event in in_order(events):
         onset, duration = round(event.onset, _DECIMALS), round(event.duration, _DECIMALS)
         label = label_of(event).replace(_OF_CHANNEL, "@ @")  # else a reader takes it for a channel
+        label = label.replace("{COLON}", ":")  # which MNE refuses to read
         texts = [f"{label}{_OF_CHANNEL}{name}" for name in event.channels] or [label]
         for text in texts:
             yield edfio.EdfAnnotation(onset, duration, text)

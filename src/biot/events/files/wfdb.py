@@ -17,7 +17,7 @@ from biot.errors import ConfigError, require
 from biot.events.files.contents import FoundEvents, in_order, label_of, one_line, require_apart
 from biot.io import atomic_file
 
-__all__ = ["BEATS", "NOTHING", "OURS", "record_name", "write_wfdb"]
+__all__ = ["BEATS", "NOTHING", "OURS", "record_name", "require_own", "write_wfdb"]
 
 OURS = "biot: events that a model predicts"
 """The text at sample 0 of every file that we write, by which it is known not to be a reference."""
@@ -66,7 +66,7 @@ def write_wfdb(events: FoundEvents, path: Path) -> list[Path]:
             f"{path.name}: WFDB annotations are named RECORD.atr, RECORD of letters, digits, "
             "hyphens and underscores."
         )
-    _require_own(path)
+    require_own(path)
     marks = [(0, _NOTE, OURS), *_marks(events, events.sfreq)]
     content = _content(path.stem, marks, events.sfreq)
     with atomic_file(path) as partial:
@@ -74,8 +74,8 @@ def write_wfdb(events: FoundEvents, path: Path) -> list[Path]:
     return [path]
 
 
-def _require_own(path: Path) -> None:
-    """Refuse to write over annotations that somebody else made, such as a reference."""
+def require_own(path: Path) -> None:
+    """Raise ``ConfigError`` where annotations are there that others made, such as a reference."""
     if path.exists() and OURS.encode() not in path.read_bytes()[:200]:
         raise ConfigError(
             f"{path}: is there already, and holds annotations that were not written by biot, such "

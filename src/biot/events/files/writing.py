@@ -12,12 +12,13 @@ from biot.events.files.edf import write_edf
 from biot.events.files.hypnogram import require_stages, write_hypnogram
 from biot.events.files.mne import write_mne
 from biot.events.files.szcore import seizure_labels, write_szcore
-from biot.events.files.wfdb import record_name, write_wfdb
+from biot.events.files.wfdb import record_name, require_own, write_wfdb
 
 __all__ = [
     "EVENT_FORMATS",
     "files_of_events",
     "formats_of",
+    "require_event_files_free",
     "require_event_formats",
     "save_events",
     "write_events",
@@ -119,6 +120,20 @@ def files_of_events(formats: Sequence[str], stem: str) -> dict[str, list[str]]:
     }
     _require_known(formats)
     return {name: names[name] for name in dict.fromkeys(formats)}
+
+
+def require_event_files_free(formats: Sequence[str], folder: Path, stem: str) -> None:
+    """Raise ``ConfigError`` where :func:`write_events` would refuse to replace a file.
+
+    Parameters
+    ----------
+    formats
+        Of :data:`EVENT_FORMATS`.
+    folder, stem
+        As for :func:`write_events`.
+    """
+    for name in files_of_events(formats, stem).get("wfdb", ()):
+        require_own(folder / name)
 
 
 def write_events(

@@ -166,9 +166,8 @@ def _label(probabilities_1K: Floats, contract: Preprocessing) -> str:
     """What is said of the window, in the words of `Predictions.labels`."""
     if contract.task == "regression":
         return ""
-    names = np.array(contract.label_names, dtype=object)
-    decided = contract.decision.decide(probabilities_1K)[0]
-    return str(names[decided]) if contract.task == "classes" else ";".join(names[decided > 0])
+    decision = contract.decision
+    return decision.words(decision.decide(probabilities_1K), contract.label_names or ())[0]
 
 
 def _scale(window_CT: Signal, contract: Preprocessing) -> Signal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from biot.corpus.builder.worker import checksum, stamp
 from biot.corpus.leakage import SeenData
 from biot.errors import ConfigError
 from biot.evaluation.groups import require_votes
+from biot.events.files.writing import files_of_events
 from biot.inference.many.outcomes import Outcome
 from biot.inference.many.settings import ManySettings
 from biot.inference.many.sources import ListedRecording, find_recordings, runs_of, subjects_in_words
@@ -280,10 +282,30 @@ def in_training(seen: SeenData | None, sha256: str | None) -> bool | None:
 
 
 def stems_of(names: Sequence[str]) -> dict[str, str]:
-    """How names of files begin: a recording's name without its suffix, where that is one only."""
-    short = {name: name[: -len(Path(name).suffix) or None] for name in names}
-    counts = list(short.values())
-    return {name: stem if counts.count(stem) == 1 else name for name, stem in short.items()}
+    """How names of files begin: a recording's name without its suffix.
+
+    Where files of another recording would have the same name, such as those of ``a_eeg.edf`` and
+    ``a_ecg.edf``, it is the name with its suffix; and with a number, where that is not enough.
+    """
+    stems = {name: name[: -len(Path(name).suffix) or None] for name in names}
+    for name in _shared(stems):
+        stems[name] = name
+    for number, name in enumerate(sorted(_shared(stems)), 1):
+        stems[name] = f"{name}-{number}"
+    return stems
+
+
+def _shared(stems: Mapping[str, str]) -> list[str]:
+    """Recordings with a file that another has too, as a disk that ignores capitals sees it."""
+    files = {name: _files_of(stem) for name, stem in stems.items()}
+    counts = Counter(file for those in files.values() for file in those)
+    return [name for name, those in files.items() if any(counts[file] > 1 for file in those)]
+
+
+def _files_of(stem: str) -> set[str]:
+    named = files_of_events(("bids", "wfdb"), Path(stem).name)
+    files = {Path(stem).name, *(file for those in named.values() for file in those)}
+    return {str(Path(stem).with_name(file)).casefold() for file in files}
 
 
 def _model_checksum(model: Path) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from biot.io import atomic_file
 from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset
 
-__all__ = ["window_columns", "write_table", "write_window_table"]
+if TYPE_CHECKING:
+    from biot.training.finetuning.cross_validate import Tested
+
+__all__ = ["window_columns", "write_fold_windows", "write_table", "write_window_table"]
 
 
 def write_window_table(
@@ -30,6 +33,19 @@ def write_window_table(
     columns = window_columns(part.corpus, part.rows, part.labels, predicted_WK, decided, contract)
     about = {"decision": decision.described(names), "task": contract.task, "label_names": names}
     return write_table(path, columns, about)
+
+
+def write_fold_windows(path: Path, corpus: Corpus, tested: Sequence[Tested]) -> Path:
+    """Write what was said of every window, with the seed and the fold whose model said it."""
+    contract, table = corpus.preprocessing, dict[str, list[Any]]()
+    for one in tested:
+        place = {"seed": [one.seed] * len(one.rows), "fold": [one.fold.number] * len(one.rows)}
+        said = window_columns(corpus, one.rows, one.truth, one.predicted, one.decided, contract)
+        for name, values in (place | said).items():
+            table.setdefault(name, []).extend(values)
+    told = "of each seed and fold its own, see run.json"
+    about = {"decision": told, "task": contract.task, "label_names": contract.label_names or ()}
+    return write_table(path, table, about)
 
 
 def window_columns(
