@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from biot.evaluation.tasks import Truth, plain_task
 from biot.io import atomic_file
 from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset
-
-if TYPE_CHECKING:
-    from biot.training.finetuning.cross_validate import Tested
 
 __all__ = ["window_columns", "write_fold_windows", "write_table", "write_window_table"]
 
@@ -35,12 +32,18 @@ def write_window_table(
     return write_table(path, columns, about)
 
 
-def write_fold_windows(path: Path, corpus: Corpus, tested: Sequence[Tested]) -> Path:
-    """Write what was said of every window, with the seed and the fold whose model said it."""
+def write_fold_windows(
+    path: Path, corpus: Corpus, tested: Iterable[tuple[int, int, Ints, Truth, Floats, Truth]]
+) -> Path:
+    """Write what was said of every window, with the seed and the fold whose model said it.
+
+    Of each training `tested` holds the seed, the number of the fold, the positions of its test
+    windows in the corpus, their truth, what was predicted, and what was decided.
+    """
     contract, table = corpus.preprocessing, dict[str, list[Any]]()
-    for one in tested:
-        place = {"seed": [one.seed] * len(one.rows), "fold": [one.fold.number] * len(one.rows)}
-        said = window_columns(corpus, one.rows, one.truth, one.predicted, one.decided, contract)
+    for seed, fold, rows, truth, predicted, decided in tested:
+        place = {"seed": [seed] * len(rows), "fold": [fold] * len(rows)}
+        said = window_columns(corpus, rows, truth, predicted, decided, contract)
         for name, values in (place | said).items():
             table.setdefault(name, []).extend(values)
     told = "of each seed and fold its own, see run.json"
