@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biot.cli.options import Parser, in_options, require_apart, require_writable, whole
+from biot.cli.options import Parser, note_in_options, require_apart, require_writable, whole
 from biot.cli.recordings.event_options import events_asked, rules_of
 from biot.cli.recordings.truth import annotations_of
 from biot.errors import ConfigError
@@ -121,8 +121,7 @@ def write_report(
 
 def in_words_of_the_command(predictions: Predictions) -> Predictions:
     """The same predictions, with notes that name options instead of arguments."""
-    names = {"keep_flat": "--keep-flat", "reference=": "--reference"}
-    return replace(predictions, notes=tuple(in_options(one, names) for one in predictions.notes))
+    return replace(predictions, notes=tuple(map(note_in_options, predictions.notes)))
 
 
 def events_of_annotations(recording: Recording, annotations: list[Annotation]) -> Events:

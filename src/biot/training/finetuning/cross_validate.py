@@ -249,11 +249,7 @@ def write_folds(
         partial.write_text(summary_table(metrics, names) + "\n", encoding="utf-8")
     _write_csv(folder / "folds.csv", of_folds)
     _write_csv(folder / "subjects.csv", subjects)
-    said = (
-        (one.seed, one.fold.number, one.rows, one.truth, one.predicted, one.decided)
-        for one in result.tested
-    )
-    write_fold_windows(folder / "test_predictions.parquet", result.corpus, said)
+    write_fold_windows(folder / "test_predictions.parquet", result.corpus, result.tested)
     write_json(folder / "metrics.json", metrics)  # with it the run is finished
     shown = _shown(subjects, metric if metric in names else result.task.default_metric, names)
     plots.draw(folder / "subjects.png", lambda: _figure(subjects, shown, names[shown]))

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,7 +18,50 @@ from biot.io import atomic_file
 from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset
 
-__all__ = ["window_columns", "write_fold_windows", "write_table", "write_window_table"]
+__all__ = [
+    "FoldOfWindows",
+    "TestedWindows",
+    "window_columns",
+    "write_fold_windows",
+    "write_table",
+    "write_window_table",
+]
+
+
+class FoldOfWindows(Protocol):
+    """Which fold it is."""
+
+    @property
+    def number(self) -> int:
+        """Of the fold."""
+
+
+class TestedWindows(Protocol):
+    """What the model of a fold says of its test windows, as cross-validation has it."""
+
+    @property
+    def seed(self) -> int:
+        """Of the training."""
+
+    @property
+    def fold(self) -> FoldOfWindows:
+        """That was tested."""
+
+    @property
+    def rows(self) -> Ints:
+        """(W,) positions in the corpus."""
+
+    @property
+    def truth(self) -> Truth:
+        """(W,) or (W, K)."""
+
+    @property
+    def predicted(self) -> Floats:
+        """(W, K) probabilities or numbers."""
+
+    @property
+    def decided(self) -> Truth:
+        """As the truth."""
 
 
 def write_window_table(
@@ -32,18 +75,12 @@ def write_window_table(
     return write_table(path, columns, about)
 
 
-def write_fold_windows(
-    path: Path, corpus: Corpus, tested: Iterable[tuple[int, int, Ints, Truth, Floats, Truth]]
-) -> Path:
-    """Write what was said of every window, with the seed and the fold whose model said it.
-
-    Of each training `tested` holds the seed, the number of the fold, the positions of its test
-    windows in the corpus, their truth, what was predicted, and what was decided.
-    """
+def write_fold_windows(path: Path, corpus: Corpus, tested: Sequence[TestedWindows]) -> Path:
+    """Write what was said of every window, with the seed and the fold whose model said it."""
     contract, table = corpus.preprocessing, dict[str, list[Any]]()
-    for seed, fold, rows, truth, predicted, decided in tested:
-        place = {"seed": [seed] * len(rows), "fold": [fold] * len(rows)}
-        said = window_columns(corpus, rows, truth, predicted, decided, contract)
+    for one in tested:
+        place = {"seed": [one.seed] * len(one.rows), "fold": [one.fold.number] * len(one.rows)}
+        said = window_columns(corpus, one.rows, one.truth, one.predicted, one.decided, contract)
         for name, values in (place | said).items():
             table.setdefault(name, []).extend(values)
     told = "of each seed and fold its own, see run.json"
