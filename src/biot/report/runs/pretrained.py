@@ -54,7 +54,9 @@ def _summary(run: ReadRun, steps: int) -> list[str]:
     config, corpora = inner(inner(run.about, "what"), "config"), _counts(run)
     windows = sum(n for n in corpora.values() if isinstance(n, int))
     told = f"{config.get('objective', 'An')} objective, {number(steps)} steps, "
-    told += f"{number(windows)} windows of {len(corpora)} corpora."
+    told += (
+        f"{number(windows)} windows of {len(corpora)} corp{'us' if len(corpora) == 1 else 'ora'}."
+    )
     last = f"Loss at the end: {run.history[-1]['loss']:.3f}." if run.history else ""
     return [f"{told[:1].upper()}{told[1:]}", *([last] if last else [])]
 
@@ -95,7 +97,7 @@ def _corpora(run: ReadRun) -> list[Part]:
 def _model(run: ReadRun) -> list[Part]:
     model = inner(inner(run.about, "what"), "model")
     names = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "sfreq", "n_times")
-    rows = [(name, number(model[name], 4)) for name in names if model.get(name) is not None]
+    rows = [(name, f"{model[name]:g}") for name in names if model.get(name) is not None]
     channels = [str(name) for name in items(model, "channels")]
     if channels:
         rows.append(("channels", f"{len(channels)}: {', '.join(channels)}"))
