@@ -7,6 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("biot", deadline=None)  # a busy machine is no fault
+settings.load_profile("biot")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

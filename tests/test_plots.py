@@ -33,11 +33,11 @@ def test_a_png_is_written_whole_and_the_same_each_time(tmp_path):
 def test_a_png_that_fails_leaves_nothing(tmp_path, monkeypatch):
     figure = plots.confusion([[3, 1], [0, 4]], ("a", "b"))
 
-    def fail(path, **_):
+    def fail(_canvas, path, **_):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(figure, "savefig", fail)
+    monkeypatch.setattr("matplotlib.backends.backend_agg.FigureCanvasAgg.print_png", fail)
     with pytest.raises(OSError, match="disk full"):
         plots.save_png(figure, tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []

@@ -148,6 +148,13 @@ class Decision:
         most: Ints = weighted.argmax(axis=1)
         return most
 
+    def words(self, decided: Ints, label_names: Sequence[str]) -> list[str]:
+        """What :meth:`decide` says of each window, by name: the class, or tags joined by ``;``."""
+        if self.task == "multilabel":
+            names = np.array(label_names, dtype=object)
+            return [";".join(names[held > 0]) for held in decided]
+        return [label_names[int(index)] for index in decided]
+
     def described(self, label_names: Sequence[str]) -> str:
         """The rule in words, such as ``"task from p ≥ 0.31 on, else rest"``."""
         limits = self.limits(len(label_names))

@@ -104,8 +104,11 @@ def save_png(figure: Figure, path: Path) -> Path:
     OSError
         If the file cannot be written.
     """
+    # The canvas itself here and below: `Figure.savefig` lays everything out twice.
+    canvas = require("matplotlib.backends.backend_agg", extra="plots").FigureCanvasAgg(figure)
+    figure.set_dpi(150)
     with atomic_file(path) as partial:
-        _save(figure, partial, str(path), format="png", dpi=150, metadata={"Software": None})
+        _save(figure, lambda: canvas.print_png(partial, metadata={"Software": None}), str(path))
     return path
 
 
@@ -118,12 +121,13 @@ def svg_text(figure: Figure) -> str:
         If matplotlib cannot draw it.
     """
     told = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    canvas = require("matplotlib.backends.backend_svg", extra="plots").FigureCanvasSVG(figure)
     with io.BytesIO() as file:
-        _save(figure, file, "The figure", format="svg", metadata=told)
+        _save(figure, lambda: canvas.print_svg(file, metadata=told), "The figure")
         return file.getvalue().decode()
 
 
-def _save(figure: Figure, file: Any, where: str, **options: Any) -> None:
+def _save(figure: Figure, write: Callable[[], None], where: str) -> None:
     """Write a figure whose names are names, also with a $ in them."""
     text = require("matplotlib.text", extra="plots").Text
     for label in figure.findobj(text):
@@ -137,7 +141,7 @@ def _save(figure: Figure, file: Any, where: str, **options: Any) -> None:
         # A label in a script that the font lacks shows as boxes: no reason to fail.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         try:
-            figure.savefig(file, **options)
+            write()
         except OSError:
             raise
         except Exception as error:  # whatever its backends, fonts and numbers raise

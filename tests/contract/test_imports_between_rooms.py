@@ -62,7 +62,7 @@ RULES = {
     "corpus.loader": rule("errors corpus corpus.batch", "numpy"),
     "corpus.builder": rule(
         "errors choices settings locks io preprocessing signals signals.formats "
-        "signals.readers corpus",
+        "signals.readers corpus events",
         "numpy",
         "distributed joblib pyarrow scipy tqdm",
     ),
@@ -96,7 +96,7 @@ RULES = {
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
-        "signals.formats signals.readers model evaluation report inference.explaining",
+        "signals.formats signals.readers model inference.explaining",
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
@@ -116,8 +116,8 @@ RULES = {
         "numpy",
     ),
     "inference.many": rule(
-        "errors choices settings locks io decision preprocessing evaluation events signals corpus "
-        "corpus.builder inference",
+        "errors choices settings locks io decision preprocessing evaluation events signals "
+        "corpus corpus.builder inference",
         "numpy",
         "pyarrow",
     ),

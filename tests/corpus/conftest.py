@@ -8,12 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from biot.corpus import Corpus, from_arrays
-
-settings.register_profile("corpus", deadline=None)
-settings.load_profile("corpus")
 
 
 @pytest.fixture

@@ -139,3 +139,17 @@ def test_what_is_no_such_table_is_refused(
         (tmp_path / name).write_text(content)
     with pytest.raises(ConfigError, match=message):
         Predictions.load(tmp_path / name)
+
+
+def test_a_table_with_damaged_bytes_is_refused_by_name(tmp_path: Path) -> None:
+    n = 50
+    made = Predictions(
+        name="a", start=np.arange(n, dtype=float), stop=np.arange(1.0, n + 1),
+        probabilities=np.random.default_rng(0).dirichlet([1, 1], n), label_names=("x", "y"),
+    )  # fmt: skip
+    path = made.to_parquet(tmp_path / "a.parquet")
+    content = bytearray(path.read_bytes())
+    content[40:48] = b"\xff" * 8  # Arrow raises OSError, which is no ValueError
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"a\.parquet: is no Parquet table .* Predict the"):
+        Predictions.load(path)

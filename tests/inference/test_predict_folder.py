@@ -330,3 +330,44 @@ def test_files_of_events_of_two_recordings_never_have_one_name() -> None:
     for name in ("bids", "edf", "mne", "szcore", "wfdb", "hypnogram"):
         files = [file for stem in stems.values() for file in files_of_events([name], stem)[name]]
         assert len({file.lower() for file in files}) == len(files)
+
+
+def test_one_recording_is_read_from_the_table_of_many(
+    predict: Callable[..., FolderReport], recordings: Path
+) -> None:
+    report = predict(recordings)
+    table = report.out / "predictions.parquet"
+    known = [one.predictions for one in report.outcomes if one.predictions is not None]
+    assert len(known) == 7
+    for one in known:
+        again = Predictions.load(table, recording=one.name)
+        assert again.name == one.name
+        assert again.path == one.path
+        np.testing.assert_array_equal(again.start, one.start)
+        np.testing.assert_array_equal(again.probabilities, one.probabilities)
+    with pytest.raises(ConfigError, match=r"holds 7 recordings: .*recording='flat\.edf'"):
+        Predictions.load(table)
+    with pytest.raises(ConfigError, match=r"'night' is not in this table. Predicted were flat"):
+        Predictions.load(table, recording="night")
+    with pytest.raises(ConfigError, match=r"'bad\.edf' could not be predicted \(bad\.edf: "):
+        Predictions.load(table, recording="bad.edf")
+    own = known[0].save(report.out.parent / "night.parquet")
+    assert Predictions.load(own, recording="flat.edf").name == "flat.edf"
+    with pytest.raises(ConfigError, match=r"holds one recording, 'flat\.edf', and not 'night'"):
+        Predictions.load(own, recording="night")
+
+
+def test_a_page_of_the_table_of_many_names_the_folder(
+    predict: Callable[..., FolderReport], recordings: Path, capsys: Capture
+) -> None:
+    out = predict(recordings / "sub-00").out
+    assert main(["report", str(out / "predictions.parquet")]) == 1
+    assert f"Give its folder, biot report {out}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_folder_without_recordings_names_no_option_that_predict_lacks(
+    predict: Callable[..., FolderReport], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CorpusError, match=r"Name tables and NumPy archives themselves\.$"):
+        predict(tmp_path / "empty")

@@ -15,7 +15,8 @@ import biot
 from biot.cli import main
 from biot.errors import ConfigError
 from biot.report import run as run_module
-from biot.report.run import run_report, write_run_report
+from biot.report.run import add_run_report, run_report, write_run_report
+from biot.report.runs.folder import read_run
 from biot.report.runs.window_table import read_window_table
 from biot.report.runs.windows import _scores_by_threshold
 from biot.training.finetuning.cross_validate import cross_validate
@@ -193,17 +194,23 @@ def test_spectra_are_those_of_welch(corpus: Path) -> None:
     assert deviation == pytest.approx(np.std(lines, axis=0, ddof=1)[kept], abs=1e-6)
 
 
-def test_without_its_corpus_the_page_says_what_it_leaves_out(
+def test_without_its_corpus_a_page_says_what_it_leaves_out_and_replaces_no_richer_one(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     alone = tmp_path / "elsewhere" / "run"
     shutil.copytree(run, alone)
-    (alone / "report.html").unlink()
-    assert main(["report", str(alone)]) == 0
+    page = alone / "report.html"
+    before = page.read_bytes()
+    assert main(["report", str(alone)]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{page} is there and leaves out nothing; a new page would." in said
+    assert "write elsewhere with --out, or replace it with --force." in said
+    assert page.read_bytes() == before
+    assert main(["report", str(alone), "--force"]) == 0
     out = capsys.readouterr().out
-    assert f"report -> {alone / 'report.html'}" in out
+    assert f"report -> {page}" in out
     assert "Left out: " in out
-    texts = Texts(alone / "report.html")
+    texts = Texts(page)
     assert "Surest right windows" not in texts.pieces
     assert "Subject by subject" in texts.pieces
     assert "This page leaves out:" in texts.pieces
@@ -219,15 +226,19 @@ def test_a_corpus_that_has_changed_is_not_looked_at(
     biot.from_arrays(
         X + 1, y, subject=subject, sfreq=64.0, ch_names=["C3", "C4", "Cz"], units="µV", out=other
     )
-    page, notes = write_run_report(alone, tmp_path / "page.html")
-    assert any("has changed since the run" in note for note in notes)
-    assert "Spectra" not in Texts(page).pieces
+    found = read_run(alone)
+    assert any("has changed since the run" in note for note in found.notes)
+    assert found.corpus is None
 
 
 @pytest.mark.parametrize("missing", ["jinja2", "a figure"])
 def test_a_page_that_fails_loses_no_results_and_is_told_in_one_line(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "report.html").unlink()
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     monkeypatch.setattr(run_module, "run_report", run_report)
     if missing == "jinja2":
         monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
@@ -236,11 +247,9 @@ def test_a_page_that_fails_loses_no_results_and_is_told_in_one_line(
         monkeypatch.setattr(run_module, "read_run", lambda folder: 1 / 0)
         said = r"report\.html is not written \(ZeroDivisionError: division by zero\)"
     with pytest.warns(UserWarning, match=said) as told:
-        metrics = biot.finetune(corpus, tmp_path / "run", **{**SMALL, "epochs": 1})
+        assert add_run_report(copy) is None
     assert all("\n" not in str(one.message) for one in told)
-    written = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert written == metrics
-    assert not (tmp_path / "run" / "report.html").exists()
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
 def test_a_folder_that_is_no_run_or_is_not_finished_is_refused(run: Path, tmp_path: Path) -> None:
@@ -266,38 +275,64 @@ def test_a_damaged_table_of_windows_is_left_out_and_told(run: Path, tmp_path: Pa
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     (copy / "test_predictions.parquet").write_bytes(b"PAR1 no table")
-    _, notes = write_run_report(copy)
-    assert any("test_predictions.parquet: damaged" in note for note in notes)
+    found = read_run(copy)
+    assert any("test_predictions.parquet: damaged" in note for note in found.notes)
+    assert set(found.tables) == {"valid"}
 
 
-def test_the_page_of_folds_has_a_line_a_fold_and_a_dot_a_subject(
-    corpus: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "folds"
-    cross_validate(corpus, out, folds=3, n_seeds=2, config=small())
-    texts = Texts(write_run_report(out)[0])
-    for title in ("Scores", "Fold by fold", "Subject by subject", "Spectra", "Do it again"):
+@pytest.fixture(scope="session")
+def folds_run(corpus: Path) -> Path:
+    """Folds that wrote their own page."""
+    from biot.training.finetuning.config import FinetuneConfig
+
+    out = corpus.parent / "folds"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "run_report", run_report)
+        cross_validate(
+            corpus, out, folds=2, n_seeds=1, config=FinetuneConfig(**{**SMALL, "epochs": 1})
+        )
+    return out
+
+
+@pytest.fixture(scope="session")
+def pretrained_run(corpus: Path) -> Path:
+    """A pretraining that wrote its own page."""
+    out = corpus.parent / "pretrained"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "run_report", run_report)
+        assert biot.pretrain(
+            [corpus], out, steps=4, log_every=1, batch_size=8, embed_dim=8, num_heads=2,
+            num_layers=1, device="cpu",
+        )  # fmt: skip
+    return out
+
+
+def test_folds_end_with_a_page_with_a_line_a_fold_and_a_dot_a_subject(folds_run: Path) -> None:
+    texts = Texts(folds_run / "report.html")
+    for title in (
+        "Scores", "Fold by fold", "Subject by subject", "Threshold",
+        "Surest right windows, seed 0", "Surest wrong windows, seed 0", "Spectra", "Do it again",
+    ):  # fmt: skip
         assert title in texts.pieces
-    folds = json.loads((out / "metrics.json").read_text())["folds"]["balanced_accuracy"]
+    folds = json.loads((folds_run / "metrics.json").read_text())["folds"]["balanced_accuracy"]
     assert f"{folds['mean']:.3f} ± {folds['sd']:.3f}" in texts.pieces
     for value in folds["values"]:
         assert f"{value:.3f}" in texts.pieces
     assert "script" not in texts.tags
 
 
-def small() -> Any:
-    from biot.training.finetuning.config import FinetuneConfig
+def test_the_windows_of_folds_give_the_scores_of_the_subjects_again(folds_run: Path) -> None:
+    import pandas as pd
 
-    return FinetuneConfig(**{**SMALL, "epochs": 1})
+    table = pd.read_parquet(folds_run / "test_predictions.parquet")
+    assert sorted(table["row"]) == list(range(80))  # every window is tested once
+    share = (table["truth"] == table["label"]).groupby([table["fold"], table["subject"]]).mean()
+    told = pd.read_csv(folds_run / "subjects.csv").set_index(["fold", "subject"])["accuracy"]
+    assert share.to_dict() == pytest.approx(told.to_dict())
 
 
-def test_the_page_of_pretraining_has_its_curves_and_corpora(corpus: Path, tmp_path: Path) -> None:
-    out = tmp_path / "pretrained"
-    assert biot.pretrain(
-        [corpus], out, steps=4, log_every=1, batch_size=8, embed_dim=8, num_heads=2, num_layers=1,
-        device="cpu",
-    )  # fmt: skip
-    texts = Texts(write_run_report(out)[0])
+def test_pretraining_ends_with_a_page_with_its_curves_and_corpora(pretrained_run: Path) -> None:
+    texts = Texts(pretrained_run / "report.html")
     for title in ("Corpora", "How it learned", "Is it healthy?", "Effective rank", "Loss"):
         assert title in texts.pieces
     place = texts.pieces.index("corpus", texts.pieces.index("rate (Hz)"))
@@ -318,7 +353,7 @@ def test_tags_and_numbers_have_a_page_too(tmp_path: Path, task: Any, names: list
         X, targets, subject=subject, sfreq=64.0, ch_names=["C3", "C4", "Cz"], units="µV",
         out=tmp_path / "corpus", label_names=names, task=task,
     )  # fmt: skip
-    biot.finetune(tmp_path / "corpus", tmp_path / "run", **SMALL)
+    biot.finetune(tmp_path / "corpus", tmp_path / "run", **{**SMALL, "epochs": 1})
     page, notes = write_run_report(tmp_path / "run")
     texts = Texts(page)
     assert notes == []
@@ -333,6 +368,16 @@ def test_the_page_of_a_run_can_be_read_in_a_browser(run: Path, show: Any, width:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
-    figures = page.locator("figure svg")
-    assert figures.count() >= 10
-    assert page.locator("h2", has_text="Surest wrong windows").is_visible()
+    assert page.locator("figure svg").count() >= 10
+    text = page.inner_text("body")
+    for shown in ("Surest wrong windows", *NAMES, "<b>0</b> $x$ ä"):
+        assert shown in text
+
+
+@pytest.mark.parametrize("kind", ["folds_run", "pretrained_run"])
+def test_the_pages_of_other_runs_can_be_read_in_a_browser(
+    kind: str, show: Any, request: pytest.FixtureRequest
+) -> None:
+    page = show(request.getfixturevalue(kind) / "report.html", 360)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator("figure svg").count() >= 2

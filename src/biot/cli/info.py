@@ -12,6 +12,7 @@ from biot.cli.options import (
     channel_names,
     in_options,
     new_command,
+    note_in_options,
     open_recording,
     require_apart,
     require_writable,
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from biot.signals.recording import Recording
 
 __all__ = ["parser"]
-
-_PREPARE = {"keep_flat": "--keep-flat", "reference=": "--reference"}
-"""Options of `biot prepare` that what is said of a recording names."""
 
 _EXAMPLES = """\
   biot info corpus
@@ -136,7 +134,7 @@ def _missing(recording: Recording) -> str:
     if flat.mostly:
         lines.append(f"Of several values, each held for long: {listed(flat.mostly)}.")
     if flat:
-        lines.append(in_options(f"Flat is missing data; {flat.way_out}.", _PREPARE))
+        lines.append(note_in_options(f"Flat is missing data; {flat.way_out}."))
     if recording.bad:
         lines.append(f"Marked as bad, so missing data: {listed(recording.bad)}.")
     return "\n".join(lines)
@@ -168,4 +166,4 @@ def _show_recording(args: Namespace) -> None:
             None if found.plan is None else note_of_other_reference(recording, contract, found.plan)
         )
         for note in filter(None, (note_of_rate(recording, contract, found.plan), other)):
-            say(in_options(note, _PREPARE))
+            say(note_in_options(note))

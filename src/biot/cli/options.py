@@ -26,7 +26,6 @@ from biot.errors import BiotError, ConfigError, listed, near_word
 from biot.settings import Setting, Settings, settings_of
 
 __all__ = [
-    "PREPARE_OPTIONS",
     "Parser",
     "add_device",
     "add_settings",
@@ -37,6 +36,7 @@ __all__ = [
     "count",
     "in_options",
     "new_command",
+    "note_in_options",
     "open_recording",
     "parse",
     "perform",
@@ -161,10 +161,6 @@ def _names(parser: ArgumentParser) -> dict[str, str]:
     return {**found, **(parser.get_default("library_names") or {})}
 
 
-PREPARE_OPTIONS = {"keep_flat": "--keep-flat", "reference=": "--reference"}
-"""Options of `biot prepare` that the notes on a recording name."""
-
-
 def in_options(message: str, names: Mapping[str, str]) -> str:
     """A message of the library in the words of the command: ``sfreq=`` becomes ``--sfreq``.
 
@@ -202,6 +198,15 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
     after = rf"(?= (?:{words})|, [0-9])"
     text = re.sub(rf"{before}({either(plain)}){after}", lambda f: f[1] + plain[f[2]], text)
     return re.sub(r"(--[\w-]+) \(\1\)", r"\1", text)
+
+
+_IN_NOTES = {"keep_flat": "--keep-flat", "reference=": "--reference"}
+"""Options of `biot prepare` that notes on a recording name."""
+
+
+def note_in_options(note: str) -> str:
+    """What is to be known of a recording, in the words of the command."""
+    return in_options(note, _IN_NOTES)
 
 
 # options ------------------------------------------------------------------------------------
@@ -295,7 +300,8 @@ def add_table_options(parser: ArgumentParser) -> None:
 
     add_settings(parser, PrepareConfig, only=("units", "table_sfreq", "table_units"))
     names = {"sfreq=": "--table-sfreq", "units=": "--units"}
-    parser.set_defaults(library_names={**names, "columns=": "--channels of biot prepare"})
+    names["columns="] = "--channels of biot prepare"
+    parser.set_defaults(library_names={**_IN_NOTES, **names})
 
 
 def open_recording(

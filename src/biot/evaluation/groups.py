@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.choices import By
+from biot.choices import By, Task
 from biot.decision import Decision
 from biot.errors import ConfigError
 
@@ -43,15 +43,11 @@ class Groups:
         """(G,) whether a decision could be made."""
         return self.n_usable > 0
 
-    def labels(self, label_names: Sequence[str], task: str) -> tuple[str, ...]:
+    def labels(self, label_names: Sequence[str], task: Task) -> tuple[str, ...]:
         """(G,) what is decided, tags joined by ``;``; ``""`` without a decision."""
         if task == "regression":
             return ("",) * len(self.names)
-        if task == "classes":
-            said = [label_names[int(index)] for index in self.decided]
-        else:
-            names = np.array(label_names, dtype=object)
-            said = [";".join(names[row > 0]) for row in self.decided]
+        said = Decision(task=task).words(self.decided, label_names)
         return tuple(text if there else "" for text, there in zip(said, self.usable, strict=True))
 
 

@@ -18,7 +18,8 @@ from biot.evaluation.calibration import N_BINS, Reliability, ranked, reliability
 from biot.evaluation.chance import baselines
 from biot.evaluation.events.nights import SleepEvaluation
 from biot.evaluation.metrics import ClassScores, Floats, TargetScores
-from biot.evaluation.tables import class_table, scores_text
+from biot.evaluation.plain import without_nan
+from biot.evaluation.tables import class_table, counted, scores_text
 from biot.evaluation.tasks import Task, Truth
 
 __all__ = [
@@ -78,9 +79,8 @@ class Evaluation:
     @property
     def counted(self) -> str:
         """What the scores are of, such as ``"60 windows of 1 subject"``."""
-        units, subjects = ("s" * (n != 1) for n in (self.n_windows, self.n_subjects))
-        what = self.per or "window"
-        return f"{self.n_windows} {what}{units} of {self.n_subjects} subject{subjects}"
+        units = counted(self.n_windows, self.per or "window")
+        return f"{units} of {counted(self.n_subjects, 'subject')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them: what is undefined is None."""
@@ -97,7 +97,7 @@ class Evaluation:
             counts = {"per": self.per, "by": self.by, **behind}
             if self.per == "subject":
                 del counts["n_recordings"]
-        plain: dict[str, Any] = _without_nan(
+        plain: dict[str, Any] = without_nan(
             {
                 **self.scores,
                 "intervals": intervals,
@@ -126,14 +126,6 @@ class Evaluation:
 
 def _listed(curve: Reliability) -> dict[str, list[float]]:
     return {one.name: getattr(curve, one.name).tolist() for one in fields(curve)}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def assess(

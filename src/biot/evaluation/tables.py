@@ -7,7 +7,7 @@ from typing import Any
 
 from biot.evaluation.metrics import SCORES, TAG_SCORES, TARGET_SCORES
 
-__all__ = ["class_table", "scores_text", "tabulated"]
+__all__ = ["class_table", "counted", "scores_text", "tabulated"]
 
 _HEADERS = {
     "f1": "F1", "support": "windows", "auroc": "AUROC", "auprc": "AUPRC", "r2": "R²", "mae": "MAE",
@@ -34,10 +34,10 @@ def scores_text(plain: Mapping[str, Any]) -> str:
 def _head(plain: Mapping[str, Any]) -> str:
     n_windows, n_subjects = plain.get("n_windows", "unknown"), plain.get("n_subjects", "unknown")
     unit = _unit(plain)
-    head = f"{_count(n_windows, 'window')} of {_count(n_subjects, 'subject')}"
+    head = f"{counted(n_windows, 'window')} of {counted(n_subjects, 'subject')}"
     if unit != "window":
-        counted = [_count(plain["n_recordings"], "recording")] if "n_recordings" in plain else []
-        parts = [*counted, _count(n_subjects, "subject")]
+        known = [counted(plain["n_recordings"], "recording")] if "n_recordings" in plain else []
+        parts = [*known, counted(n_subjects, "subject")]
         how = "most windows say" if plain.get("by") == "vote" else "their mean probability says"
         head = f"{' of '.join(parts)}, each decided once by what {how} ({n_windows} windows)"
     if plain.get("n_left_out"):
@@ -103,7 +103,8 @@ def tabulated(rows: Iterable[Sequence[str]], headers: tuple[str, ...]) -> str:
     return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
 
 
-def _count(number: Any, noun: str) -> str:
+def counted(number: Any, noun: str) -> str:
+    """Such as ``"1 window"`` or ``"2 windows"``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from biot.errors import RecordingError, require
 from biot.events.event import Event, Events
-from biot.events.files.hypnogram import EPOCH, stage_of
+from biot.events.files.hypnogram import EPOCH, written_stage
 from biot.events.files.wfdb import BEATS, NOTHING
 from biot.io import true_cell
 
@@ -286,7 +286,7 @@ def _of_hypnogram(path: Path, epoch: float, duration: float | None) -> list[Even
     lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     events: list[Event] = []
     for place, line in enumerate(line for line in lines if line):
-        if line not in _UNSCORED and stage_of(line) is None:
+        if line not in _UNSCORED and written_stage(line) is None:
             raise RecordingError(
                 f"{path.name}, line {place + 1}: {line[:40]!r} is no stage of sleep, such as W, "
                 "N2, R or 0 to 9, nor is the file a table with the columns onset and duration."

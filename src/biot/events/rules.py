@@ -9,7 +9,7 @@ from typing import Any
 from biot.errors import ConfigError, listed, near_word
 from biot.settings import Settings, documented, setting, settings_of
 
-__all__ = ["EventRules", "background_of"]
+__all__ = ["EventRules", "background_of", "plain_name"]
 
 _GROUP = "events"
 
@@ -165,9 +165,10 @@ def background_of(label_names: Sequence[str]) -> str | None:
 
     None where no name says so, or several do.
     """
-    found = [name for name in label_names if _plain(name) in _BACKGROUNDS]
+    found = [name for name in label_names if plain_name(name) in _BACKGROUNDS]
     return found[0] if len(found) == 1 and len(label_names) > 1 else None
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A label without case, spaces, hyphens and underscores."""
     return "".join(letter for letter in name.casefold() if letter not in " -_")

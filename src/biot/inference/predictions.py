@@ -105,6 +105,13 @@ class Predictions:
         return np.asarray(np.isfinite(self.probabilities).all(axis=1))
 
     @property
+    def shares(self) -> tuple[Floats, Floats]:
+        """(R,) from when to when each window is drawn: of an overlap each has half."""
+        halfway = (self.stop[:-1] + self.start[1:]) / 2
+        begin = np.maximum(self.start, np.append(self.start[:1], halfway))
+        return begin, np.minimum(self.stop, np.append(halfway, self.stop[-1:]))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """(R,) what is said of each window; ``""`` without usable data.
 
@@ -113,12 +120,7 @@ class Predictions:
         if self.task == "regression":
             return ("",) * len(self)
         known = np.where(self.usable[:, None], self.probabilities, 0.0)
-        decided = self.decision.decide(known)
-        if self.task == "classes":
-            said = [self.label_names[index] for index in decided]
-        else:
-            names = np.array(self.label_names, dtype=object)
-            said = [";".join(names[held > 0]) for held in decided]
+        said = self.decision.words(self.decision.decide(known), self.label_names)
         return tuple(text if usable else "" for text, usable in zip(said, self.usable, strict=True))
 
     def to_events(self, rules: EventRules | None = None, **changes: Any) -> Events:
@@ -209,16 +211,24 @@ class Predictions:
         raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
 
     @classmethod
-    def load(cls, path: str | Path) -> Predictions:
-        """Read a table that :meth:`save` wrote.
+    def load(cls, path: str | Path, *, recording: str | None = None) -> Predictions:
+        """Read a table that :meth:`save` wrote, or one recording of a table of many.
 
         Parquet keeps everything. A CSV keeps what its columns tell: windows, labels' names,
         rounded probabilities, the rule and `in_training`; the name is the file's, without suffix.
 
+        Parameters
+        ----------
+        path
+            The table; also ``predictions.parquet`` of a folder of many recordings.
+        recording
+            Name of the recording, as the column ``recording`` has it; needed where there are many.
+
         Raises
         ------
         ConfigError
-            If the file is not there, or is no such table.
+            If the file is not there, or is no such table; if there are many recordings and none is
+            named, or the one that is named is not among them.
         """
         path = Path(path)
         readers = {".parquet": fields_of_arrow, ".csv": fields_of_csv}
@@ -226,7 +236,7 @@ class Predictions:
             raise ConfigError(f"{path}: a table ends in {' or '.join(TABLE_SUFFIXES)}.")
         if not path.is_file():
             raise ConfigError(f"{path}: there is no such file.")
-        return cls(**readers[path.suffix](path))
+        return cls(**readers[path.suffix](path, recording))
 
     def to_dataframe(self) -> Any:
         """:meth:`columns` as a ``pandas.DataFrame``; what is None there is missing.
@@ -333,10 +343,8 @@ class Predictions:
             )
         learnt = " (the model learnt from this recording)" if self.in_training else ""
         limits = self.decision.limits(len(self.label_names))
-        halfway = (self.stop[:-1] + self.start[1:]) / 2
         figure = plots.timeline(
-            np.maximum(self.start, np.append(self.start[:1], halfway)),
-            np.minimum(self.stop, np.append(halfway, self.stop[-1:])),
+            *self.shares,
             self.probabilities,
             self.label_names,
             self.labels,

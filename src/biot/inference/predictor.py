@@ -165,7 +165,7 @@ class Predictor:
             without_last_instant=is_epochs(recording),
         )
         places = source.places(step)
-        values = self._of_places(source, places, progress)
+        values = self.values_at(source, places, progress=progress)
         found = predictions_of(source.recording.name, places, values, contract, source.facts())
         found = replace(found, notes=(*source.notes(), *found.notes))
         for note in found.notes:
@@ -180,18 +180,18 @@ class Predictor:
         stride: float | None = None,
         progress: bool = False,
     ) -> Iterator[Predictions | PredictionFailure]:
-        """Predict many recordings, which are read while the model computes.
+        """Predict many recordings, with windows of several in one batch.
 
-        Windows of several recordings share a batch. What :meth:`predict` would warn of stands in
-        the notes of each result, and so does what the reader of its file warns of.
+        What :meth:`predict` would warn of stands in the notes of each result, and so does what the
+        reader of its file warns of.
 
         Parameters
         ----------
         recordings
             Each in any form that :meth:`predict` takes.
         workers
-            With 1, recordings are read by a thread of this process; with more, files are read by
-            so many processes.
+            With 1, this process reads and computes by turns; with more, so many processes read
+            files while the model computes.
         stride
             Seconds between the starts of windows; see :meth:`predict`.
         progress
@@ -228,6 +228,7 @@ class Predictor:
         stride: float | None = None,
         step: float | None = None,
         bands: GivenBands | None = None,
+        progress: bool = False,
     ) -> Explanation:
         """Why the model says what it says of one window: what changes when parts are missing.
 
@@ -261,6 +262,8 @@ class Predictor:
         bands
             ``"0.5-4,alpha=8-13"``, pairs of Hz, or these by name; empty for none. Default: of EEG
             delta, theta, alpha, beta and gamma, of anything else octaves.
+        progress
+            Show a bar on stderr.
 
         Returns
         -------
@@ -281,8 +284,9 @@ class Predictor:
             raise ConfigError("Say which window to explain: give one of at=, event= and start=.")
         encoder = self._model.encoder
         explainer = Explainer(
-            contract=contract, outputs=self.outputs, n_fft=encoder.n_fft, hop=encoder.hop_length
-        )
+            contract=contract, outputs=self.outputs, n_fft=encoder.n_fft, hop=encoder.hop_length,
+            progress=progress,
+        )  # fmt: skip
         if target is not None or event is None:
             require_target(target, contract)
         chosen = bands_of(bands, contract)
@@ -300,14 +304,24 @@ class Predictor:
             one = event if isinstance(event, Event) else self._event(event, windows, distance)
             target = target or one.label
             place = surest_place(
-                one, windows, contract, distance, lambda some: self._of_places(windows, some, False)
+                one, windows, contract, distance, lambda some: self.values_at(windows, some)
             )
         return explained(explainer, windows, place, target=target, step=step, bands=chosen)
 
-    def _of_places(
-        self, source: ModelWindows, places: Sequence[tuple[int, int]], progress: bool
+    def values_at(
+        self, source: ModelWindows, places: Sequence[tuple[int, int]], *, progress: bool = False
     ) -> npt.NDArray[np.float64]:
-        """(n_windows, K); NaN without usable data. What lies in a gap is not read."""
+        """(n_places, K) probabilities or numbers of windows of a recording; NaN without data.
+
+        Parameters
+        ----------
+        source
+            The recording; what lies in one of its gaps is not read.
+        places
+            First sample of each window, and the one after its last, at the contract's rate.
+        progress
+            Show a bar on stderr.
+        """
         from tqdm import tqdm
 
         recorded = np.array([not source.is_gap(*place) for place in places])
@@ -358,7 +372,7 @@ class Predictor:
                 f"event must be a number, counted from 1, or an Event; got {number!r}."
             )
         places = windows.places(step)
-        values = self._of_places(windows, places, False)
+        values = self.values_at(windows, places)
         name = windows.recording.name
         found = predictions_of(name, places, values, self.preprocessing, windows.facts())
         events = found.to_events()

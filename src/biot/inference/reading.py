@@ -3,6 +3,9 @@
 # C channels of the contract, T samples of a window, R windows of a recording
 from __future__ import annotations
 
+import os
+import threading
+import time
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -17,6 +20,7 @@ import numpy.typing as npt
 from biot.errors import BiotError, require
 from biot.inference.windows import ModelWindows
 from biot.preprocessing import Preprocessing
+from biot.signals.flat import FlatFinder
 from biot.signals.formats.child import Child, ChildError
 from biot.signals.formats.contained import ParserLimitError
 from biot.signals.formats.mne import is_epochs
@@ -29,6 +33,8 @@ BATCH = 64
 """Windows that go through the model at once, and that are read at once."""
 _VALUES_HELD = 2**22
 """Numbers of a recording up to which all of it is read at once."""
+_LOOK_EVERY = 0.5
+"""Seconds after which a process that reads looks whether the one that started it is there."""
 _KEPT = 2
 """Recordings that a process holds open, so that the next piece of one is at hand."""
 
@@ -216,8 +222,9 @@ class Feed:
         if self._pool is None:
             loky = require("joblib.externals.loky", extra="corpus")
             self._pool = loky.ProcessPoolExecutor(
-                max_workers=self._workers, env={"OMP_NUM_THREADS": "1"}
-            )
+                max_workers=self._workers, env={"OMP_NUM_THREADS": "1"},
+                initializer=_end_with, initargs=(os.getpid(),),
+            )  # fmt: skip
         return self._pool
 
     def _close(self) -> None:
@@ -242,6 +249,20 @@ class _Reading:
 
 
 # what follows happens where the piece is read -----------------------------------------------
+
+
+def _end_with(parent: int) -> None:
+    """Let this process end soon after the one that started it: if that is killed, nobody else
+    ends it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY)
+        os._exit(1)
+
+    if os.name == "posix":
+        threading.Thread(target=watch, daemon=True).start()
+
 
 _opened: OrderedDict[tuple[int, int], tuple[ModelWindows, npt.NDArray[np.int64]]] = OrderedDict()
 
@@ -285,11 +306,18 @@ def _open(task: _Task) -> Head:
 
 
 def _held_if_small(recording: Recording) -> Recording:
-    """The same recording, read at once where that is little: it is looked at more than once."""
+    """The same recording, read at once where that is little: it is looked at more than once.
+
+    So is where it is flat.
+    """
     if recording.n_times * len(recording.ch_names) > _VALUES_HELD:
         return recording
-    data = recording.read()
-    return replace(recording, read_samples=lambda start, stop: data[:, start:stop].copy())
+    data, flat = FlatFinder(recording)(0, recording.n_times)
+    return replace(
+        recording,
+        read_samples=lambda start, stop: data[:, start:stop].copy(),
+        read_flat=lambda start, stop: flat[:, start:stop],
+    )
 
 
 def _read_apart(task: _Task) -> Piece | PredictionFailure:

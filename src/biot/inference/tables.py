@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ConfigError, require
+from biot.errors import ConfigError, listed, require
 from biot.events.rules import EventRules
 from biot.io import true_cell
 
 __all__ = [
+    "BESIDE",
     "FACTS",
+    "RECORDINGS",
     "arrow_of",
     "fields_of_arrow",
     "fields_of_csv",
@@ -32,6 +34,10 @@ Floats = npt.NDArray[np.float64]
 
 FACTS = b"biot_predictions"
 """Key of a Parquet table's metadata that holds the facts of its recording, as JSON."""
+RECORDINGS = b"biot_recordings"
+"""The same of a table of many recordings: a list with the facts of each, in the rows' order."""
+BESIDE = ("recording", "subject")
+"""Columns of a table of many recordings, before those of one recording's."""
 _RESERVED = ("start", "stop", "in_training")
 _IN_ROWS = ("start", "stop", "probabilities")
 """Fields that are columns of the table, not facts."""
@@ -101,23 +107,32 @@ def arrow_of(
     return pyarrow.table(arrays).replace_schema_metadata(dict(metadata))
 
 
-def fields_of_arrow(path: Path) -> dict[str, Any]:
-    """Fields of :class:`Predictions` from a table that it wrote.
+def fields_of_arrow(path: Path, recording: str | None = None) -> dict[str, Any]:
+    """Fields of :class:`Predictions` from a table that it wrote, or of one of many recordings.
 
     Raises
     ------
     ConfigError
-        If it is none.
+        If it is none, or the recording is not in it.
     """
     parquet = require("pyarrow.parquet", extra="corpus")
     try:
         table = parquet.read_table(path)
-        facts = json.loads((table.schema.metadata or {})[FACTS])
+        metadata = table.schema.metadata or {}
+        also: tuple[str, ...] = ()
+        if RECORDINGS in metadata:
+            first, count, facts = _one_of_many(path, json.loads(metadata[RECORDINGS]), recording)
+            table, also = table.slice(first, count), BESIDE
+        else:
+            facts = json.loads(metadata[FACTS])
+            _require_called(path, facts["name"], recording)
         found = fields_of_facts(facts)
-        names = value_columns(found["label_names"], found["task"])
+        names = value_columns(found["label_names"], found["task"], also)
         values = [_numbers(table[name].to_pylist()) for name in names]
         start, stop = (_numbers(table[name].to_pylist()) for name in ("start", "stop"))
-    except (KeyError, TypeError, ValueError) as error:  # Arrow's own errors are ValueErrors
+    except ConfigError:  # a ValueError too
+        raise
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise ConfigError(
             f"{path}: is no Parquet table that Predictions.save wrote ({error}); a table of an "
             "earlier release lacks what is needed. Predict the recording again."
@@ -125,7 +140,33 @@ def fields_of_arrow(path: Path) -> dict[str, Any]:
     return {**found, "start": start, "stop": stop, "probabilities": _stacked(values, len(start))}
 
 
-def fields_of_csv(path: Path) -> dict[str, Any]:
+def _one_of_many(
+    path: Path, listing: Sequence[Mapping[str, Any]], recording: str | None
+) -> tuple[int, int, Mapping[str, Any]]:
+    """First row and number of rows of one recording in a table of many, and its facts."""
+    predicted = [one for one in listing if one["facts"] is not None]
+    names = [one["name"] for one in predicted]
+    if recording is None and len(names) > 1:
+        raise ConfigError(
+            f"{path}: holds {len(names)} recordings: {listed(names)}. Say which is meant, such as "
+            f"recording={names[0]!r}."
+        )
+    name = names[0] if recording is None else recording
+    if name not in names:
+        lost = [one["reason"] for one in listing if one["name"] == name]
+        why = f"could not be predicted ({lost[0]})" if lost else "is not in this table"
+        raise ConfigError(f"{path}: {name!r} {why}. Predicted were {listed(names)}.")
+    place = names.index(name)
+    before = sum(one["n_windows"] for one in predicted[:place])
+    return before, predicted[place]["n_windows"], predicted[place]["facts"]
+
+
+def _require_called(path: Path, name: str, recording: str | None) -> None:
+    if recording not in (None, name):
+        raise ConfigError(f"{path}: holds one recording, {name!r}, and not {recording!r}.")
+
+
+def fields_of_csv(path: Path, recording: str | None = None) -> dict[str, Any]:
     """The same from a CSV, as far as its columns tell.
 
     Raises
@@ -133,6 +174,7 @@ def fields_of_csv(path: Path) -> dict[str, Any]:
     ConfigError
         If the columns are not those of predictions, or a cell is no number.
     """
+    _require_called(path, path.stem, recording)
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     names = [true_cell(name) for name in header]

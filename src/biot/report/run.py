@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from biot import plots
-from biot.errors import BiotError
+from biot.errors import BiotError, ConfigError
 from biot.report.page import require_pages, write_page
+from biot.report.runs.asked import LEAVES_OUT
 from biot.report.runs.finetuned import finetuned_page
 from biot.report.runs.folder import read_run
 from biot.report.runs.folds import folds_page
@@ -22,7 +24,7 @@ _PAGES = {
 }  # fmt: skip
 
 
-def run_report(folder: Path | str, out: Path | None = None) -> Path:
+def run_report(folder: Path | str, out: Path | None = None, *, force: bool = False) -> Path:
     """Write the page of a run of fine-tuning, of folds or of pretraining: one file, offline.
 
     What the run's folder holds is shown: what was asked, data, scores beside baselines, subjects,
@@ -36,6 +38,8 @@ def run_report(folder: Path | str, out: Path | None = None) -> Path:
         Of the run.
     out
         File to write; None: ``report.html`` in the folder. An older file is replaced.
+    force
+        Replace a page in the folder that shows more than can be shown now.
 
     Returns
     -------
@@ -45,24 +49,39 @@ def run_report(folder: Path | str, out: Path | None = None) -> Path:
     Raises
     ------
     ConfigError
-        If the folder is no run, is not finished, or its JSON files are damaged.
+        If the folder is no run, is not finished, or its JSON files are damaged; if something is
+        left out, such as the signals of a corpus that is no longer there, and the page in the
+        folder leaves out nothing.
     MissingDependencyError
         If Jinja2 or matplotlib is not installed.
     OSError
         If the file cannot be written.
     """
-    return write_run_report(Path(folder), out)[0]
+    return write_run_report(Path(folder), out, force=force)[0]
 
 
-def write_run_report(folder: Path, out: Path | None = None) -> tuple[Path, list[str]]:
+def write_run_report(
+    folder: Path, out: Path | None = None, *, force: bool = False
+) -> tuple[Path, list[str]]:
     """Do as :func:`run_report`; returns what the page leaves out too, a sentence each."""
     require_pages()
     plots.require_figures()
     run = read_run(folder)
     path = folder / REPORT_FILE if out is None else out
     page = _PAGES[run.kind](run)
-    lacking = page.pop("lacking")
-    return write_page(path, "sections.html", **page), [*run.notes, *lacking]
+    notes = [*run.notes, *page.pop("lacking")]
+    if notes and out is None and not force:
+        _require_no_richer(path, notes)
+    return write_page(path, "sections.html", **page), notes
+
+
+def _require_no_richer(path: Path, notes: Sequence[str]) -> None:
+    """Refuse to replace a page that leaves out nothing by one that does."""
+    if path.is_file() and LEAVES_OUT not in path.read_text(encoding="utf-8", errors="replace"):
+        raise ConfigError(
+            f"{path} is there and leaves out nothing; a new page would. {' '.join(notes)} Put back "
+            "what is missing, write elsewhere with out=, or replace it with force=True."
+        )
 
 
 def add_run_report(folder: Path) -> Path | None:
@@ -74,7 +93,7 @@ def add_run_report(folder: Path) -> Path | None:
         The file; None if there is none.
     """
     try:
-        return run_report(folder)
+        return run_report(folder)  # of a run that has just ended there is no older page
     except Exception as error:  # whatever a figure or a damaged file raises: the results stand
         told = str(error) if isinstance(error, BiotError) else f"{type(error).__name__}: {error}"
         reason = " ".join(told.split()).rstrip(".")

@@ -290,6 +290,7 @@ def _fft(array: Floats, up: int, down: int) -> Floats:
     return result.astype(array.dtype)
 
 
+@lru_cache(maxsize=256)
 def _ratio(sfreq: float, new_sfreq: float, n_times: int) -> tuple[int, int]:
     """Both rates as small whole numbers (up, down) of the same ratio."""
     for rate in (sfreq, new_sfreq):

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from math import pi
 
 import numpy as np
@@ -85,6 +86,7 @@ _NOTHING = frozenset(("-", "--", "?", "n/a", "nan", "none", "unknown"))
 """What files write where they say no unit."""
 
 
+@lru_cache(maxsize=1024)
 def conversion(declared: str, kind: str) -> tuple[float, str]:
     """What numbers in a declared unit are multiplied by, and the unit that they are in then.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from biot.corpus.corpus import Corpus
-from biot.evaluation.events.nights import Night
+from biot.evaluation.events.nights import Night, epoch_of
 from biot.evaluation.events.sleep import stages_among
 from biot.evaluation.metrics import Ints
 
@@ -44,16 +44,11 @@ def nights_of(
         own = np.flatnonzero(recordings == name)
         own = own[np.argsort(starts[own], kind="stable")]
         start = starts[own]
-        apart = np.diff(start)
-        apart = apart[apart > 0]
-        epoch = float(np.median(apart)) if len(apart) else corpus.preprocessing.window
-        places = np.rint((start - start[0]) / epoch).astype(int)
-        grid = np.full((2, int(places[-1]) + 1), "", dtype=object)
-        grid[0, places], grid[1, places] = names[true_W[own]], names[decided_W[own]]
         nights.append(
-            Night(
-                name=name, subject=str(corpus.subjects[rows[own[0]]]), epoch=epoch,
-                true=tuple(grid[0]), predicted=tuple(grid[1]),
+            Night.of_windows(
+                name, str(corpus.subjects[rows[own[0]]]), start,
+                epoch_of(start, corpus.preprocessing.window),
+                names[true_W[own]].tolist(), names[decided_W[own]].tolist(),
             )
         )  # fmt: skip
     return nights

@@ -34,6 +34,7 @@ from biot.training.gradients import forward
 from biot.training.nights import nights_of
 
 __all__ = [
+    "assess_rows",
     "evaluate",
     "evaluate_groups",
     "evaluate_rows",
@@ -131,6 +132,15 @@ def evaluate_rows(
     """Scores of a trained model, under its contract, on rows of a corpus."""
     part = Subset(corpus=corpus, rows=rows, labels=truth)
     predicted = predicted_rows(model, part, contract, device=device, batch_size=batch_size)
+    return assess_rows(part, predicted, contract, n_bootstrap=n_bootstrap, seed=seed)
+
+
+def assess_rows(
+    part: Subset, predicted: Floats, contract: Preprocessing, *, n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Evaluation:  # fmt: skip
+    """Scores of what :func:`predicted_rows` said of windows; of stages of sleep also of nights."""
+    corpus, rows, truth = part.corpus, part.rows, part.labels
     found = assess(
         truth, predicted, corpus.subjects[rows], plain_task(contract),
         decision=contract.decision, n_bootstrap=n_bootstrap, seed=seed,

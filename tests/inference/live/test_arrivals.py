@@ -72,3 +72,19 @@ def test_a_stream_that_came_back_has_a_gap_or_another_clock():
     arrivals.came_back()
     assert found(arrivals, regular(500, 1006.0)) == [(0, 0, True, 0.0)]
     assert found(arrivals, np.zeros(0)) == []
+
+
+def test_a_clock_that_is_set_back_a_little_is_told_and_loses_nothing():
+    arrivals = Arrivals(RATE)
+    stamps = np.concatenate([regular(1500), regular(3000, 1001.0)])
+    stretches = [one for i in range(0, 4500, 25) for one in arrivals.stretches(stamps[i : i + 25])]
+    assert [one.back for one in stretches if one.back] == [pytest.approx(5.0)]
+    assert not any(one.missing or one.breaks for one in stretches)
+    assert arrivals.other_rate is None
+
+
+def test_a_sender_that_was_held_up_has_no_other_rate():
+    arrivals, stamps = Arrivals(RATE), regular(3000)
+    stamps[1000:1025] += 0.5  # stamped when the chunk was sent
+    assert found(arrivals, stamps) == [(1000, 125, False, 0.0)]
+    assert arrivals.other_rate is None

@@ -83,6 +83,16 @@ def test_rows_are_those_of_the_file(
     assert_same(play(predictor, recording, 0.7), predictor, recording, 0.7)
 
 
+def test_a_last_window_between_the_last_two_samples_has_a_row(
+    make_model: Make, make_recording: Make
+) -> None:
+    predictor, recording = predictor_of(make_model), make_recording(194 / 64, sfreq=64.0)
+    rows = play(predictor, recording, 3.02)  # sample 151 at 50 Hz lies at 193.28 of those at 64 Hz
+    assert_same(rows, predictor, recording, 3.02)
+    assert [row.start for row in rows] == [0.0, 3.02]
+    assert np.isnan(list(rows[1].probabilities.values())).all()
+
+
 @settings(
     max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )

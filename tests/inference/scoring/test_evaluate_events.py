@@ -194,7 +194,7 @@ def test_windows_of_a_corpus_are_a_reference(model_folder, recordings, corpus, t
     assert found.events.events.counts == expected.events.counts
     by_table = score(model_folder, corpus, table)
     assert by_table.events.events.counts == expected.events.counts
-    with pytest.raises(ConfigError, match="is read with recordings"):
+    with pytest.raises(ConfigError, match=r"is read with recordings.*`biot labels` makes"):
         score(model_folder, corpus, "annotations")
     with pytest.raises(ConfigError, match="stride is for recordings"):
         score(model_folder, corpus, "windows", stride=1.0)
@@ -214,6 +214,18 @@ def test_the_curve_runs_over_thresholds_and_holds_the_rules_in_use(
     without = score(model_folder, recordings, table)
     with pytest.raises(ConfigError, match="there is no curve"):
         without.to_png(tmp_path / "other.png")
+
+
+def test_the_curve_of_a_corpus_counts_the_time_in_windows(
+    model_folder, recordings, table, tmp_path
+):
+    prepare(
+        recordings, tmp_path / "sparse", sfreq=50, window=2, stride=4, labels=table,
+        background="rest", layout="none", scale="q95",
+    )  # fmt: skip
+    found = score(model_folder, tmp_path / "sparse", "windows", curve=True)
+    assert found.events.events.counts.duration == 150  # of 300 s
+    assert found.curve.chosen.fp_per_day == found.events.events.scores["fp_per_day"]
 
 
 def test_the_command_prints_and_writes_all(model_folder, recordings, table, tmp_path, capsys):

@@ -96,21 +96,17 @@ def execute(args: Namespace) -> None:
         require_writable(args.plot, suffixes=(".png",))
         files = {"--plot": args.plot, "--json": args.json}
         require_apart(files, [args.model, args.corpus, Path(args.events)])
+    from biot.cli.recordings.event_options import changed_rules
     from biot.inference.scoring.evaluate import evaluate_events
     from biot.io import write_json
 
-    changes = {
-        one.name: getattr(args, one.name)
-        for one in settings_of(EventRules)
-        if one.name in args.given
-    }
     report = evaluate_events(
         args.model,
         args.corpus,
         args.events,
         labels={name: getattr(args, name) for name in _OF_LABELS if name in args.given},
         scoring=config_of(args, EventScoring),
-        rule_changes=changes,
+        rule_changes=changed_rules(args),
         stride=args.stride,
         absent="no events" if args.absent == "no-events" else "left out",
         curve=args.plot is not None,

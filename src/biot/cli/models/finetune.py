@@ -40,8 +40,8 @@ what RUN holds afterwards:
   run.json         all that is needed to repeat the run
   test_predictions.parquet, valid_predictions.parquet  what is said of every window
   report.html      all of it on one page, to look at
-with --folds: metrics.json, table.txt, folds.csv, subjects.csv, subjects.png, run.json,
-report.html
+with --folds: metrics.json, table.txt, folds.csv, subjects.csv, subjects.png,
+test_predictions.parquet, run.json, report.html
 """
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_event_options",
+    "changed_rules",
     "describe_event_folder",
     "events_asked",
     "parameters_of_events",
@@ -84,7 +85,7 @@ def require_event_options(
     ConfigError
         With the name of the option.
     """
-    changed = _changed(args)
+    changed = changed_rules(args)
     if not events_asked(args):
         given = [_OPTIONS[name] for name in changed]
         given += ["--seizure-label"] if args.seizure_label else []
@@ -117,7 +118,7 @@ def formats_asked(args: Namespace) -> tuple[str, ...]:
 
 def rules_of(args: Namespace, contract: Preprocessing) -> EventRules:
     """The model's rules, or the defaults, changed by the options."""
-    changed = _changed(args)
+    changed = changed_rules(args)
     if {"on", "off"} <= changed.keys() and changed["off"] > changed["on"]:
         raise ConfigError(
             f"--off must be at most --on, got {changed['off']:g} and {changed['on']:g}."
@@ -125,8 +126,8 @@ def rules_of(args: Namespace, contract: Preprocessing) -> EventRules:
     return (contract.events or EventRules()).changed(**changed)
 
 
-def _changed(args: Namespace) -> dict[str, Any]:
-    """The rules that options give."""
+def changed_rules(args: Namespace) -> dict[str, Any]:
+    """The rules for events that options give, by name."""
     return {name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None}
 
 
@@ -135,7 +136,7 @@ def parameters_of_events(args: Namespace) -> dict[str, Any]:
     if not events_asked(args):
         return {}
     return {
-        "event_format": list(formats_asked(args)), "event_rules": _changed(args),
+        "event_format": list(formats_asked(args)), "event_rules": changed_rules(args),
         "seizure_label": args.seizure_label,
     }  # fmt: skip
 
@@ -147,7 +148,7 @@ def write_event_files(
     from biot.events.files.writing import write_events
 
     return write_events(
-        predictions.to_events(**_changed(args)), folder, formats_asked(args), stem=stem,
+        predictions.to_events(**changed_rules(args)), folder, formats_asked(args), stem=stem,
         seizure_label=args.seizure_label or (),
     )  # fmt: skip
 
@@ -166,7 +167,7 @@ def tell_events(
     """A table of the events of recordings by label, and the rules."""
     from biot.events.detect import covered
 
-    found = [one.to_events(**_changed(args)) for one in recordings]
+    found = [one.to_events(**changed_rules(args)) for one in recordings]
     time = sum(covered(one.start, one.stop, one.probabilities, one.breaks) for one in recordings)
     background = rules_of(args, contract).background_among(contract.label_names or ())
     rows: list[tuple[Any, ...]] = []
@@ -190,7 +191,7 @@ def tell_events(
 
 def tell_rules(args: Namespace, contract: Preprocessing) -> None:
     """The rules in words, and where they come from."""
-    changed, rules = _changed(args), rules_of(args, contract)
+    changed, rules = changed_rules(args), rules_of(args, contract)
     origin = "tuned with the model" if contract.events is not None else "the defaults"
     if changed:
         given = ", ".join(_OPTIONS[name] for name in changed)

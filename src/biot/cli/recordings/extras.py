@@ -99,14 +99,18 @@ def parameters(args: Namespace) -> dict[str, Any]:
 
 
 def write(
-    args: Namespace, predictions: Predictions, recording: Recording, place: Place
+    args: Namespace,
+    predictor: Predictor,
+    predictions: Predictions,
+    recording: Recording,
+    place: Place,
 ) -> list[Path]:
     """Write what is asked for of one recording; the paths that were written."""
     written = []
     if events_asked(args):
         written += write_event_files(args, predictions, place.events, place.stem)
     if report_asked(args):
-        written += write_report(args, predictions, recording, place.page)
+        written += write_report(args, predictor, predictions, recording, place.page)
     return written
 
 

@@ -20,6 +20,7 @@ from biot.cli.options import (
     as_table,
     count,
     new_command,
+    note_in_options,
     open_recording,
     positive,
     require_apart,
@@ -43,10 +44,7 @@ _EXAMPLES = """\
   biot live run/model --replay night.edf --speed 10
 """
 
-_NAMES = {
-    "causal=": "--causal", "resample=": "--resample", "source_id=": "--source-id",
-    "sfreq=": "--table-sfreq", "units=": "--units",
-}  # fmt: skip
+_NAMES = {"causal=": "--causal", "resample=": "--resample", "source_id=": "--source-id"}
 """Options, also of `biot prepare`, that errors name."""
 
 _MOST_SHOWN = 6
@@ -76,7 +74,7 @@ def parser() -> Parser:
     _add_stream(made)
     _add_ends(made)
     add_table_options(made)
-    made.set_defaults(library_names=_NAMES)
+    made.set_defaults(library_names={**made.get_default("library_names"), **_NAMES})
     add_device(made)
     return made
 
@@ -294,7 +292,7 @@ def _show(
     """Print, record and send the rows as they come; then how long they took."""
     say(engine.montage)
     for note in engine.notes:
-        say(note)
+        say(note_in_options(note))
     takers = _takers(args, stack, predictor)
     say(f"A window is predicted {1000 * engine.delay:.0f} ms after its last sample, or later.\n")
     n_shown = 0

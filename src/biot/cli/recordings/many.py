@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biot.cli.options import PREPARE_OPTIONS, as_table, config_of, in_options, require_apart
+from biot.cli.options import as_table, config_of, note_in_options, require_apart
 from biot.cli.recordings import extras
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError
@@ -30,6 +30,7 @@ def predict_folder(args: Namespace) -> None:
     _require_folder(args)
     from biot.inference.many.folder import predict_folder as predicted
     from biot.inference.many.settings import ManySettings
+    from biot.inference.many.staging import RECORDINGS, SUBJECTS, WINDOWS
     from biot.inference.predictor import Predictor
 
     predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
@@ -48,18 +49,18 @@ def predict_folder(args: Namespace) -> None:
         progress=show_progress(),
         config=config_of(args, ManySettings),
     )
-    say(in_options(str(report), PREPARE_OPTIONS))
+    say(note_in_options(str(report)))
     if args.per is not None:
         _tell_decisions(report)
     known = [one.predictions for one in report.outcomes if one.predictions is not None]
     extras.tell(args, known, predictor)
-    say(f"\nwindows -> {args.out / 'predictions.parquet'}")
-    say(f"recordings -> {args.out / 'recordings.tsv'}")
+    say(f"\nwindows -> {args.out / WINDOWS}")
+    say(f"recordings -> {args.out / RECORDINGS}")
     for folder in (args.out / "events", args.out / "reports"):
         if folder.is_dir():
             say(f"{folder.name} -> {folder}")
     if args.per == "subject":
-        say(f"subjects -> {args.out / 'subjects.tsv'}")
+        say(f"subjects -> {args.out / SUBJECTS}")
 
 
 def _require_folder(args: Namespace) -> None:
@@ -97,7 +98,7 @@ def _extras(args: Namespace, predictor: Predictor) -> Extras:
         place = extras.Place(
             events=folder / "events" / parent, reports=folder / "reports" / parent, stem=name
         )
-        extras.write(args, predictions, found.item.opened(), place)
+        extras.write(args, predictor, predictions, found.item.opened(), place)
         extras.describe(args, folder)
 
     return Extras(parameters=extras.parameters(args), write=write)

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biot.cli.options import (
-    PREPARE_OPTIONS,
     Parser,
     add_device,
     add_settings,
     add_table_options,
     as_table,
-    in_options,
     new_command,
+    note_in_options,
     open_recording,
     positive,
     require_apart,
@@ -158,7 +157,7 @@ def _predict_one(args: Namespace, path: Path) -> None:
     if args.png is not None:  # after the table: if it fails, that is there
         _draw(args, predictions, recording, contract.label_columns[0])
     extras.tell(args, [predictions], predictor)
-    for written in extras.write(args, predictions, recording, place):
+    for written in extras.write(args, predictor, predictions, recording, place):
         say(f"written -> {written}")
 
 
@@ -204,7 +203,7 @@ def _tell(predictions: Predictions) -> None:
             "show how it does on others."
         )
     for note in predictions.notes:
-        say(f"{in_options(note, PREPARE_OPTIONS)}\n")
+        say(f"{note_in_options(note)}\n")
 
 
 def _is_in_training(model: Path, recording: Path) -> bool | None:

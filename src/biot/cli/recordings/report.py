@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from biot.cli.options import Parser, new_command, require_writable
+from biot.cli.options import Parser, in_options, new_command, require_writable
 from biot.cli.recordings.report_predictions import (
+    OPTIONS,
     add_prediction_options,
     report_many,
     report_predictions,
@@ -53,6 +54,12 @@ def parser() -> Parser:
         type=Path,
         help="file to write (default: RUN/report.html, or the table's name with .html)",
     )
+    made.add_argument(
+        "--force",
+        action="store_true",
+        help="of a run: replace RUN/report.html even if it shows more than can be shown now, such "
+        "as windows of a corpus that is no longer there",
+    )
     add_prediction_options(made)
     return made
 
@@ -65,6 +72,8 @@ def _execute(args: Namespace) -> None:
         )
     if args.out is not None:
         require_writable(args.out, suffixes=(".html",))
+    if args.force and not is_run(path):
+        raise ConfigError(f"--force is for a run; {path} is none. Leave it out.")
     if path.is_dir() and not is_run(path) and (path / "recordings.tsv").is_file():
         if args.out is not None:
             raise ConfigError(
@@ -78,7 +87,7 @@ def _execute(args: Namespace) -> None:
 
 
 def _of_folder(args: Namespace, folder: Path) -> Path:
-    for option in ("recording", "reference", "channels", "model"):
+    for option in OPTIONS:
         if getattr(args, option) is not None:
             raise ConfigError(
                 f"--{option} is for a table of predictions; {folder} is a folder. Leave it out."
@@ -90,7 +99,11 @@ def _of_folder(args: Namespace, folder: Path) -> Path:
         )
     from biot.report.run import write_run_report
 
-    page, notes = write_run_report(folder, args.out)
+    try:
+        page, notes = write_run_report(folder, args.out, force=args.force)
+    except ConfigError as error:
+        told = in_options(str(error), {"out=": "--out", "force=": "--force"})
+        raise ConfigError(told) from error
     for note in notes:
         say(f"Left out: {note}")
     return page

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biot.cli.options import Parser, require_apart, require_writable, whole
+from biot.cli.options import Parser, note_in_options, require_apart, require_writable, whole
 from biot.cli.recordings.event_options import events_asked, rules_of
 from biot.cli.recordings.truth import annotations_of
 from biot.errors import ConfigError
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from biot.inference.explaining.explanation import Explanation
     from biot.inference.predictions import Predictions
     from biot.inference.predictor import Predictor
-    from biot.preprocessing import Preprocessing
     from biot.signals.recording import Annotation, Recording
 
 __all__ = [
     "EXPLAINED",
     "add_report_options",
     "events_of_annotations",
+    "in_words_of_the_command",
     "parameters_of_report",
     "report_asked",
     "require_report_options",
@@ -88,13 +88,16 @@ def parameters_of_report(args: Namespace) -> dict[str, Any]:
 
 
 def write_report(
-    args: Namespace, predictions: Predictions, recording: Recording, page: Path
+    args: Namespace,
+    predictor: Predictor,
+    predictions: Predictions,
+    recording: Recording,
+    page: Path,
 ) -> list[Path]:
     """Write the page of one recording; its path."""
-    from biot.preprocessing import Preprocessing
     from biot.report.recording import recording_report
 
-    contract = Preprocessing.load(args.model)
+    contract = predictor.preprocessing
     events = None
     if contract.task != "regression":
         changed = rules_of(args, contract) if events_asked(args) else None
@@ -105,15 +108,20 @@ def write_report(
     page.parent.mkdir(parents=True, exist_ok=True)
     written = recording_report(
         page,
-        predictions,
+        in_words_of_the_command(predictions),
         recording,
         events=events,
         reference=events_of_annotations(recording, truth) if truth else None,
-        explanations=_explanations(args, contract, recording, events),
+        explanations=_explanations(args, predictor, recording, events),
         preprocessing=contract,
         model=str(args.model),
     )
     return [written]
+
+
+def in_words_of_the_command(predictions: Predictions) -> Predictions:
+    """The same predictions, with notes that name options instead of arguments."""
+    return replace(predictions, notes=tuple(map(note_in_options, predictions.notes)))
 
 
 def events_of_annotations(recording: Recording, annotations: list[Annotation]) -> Events:
@@ -136,15 +144,13 @@ def _n_explained(args: Namespace) -> int:
 
 
 def _explanations(
-    args: Namespace, contract: Preprocessing, recording: Recording, events: Events | None
+    args: Namespace, predictor: Predictor, recording: Recording, events: Events | None
 ) -> list[Explanation]:
     """Reasons for the surest events."""
+    contract = predictor.preprocessing
     if events is None or (contract.task == "classes" and len(contract.label_names or ()) < 2):
         return []
     surest = sorted(events, key=_confidence, reverse=True)[: _n_explained(args)]
-    if not surest:
-        return []
-    predictor = _predictor(args.model, args.device, args.precision)
     return [
         predictor.explain(recording, event=event, stride=args.stride)
         for event in sorted(surest, key=lambda event: event.onset)
@@ -153,11 +159,3 @@ def _explanations(
 
 def _confidence(event: Event) -> float:
     return event.confidence or 0.0
-
-
-@lru_cache(maxsize=1)
-def _predictor(model: Path, device: Any, precision: Any) -> Predictor:
-    """The model, once for all recordings."""
-    from biot.inference.predictor import Predictor
-
-    return Predictor.from_pretrained(model, device=device, precision=precision)

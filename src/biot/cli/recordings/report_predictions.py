@@ -13,7 +13,7 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
-from biot.cli.recordings.report_options import events_of_annotations
+from biot.cli.recordings.report_options import events_of_annotations, in_words_of_the_command
 from biot.cli.recordings.truth import annotations_of
 from biot.cli.terminal import say
 from biot.errors import ConfigError
@@ -81,6 +81,11 @@ def report_predictions(args: Namespace, table: Path, out: Path | None) -> Path:
     from biot.report.page import require_pages
     from biot.report.recording import require_timeline
 
+    if table.name == "predictions.parquet" and (table.parent / "predict.json").is_file():
+        raise ConfigError(
+            f"{table}: holds many recordings. Give its folder, biot report {table.parent}: that "
+            "makes a page of each."
+        )
     page = table.with_suffix(".html") if out is None else out
     require_writable(page, suffixes=(".html",))
     _require_apart(args, table, page)
@@ -99,6 +104,7 @@ def report_many(args: Namespace, folder: Path) -> list[Path]:
     """
     from biot.inference.many.folder import stems_of
     from biot.inference.many.outcomes import read_outcomes
+    from biot.inference.many.staging import WINDOWS
     from biot.report.page import require_pages
     from biot.report.recording import require_timeline
 
@@ -110,7 +116,7 @@ def report_many(args: Namespace, folder: Path) -> list[Path]:
     require_pages()
     require_timeline()
     pages = []
-    outcomes = read_outcomes(folder / "predictions.parquet")
+    outcomes = read_outcomes(folder / WINDOWS)
     stems = stems_of([outcome.name for outcome in outcomes])
     for outcome in outcomes:
         if outcome.predictions is not None:
@@ -135,7 +141,7 @@ def _page(args: Namespace, predictions: Predictions, page: Path) -> Path:
     recording = _recording(args, predictions, contract)
     return recording_report(
         page,
-        predictions,
+        in_words_of_the_command(predictions),
         recording,
         reference=_reference(args, predictions, recording, contract),
         channels=None if args.channels is None else _names(args.channels),

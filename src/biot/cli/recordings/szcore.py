@@ -9,25 +9,23 @@ import os
 import warnings
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from biot.cli.options import (
-    PREPARE_OPTIONS,
     Parser,
     add_device,
     add_settings,
     add_table_options,
-    in_options,
     new_command,
+    note_in_options,
     open_recording,
     positive,
     require_apart,
 )
-from biot.cli.recordings.event_options import rules_of
+from biot.cli.recordings.event_options import changed_rules, rules_of
 from biot.cli.terminal import complain, say, show_progress
 from biot.errors import ConfigError
 from biot.events.rules import EventRules
-from biot.settings import settings_of
 
 if TYPE_CHECKING:
     from biot.events.event import Events
@@ -119,8 +117,8 @@ def _execute(args: Namespace) -> None:
         warnings.simplefilter("ignore", PredictionWarning)  # its notes follow
         predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
     for note in predictions.notes:
-        complain(f"biot: warning: {in_options(note, PREPARE_OPTIONS)}")
-    events = predictions.to_events(**_changed(args))
+        complain(f"biot: warning: {note_in_options(note)}")
+    events = predictions.to_events(**changed_rules(args))
     _make_parents(target)
     write_szcore(events, target, seizure_label=chosen)
     if not predictions.usable.any():
@@ -174,12 +172,6 @@ def _seizure_labels(args: Namespace, contract: Preprocessing) -> tuple[str, ...]
     names = contract.label_names or ()
     background = rules_of(args, contract).background_among(names)
     return seizure_labels([name for name in names if name != background], args.seizure_label)
-
-
-def _changed(args: Namespace) -> dict[str, Any]:
-    """The rules that options give."""
-    names = [one.name for one in settings_of(EventRules)]
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def _make_parents(target: Path) -> None:

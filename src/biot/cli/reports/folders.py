@@ -167,6 +167,8 @@ def _history_of(about: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _of_corpus(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    from biot.report.runs.data import leakage_text
+
     corpus, split = _inner(about, "corpus"), _inner(about, "split")
     rows = [("corpus", f"{corpus.get('path', 'not said')}, {_windows(corpus)}")]
     if _inner(about, "test_corpus"):
@@ -179,24 +181,7 @@ def _of_corpus(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             subjects = list(map(str, _sized(found.get("subjects"))))
             whose = f" of {_count(subjects)}: {_first(subjects)}" if subjects else ""
             rows.append((part, f"{_windows(found)}{whose}"))
-    return [*rows, ("leakage", _leakage(about))]
-
-
-def _leakage(about: Mapping[str, Any]) -> str:
-    """Whether the test holds what was learnt from."""
-    found = about.get("leakage")
-    listed = found if isinstance(found, list) else [found]
-    records = [one for one in listed if isinstance(one, dict)]
-    shared = [
-        f"{what} of the test that were learnt from: {len(names)}"
-        for what in ("subjects", "recordings")
-        if (names := {str(name) for one in records for name in _sized(one.get(what))})
-    ]
-    if shared:
-        return f"{', '.join(shared)} (run.json names them)"
-    if any(one.get("checked") == "unknown" for one in records):
-        return "not known: what the model of --from learnt from is not written down"
-    return "none"
+    return [*rows, ("leakage", leakage_text(about))]
 
 
 def _of_events(metrics: dict[str, Any]) -> list[str]:

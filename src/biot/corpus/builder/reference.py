@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 from biot.corpus.builder.channels.given_units import GivenUnits
 from biot.corpus.builder.labels.beside import SidecarLabels
 from biot.corpus.builder.labels.cells import read_sheet
+from biot.corpus.builder.labels.elsewhere import find_elsewhere
 from biot.corpus.builder.labels.label_format import LabelFormat
 from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.labels.samples import table_options
-from biot.corpus.builder.labels.sidecars.finding import Found, find_sidecars
+from biot.corpus.builder.labels.sidecars.finding import Found, found_in_list
 from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.labels.table_columns import has_column_of_files
 from biot.corpus.builder.layouts.defaults import with_layout
@@ -22,7 +23,7 @@ from biot.corpus.builder.layouts.gather import label_source
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, opened, subject_pattern
 from biot.corpus.builder.windows.events import Stretch
-from biot.errors import CorpusError, RecordingError, listed
+from biot.errors import ConfigError, CorpusError, RecordingError, listed
 from biot.signals.recording import Recording
 
 __all__ = ["NoLabelsError", "ReferenceLabels", "names_recordings"]
@@ -78,12 +79,12 @@ class ReferenceLabels:
         how = given.config
         pattern = None if how.subject is None else subject_pattern(how.subject)
         places: Mapping[str, Path] = {}
+        told: tuple[str, ...] = ()
         if place is None:
             source = label_source(given, pattern)
             source.require_times("--events")
         elif place.is_dir():
-            places = _places(place, given.sources)
-            source = _of_folder(place, given.sources, places, how)
+            source, places, told = _of_folder(place, given.sources, how)
         else:
             source = _of_file(place, given.sources, how)
         names = [one.recording for one in given.sources]
@@ -95,7 +96,7 @@ class ReferenceLabels:
             tables=table_options(how, ()),
             places=places,
             units=GivenUnits.read(how.units, {one.recording: one.path for one in given.sources}),
-            notes=(*given.notes, *source.notes(names)),
+            notes=(*given.notes, *source.notes(names), *told),
         )
 
     @classmethod
@@ -187,48 +188,63 @@ class ReferenceLabels:
         ]
 
 
-def _places(folder: Path, sources: Sequence[Source]) -> dict[str, Path]:
-    """Where each recording would lie in a folder of labels: at its own path within it, or its top.
-
-    Folders above are left out one by one, so that ``eeg/sub-01/x.edf`` meets ``sub-01/x.tsv``.
-    """
-    tried = {}
-    for source in sources:
-        parts = PurePosixPath(source.recording).parts
-        tried[source.recording] = [folder.joinpath(*parts[n:]) for n in range(len(parts))]
-    found = find_sidecars([path for paths in tried.values() for path in paths])
-    return {
-        name: next((path for path in paths if path in found), paths[0])
-        for name, paths in tried.items()
-    }
-
-
 def _of_folder(
-    folder: Path, sources: Sequence[Source], places: Mapping[str, Path], how: PrepareConfig
-) -> LabelSource:
-    """Files of labels that lie in a folder of their own."""
+    folder: Path, sources: Sequence[Source], how: PrepareConfig
+) -> tuple[LabelSource, dict[str, Path], tuple[str, ...]]:
+    """Files of labels in a folder of their own, where they are, and what is to be told."""
     form = LabelFormat.of(how)
-    elsewhere = [replace(one, path=places[one.recording]) for one in sources]
-    try:
-        found = SidecarLabels.find(
-            elsewhere, form, how.sidecar, only=True, background=how.background
+    if len(form.columns) > 1:
+        raise ConfigError(
+            "label_columns may be several for a table of labels; files of labels give one at a "
+            f"time, got {', '.join(form.columns)}."
         )
-    except CorpusError as error:
+    elsewhere = find_elsewhere(folder, [one.recording for one in sources], how.sidecar)
+    if not elsewhere:
+        ends = "" if how.sidecar is None else f" with --sidecar {how.sidecar}"
         raise CorpusError(
             f"{folder}: no file of labels there belongs to one of the {len(sources)} recordings "
-            f"({listed([one.recording for one in sources], 3)}) by its name. A file is named as "
-            "its recording is, such as x_events.tsv, x.tsv, x.csv_bi or x_hypnogram.txt of x.edf. "
-            f"({error})"
-        ) from None
-    return LabelSource("sidecars", form, sidecars=found, scope=how.label_scope)
+            f"({listed([one.recording for one in sources], 3)}) by its name{ends}. A file is named "
+            "as its recording is, such as x_events.tsv, x_desc-biot_events.tsv, x.tsv, x.csv_bi, "
+            "x_annot.fif or x_hypnogram.txt of x.edf."
+        )
+    column = None if form.columns == ("label",) else form.columns[0]
+    files = {name: replace(one.file, events_only=False) for name, one in elsewhere.items()}
+    found = SidecarLabels(files, form, column, how.sidecar, only=True, background=how.background)
+    places = {name: one.place for name, one in elsewhere.items()}
+    source = LabelSource("sidecars", form, sidecars=found, scope=how.label_scope)
+    return source, places, _in_other_folders(places, folder.absolute())
+
+
+def _in_other_folders(places: Mapping[str, Path], folder: Path) -> tuple[str, ...]:
+    """What is to be told of files that do not lie where their recordings' paths say."""
+    others = [
+        f"{name} in {place.parent.relative_to(folder)}"
+        for name, place in places.items()
+        if not PurePosixPath("/", name).is_relative_to(
+            PurePosixPath("/", *place.parent.relative_to(folder).parts)
+        )
+        and not name.endswith(place.relative_to(folder).as_posix())
+    ]
+    if not others:
+        return ()
+    told = f"of {len(others)} recordings they were found by name in another folder"
+    return (f"{told}: {listed(others, 3)}",)
 
 
 def _of_file(path: Path, sources: Sequence[Source], how: PrepareConfig) -> LabelSource:
-    """A file of labels of the one recording."""
+    """A file of labels of the one recording, or a list of those of several."""
     form = LabelFormat.of(how)
     column = None if form.columns == ("label",) else form.columns[0]
-    (only,) = sources
-    found = {only.recording: Found(path.absolute(), path.name)}
+    in_list = {one.recording: found_in_list(path, one.path) for one in sources}
+    found = {n: replace(file, events_only=False) for n, file in in_list.items() if file is not None}
+    if not found and len(sources) == 1:
+        found = {sources[0].recording: Found(path.absolute(), path.name)}
+    if not found:
+        raise CorpusError(
+            f"{path}: does not say which of the {len(sources)} recordings its labels are of "
+            f"({listed([one.recording for one in sources], 3)}). Give one recording; a table with "
+            "a column file; or the folder that holds a file of labels for each recording."
+        )
     files = SidecarLabels(found, form, column, None, only=True, background=None)
     return LabelSource("sidecars", form, sidecars=files, scope=how.label_scope)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 from biot import plots
 from biot.evaluation.events.counts import Counts
 from biot.evaluation.events.rules import EventScoring
-from biot.evaluation.events.scores import score_events, without_nan
+from biot.evaluation.events.scores import score_events
 from biot.evaluation.metrics import Floats
+from biot.evaluation.plain import without_nan
 from biot.events.event import Events
 
 __all__ = ["OperatingCurve", "OperatingPoint", "operating_curve", "thresholds_of"]
@@ -83,6 +84,7 @@ def operating_curve(
     scoring: EventScoring,
     *,
     rules: str,
+    recorded: Mapping[str, float] | None = None,
 ) -> OperatingCurve:
     """Scores at each threshold.
 
@@ -98,10 +100,14 @@ def operating_curve(
         When an event counts as found.
     rules
         The rules in use, in plain words.
+    recorded
+        As in :func:`~biot.evaluation.events.scores.score_events`.
     """
 
     def point(threshold: float | None) -> OperatingPoint:
-        found = score_events(reference, events_at(threshold), scoring, n_bootstrap=0)
+        found = score_events(
+            reference, events_at(threshold), scoring, recorded=recorded, n_bootstrap=0
+        )
         return OperatingPoint.of(threshold, found.events.counts)
 
     return OperatingCurve(

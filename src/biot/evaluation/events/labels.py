@@ -11,9 +11,9 @@ from biot.evaluation.events.counts import Span
 from biot.evaluation.events.sleep import stage_of, stages_among
 from biot.events.event import Events
 from biot.events.files.szcore import is_seizure
-from biot.events.rules import background_of
+from biot.events.rules import background_of, plain_name
 
-__all__ = ["CommonLabels", "common_labels", "plain_name"]
+__all__ = ["CommonLabels", "common_labels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +96,6 @@ def _by_meaning(names: Sequence[str]) -> Callable[[str], str | None]:
 def _is_background(label: str) -> bool:
     """Whether a label says that nothing happens: ``bckg``, as SzCORE has it, and the like."""
     return background_of((label, f"other than {label}")) is not None
-
-
-def plain_name(label: str) -> str:
-    """A label without case, spaces, hyphens and underscores."""
-    return "".join(letter for letter in label.casefold() if letter not in " -_")
 
 
 def _predicted(predicted: Sequence[Events]) -> tuple[str, ...]:

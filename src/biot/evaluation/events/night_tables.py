@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from biot.evaluation.events.tables import MOST_ROWS, number
-from biot.evaluation.tables import tabulated
+from biot.evaluation.tables import counted, tabulated
 
 __all__ = ["nights_text"]
 
@@ -45,8 +45,8 @@ def nights_text(plain: Mapping[str, Any]) -> str:
 def _head(plain: Mapping[str, Any]) -> str:
     kappa, n = plain["kappa"], plain["n_nights"]
     text = (
-        f"Sleep: {plain['n_epochs']} epochs of {n} night{'s' * (n != 1)} of {plain['n_subjects']} "
-        f"subject{'s' * (plain['n_subjects'] != 1)}. Cohen's kappa a night: mean "
+        f"Sleep: {plain['n_epochs']} epochs of {counted(n, 'night')} of "
+        f"{counted(plain['n_subjects'], 'subject')}. Cohen's kappa a night: mean "
         f"{number(kappa['mean'])}"
     )
     if kappa["sd"] is not None:

@@ -12,7 +12,6 @@ import numpy as np
 
 from biot.errors import ConfigError
 from biot.evaluation.events.night_tables import nights_text
-from biot.evaluation.events.scores import without_nan
 from biot.evaluation.events.sleep import SleepStatistics, sleep_statistics, stage_of
 from biot.evaluation.metrics import (
     ClassScores,
@@ -24,9 +23,17 @@ from biot.evaluation.metrics import (
     per_class,
     share,
 )
+from biot.evaluation.plain import without_nan
 from biot.events.stages import STAGES
 
-__all__ = ["Agreement", "Night", "NightScores", "SleepEvaluation", "score_nights"]
+__all__ = [
+    "Agreement",
+    "Night",
+    "NightScores",
+    "SleepEvaluation",
+    "epoch_of",
+    "score_nights",
+]
 
 _LIMIT = 1.96  # standard deviations to either side that hold 95 % of normal differences
 
@@ -43,6 +50,35 @@ class Night:
     """The same as the model says; ``""`` where it says nothing."""
     epoch: float = 30.0
     """Length of an epoch in seconds."""
+
+    @classmethod
+    def of_windows(
+        cls,
+        name: str,
+        subject: str,
+        start: Floats,
+        epoch: float,
+        true: Sequence[str],
+        predicted: Sequence[str],
+    ) -> Night:
+        """A night from windows that begin at `start` (seconds, ascending), an epoch each.
+
+        It begins with the first window; an epoch without one is not scored.
+        """
+        places = np.rint((start - start[0]) / epoch).astype(int)
+        grid = np.full((2, int(places[-1]) + 1), "", dtype=object)
+        grid[0, places], grid[1, places] = true, predicted
+        return cls(
+            name=name, subject=subject, epoch=epoch,
+            true=tuple(grid[0]), predicted=tuple(grid[1]),
+        )  # fmt: skip
+
+
+def epoch_of(start: Floats, window: float) -> float:
+    """Seconds between the starts of most windows; of a single one its length, `window`."""
+    apart = np.diff(start)
+    apart = apart[apart > 0]
+    return float(np.median(apart)) if len(apart) else window
 
 
 @dataclass(frozen=True, kw_only=True)

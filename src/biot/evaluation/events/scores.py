@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +28,12 @@ from biot.evaluation.metrics import (
     mean_of_defined,
     share,
 )
+from biot.evaluation.plain import without_nan
 from biot.events.event import Events
 
 __all__ = ["EventEvaluation", "RecordingCounts", "Summary", "score_events"]
 
 _COUNTS = ("reference", "tp", "fp", "duration")
-C = TypeVar("C", bound=Counts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,12 +323,3 @@ def counts_dict(counts: Counts) -> dict[str, Any]:
 def both_dict(counts: EventCounts) -> dict[str, Any]:
     """The same of events, with those of samples beside them."""
     return {**counts_dict(counts), "samples": counts_dict(counts.sample)}
-
-
-def without_nan(value: Any) -> Any:
-    """Plain values with None for what is not finite, and lists for tuples."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

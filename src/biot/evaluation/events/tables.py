@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from biot.evaluation.tables import tabulated
+from biot.evaluation.tables import counted, tabulated
 
 __all__ = ["number", "scores_text"]
 
@@ -42,7 +42,7 @@ def _head(plain: Mapping[str, Any]) -> str:
     n_recordings, n_subjects = plain["n_recordings"], plain["n_subjects"]
     events, without = plain["events"], plain["n_recordings_without_events"]
     text = (
-        f"{_counted(n_recordings, 'recording')} of {_counted(n_subjects, 'subject')}, "
+        f"{counted(n_recordings, 'recording')} of {counted(n_subjects, 'subject')}, "
         f"{plain['hours']:.2f} h; {without} of them without a reference event. Events of "
         f"{', '.join(plain['label_names'])}: {events['reference']} in the reference, "
         f"{events['tp']} found, {events['fn']} missed; {events['predicted']} predicted, "
@@ -121,7 +121,3 @@ def _interval(ends: Any, key: str) -> str:
     if not isinstance(ends, list | tuple) or any(end is None for end in ends):
         return ""
     return " to ".join(number(end, key) for end in ends)
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"

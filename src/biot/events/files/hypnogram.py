@@ -16,7 +16,7 @@ from biot.events.files.contents import FoundEvents, in_order, require_apart
 from biot.events.stages import named_stage
 from biot.io import atomic_file
 
-__all__ = ["EPOCH", "require_stages", "stage_of", "write_hypnogram"]
+__all__ = ["EPOCH", "require_stages", "write_hypnogram", "written_stage"]
 
 EPOCH = 30.0
 """Seconds of a line, as the AASM scores."""
@@ -24,7 +24,7 @@ EPOCH = 30.0
 _UNSCORED, _UNSCORED_NUMBER = "UNS", "-2"
 
 
-def stage_of(label: str) -> str | None:
+def written_stage(label: str) -> str | None:
     """How a label is written as a stage of sleep; None if it is none. A number stays one."""
     if re.fullmatch(r"[0-9]", label.strip()):
         return label.strip()
@@ -39,7 +39,7 @@ def require_stages(names: Iterable[str]) -> None:
     names
         Labels that events may have.
     """
-    strangers = [name for name in names if stage_of(name) is None]
+    strangers = [name for name in names if written_stage(name) is None]
     if strangers:
         raise ConfigError(
             f"a hypnogram holds stages of sleep, which {listed(strangers)} is not. It takes W, "
@@ -69,12 +69,12 @@ def write_hypnogram(events: FoundEvents, path: Path, *, epoch: float = EPOCH) ->
         first = max(0, math.floor(event.onset / epoch))
         for place in range(first, min(n_epochs, math.ceil(stop / epoch))):
             covered = min(stop, (place + 1) * epoch) - max(event.onset, place * epoch)
-            stage = stage_of(event.label) or ""
+            stage = written_stage(event.label) or ""
             shares[place][stage] = shares[place].get(stage, 0.0) + covered
     in_numbers = any(name.strip().isdigit() for name in names)
     rest = _UNSCORED_NUMBER if in_numbers else _UNSCORED
     if events.background is not None:
-        rest = stage_of(events.background) or rest
+        rest = written_stage(events.background) or rest
     lines = []
     for place, share in enumerate(shares):
         length = min((place + 1) * epoch, events.duration) - place * epoch

@@ -13,6 +13,8 @@ __all__ = ["LONGEST_GAP", "Arrivals", "Consecutive"]
 
 LONGEST_GAP = 60.0
 """Seconds; after a longer one, as after a clock that was set back so far, a new segment begins."""
+_BACK = 1.0
+"""Seconds by which stamps go back before it is told."""
 
 _USUAL = 0.1
 """Seconds by which a sample may come late before the stream's own jitter is known, and at most."""
@@ -38,6 +40,8 @@ class Consecutive:
     """Whether a new segment begins, because nobody knows what lies between, or it is too long."""
     seconds: float = 0.0
     """Of a new segment: how long nothing came, as far as the stamps say it; else 0."""
+    back: float = 0.0
+    """Seconds by which the stamps go back, where these samples follow all the same; else 0."""
 
 
 class Arrivals:
@@ -46,7 +50,8 @@ class Arrivals:
     A sample that comes later after the one before it than the rate says, by more than the stream's
     jitter explains, has a gap before it. The jitter is the largest deviation of the last half
     minute: from 3 ms, or three quarters of a sample, for stamps that are exact, up to 100 ms.
-    A small step back, as after a sender that was held up, changes nothing.
+    A step back of up to a minute, as after a sender that was held up, changes nothing: samples
+    follow each other as they come.
 
     Parameters
     ----------
@@ -74,7 +79,7 @@ class Arrivals:
         if self._came_back and self._last is not None and late[0] < -1 / self._sfreq:
             late[0] = -np.inf
         limit = self._tolerance()
-        jumps = np.flatnonzero((late > limit) | (late < -LONGEST_GAP))
+        jumps = np.flatnonzero((late > limit) | (late < -_BACK))
         starts = [0, *(int(i) for i in jumps if i > 0)]
         for start, stop in zip(starts, [*starts[1:], len(stamps)], strict=True):
             jump = float(late[start])
@@ -82,12 +87,14 @@ class Arrivals:
                 yield Consecutive(start=start, stop=stop, breaks=True)
             elif jump > LONGEST_GAP:
                 yield Consecutive(start=start, stop=stop, breaks=True, seconds=jump)
+            elif jump < -_BACK:
+                yield Consecutive(start=start, stop=stop, back=-jump)
             elif jump > limit:
                 missing = round(jump * self._sfreq)
                 yield Consecutive(start=start, stop=stop, missing=missing)
             else:
                 yield Consecutive(start=start, stop=stop)
-        self._remember(stamps, np.delete(late, jumps))
+        self._remember(stamps, np.delete(late, jumps), limit)
 
     def _tolerance(self) -> float:
         """Seconds by which a sample may come late."""
@@ -97,13 +104,16 @@ class Arrivals:
         least = max(_LEAST, 0.75 / self._sfreq)
         return min(max(least, _TIMES_JITTER * self._jitter), most)
 
-    def _remember(self, stamps: npt.NDArray[np.float64], late: npt.NDArray[np.float64]) -> None:
+    def _remember(
+        self, stamps: npt.NDArray[np.float64], late: npt.NDArray[np.float64], limit: float
+    ) -> None:
         seconds = len(stamps) / self._sfreq
         largest = float(np.abs(late).max()) if len(late) else 0.0
         self._jitter = max(self._jitter * np.exp(-seconds / _MEMORY), largest)
         self._seen += seconds
-        self._n_samples += len(late)
-        self._seconds += float(late.sum()) + len(late) / self._sfreq
+        usual = late[late >= -limit]  # the way back from a gap that was none says no rate
+        self._n_samples += len(usual)
+        self._seconds += float(usual.sum()) + len(usual) / self._sfreq
         self._last, self._came_back = float(stamps[-1]), False
 
     @property

@@ -37,7 +37,6 @@ __all__ = ["QUEUE", "LiveEngine", "require_causal"]
 
 QUEUE = 4
 """Windows that may wait for the model; of more, the oldest are dropped."""
-_BATCH = 64
 _WEEK = 7 * 24 * 3600
 
 
@@ -277,22 +276,12 @@ class LiveEngine:
         surplus = len(live) - self._queue if self._queue is not None else 0
         dropped = set(live[:surplus]) if surplus > 0 else set()
         kept = [place for place in places if place not in dropped]
-        values = self._values(view, [(first + a, first + b) for a, b in kept])
+        values = self._predictor.values_at(view, [(first + a, first + b) for a, b in kept])
         self.n_dropped += len(dropped)
         rows = self._as_rows(kept, values, [sum(d < p for d in dropped) for p in kept])
         self.latencies.extend(row.latency for row in rows)
         self._forget()
         return rows
-
-    def _values(self, view: ModelWindows, places: Sequence[Place]) -> npt.NDArray[np.float64]:
-        """(n_places, K); NaN in gaps."""
-        values = np.full((len(places), len(self._contract.label_names or ())), np.nan)
-        there = [i for i, place in enumerate(places) if not view.is_gap(*place)]
-        for begin in range(0, len(there), _BATCH):
-            some = there[begin : begin + _BATCH]
-            windows_BCT = view.read([places[i] for i in some])
-            values[some] = self._predictor.probabilities(windows_BCT)
-        return values
 
     def _as_rows(
         self, places: Sequence[Place], values: npt.NDArray[np.float64], dropped: Sequence[int]
@@ -308,7 +297,8 @@ class LiveEngine:
         is_labelled = said.usable & (contract.task != "regression")
         labels, rows = said.labels, []
         for i, (start, stop) in enumerate(places):
-            own = range(self._own(start), min(self._own(stop), self._buffer.stop))
+            last = min(self._own(stop), self._buffer.stop)
+            own = range(min(self._own(start), last - 1), last)
             stamp = self._buffer.stamp(own[-1])
             rows.append(
                 LiveRow(
@@ -319,8 +309,7 @@ class LiveEngine:
                     stamp=stamp,
                     latency=now - stamp,
                     lost=sum(
-                        max(0, min(last, own.stop) - max(first, own.start))
-                        for first, last in self._gaps
+                        max(0, min(gap[1], own.stop) - max(gap[0], own.start)) for gap in self._gaps
                     ),
                     dropped=dropped[i] - (dropped[i - 1] if i else 0),
                 )

@@ -78,6 +78,8 @@ def streamed(
             if stretch.breaks:
                 tell(_break_told(stream.name, stretch.seconds))
                 yield engine.end_segment(seconds=stretch.seconds, whole=False)
+            if stretch.back:
+                tell(_back_told(stream.name, stretch.back))
             if stretch.missing:
                 engine.miss(stretch.missing)
             feed.push(data[:, stretch.start : stretch.stop], stamps[stretch.start : stretch.stop])
@@ -112,6 +114,13 @@ def _break_told(name: str, seconds: float) -> str:
             f"{name}: nothing came for {seconds:.1f} s. Windows begin anew, none lies in the gap."
         )
     return f"{name}: the time stamps went back, so another clock runs. Windows begin anew."
+
+
+def _back_told(name: str, seconds: float) -> str:
+    return (
+        f"{name}: the time stamps went back by {seconds:.1f} s. The samples are taken to follow "
+        "each other; latencies count from the new stamps."
+    )
 
 
 def _rate_told(name: str, announced: float, found: float) -> str:

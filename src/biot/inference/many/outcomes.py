@@ -14,6 +14,8 @@ from biot.errors import ConfigError, require
 from biot.inference.predictions import Predictions
 from biot.inference.reading import BATCH
 from biot.inference.tables import (
+    BESIDE,
+    RECORDINGS,
     arrow_of,
     fields_of_facts,
     plain_facts,
@@ -22,11 +24,6 @@ from biot.inference.tables import (
 from biot.io import atomic_file
 
 __all__ = ["Outcome", "read_outcomes", "write_outcomes"]
-
-_RECORDINGS = b"biot_recordings"
-"""Key of the table's metadata that holds a list with the facts of each recording, as JSON."""
-_COLUMNS = ("recording", "subject")
-"""Of the table, before those of :meth:`Predictions.columns`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,22 +59,22 @@ def write_outcomes(path: Path, outcomes: Sequence[Outcome], *, finished: bool) -
     parquet = require("pyarrow.parquet", extra="corpus")
     predicted = [one for one in outcomes if one.predictions is not None]
     columns: dict[str, Any] = {}
-    texts: tuple[str, ...] = _COLUMNS
+    texts: tuple[str, ...] = BESIDE
     facts = {}
     if predicted:
         whole = joined([one.predictions for one in predicted if one.predictions is not None])
         counts = [len(one.predictions or ()) for one in predicted]
-        for name, own in zip(_COLUMNS, ("name", "subject"), strict=True):
+        for name, own in zip(BESIDE, ("name", "subject"), strict=True):
             texts_of = np.array([getattr(one, own) for one in predicted], dtype=object)
             columns[name] = np.repeat(texts_of, counts).tolist()
-        columns |= whole.columns(also=_COLUMNS)
+        columns |= whole.columns(also=BESIDE)
         learnt = [_learnt(one.predictions) for one in predicted]
         if any(learnt):
             columns["in_training"] = np.repeat(np.array(learnt, dtype=object), counts).tolist()
-        texts = (*_COLUMNS, *whole.text_columns)
+        texts = (*BESIDE, *whole.text_columns)
         facts["decision"] = whole.decision.described(whole.label_names)
     plain = [_plain(one, finished=finished) for one in outcomes]
-    facts[_RECORDINGS.decode()] = json.dumps(plain, ensure_ascii=False)
+    facts[RECORDINGS.decode()] = json.dumps(plain, ensure_ascii=False)
     with atomic_file(path) as partial:
         parquet.write_table(arrow_of(columns, texts, facts), partial)
 
@@ -120,7 +117,7 @@ def read_outcomes(path: Path) -> list[Outcome]:
     parquet = require("pyarrow.parquet", extra="corpus")
     try:
         table = parquet.read_table(path)
-        plain = json.loads((table.schema.metadata or {})[_RECORDINGS])
+        plain = json.loads((table.schema.metadata or {})[RECORDINGS])
         first, found = 0, []
         arrays: dict[str, Any] = {}
         for one in plain:
@@ -128,7 +125,7 @@ def read_outcomes(path: Path) -> list[Outcome]:
             predictions = None
             if facts is not None:
                 known = fields_of_facts(facts)
-                names = value_columns(known["label_names"], known["task"], _COLUMNS)
+                names = value_columns(known["label_names"], known["task"], BESIDE)
                 for name in ("start", "stop", *names):
                     if name not in arrays:
                         arrays[name] = table[name].to_numpy().astype(np.float64)

@@ -13,7 +13,7 @@ from biot.corpus.builder.labels.mapping import LabelMap
 from biot.corpus.builder.reference import ReferenceLabels, names_recordings
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
-from biot.corpus.schema import LABELS_FILE, STATE_FILE
+from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE
 from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError, listed
 from biot.evaluation.events.curve import OperatingCurve, operating_curve, thresholds_of
@@ -30,6 +30,7 @@ from biot.inference.scoring.nights import night_of
 from biot.inference.scoring.recordings import (
     PredictedRecording,
     Tally,
+    events_of,
     predicted_recordings,
     seen_of,
 )
@@ -140,7 +141,7 @@ def evaluate_events(
 
 def is_corpus(path: Path) -> bool:
     """Whether a folder is a corpus, not one of recordings."""
-    return (path / STATE_FILE).is_file() or (path / "dataset_info.json").is_file()
+    return (path / STATE_FILE).is_file() or (path / INFO_FILE).is_file()
 
 
 def _labels_from(labels: Mapping[str, Any], reference: str | Path) -> PrepareConfig:
@@ -173,9 +174,8 @@ def _of_recordings(
     predictor = Predictor.from_pretrained(model, **computing)
     contract = predictor.preprocessing
     settings = replace(settings, task=contract.task) if contract.task != "classes" else settings
-    known = ReferenceLabels.open(
-        where, settings, place=_place(reference, where, settings.file_column is not None)
-    )
+    place = _place(reference, settings.file_column is not None)
+    known = ReferenceLabels.open(where, settings, place=place)
     names = {one.recording: known.subject(one) for one in known.sources}
     leakage = require_disjoint(
         SeenData.load(model), seen_of(known, names),
@@ -191,18 +191,15 @@ def _of_recordings(
     return _Data(recordings=list(found), recorded=None, tally=tally, notes=notes)
 
 
-def _place(reference: str | Path, where: Sequence[Path], named: bool) -> Path | None:
+def _place(reference: str | Path, named: bool) -> Path | None:
     """The folder or file of labels that a reference is; None for a table of recordings or a word.
 
-    For one recording a file that names no recording is the file of its labels.
+    A file that names no recording is the file of labels of one, or a list of several.
     """
     path = Path(reference)
     if str(reference) in _WORDS:
         return None
-    if path.is_dir():
-        return path
-    is_one = len(where) == 1 and where[0].is_file()
-    return path if is_one and not (named or names_recordings(path)) else None
+    return None if path.is_file() and (named or names_recordings(path)) else path
 
 
 def _notes_of_corpus(leakage: str | None, in_windows: float, in_all: float) -> list[str]:
@@ -230,8 +227,8 @@ def _of_corpus(
     if reference in _WORDS or (reference not in _OWN and Path(reference).is_dir()):
         raise ConfigError(
             f"{corpus} is a corpus, which holds windows only, and events {reference!r} is read "
-            "with recordings. Give windows, labels or a table that names its recordings; or the "
-            "recordings instead of the corpus."
+            "with recordings. Give windows, labels or a table that names its recordings, as `biot "
+            "labels` makes one of files of labels; or the recordings instead of the corpus."
         )
     data, found = recordings_of(model, corpus, **computing)
     leakage = require_disjoint(
@@ -291,10 +288,7 @@ def _of_table(
     known: ReferenceLabels, name: str, predictions: Predictions, tally: Tally
 ) -> tuple[Event, ...]:
     """The events that a table has of a recording of a corpus."""
-    found = known.in_table(name, predictions.duration or 0.0, tally.labels_left_out)
-    return tuple(
-        Event(onset=one.onset, duration=one.duration, label=str(one.label)) for one in found
-    )
+    return events_of(known.in_table(name, predictions.duration or 0.0, tally.labels_left_out))
 
 
 def _scored(
@@ -319,7 +313,7 @@ def _scored(
     )  # fmt: skip
     drawn = None
     if curve:
-        drawn = _curve(recordings, reference, rules, changes, how, predicted[0])
+        drawn = _curve(found, reference, rules, changes, how, predicted[0])
     return EventReport(
         events=scores,
         rules=predicted[0].rules,
@@ -343,7 +337,7 @@ def _unusable(recordings: Sequence[PredictedRecording]) -> list[str]:
 
 
 def _curve(
-    recordings: Sequence[PredictedRecording],
+    found: _Data,
     reference: Sequence[Events],
     rules: EventRules | None,
     changes: Mapping[str, Any],
@@ -351,6 +345,7 @@ def _curve(
     chosen: Events,
 ) -> OperatingCurve:
     """Scores over thresholds; the second threshold keeps its share of the first."""
+    recordings = found.recordings
     own = rules or recordings[0].predictions.events_rules or EventRules()
     used = own.changed(**changes)
     share = 1.0 if used.on is None or used.off is None else used.off / max(used.on, 1e-9)
@@ -364,7 +359,10 @@ def _curve(
     names = recordings[0].predictions.label_names
     columns = [place for place, name in enumerate(names) if name != chosen.background]
     values = np.concatenate([one.predictions.probabilities[:, columns] for one in recordings])
-    return operating_curve(reference, events_at, thresholds_of(values), how, rules=chosen.rules)
+    return operating_curve(
+        reference, events_at, thresholds_of(values), how,
+        rules=chosen.rules, recorded=found.recorded,
+    )  # fmt: skip
 
 
 def _sleep(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from biot.evaluation.events.nights import Night
+from biot.evaluation.events.nights import Night, epoch_of
 from biot.evaluation.events.sleep import stage_of
 from biot.events.event import Events
 from biot.inference.predictions import Predictions
@@ -46,21 +46,10 @@ def night_of(
     if not spans or not len(predictions):
         return None
     start = predictions.start
-    epoch = _apart(start, float(predictions.stop[0] - start[0]))
+    epoch = epoch_of(start, float(predictions.stop[0] - start[0]))
     true = _true_stages(spans, start, start + epoch)
     said = [stages.get(label, "") if label else "" for label in predictions.labels]
-    places = np.rint((start - start[0]) / epoch).astype(int)
-    grid = np.full((2, int(places[-1]) + 1), "", dtype=object)
-    grid[0, places], grid[1, places] = true, said
-    return Night(
-        name=predictions.name, subject=subject, epoch=epoch,
-        true=tuple(grid[0]), predicted=tuple(grid[1]),
-    )  # fmt: skip
-
-
-def _apart(start: npt.NDArray[np.float64], window: float) -> float:
-    """Seconds between the starts of most windows."""
-    return float(np.median(np.diff(start))) if len(start) > 1 else window
+    return Night.of_windows(predictions.name, subject, start, epoch, true, said)
 
 
 def _true_stages(

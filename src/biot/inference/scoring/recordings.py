@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from biot.corpus.builder.reference import NoLabelsError, ReferenceLabels
 from biot.corpus.builder.sources import Source
+from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.builder.worker import checksum
 from biot.corpus.leakage import SeenData
 from biot.errors import BiotError
@@ -16,7 +17,7 @@ from biot.events.event import Event, Events
 from biot.inference.predictions import Predictions, PredictionWarning
 from biot.inference.predictor import Predictor
 
-__all__ = ["PredictedRecording", "Tally", "predicted_recordings", "seen_of"]
+__all__ = ["PredictedRecording", "Tally", "events_of", "predicted_recordings", "seen_of"]
 
 NO_ENTRY = "no entry in the reference, so nobody knows whether it has events"
 
@@ -43,8 +44,8 @@ class Tally:
     """By reason, labels that say nothing."""
     told: list[str] = field(default_factory=list)
     """What was assumed of labels."""
-    predicted: Counter[str] = field(default_factory=Counter)
-    """What the predictions have to say of recordings."""
+    predicted: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is to be known of recordings besides their predictions."""
 
     def notes(self) -> list[str]:
         """What a reader of the scores must know."""
@@ -55,6 +56,9 @@ class Tally:
                 f"{len(self.without_entry)} recordings without an entry in the reference count as "
                 "recordings without events."
             )
+        if self.predicted:
+            first = next(iter(self.predicted.values()))[0]
+            lines.append(f"{len(self.predicted)} recordings have notes, such as: {first}")
         return lines
 
 
@@ -125,12 +129,17 @@ def _read(
                 raise
             tally.without_entry.append(source.recording)
         predictions = predictor.predict(recording, stride=stride)
-    tally.predicted.update(predictions.notes)
-    events = tuple(
+    if predictions.notes:
+        tally.predicted[source.recording] = predictions.notes
+    return replace(predictions, name=source.recording), events_of(found)
+
+
+def events_of(stretches: Iterable[Stretch]) -> tuple[Event, ...]:
+    """Labelled stretches as events, in the order of time."""
+    return tuple(
         Event(onset=one.onset, duration=one.duration, label=str(one.label))
-        for one in sorted(found, key=lambda one: one[:2])
+        for one in sorted(stretches, key=lambda one: one[:2])
     )
-    return replace(predictions, name=source.recording), events
 
 
 def seen_of(known: ReferenceLabels, names: Mapping[str, str]) -> SeenData:

@@ -11,7 +11,10 @@ from biot.report.runs.data import left_out_rows
 from biot.report.runs.folder import ReadRun
 from biot.report.runs.values import inner, items, setting_text
 
-__all__ = ["asked_section", "left_out_section", "repeat_section"]
+__all__ = ["LEAVES_OUT", "asked_section", "left_out_section", "repeat_section"]
+
+LEAVES_OUT = "This page leaves out:"
+"""Stands on a page that does not show everything that it would with all files there."""
 
 _CALLS = {
     "fine-tuning": "biot.finetune", "cross-validation": "cross_validate",
@@ -71,7 +74,7 @@ def left_out_section(run: ReadRun, lacking: Sequence[str]) -> Section:
     parts: list[Part] = [Pairs(rows) if rows else Text("No window was left out by the run.")]
     notes = [*run.notes, *lacking]
     if notes:
-        parts += [Text("This page leaves out:", is_note=True), *(Text(note) for note in notes)]
+        parts += [Text(LEAVES_OUT, is_note=True), *(Text(note) for note in notes)]
     return Section("What is left out", parts)
 
 

@@ -30,7 +30,7 @@ from biot.report.runs.windows import (
     threshold_parts,
 )
 
-__all__ = ["finetuned_page", "spectra_parts"]
+__all__ = ["finetuned_page", "spectra_parts", "titled"]
 
 
 def finetuned_page(run: ReadRun) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def finetuned_page(run: ReadRun) -> dict[str, Any]:
     if table is not None and corpus is not None:
         for wrong, title in ((False, "Surest right windows"), (True, "Surest wrong windows")):
             parts = example_parts(table, corpus, wrong=wrong)
-            sections += section_of(_titled(table.task, title), parts or [Text("There are none.")])
+            sections += section_of(titled(table.task, title), parts or [Text("There are none.")])
     if run.corpus is not None:
         sections += section_of("Spectra", spectra_parts(run))
     sections += [left_out_section(run, lacking), repeat_section(run)]
@@ -68,7 +68,8 @@ def finetuned_page(run: ReadRun) -> dict[str, Any]:
             "sections": sections, "lacking": lacking}  # fmt: skip
 
 
-def _titled(task: str, title: str) -> str:
+def titled(task: str, title: str) -> str:
+    """The title of a section of examples: of numbers, none is right or wrong."""
     if task != "regression":
         return title
     return "Windows nearest to the truth" if "right" in title else "Windows farthest from the truth"

@@ -12,7 +12,7 @@ from biot.report.parts import More, Part, Section, Table, Text
 from biot.report.runs.asked import asked_section, left_out_section, repeat_section
 from biot.report.runs.data import data_section
 from biot.report.runs.figures import by_subject
-from biot.report.runs.finetuned import spectra_parts
+from biot.report.runs.finetuned import spectra_parts, titled
 from biot.report.runs.folder import ReadRun
 from biot.report.runs.scores import (
     class_table,
@@ -22,6 +22,7 @@ from biot.report.runs.scores import (
     section_of,
 )
 from biot.report.runs.values import counted, inner, items, number
+from biot.report.runs.windows import example_parts
 
 __all__ = ["folds_page"]
 
@@ -32,7 +33,7 @@ def folds_page(run: ReadRun) -> dict[str, Any]:
     first = inner(seeds, next(iter(seeds), ""))
     names, lacking = names_of(first), list[str]()
     if run.corpus is None:
-        lacking.append("Spectra and hours: the corpus does not lie where it lay.")
+        lacking.append("Signals, spectra and hours: the corpus does not lie where it lay.")
     about = [("folds", f"{run.about.get('folds')}, seeds: {run.about.get('n_seeds')}"),
              ("started from", str(run.about.get("from_model") or "scratch"))]  # fmt: skip
     one = f"seed {next(iter(seeds), '')}"
@@ -48,11 +49,37 @@ def folds_page(run: ReadRun) -> dict[str, Any]:
     classes = class_table(first)
     if classes is not None:
         sections += [Section(f"Each class for itself, {one}", [classes])]
+    sections += _examples(run, one, lacking)
     if run.corpus is not None:
         sections += section_of("Spectra", spectra_parts(run))
     sections += [left_out_section(run, lacking), repeat_section(run)]
     return {"title": f"{run.folder.name}: cross-validation", "summary": _summary(run, names),
             "sections": sections, "lacking": lacking}  # fmt: skip
+
+
+def _examples(run: ReadRun, one: str, lacking: list[str]) -> list[Section]:
+    """The surest windows with their signal; and how each fold decided."""
+    table, found = run.tables.get("test"), list[Section]()
+    if table is None or not len(table):
+        lacking.append("Single windows: test_predictions.parquet is not there, or cannot be read.")
+        return found
+    limits = [items(fold, "thresholds") for fold in items(run.about, "tested")]
+    values = [float(x) for fold in limits for x in fold]
+    if values:
+        found.append(
+            Section("Threshold", [Text(
+                "Every fold chose its own on its validation windows: from "
+                f"{min(values):.3f} to {max(values):.3f}. run.json holds them all."
+            )])
+        )  # fmt: skip
+    if run.corpus is None:
+        return found
+    for wrong, title in ((False, "Surest right windows"), (True, "Surest wrong windows")):
+        parts = example_parts(table, run.corpus, wrong=wrong)
+        found.append(
+            Section(f"{titled(table.task, title)}, {one}", parts or [Text("There are none.")])
+        )
+    return found
 
 
 def _cell(spread: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ class WindowTable:
 
 
 def read_window_table(path: Path) -> WindowTable:
-    """Read a table that fine-tuning wrote.
+    """Read a table that fine-tuning wrote; of folds, the windows of the first seed, once each.
 
     Raises
     ------
@@ -63,6 +63,9 @@ def read_window_table(path: Path) -> WindowTable:
         table = parquet.read_table(path)
         about = {k.decode(): json.loads(v) for k, v in (table.schema.metadata or {}).items()
                  if k in (b"task", b"label_names")}  # fmt: skip
+        if "seed" in table.column_names:
+            seeds = table.column("seed").to_numpy()
+            table = table.filter(seeds == seeds[:1])
         return _window_table(table, about["task"], tuple(about["label_names"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, FileNotFoundError):

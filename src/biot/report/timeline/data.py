@@ -150,12 +150,9 @@ def curve_points(predictions: Predictions, *, budget: int = CURVE_BYTES) -> tupl
     values
         (P, K) probabilities; NaN where nothing is known, so also at the end.
     """
-    start, stop = predictions.start, predictions.stop
     if not len(predictions):
         return np.zeros(1), np.full((1, len(predictions.label_names)), np.nan)
-    halfway = (stop[:-1] + start[1:]) / 2
-    begin = np.maximum(start, np.append(start[:1], halfway))
-    end = np.minimum(stop, np.append(halfway, stop[-1:]))
+    begin, end = predictions.shares
     usable = predictions.usable[:, None]
     values = np.where(usable, predictions.probabilities, np.nan)
     most = max(1000, budget // (8 + 2 * values.shape[1]))

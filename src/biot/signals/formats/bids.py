@@ -132,7 +132,7 @@ def _table_of(path: Path, suffix: str) -> Path | None:
         candidates = [
             table
             for table in sorted(folder.glob(f"*{suffix}"))
-            if re.fullmatch(rf"(?:.*_)?{re.escape(suffix)}", table.name)
+            if re.fullmatch(rf"(?:[a-z]+-[A-Za-z0-9+]+_)*{re.escape(suffix)}", table.name)
             and _table_entities(table) <= entities
         ]
         if candidates:

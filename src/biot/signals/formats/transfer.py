@@ -6,6 +6,7 @@ one are then no longer in their places.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from biot.errors import RecordingError
@@ -21,6 +22,7 @@ _MAY_HOLD_TEXT = (".fif", ".set", ".xdf")
 _ENOUGH = 8
 """Line feeds: each has a carriage return before it by chance once in 256 times."""
 _LOOKED_AT = 2**22
+_BEGIN = 2**16
 _OF_TEXT = bytes((9, 10, 13, *range(32, 127)))
 
 
@@ -34,7 +36,10 @@ def went_through_text_mode(path: Path, surplus: int | None = None) -> bool:
         the beginning is looked at, and a few line feeds prove nothing.
     """
     with path.open("rb") as file:
-        content = file.read(-1 if surplus is not None else _LOOKED_AT)
+        begin = file.read(_BEGIN)
+        if re.search(rb"[^\r]\n", begin):  # so it is with most files
+            return False
+        content = begin + file.read(-1 if surplus is not None else _LOOKED_AT - _BEGIN)
     if not content.translate(None, _OF_TEXT):  # such as a data file of BrainVision in ASCII
         return False
     count = content.count(b"\n")

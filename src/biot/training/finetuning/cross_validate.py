@@ -41,6 +41,7 @@ from biot.training.finetuning.fold_files import KeptFolds
 from biot.training.finetuning.fold_table import summary_table
 from biot.training.finetuning.run_folder import require_unfinished, run_identity
 from biot.training.finetuning.tuner import learn, require_means
+from biot.training.finetuning.window_table import write_fold_windows
 from biot.training.run import RUN_FILE, describe_corpus, open_run, provenance, relative
 from biot.training.scoring import predict_logits
 
@@ -248,6 +249,7 @@ def write_folds(
         partial.write_text(summary_table(metrics, names) + "\n", encoding="utf-8")
     _write_csv(folder / "folds.csv", of_folds)
     _write_csv(folder / "subjects.csv", subjects)
+    write_fold_windows(folder / "test_predictions.parquet", result.corpus, result.tested)
     write_json(folder / "metrics.json", metrics)  # with it the run is finished
     shown = _shown(subjects, metric if metric in names else result.task.default_metric, names)
     plots.draw(folder / "subjects.png", lambda: _figure(subjects, shown, names[shown]))
@@ -342,7 +344,8 @@ def cross_validate(
     """Train and test once a fold and seed, and write all about it into a folder.
 
     The folder holds ``metrics.json``, ``table.txt``, ``folds.csv``, ``subjects.csv``,
-    ``subjects.png`` and ``run.json``; the models themselves are not kept. Validation subjects,
+    ``subjects.png``, ``test_predictions.parquet`` (what was said of every window, with its seed and
+    fold) and ``run.json``; the models themselves are not kept. Validation subjects,
     which stop the training and choose the thresholds, are taken from the training folds. Windows
     without usable data are in no fold; ``run.json`` counts them.
 

@@ -20,6 +20,7 @@ from biot.evaluation.events.counts import EventCounts
 from biot.evaluation.events.counts import event_counts as counts_of
 from biot.evaluation.events.rules import EventScoring
 from biot.evaluation.metrics import Floats
+from biot.evaluation.tables import counted
 from biot.events.detect import detect
 from biot.events.event import Event
 from biot.events.rules import EventRules
@@ -101,8 +102,7 @@ class EventTuning:
 
 def _counted(counts: EventCounts, n_recordings: int) -> str:
     """Such as ``"1 event in 2 recordings"``."""
-    numbers = {"event": counts.reference, "recording": n_recordings}
-    return " in ".join(f"{n} {noun}{'' if n == 1 else 's'}" for noun, n in numbers.items())
+    return f"{counted(counts.reference, 'event')} in {counted(n_recordings, 'recording')}"
 
 
 def _scores(counts: EventCounts, n_recordings: int) -> dict[str, Any]:

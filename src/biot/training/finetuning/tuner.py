@@ -14,7 +14,7 @@ import torch
 from biot.errors import ConfigError, CorpusError, require
 from biot.evaluation.chance import notes_on
 from biot.evaluation.metrics import Floats, Ints
-from biot.evaluation.results import Evaluation, assess, why_undefined
+from biot.evaluation.results import Evaluation, why_undefined
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
@@ -25,7 +25,7 @@ from biot.training.finetuning.build import build_model
 from biot.training.finetuning.config import AUGMENTATIONS, NEEDS_MODEL, FinetuneConfig
 from biot.training.finetuning.linear_probe import features, fit_probe
 from biot.training.finetuning.objective import Dataloaders, EpochRecord, RunFiles, fit
-from biot.training.scoring import predict_logits, predicted_rows
+from biot.training.scoring import assess_rows, predict_logits, predicted_rows
 
 __all__ = [
     "Learned",
@@ -331,10 +331,7 @@ class Learned:
 
     def assess(self, part: Subset, predicted_WK: Floats, config: FinetuneConfig) -> Evaluation:
         """Scores of what :meth:`predict` said of some windows."""
-        return assess(
-            part.labels, predicted_WK, part.corpus.subjects[part.rows], plain_task(self.contract),
-            decision=self.contract.decision, seed=config.seed,
-        )  # fmt: skip
+        return assess_rows(part, predicted_WK, self.contract, seed=config.seed)
 
 
 def learn(

@@ -91,7 +91,7 @@ def _difference_of_starts(
     onsets
         When labels begin, in seconds from the start of the other file.
     """
-    start, other = _start_of(path), _start_of(beside.path)
+    start, other = _start_of(path), _start_beside(beside)
     if start is None or other is None:
         return 0.0, (_NOT_SAID,) if beside.path.suffix.lower() in _SUFFIXES else ()
     seconds = (start - other).total_seconds()
@@ -127,6 +127,14 @@ def _is_hidden(start: datetime) -> bool:
 def _is_unset(start: datetime) -> bool:
     """Whether neither date nor time are said: programs write the first second of a year then."""
     return start.replace(microsecond=0) == datetime(start.year, 1, 1)
+
+
+def _start_beside(beside: Beside) -> datetime | None:
+    """When the recording starts, also where its labels lie in another folder."""
+    if beside.path.exists():
+        return _start_of(beside.path)
+    start = beside.recording.meas_date
+    return start if start is None or start.tzinfo is None else start.replace(tzinfo=None)
 
 
 def _start_of(path: Path) -> datetime | None:

@@ -14,6 +14,7 @@ from biot.corpus.builder.labels.sidecars import (
     edf,
     events,
     hypnogram,
+    mne,
     nsrr,
     siena,
     tuh,
@@ -30,12 +31,15 @@ __all__ = [
     "find_sidecar",
     "find_sidecars",
     "find_unknown",
+    "found_in_list",
+    "kind_of",
     "read_sidecar",
+    "stems_of",
 ]
 
 KINDS: tuple[Kind, ...] = (
     *edf.KINDS, *tuh.KINDS, *chb_mit.KINDS, *siena.KINDS, *events.KINDS, *nsrr.KINDS, *wfdb.KINDS,
-    *hypnogram.KINDS,
+    *hypnogram.KINDS, *mne.KINDS,
 )  # fmt: skip
 """In the order of preference: of several files beside a recording, the first counts."""
 
@@ -142,7 +146,7 @@ def find_unknown(recordings: Sequence[Path], found: Container[Path]) -> dict[Pat
     for path in recordings:
         ends = (
             rest
-            for stem in _stems(path)
+            for stem in stems_of(path)
             for file, rest in folders.starting(path.parent, stem)
             if _NAMED_AS_LABELS.fullmatch(rest) and file not in passed and file.is_file()
         )
@@ -185,7 +189,7 @@ def _candidates(
     kind: Kind, path: Path, folders: _Folders, *, lenient: bool = False
 ) -> Iterator[Path]:
     """Files of a kind that belong to a recording by name, or place, and content."""
-    for stem in _stems(path):
+    for stem in stems_of(path):
         for file, rest in folders.starting(path.parent, stem):
             if re.fullmatch(kind.pattern, rest) and _is_one(kind, file, path, lenient=lenient):
                 yield file
@@ -207,7 +211,7 @@ def _is_one(kind: Kind, file: Path, path: Path, *, lenient: bool = False) -> boo
     return by_content is None or by_content(file, path)
 
 
-def _stems(path: Path) -> list[str]:
+def stems_of(path: Path) -> list[str]:
     """What the names of files of labels may begin with: the recording's stem, and what it is of."""
     stems = [path.stem]
     base = re.sub(r"[-_ ](?:psg|eeg|raw)$", "", path.stem, flags=re.IGNORECASE)
@@ -221,7 +225,7 @@ def _stems(path: Path) -> list[str]:
 def _named(path: Path, suffix: str, folders: _Folders) -> Found | None:
     """The file that ends as the user says."""
     wanted = suffix.lower()
-    for stem in (*_stems(path), path.name):  # x.edf.event lies beside x.edf
+    for stem in (*stems_of(path), path.name):  # x.edf.event lies beside x.edf
         for file, rest in folders.starting(path.parent, stem):
             if file.name != path.name and rest in _ways_to_write(wanted) and file.is_file():
                 return _found(file, path)
@@ -234,6 +238,19 @@ def _named(path: Path, suffix: str, folders: _Folders) -> Found | None:
 
 def _ways_to_write(suffix: str) -> set[str]:
     return {suffix, *(f"{separator}{suffix}" for separator in ".-_")}
+
+
+def found_in_list(file: Path, recording: Path) -> Found | None:
+    """A file that may tell of several recordings, if it tells of this one, wherever it lies."""
+    name = file.name.lower()
+    lists = (kind for kind in KINDS if kind.of_folder and re.fullmatch(kind.of_folder, name))
+    kind = next((kind for kind in lists if _is_one(kind, file, recording)), None)
+    return None if kind is None else Found(file.absolute(), kind.name, kind.events_only)
+
+
+def kind_of(file: Path, path: Path) -> str:
+    """In words, the kind of a file of labels, whatever it is called."""
+    return _found(file, path).kind
 
 
 def _found(file: Path, path: Path) -> Found:
