@@ -363,3 +363,11 @@ def test_a_page_of_the_table_of_many_names_the_folder(
     out = predict(recordings / "sub-00").out
     assert main(["report", str(out / "predictions.parquet")]) == 1
     assert f"Give its folder, biot report {out}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_folder_without_recordings_names_no_option_that_predict_lacks(
+    predict: Callable[..., FolderReport], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CorpusError, match=r"Name tables and NumPy archives themselves\.$"):
+        predict(tmp_path / "empty")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,3 +155,18 @@ def test_a_notebook_shows_predictor_and_recording_in_a_line(
     assert repr(make_recording(4)) == (
         "Recording(<recording in memory>: 3 channels (Fp1, C3, O1) at 50 Hz, 4 s)"
     )
+
+
+def test_a_process_that_reads_ends_with_the_one_that_started_it() -> None:
+    reader = (
+        "import os, time; from biot.inference import reading; reading._end_with(os.getppid()); "
+        "print('up', flush=True); time.sleep(60)"
+    )
+    starter = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    with subprocess.Popen(
+        [sys.executable, "-c", starter, reader], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "up\n"
+        parent.kill()
+        assert parent.communicate(timeout=30)[0] == ""  # the reader has closed it too

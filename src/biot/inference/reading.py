@@ -3,6 +3,9 @@
 # C channels of the contract, T samples of a window, R windows of a recording
 from __future__ import annotations
 
+import os
+import threading
+import time
 import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -30,6 +33,8 @@ BATCH = 64
 """Windows that go through the model at once, and that are read at once."""
 _VALUES_HELD = 2**22
 """Numbers of a recording up to which all of it is read at once."""
+_LOOK_EVERY = 0.5
+"""Seconds after which a process that reads looks whether the one that started it is there."""
 _KEPT = 2
 """Recordings that a process holds open, so that the next piece of one is at hand."""
 
@@ -217,8 +222,9 @@ class Feed:
         if self._pool is None:
             loky = require("joblib.externals.loky", extra="corpus")
             self._pool = loky.ProcessPoolExecutor(
-                max_workers=self._workers, env={"OMP_NUM_THREADS": "1"}
-            )
+                max_workers=self._workers, env={"OMP_NUM_THREADS": "1"},
+                initializer=_end_with, initargs=(os.getpid(),),
+            )  # fmt: skip
         return self._pool
 
     def _close(self) -> None:
@@ -243,6 +249,20 @@ class _Reading:
 
 
 # what follows happens where the piece is read -----------------------------------------------
+
+
+def _end_with(parent: int) -> None:
+    """Let this process end soon after the one that started it: if that is killed, nobody else
+    ends it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY)
+        os._exit(1)
+
+    if os.name == "posix":
+        threading.Thread(target=watch, daemon=True).start()
+
 
 _opened: OrderedDict[tuple[int, int], tuple[ModelWindows, npt.NDArray[np.int64]]] = OrderedDict()
 

@@ -92,6 +92,7 @@ def find_sources(
     *,
     tables: bool = False,
     but: Sequence[Path] = (),
+    searchable: bool = True,
 ) -> list[Source]:
     """The recordings among files and, recursively, in folders, sorted by name.
 
@@ -104,6 +105,8 @@ def find_sources(
         Search folders for tables and NumPy archives too.
     but
         Files that are none of them, such as the table of labels.
+    searchable
+        Whether the caller has an option to set `tables`, which messages may name.
 
     Raises
     ------
@@ -114,7 +117,7 @@ def find_sources(
     found: dict[str, Source] = {}
     seen: set[str] = set()
     for path in map(Path, given):
-        for source in _sources_at(path, tables, but):
+        for source in _sources_at(path, tables, but, searchable):
             place = os.path.abspath(source.path)  # links stay: two of them are two recordings
             if place in seen:
                 continue
@@ -130,7 +133,7 @@ def find_sources(
     return [found[name] for name in sorted(found)]
 
 
-def _sources_at(path: Path, tables: bool, but: Sequence[Path]) -> list[Source]:
+def _sources_at(path: Path, tables: bool, but: Sequence[Path], searchable: bool) -> list[Source]:
     if path.is_file():
         return [Source(readable(path.name), path)]
     if not path.is_dir():
@@ -142,10 +145,8 @@ def _sources_at(path: Path, tables: bool, but: Sequence[Path]) -> list[Source]:
     sources = [Source(readable(file.relative_to(path).as_posix()), file) for file in found]
     if not sources:
         suffixes = (*SUFFIXES, *TABLES) if tables else SUFFIXES
-        way_out = (
-            "" if tables
-            else " Name tables and NumPy archives themselves, or set search_tables."
-        )  # fmt: skip
+        option = ", or set search_tables" if searchable else ""
+        way_out = "" if tables else f" Name tables and NumPy archives themselves{option}."
         raise CorpusError(
             f"{path} holds no recording: no file there ends in {', '.join(suffixes)}.{way_out}"
         )

@@ -88,7 +88,7 @@ def find_recordings(
         As :func:`biot.corpus.builder.sources.find_sources`, and where `subject` or `units` are not
         what they must be.
     """
-    sources = find_sources(list(paths))
+    sources = find_sources(list(paths), searchable=False)
     pattern = None if subject is None else subject_pattern(subject)
     tables = TableOptions(table_sfreq, table_units, tuple(contract.ch_names))
     tables.require_a_table(sources)
