@@ -108,7 +108,7 @@ RULES = {
     "inference.explaining": rule(
         "errors decision io preprocessing plots signals events inference",
         "numpy",
-        "matplotlib mne pandas tabulate",
+        "matplotlib mne pandas tabulate tqdm",
     ),
     "inference.scoring": rule(
         "errors choices io device plots preprocessing events evaluation evaluation.events "

@@ -10,6 +10,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,29 @@ def name() -> str:
 def short_resolving(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams of this machine answer at once; where they do not, they are asked again."""
     monkeypatch.setattr("biot.inference.live.lsl._RESOLVE", 0.4)
+
+
+def answers_of_both(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Streams are asked until both answer, however busy the machine is."""
+    ask, found = LslStream._named, {}
+    until = time.monotonic() + PATIENCE
+    while len(found) < 2 and time.monotonic() < until:
+        found |= {one.uid: one for one in lsl.resolve_streams(0.4, name=name, minimum=2)}
+
+    def both(seconds: float, **how: Any) -> list[Any]:
+        return list(found.values())
+
+    assert len(found) == 2
+    stand_in = SimpleNamespace(resolve_streams=both)
+
+    def named(stream: LslStream) -> list[Any]:
+        real, stream._lsl = stream._lsl, stand_in
+        try:
+            return ask(stream)
+        finally:
+            stream._lsl = real
+
+    monkeypatch.setattr(LslStream, "_named", named)
 
 
 def waiting(seconds: float = PATIENCE) -> Callable[[], bool]:
@@ -221,8 +245,8 @@ def test_what_is_lost_while_the_sender_is_away_is_missing_data(
 def test_two_streams_of_one_name_are_listed_and_told_apart_by_their_source(
     sender: Sender, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("biot.inference.live.lsl._RESOLVE", 2.0)
     keys = [sender.open(name, source_id=source) for source in ("left", "right")]
+    answers_of_both(monkeypatch, name)
     with pytest.raises(ConfigError) as caught:
         LslStream(name).find(waiting())
     assert f"{name}: 2 streams have this name: source_id 'left'" in str(caught.value)
@@ -291,8 +315,8 @@ def test_the_command_says_when_there_is_no_stream_and_which_option_tells_two_apa
     words = ["live", str(model_folder), "--lsl", name, "--device", "cpu", "--duration", "0.5"]
     assert main(words) == 1
     assert f"--lsl {name}: no stream of this name in 0.5 s" in capsys.readouterr().err
-    monkeypatch.setattr("biot.inference.live.lsl._RESOLVE", 2.0)
     keys = [sender.open(name) for _ in range(2)]
+    answers_of_both(monkeypatch, name)
     assert main(words) == 1
     assert "Say which one with --source-id." in capsys.readouterr().err
     for key in keys:
