@@ -136,7 +136,10 @@ def test_a_recording_without_data_is_background(tmp_path, make_model, capsys):
         (["{model}", "{edf}", "{edf}"], "OUTPUT"),
         (["{model}", "{edf}", "{folder}"], "is a folder"),
         (["{model}", "no.edf", "x.tsv"], "no.edf: does not exist"),
-        (["{model}", "{edf}", "x.tsv", "--seizure-label", "x"], "the model has no such label"),
+        (
+            ["{model}", "{edf}", "x.tsv", "--seizure-label", "x"],
+            "is none of the model's labels that make",
+        ),
         (["{other}", "{edf}", "x.tsv"], "Name the one that does with --seizure-label"),
     ],
 )

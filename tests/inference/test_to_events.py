@@ -14,6 +14,8 @@ import pytest
 import biot
 from biot import EventRules
 from biot.cli import main
+from biot.cli.recordings.event_options import tell_events
+from biot.cli.recordings.predict import parser
 from biot.errors import ConfigError
 from biot.inference import Predictions, Predictor
 from biot.preprocessing import Preprocessing
@@ -129,7 +131,7 @@ def test_predict_writes_events_beside_the_table(
     ("options", "message"),
     [
         (["--smoothing", "3"], "--smoothing is for events. Give --events too."),
-        (["--events", "--off", "0.8", "--on", "0.5"], "--off must be at most on"),
+        (["--events", "--off", "0.8", "--on", "0.5"], "--off must be at most --on, got 0.8"),
         (["--events", "--background", "rset"], "--background 'rset' is none of the labels rest"),
         (["--event-format", "bidds"], "Did you mean 'bids'?"),
         (["--event-format", "hypnogram"], "hypnogram"),
@@ -144,3 +146,26 @@ def test_predict_refuses_before_the_work_what_cannot_be(
     assert main(words) == 1
     assert message in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_annotations_of_others_are_found_before_the_work(
+    model_folder: Path, written_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "o.atr").write_bytes(b"a reference")
+    words = ["predict", str(model_folder), str(written_recording), "--event-format", "wfdb"]
+    assert main([*words, "--out", str(tmp_path / "o.csv")]) == 1
+    assert "o.atr: is there already" in capsys.readouterr().err
+    assert (tmp_path / "o.atr").read_bytes() == b"a reference"
+    assert not (tmp_path / "o.csv").exists()
+
+
+def test_breaks_are_told_since_clock_times_end_there(
+    predictions: Predictions, model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", str(model_folder), "a.edf", "--out", "o.csv", "--events"]
+    args = parser().parse_args(words[1:])
+    contract = replace(Preprocessing.load(model_folder), label_names=predictions.label_names)
+    for breaks, said in (((), False), ((2.0,), True)):
+        tell_events(args, [replace(predictions, breaks=breaks)], contract)
+        told = " ".join(capsys.readouterr().out.split())
+        assert (f"{predictions.name}: time is missing between its parts" in told) == said

@@ -60,6 +60,27 @@ def test_events_are_those_of_the_model_unless_given(tmp_path):
     assert found == expected != []
 
 
+def test_reference_events_are_found_missed_or_not_to_be_decided(tmp_path):
+    def events(*given, **more):
+        made = tuple(Event(onset=o, duration=d, label=label) for o, d, label in given)
+        return Events(name="night", duration=20.0, events=made, **more)
+
+    decided = events((0, 4, "b"), (8, 4, "b"), (12, 4, "a"), background="c")
+    reference = events(
+        (3, 2, "b"), (4, 4, "b"), (8, 0, "b"), (9, 1, "a"), (9, 1, "c"), (9, 1, "<i>"),
+    )  # fmt: skip
+    three = predictions_of([0.0], [[0.1, 0.8, 0.1]])
+    page = recording_report(
+        tmp_path / "a.html", three, noise(), events=decided, reference=reference
+    )
+    rows = re.findall(r'id="reference-\d".*?</tr>', page.read_text("utf-8"), re.DOTALL)
+    told = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+    assert told == [
+        ["b", "found"], ["b", "missed"], ["b", "found"], ["a", "missed"], ["c", "–"],
+        ["&lt;i&gt;", "–"],
+    ]  # fmt: skip
+
+
 def test_without_the_recording_there_are_no_signals_and_it_is_said(tmp_path):
     page = recording_report(tmp_path / "a.html", HALVES, None)
     text = page.read_text(encoding="utf-8")
@@ -115,7 +136,8 @@ def test_tags_numbers_and_windows_without_data_are_shown(tmp_path):
     assert low < 100 * np.nanmin(values[:, 0]) < 100 * np.nanmax(values[:, 0]) < high
     assert "1 without usable data" in page.read_text(encoding="utf-8")
     nothing = predictions_of([0.0], [[np.nan, np.nan]])
-    assert recording_report(tmp_path / "nothing.html", nothing, noise()).is_file()
+    page = recording_report(tmp_path / "nothing.html", nothing, noise())
+    assert "No window has usable data: nothing was predicted" in page.read_text(encoding="utf-8")
 
 
 def test_overlapping_windows_share_the_overlap_and_gaps_stay():
@@ -166,3 +188,12 @@ def test_without_the_drawing_library_the_way_out_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[report\]'"):
         recording_report(tmp_path / "a.html", HALVES, None)
+
+
+def test_notes_on_the_page_of_a_command_name_options():
+    from biot.cli.recordings.report_options import in_words_of_the_command
+
+    said = in_words_of_the_command(
+        replace(HALVES, notes=("preparing with keep_flat would keep it",))
+    )
+    assert said.notes == ("preparing with --keep-flat would keep it",)

@@ -111,6 +111,20 @@ def test_n_and_p_go_from_event_to_event(opened):
         assert row.locator("td").first.inner_text() == str(onset)
 
 
+def test_r_and_the_table_of_reference_events_go_to_them(opened):
+    page = opened()
+    page.keyboard.press("r")
+    start, stop = view(page)
+    assert start < 10 < 19 < stop < start + 60
+    row = page.locator("tr[aria-current=true]")
+    assert row.get_attribute("id") == "reference-0"
+    assert row.inner_text().split("\t")[1:] == ["10", "9", "x&y", "–"]
+    page.keyboard.press("Escape")
+    page.click("[data-reference='0']")
+    assert view(page) == pytest.approx((start, stop))
+    page.locator("#timeline-view", has_text="9 s, reference.").wait_for()
+
+
 def test_a_click_in_the_table_goes_to_the_event(opened):
     page = opened()
     page.click("[data-event='1']")
@@ -190,6 +204,20 @@ def test_without_scripts_a_drawing_and_the_tables_remain(show, recording_page):
     assert page.locator("#overview path.signal").count() == 4
     assert page.locator("#overview rect.box").count() == 3
     assert page.locator("#event-1").inner_text().split("\t")[1] == "62"
+
+
+def test_on_paper_the_drawing_stands_for_the_timeline(opened):
+    page = opened()
+    try:
+        page.emulate_media(media="print")
+        assert page.is_visible("#overview svg")
+        assert not page.is_visible("#timeline")
+        table = "document.querySelector('.tall')"
+        assert page.evaluate(f"{table}.scrollHeight <= {table}.clientHeight")  # no row is lost
+        page.wait_for_timeout(100)  # for what a change of width sets off, which says nothing
+    finally:
+        page.emulate_media(media="screen")
+    assert page.is_visible("#timeline")
 
 
 SOLID = """() => {  // columns of dots that are drawn near the upper end of the signals

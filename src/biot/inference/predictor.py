@@ -228,6 +228,7 @@ class Predictor:
         stride: float | None = None,
         step: float | None = None,
         bands: GivenBands | None = None,
+        progress: bool = False,
     ) -> Explanation:
         """Why the model says what it says of one window: what changes when parts are missing.
 
@@ -261,6 +262,8 @@ class Predictor:
         bands
             ``"0.5-4,alpha=8-13"``, pairs of Hz, or these by name; empty for none. Default: of EEG
             delta, theta, alpha, beta and gamma, of anything else octaves.
+        progress
+            Show a bar on stderr.
 
         Returns
         -------
@@ -281,8 +284,9 @@ class Predictor:
             raise ConfigError("Say which window to explain: give one of at=, event= and start=.")
         encoder = self._model.encoder
         explainer = Explainer(
-            contract=contract, outputs=self.outputs, n_fft=encoder.n_fft, hop=encoder.hop_length
-        )
+            contract=contract, outputs=self.outputs, n_fft=encoder.n_fft, hop=encoder.hop_length,
+            progress=progress,
+        )  # fmt: skip
         if target is not None or event is None:
             require_target(target, contract)
         chosen = bands_of(bands, contract)

@@ -22,6 +22,7 @@ from biot.report.timeline.downsample import Scan, details, scan
 from biot.report.timeline.overview import Overview, overview
 from biot.report.timeline.quality import channel_qualities, share
 from biot.report.timeline.reasons import reasons
+from biot.report.timeline.reference import reference_event_rows
 from biot.signals.channels import canonical
 from biot.signals.montage import MontagePlan, plan
 from biot.signals.naming import named, renames_of
@@ -137,6 +138,10 @@ def recording_report(
         n_events=len(events or ()),
         most_events=MOST_EVENTS,
         labels=_label_rows(predictions),
+        references=reference_event_rows(
+            reference, events, predictions.label_names, clock, MOST_EVENTS
+        ),
+        n_references=len(reference or ()),
         reference_rows=_reference_rows(events, reference, predictions.label_names),
         qualities=channel_qualities(signals.recording, signals.found, signals.plan)
         if signals
@@ -296,6 +301,8 @@ def _notes(
             f"The model learnt from this recording ({predictions.name}): these predictions do not "
             "show how it does on others."
         )
+    if not predictions.usable.any():
+        notes.append("No window has usable data: nothing was predicted of this recording.")
     if recording is None:
         notes.append("The recording itself was not given: there are no signals on this page.")
     if signals is not None and signals.n_left:

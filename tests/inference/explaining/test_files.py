@@ -250,6 +250,16 @@ def test_wrong_options_are_named(
     assert message in capsys.readouterr().err
 
 
+def test_a_bar_counts_the_parts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain(folder, "--at", "1", "--bands", "") == 0
+    assert "part" not in capsys.readouterr().err
+    monkeypatch.setattr("biot.cli.recordings.explain.show_progress", lambda: True)
+    assert explain(folder, "--at", "1", "--bands", "") == 0
+    assert "100%" in capsys.readouterr().err
+
+
 def test_one_of_at_and_event_is_required(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(folder) == 2
     assert "one of the arguments --at --event is required" in capsys.readouterr().err

@@ -125,6 +125,10 @@ def test_a_summary_in_another_folder_tells_of_its_recordings(tmp_path):
     for place in (summary, summary.parent, tmp_path / "ref"):
         rows = found(tmp_path / "eeg", place)
         assert rows == {"chb01_03.edf": [(27.0, 7.0, "seizure")], "chb01_04.edf": []}
+        known = ReferenceLabels.open(
+            tmp_path / "eeg", PrepareConfig(labels="annotations"), place=place
+        )
+        assert not any("--background" in note for note in known.notes)  # it says nothing here
 
 
 def test_one_table_without_names_is_refused_for_several_recordings(model_folder, tmp_path):

@@ -125,7 +125,10 @@ def test_the_rules_are_told_wherever_one_looks(
     assert "validation event F1 (" in card
     assert "test event F1 (" in card
     assert main(["info", str(run / "model")]) == 0
-    assert str(rules) in " ".join(capsys.readouterr().out.split())
+    told = " ".join(capsys.readouterr().out.split())
+    assert str(rules) in told
+    assert "event scores Event F1 on validation: " in told
+    assert "Event F1 on the test: " in told
     assert main(["info", str(run)]) == 0
     told = capsys.readouterr().out
     assert f"Rules for events: {rules}." in told

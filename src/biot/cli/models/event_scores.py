@@ -13,7 +13,6 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
-from biot.cli.recordings.event_options import changed_rules
 from biot.cli.terminal import say
 from biot.corpus.builder.settings import PrepareConfig
 from biot.errors import ConfigError
@@ -97,6 +96,7 @@ def execute(args: Namespace) -> None:
         require_writable(args.plot, suffixes=(".png",))
         files = {"--plot": args.plot, "--json": args.json}
         require_apart(files, [args.model, args.corpus, Path(args.events)])
+    from biot.cli.recordings.event_options import changed_rules
     from biot.inference.scoring.evaluate import evaluate_events
     from biot.io import write_json
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from biot import __version__
 from biot.cli.options import Parser, add_settings, as_table
 from biot.cli.terminal import say
-from biot.errors import ConfigError
+from biot.errors import ConfigError, listed
 from biot.events.rules import EventRules
 from biot.settings import settings_of
 
@@ -180,6 +180,12 @@ def tell_events(
         rows.append((label, len(events), total, *rates))
     say(f"\n{as_table(rows, ('events', 'number', 'seconds in all', 'an hour', 'a day'))}\n")
     say(f"Rates are of the {time:g} s that have a prediction.")
+    broken = [one.name for one in recordings if one.breaks]
+    if broken:
+        say(
+            f"{listed(broken)}: time is missing between its parts (epochs, joins). Onsets count "
+            "the seconds that are there; after the first part they are no times of the clock."
+        )
     tell_rules(args, contract)
 
 

@@ -16,7 +16,7 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
-from biot.cli.terminal import say
+from biot.cli.terminal import say, show_progress
 
 __all__ = ["parser"]
 
@@ -135,6 +135,7 @@ def _execute(args: Namespace) -> None:
         stride=args.stride,
         step=args.step,
         bands=args.bands,
+        progress=show_progress(),
     )
     say(f"{explanation}\n")
     if args.out is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biot.cli.options import Parser, require_apart, require_writable, whole
+from biot.cli.options import Parser, note_in_options, require_apart, require_writable, whole
 from biot.cli.recordings.event_options import events_asked, rules_of
 from biot.cli.recordings.truth import annotations_of
 from biot.errors import ConfigError
@@ -22,6 +23,7 @@ __all__ = [
     "EXPLAINED",
     "add_report_options",
     "events_of_annotations",
+    "in_words_of_the_command",
     "parameters_of_report",
     "report_asked",
     "require_report_options",
@@ -106,7 +108,7 @@ def write_report(
     page.parent.mkdir(parents=True, exist_ok=True)
     written = recording_report(
         page,
-        predictions,
+        in_words_of_the_command(predictions),
         recording,
         events=events,
         reference=events_of_annotations(recording, truth) if truth else None,
@@ -115,6 +117,11 @@ def write_report(
         model=str(args.model),
     )
     return [written]
+
+
+def in_words_of_the_command(predictions: Predictions) -> Predictions:
+    """The same predictions, with notes that name options instead of arguments."""
+    return replace(predictions, notes=tuple(map(note_in_options, predictions.notes)))
 
 
 def events_of_annotations(recording: Recording, annotations: list[Annotation]) -> Events:

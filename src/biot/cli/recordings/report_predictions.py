@@ -13,7 +13,7 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
-from biot.cli.recordings.report_options import events_of_annotations
+from biot.cli.recordings.report_options import events_of_annotations, in_words_of_the_command
 from biot.cli.recordings.truth import annotations_of
 from biot.cli.terminal import say
 from biot.errors import ConfigError
@@ -141,7 +141,7 @@ def _page(args: Namespace, predictions: Predictions, page: Path) -> Path:
     recording = _recording(args, predictions, contract)
     return recording_report(
         page,
-        predictions,
+        in_words_of_the_command(predictions),
         recording,
         reference=_reference(args, predictions, recording, contract),
         channels=None if args.channels is None else _names(args.channels),

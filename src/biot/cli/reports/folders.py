@@ -59,6 +59,7 @@ def describe_model(folder: Path) -> str:
     if is_run(run):
         about = read_json(run / "run.json", ConfigError, most_bytes=_MOST_BYTES)
         rows += _history_of(about)
+        rows += _event_scores(run / "metrics.json") if "events" in dict(rows) else []
     else:
         rows.append(("versions", "not said: the run that made this model does not lie beside it"))
     return _lines(rows)
@@ -183,6 +184,19 @@ def _of_corpus(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*rows, ("leakage", leakage_text(about))]
 
 
+def _of_events(metrics: dict[str, Any]) -> list[str]:
+    """Rules for events that a run tuned, and their F1, a sentence each."""
+    return list(map(str, _sized(_inner(metrics, "events").get("in_words"))))
+
+
+def _event_scores(metrics: Path) -> list[tuple[str, str]]:
+    """How well the events of a model's rules agree with labels, where its run says so."""
+    if not metrics.is_file():
+        return []
+    _, *scores = _of_events(read_json(metrics, ConfigError, most_bytes=_MOST_BYTES)) or [""]
+    return [("event scores", " ".join(scores))] if scores else []
+
+
 def _scores(folder: Path) -> str:
     metrics = read_json(folder / "metrics.json", ConfigError, most_bytes=_MOST_BYTES)
     from biot.evaluation.tables import scores_text
@@ -193,8 +207,7 @@ def _scores(folder: Path) -> str:
     test = _inner(metrics, "test")
     kept = f", with the weights of epoch {epoch}" if (epoch := metrics.get("best_epoch")) else ""
     notes = "".join(f"{note}\n\n" for note in map(str, _sized(metrics.get("notes"))))
-    lines = _sized(_inner(metrics, "events").get("in_words"))
-    events = "".join(f"\n{line}" for line in map(str, lines))
+    events = "".join(f"\n{line}" for line in _of_events(metrics))
     return f"{notes}Test{kept}: {scores_text(test)}" + (f"\n{events}" if events else "")
 
 

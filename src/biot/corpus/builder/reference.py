@@ -208,7 +208,7 @@ def _of_folder(
             "x_annot.fif or x_hypnogram.txt of x.edf."
         )
     column = None if form.columns == ("label",) else form.columns[0]
-    files = {name: one.file for name, one in elsewhere.items()}
+    files = {name: replace(one.file, events_only=False) for name, one in elsewhere.items()}
     found = SidecarLabels(files, form, column, how.sidecar, only=True, background=how.background)
     places = {name: one.place for name, one in elsewhere.items()}
     source = LabelSource("sidecars", form, sidecars=found, scope=how.label_scope)
@@ -236,7 +236,7 @@ def _of_file(path: Path, sources: Sequence[Source], how: PrepareConfig) -> Label
     form = LabelFormat.of(how)
     column = None if form.columns == ("label",) else form.columns[0]
     in_list = {one.recording: found_in_list(path, one.path) for one in sources}
-    found = {name: file for name, file in in_list.items() if file is not None}
+    found = {n: replace(file, events_only=False) for n, file in in_list.items() if file is not None}
     if not found and len(sources) == 1:
         found = {sources[0].recording: Found(path.absolute(), path.name)}
     if not found:

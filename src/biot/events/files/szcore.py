@@ -69,7 +69,7 @@ def seizure_labels(names: Iterable[str], chosen: Iterable[str] = ()) -> tuple[st
     strangers = [label for label in wanted if label not in known]
     if strangers:
         raise ConfigError(
-            f"--seizure-label {strangers[0]}: the model has no such label; it has "
+            f"--seizure-label {strangers[0]}: is none of the model's labels that make events: "
             f"{listed(known, 20)}."
         )
     found = wanted or tuple(name for name in known if is_seizure(name))

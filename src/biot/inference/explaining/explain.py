@@ -44,6 +44,8 @@ class Explainer:
     """Samples of a token."""
     hop: int
     """Samples between the starts of tokens."""
+    progress: bool = False
+    """Whether a bar on stderr shows how many parts are done."""
 
 
 def require_target(target: str | None, contract: Preprocessing) -> None:
@@ -112,7 +114,9 @@ def explained(
     valid_CS = valid_CN @ tokens_in(spans_S2, valid_CN.shape[1], n_fft, hop).T
     parts = parts_of(spans_S2, valid_CS, len(bands))
     stopped_FCT = _stopped(windows, place, bands, contract) / scale_C1
-    outputs_PK = outputs_without(scaled_CT, stopped_FCT, parts, explainer.outputs)
+    outputs_PK = outputs_without(
+        scaled_CT, stopped_FCT, parts, explainer.outputs, progress=explainer.progress
+    )
     column = _column(target, outputs_PK[:1], contract)
     values_P = contract.decision.log_odds(outputs_PK)[:, column]
     scores = scores_of(parts, values_P, valid_CS, len(bands))

@@ -78,6 +78,8 @@ def outputs_without(
     stopped_FCT: npt.NDArray[np.float32],
     parts: Sequence[Part],
     outputs: Outputs,
+    *,
+    progress: bool = False,
 ) -> Floats:
     """What the model says of the window without each part, (P, K), in one pass of batches.
 
@@ -89,9 +91,17 @@ def outputs_without(
         The same without each band, divided by the same scale.
     parts, outputs
         What to leave out, and what the model says of windows.
+    progress
+        Show a bar on stderr.
     """
-    batches = _windows(window_CT, stopped_FCT, parts)
-    return np.concatenate([outputs(batch) for batch in batches])
+    from tqdm import tqdm
+
+    found = []
+    with tqdm(total=len(parts), unit="part", disable=not progress, dynamic_ncols=True) as bar:
+        for batch in _windows(window_CT, stopped_FCT, parts):
+            found.append(outputs(batch))
+            bar.update(len(batch))
+    return np.concatenate(found)
 
 
 def scores_of(parts: Sequence[Part], values_P: Floats, valid_CS: Bools, n_bands: int) -> Scores:

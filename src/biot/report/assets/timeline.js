@@ -12,6 +12,7 @@
   } = timeline;
   const at = (id) => document.getElementById(id);
   const root = at("timeline");
+  const references = data.strips[1]?.events ?? [];
 
   // ---- The view --------------------------------------------------------------------------------
 
@@ -43,19 +44,18 @@
     const room = Math.max(event.duration, data.window, least * 4);
     show(event.onset - room, event.onset + event.duration + room);
     for (const row of document.querySelectorAll("tr[aria-current]")) row.removeAttribute("aria-current");
-    if (event.source === 0) {
-      at(`event-${decided.indexOf(event)}`)?.setAttribute("aria-current", "true");
-    }
+    const place = data.strips[event.source].events.indexOf(event);
+    at(`${event.source ? "reference" : "event"}-${place}`)?.setAttribute("aria-current", "true");
   }
 
-  function step(direction) {
-    if (!decided.length) return;
-    const from = selected ? decided.indexOf(selected) : -1;
+  function step(direction, events = decided) {
+    if (!events.length) return;
+    const from = selected ? events.indexOf(selected) : -1;
     const middle = (view[0] + view[1]) / 2;
-    const later = decided.findIndex((event) => event.onset >= (isAll() ? 0 : middle));
-    const firstLater = later < 0 ? decided.length : later;
+    const later = events.findIndex((event) => event.onset >= (isAll() ? 0 : middle));
+    const firstLater = later < 0 ? events.length : later;
     const next = from >= 0 ? from + direction : direction > 0 ? firstLater : firstLater - 1;
-    goTo(decided[Math.min(Math.max(next, 0), decided.length - 1)]);
+    goTo(events[Math.min(Math.max(next, 0), events.length - 1)]);
   }
 
   const isAll = () => view[1] - view[0] >= data.duration * 0.999;
@@ -194,6 +194,7 @@
     drawBreaks(u);
     drawSelected(u);
     clipped(u, (ctx, bbox, ratio) => {
+      const placed = []; // words that stand there: those at the same height follow them
       for (const { threshold, shown, k, name } of classes) {
         if (threshold === null || !shown) continue;
         const y = u.valToPos(threshold, "y", true);
@@ -213,8 +214,12 @@
         ctx.setLineDash([]);
         ctx.strokeStyle = ink("paper"); // keeps the words apart from the curves
         ctx.lineWidth = 3 * ratio;
-        ctx.strokeText(text, bbox.left + 4 * ratio, height);
-        ctx.fillText(text, bbox.left + 4 * ratio, height);
+        const left = Math.max(bbox.left + 4 * ratio, ...placed
+          .filter((one) => Math.abs(one.height - height) < 13 * ratio)
+          .map((one) => one.right + 12 * ratio));
+        placed.push({ height, right: left + ctx.measureText(text).width });
+        ctx.strokeText(text, left, height);
+        ctx.fillText(text, left, height);
       }
     });
   }
@@ -457,12 +462,14 @@
     left: () => pan(-0.2), right: () => pan(0.2), in: () => zoom(0.5), out: () => zoom(2),
     begin: () => show(0, view[1] - view[0]), end: () => show(data.duration - view[1] + view[0], data.duration),
     next: () => step(1), previous: () => step(-1), all: reset,
+    nextReference: () => step(1, references), previousReference: () => step(-1, references),
     larger: () => { amplitude *= 1.5; redraw(); }, smaller: () => { amplitude /= 1.5; redraw(); },
     chosen: () => (selected ? goTo(selected) : step(1)),
   };
   const KEYS = {
     ArrowLeft: "left", ArrowRight: "right", "+": "in", "=": "in", "-": "out", "_": "out",
-    Home: "begin", End: "end", n: "next", p: "previous", 0: "all", Escape: "all",
+    Home: "begin", End: "end", n: "next", p: "previous", r: "nextReference", R: "previousReference",
+    0: "all", Escape: "all",
     ArrowUp: "larger", ArrowDown: "smaller", Enter: "chosen",
   };
   root.addEventListener("keydown", (event) => {
@@ -475,9 +482,10 @@
   for (const button of document.querySelectorAll("[data-act]")) {
     button.addEventListener("click", () => ACTS[button.dataset.act]());
   }
-  for (const button of document.querySelectorAll("[data-event]")) {
+  for (const button of document.querySelectorAll("[data-event], [data-reference]")) {
     button.addEventListener("click", () => {
-      goTo(decided[Number(button.dataset.event)]);
+      const { event, reference } = button.dataset;
+      goTo(event === undefined ? references[Number(reference)] : decided[Number(event)]);
       root.scrollIntoView({ block: "start" });
       root.focus({ preventScroll: true });
     });
@@ -514,7 +522,7 @@
   build();
   let width = root.clientWidth;
   new ResizeObserver(() => {
-    if (root.clientWidth === width) return;
+    if (!root.clientWidth || root.clientWidth === width) return; // on paper it has no width
     width = root.clientWidth;
     build();
   }).observe(root);

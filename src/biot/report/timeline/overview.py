@@ -100,7 +100,7 @@ def overview(
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 13 else f"{text[:12]}…"
+    return text if len(text) <= 12 else f"{text[:11]}…"
 
 
 def _steps(times: Floats, values: Floats, limits: tuple[float, float], scale: float) -> str:

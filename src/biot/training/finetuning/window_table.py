@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,10 +18,50 @@ from biot.io import atomic_file
 from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset
 
-if TYPE_CHECKING:
-    from biot.training.finetuning.cross_validate import Tested
+__all__ = [
+    "FoldOfWindows",
+    "TestedWindows",
+    "window_columns",
+    "write_fold_windows",
+    "write_table",
+    "write_window_table",
+]
 
-__all__ = ["window_columns", "write_fold_windows", "write_table", "write_window_table"]
+
+class FoldOfWindows(Protocol):
+    """Which fold it is."""
+
+    @property
+    def number(self) -> int:
+        """Of the fold."""
+
+
+class TestedWindows(Protocol):
+    """What the model of a fold says of its test windows, as cross-validation has it."""
+
+    @property
+    def seed(self) -> int:
+        """Of the training."""
+
+    @property
+    def fold(self) -> FoldOfWindows:
+        """That was tested."""
+
+    @property
+    def rows(self) -> Ints:
+        """(W,) positions in the corpus."""
+
+    @property
+    def truth(self) -> Truth:
+        """(W,) or (W, K)."""
+
+    @property
+    def predicted(self) -> Floats:
+        """(W, K) probabilities or numbers."""
+
+    @property
+    def decided(self) -> Truth:
+        """As the truth."""
 
 
 def write_window_table(
@@ -35,7 +75,7 @@ def write_window_table(
     return write_table(path, columns, about)
 
 
-def write_fold_windows(path: Path, corpus: Corpus, tested: Sequence[Tested]) -> Path:
+def write_fold_windows(path: Path, corpus: Corpus, tested: Sequence[TestedWindows]) -> Path:
     """Write what was said of every window, with the seed and the fold whose model said it."""
     contract, table = corpus.preprocessing, dict[str, list[Any]]()
     for one in tested:

@@ -17,7 +17,7 @@ __all__ = [
     "KINDS",
 ]
 
-_NAME = "annotations of MNE"
+_NAME = "MNE annotations"
 
 
 def _is_of_mne(path: Path, recording: Path) -> bool:
