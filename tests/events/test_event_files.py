@@ -211,7 +211,7 @@ def test_szcore_needs_a_label_that_means_a_seizure(tmp_path):
     ):
         write_events(events, tmp_path / "out", ["bids", "szcore"])
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ConfigError, match="x: is none of the model.s labels that make"):
+    with pytest.raises(ConfigError, match=r"x: is none of the model.s labels that make"):
         write_events(events, tmp_path / "out", ["szcore"], seizure_label=["x"])
     (path,) = write_events(events, tmp_path / "out", ["szcore"], seizure_label=["1"])
     assert pd.read_csv(path, sep="\t").eventType.tolist() == ["sz"]
