@@ -297,16 +297,16 @@ class Preprocessing:
         except (TypeError, ValueError) as error:  # ConfigError too: here nobody gave an option
             raise ContractError(f"{where}: {error}") from error
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: str | Path) -> Path:
         """Write ``preprocessing.json`` into a folder."""
-        path = folder / FILE_NAME
+        path = Path(folder) / FILE_NAME
         write_json(path, self.to_dict())
         return path
 
     @classmethod
-    def load(cls, folder: Path) -> Preprocessing:
+    def load(cls, folder: str | Path) -> Preprocessing:
         """Read ``preprocessing.json`` from a folder."""
-        path = folder / FILE_NAME
+        path = Path(folder) / FILE_NAME
         if not path.is_file():
             raise ContractError(
                 f"{folder}: no {FILE_NAME}, so nothing says how its data were prepared."

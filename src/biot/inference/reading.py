@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 import warnings
@@ -258,7 +259,7 @@ def _end_with(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_EVERY)
-        os._exit(1)
+        os.kill(os.getpid(), signal.SIGKILL)  # nothing is left to put away
 
     if os.name == "posix":
         threading.Thread(target=watch, daemon=True).start()
