@@ -128,14 +128,17 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
         "label_smoothing": 0.1, "regression_loss": "huber", "ema": 0.9, "mixup": 0.2,
         "time_shift": 0.5, "channel_drop": 0.1, "band_stop": 3.0, "amplitude": 0.3,
         "checkpoint_every": 7, "devices": 2, "nodes": 3, "strategy": "ddp",
+        "event_background": "rest", "event_scoring": "szcore",
     }  # fmt: skip
-    switches = {"compile": True, "tensorboard": True, "calibration": False}
+    switches = {"compile": True, "tensorboard": True, "calibration": False, "tune_events": True}
     assert {*given, *switches} == {field.name for field in fields(FinetuneConfig)}
     words = [
         word
         for name, value in given.items()
         for word in (f"--{name.replace('_', '-')}", str(value))
-    ] + [f"--{'' if value else 'no-'}{name}" for name, value in switches.items()]
+    ]
+    for name, value in switches.items():
+        words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
     for extra in ([], words):
         with pytest.raises(TypeError):  # the stand-in returns no metrics
             main(["finetune", "corpus", "--out", "run", *extra])

@@ -140,7 +140,7 @@ def test_the_run_explains_itself(corpora: list[Path], undisturbed: Callable[[str
     assert told["versions"]["torch"] == str(torch.__version__)
     assert told["paths"] == [os.path.relpath(path, run) for path in corpora]
     keys = {"what", "command", "settings", "paths", "versions", "git_revision", "files"}
-    assert set(told) == keys
+    assert set(told) == {*keys, "changed", "notes"}
 
 
 def test_supervised_gives_a_model_for_each_corpus(undisturbed: Callable[[str], Path]):
