@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,7 @@ def test_the_scores_are_those_of_the_models_events(run: Path, study: Path) -> No
     split = json.loads((run / "run.json").read_text())["split"]
     for part in ("valid", "test"):
         rows = np.concatenate([np.arange(*pair) for pair in split[part]["rows"]])
-        total, plain, n_events = None, None, 0
+        total, plain, n_events, everything = None, None, 0, []
         for recording in np.unique(corpus.recordings[rows]):
             own = rows[corpus.recordings[rows] == recording]
             found = predicted(model, contract, corpus, own)
@@ -81,6 +83,10 @@ def test_the_scores_are_those_of_the_models_events(run: Path, study: Path) -> No
             for label in (1, 2):
                 true = stretches(windows, label)
                 n_events += len(true)
+                whole = [(windows[0][0], max(stop for _, stop, _ in windows))]
+                end = whole[0][1]
+                scoring = EventScoring(**told["scoring"])
+                everything.append(event_counts(true, whole, end, scoring))
                 name = contract.label_names[label]
                 for kind, events in (("kept", found.to_events()), ("plain", found.to_events(
                     EventRules()))):  # fmt: skip
@@ -94,10 +100,26 @@ def test_the_scores_are_those_of_the_models_events(run: Path, study: Path) -> No
                         plain = counts if plain is None else plain + counts
         assert told[part]["n_events"] == total.reference >= n_events > 0
         assert told[part]["f1"] == pytest.approx(total.f1)
+        over_all = functools.reduce(operator.add, everything).f1
+        assert told[part]["f1_of_one_event_over_all"] == pytest.approx(over_all)
         assert told[part]["n_recordings"] == len(np.unique(corpus.recordings[rows]))
         if part == "valid":
             assert told[part]["f1_without_rules"] == pytest.approx(plain.f1)
             assert total.f1 >= plain.f1
+
+
+def test_a_model_that_says_the_same_everywhere_is_told_to_find_nothing(
+    study: Path, tiny_config: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def says_nothing(_: Any, found: Any, __: Any) -> tuple[Any, None, None]:
+        return np.zeros((sum(len(batch.index) for batch in found), 3)), None, None
+
+    monkeypatch.setattr("biot.training.finetuning.event_tuning.predict_logits", says_nothing)
+    finetune(study, tmp_path / "run", config=tiny_config(tune_events=True, epochs=1))
+    told = json.loads((tmp_path / "run" / "metrics.json").read_text())["events"]
+    # an event that never ends would find all
+    assert told["valid"]["f1_of_one_event_over_all"] > (told["valid"]["f1"] or 0)
+    assert "the model has not been shown to find events" in " ".join(told["in_words"])
 
 
 def predicted(model: BIOT, contract: Preprocessing, corpus: Corpus, rows: Any) -> Any:

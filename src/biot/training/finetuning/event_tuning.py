@@ -51,6 +51,10 @@ class EventTuning:
     """On validation, with the rules that were kept."""
     test: EventCounts | None
     """On the test, with these rules; None where it holds no events, or no time."""
+    valid_all: EventCounts
+    """On validation, of one event of each label over all of every recording."""
+    test_all: EventCounts | None
+    """The same on the test."""
     n_valid: int
     """Validation recordings."""
     n_test: int
@@ -62,9 +66,14 @@ class EventTuning:
             "scoring": asdict(self.scoring),
             "n_tried": self.n_tried,
             "valid": {
-                **_scores(self.valid, self.n_valid), "f1_without_rules": _number(self.before.f1)
+                **_scores(self.valid, self.n_valid),
+                "f1_without_rules": _number(self.before.f1),
+                "f1_of_one_event_over_all": _number(self.valid_all.f1),
             },
-            "test": None if self.test is None else _scores(self.test, self.n_test),
+            "test": None if self.test is None or self.test_all is None else {
+                **_scores(self.test, self.n_test),
+                "f1_of_one_event_over_all": _number(self.test_all.f1),
+            },
             "in_words": list(self.in_words),
         }  # fmt: skip
 
@@ -80,12 +89,14 @@ class EventTuning:
             f"Event F1 on validation: {self.valid.f1:.3f} with these rules, "
             f"{self.before.f1:.3f} without ({_counted(self.valid, self.n_valid)}; {how}). Rules "
             "that are chosen on these recordings flatter them.",
+            _compared(self.valid, self.valid_all),
         ]
-        if self.test is None:
+        if self.test is None or self.test_all is None:
             told.append("Event F1 on the test: not known, since its labels make no events.")
         else:
             told.append(
-                f"Event F1 on the test: {self.test.f1:.3f} ({_counted(self.test, self.n_test)})."
+                f"Event F1 on the test: {self.test.f1:.3f} ({_counted(self.test, self.n_test)}). "
+                f"{_compared(self.test, self.test_all)}"
             )
         return tuple(told)
 
@@ -98,6 +109,14 @@ class EventTuning:
             for name, counts in parts.items()
             if counts is not None and isfinite(counts.f1)
         }
+
+
+def _compared(found: EventCounts, everything: EventCounts) -> str:
+    """What calling everything an event reaches, and whether the model's events are better."""
+    told = f"One event over all of every recording would have {everything.f1:.3f}"
+    if found.f1 > everything.f1:  # not so where it is NaN: no event at all
+        return f"{told}."
+    return f"{told}: the model has not been shown to find events."
 
 
 def _counted(counts: EventCounts, n_recordings: int) -> str:
@@ -189,9 +208,10 @@ def tune_events(
 
     What counts as an event of the reference is a stretch of neighbouring windows with one label;
     time without a labelled window is left out. First smoothing and thresholds are chosen, then the
-    shortest event and the gaps that are closed, by the event F1 over all recordings and labels;
-    of equals, the rules that come first, which are those with fewer of them. The refractory time
-    is left at 0.
+    shortest event and the gaps that are closed, by the event F1 over all recordings and labels; of
+    equals by the F1 of samples, then the rules that come first, which are those with fewer of them.
+    Rules whose events fill the time, see :func:`_fills`, are not taken, as an event that never ends
+    finds every other. The refractory time is left at 0.
 
     Parameters
     ----------
@@ -217,7 +237,7 @@ def tune_events(
     for candidates in (_levels, _durations):
         for rules in candidates(kept, step, contract):
             found, n_tried = score(rules), n_tried + 1
-            if found.f1 > best.f1 + 1e-9:
+            if not _fills(found) and _rank(found) > _rank(best):
                 kept, best = rules, found
     tested = _predicted(fabric, model, contract, test, config)
     true = _reference(tested, contract, plain)
@@ -225,8 +245,45 @@ def tune_events(
     return EventTuning(
         rules=kept, scoring=scoring, n_tried=n_tried, before=before, valid=best,
         test=_counts(tested, true, contract, kept, scoring) if any(true) and is_timed else None,
+        valid_all=_of_everything(traces, reference, contract, plain, scoring),
+        test_all=_of_everything(tested, true, contract, plain, scoring) if tested else None,
         n_valid=len(traces), n_test=len(tested),
     )  # fmt: skip
+
+
+def _rank(counts: EventCounts) -> tuple[float, float]:
+    """The larger the better; rounded, so that sums in another order count as equal."""
+    of_events, of_samples = (
+        round(one.f1, 9) if isfinite(one.f1) else 0.0 for one in (counts, counts.sample)
+    )
+    return of_events, of_samples
+
+
+def _fills(counts: EventCounts) -> bool:
+    """Whether events take over half as much time again as the labels', and a quarter of all."""
+    sample = counts.sample
+    said, all_time = sample.tp + sample.fp, sample.reference + sample.fp + sample.tn
+    return said > 1.5 * sample.reference and said > all_time / 4
+
+
+def _of_everything(
+    traces: Sequence[_Trace],
+    reference: Sequence[Sequence[Event]],
+    contract: Preprocessing,
+    plain: EventRules,
+    scoring: EventScoring,
+) -> EventCounts:
+    """Counts of one event of each label over all of every recording."""
+    names = contract.label_names or ()
+    background = plain.background_among(names)
+    found = [
+        counts_of(_spans(true, name), [(float(one.start.min()), end)], end, scoring)
+        for one, true in zip(traces, reference, strict=True)
+        for end in [float(one.stop.max())]
+        for name in names
+        if name != background
+    ]
+    return reduce(add, found)
 
 
 def _levels(base: EventRules, step: float, contract: Preprocessing) -> Iterator[EventRules]:
