@@ -158,3 +158,16 @@ def test_false_positives_a_day_may_refer_to_less_than_the_whole_recording():
     assert found.events.counts.fp_per_hour == 4.0
     assert found.samples.counts.tn == 1800 - 20
     assert math.isnan(found.events.scores["sensitivity"])
+
+
+def test_what_one_event_over_everything_reaches_stands_beside_the_scores():
+    # 4 s in every 8 s: SzCORE's rules make one stretch of all, in parts of 300 s
+    frequent = [(at, at + 4) for at in range(0, 600, 8)]
+    found = score_events([events("a", *frequent, duration=600)], [events("a", duration=600)])
+    over_all = found.one_event_over_all
+    assert (found.n_marked, found.events.counts.reference, over_all.f1) == (75, 2, 1.0)
+    assert over_all.sample.f1 == pytest.approx(2 * 0.5 / 1.5)
+    text = " ".join(str(found).split())
+    assert "would have an event F1 of 1.000 and a sample F1 of 0.667. The events of the" in text
+    assert "The rules made 2 of 75 reference events, as they merge those less than 90 s" in text
+    assert found.to_dict()["one_event_over_all"]["f1"] == 1.0

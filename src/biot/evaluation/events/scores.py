@@ -94,6 +94,10 @@ class EventEvaluation:
     recordings: tuple[RecordingCounts, ...]
     events: Summary
     samples: Summary
+    one_event_over_all: EventCounts
+    """What one event of each label over all of every recording would reach."""
+    n_marked: int
+    """Reference events before any was merged or split."""
     no_intervals: str | None
     """Why there are no intervals."""
     notes: tuple[str, ...] = ()
@@ -135,6 +139,8 @@ class EventEvaluation:
                 },
                 "events": self.events.to_dict(),
                 "samples": self.samples.to_dict(),
+                "one_event_over_all": both_dict(self.one_event_over_all),
+                "n_reference_events_marked": self.n_marked,
                 "no_intervals": self.no_intervals,
                 "labels": {name: both_dict(one) for name, one in self.labels.items()},
                 "subjects": {name: both_dict(one) for name, one in self.subjects.items()},
@@ -200,13 +206,16 @@ def score_events(
     how = scoring or EventScoring()
     pairs = _pairs(reference, predicted)
     meeting = common_labels([true for true, _ in pairs], [said for _, said in pairs])
-    found = []
+    found, over_all, n_marked = [], [], 0
     for true, said in pairs:
         spans = meeting.spans(true), meeting.spans(said)
         labels = {
             name: event_counts(spans[0][name], spans[1][name], said.duration, how)
             for name in meeting.names
         }
+        whole = [(0.0, said.duration)]
+        over_all += [event_counts(of, whole, said.duration, how) for of in spans[0].values()]
+        n_marked += sum(map(len, spans[0].values()))
         seconds = None if recorded is None else recorded.get(said.name)
         if seconds is not None:
             labels = {name: _looked_at(one, seconds) for name, one in labels.items()}
@@ -221,6 +230,8 @@ def score_events(
         recordings=tuple(found),
         events=_summary(total, list(own.values()), n_bootstrap, seed),
         samples=_summary(total.sample, [one.sample for one in own.values()], n_bootstrap, seed),
+        one_event_over_all=_added(over_all),
+        n_marked=n_marked,
         no_intervals=few or ("no resamples were asked for" if n_bootstrap < 1 else None),
         notes=(*notes, *meeting.notes),
     )

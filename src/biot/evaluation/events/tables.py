@@ -30,7 +30,7 @@ def scores_text(plain: Mapping[str, Any]) -> str:
     plain
         What :meth:`biot.evaluation.events.scores.EventEvaluation.to_dict` gives.
     """
-    parts = [_head(plain), *plain["notes"], _main(plain), *_undefined(plain)]
+    parts = [_head(plain), *plain["notes"], _main(plain), *_undefined(plain), *_beside(plain)]
     if len(plain["labels"]) > 1:
         parts.append(_each("label", plain["labels"]))
     if len(plain["subjects"]) > 1:
@@ -59,6 +59,28 @@ def _main(plain: Mapping[str, Any]) -> str:
     ]
     headers = ("score", "pooled", "95 % interval", "mean of subjects", "95 % interval", "subjects")
     return tabulated(rows, headers)
+
+
+def _beside(plain: Mapping[str, Any]) -> list[str]:
+    """What calling everything an event reaches, and what the rules made of the reference."""
+    over_all, events = plain["one_event_over_all"], plain["events"]
+    told = []
+    if over_all["f1"] is not None:
+        text = (
+            "One event over all of every recording would have an event F1 of "
+            f"{over_all['f1']:.3f} and a sample F1 of {over_all['samples']['f1'] or 0:.3f}."
+        )
+        if (events["f1"] or 0) <= over_all["f1"]:
+            text += " The events of the model are no better."
+        told.append(text)
+    if plain["n_reference_events_marked"] > 2 * events["reference"]:
+        told.append(
+            f"The rules made {events['reference']} of {plain['n_reference_events_marked']} "
+            f"reference events, as they merge those less than {plain['rules']['min_gap']:g} s "
+            "apart. For events that are short and frequent choose other rules: min_gap "
+            "(--min-gap), tolerance_start (--tolerance-start), tolerance_end (--tolerance-end)."
+        )
+    return told
 
 
 def _cells(of: Mapping[str, Any], key: str) -> tuple[str, ...]:
