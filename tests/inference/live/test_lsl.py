@@ -211,12 +211,29 @@ def test_what_is_lost_while_the_sender_is_away_is_missing_data(
     held = recording.data.copy()
     held[:, 150:170], held[:, 300:420] = np.nan, np.nan
     expected = Recording.from_array(held, ch_names=CH_NAMES, sfreq=50.0, units=("µV",) * 3)
+    for attempt in range(4):  # LSL may drop samples that are pushed while an inlet connects
+        rows, told, n_lost = away_and_back(sender, f"{name}-{attempt}", predictor, recording)
+        if rows and rows[-1].start == 10.0:
+            break
+    assert_same(rows, predictor, expected, 1.0)
+    assert n_lost == 140
+    assert [text.split(": ")[0] for text in told] == [f"{name}-{attempt}"] * 2
+    assert told[1] == f"{name}-{attempt}: is back."
+
+
+def away_and_back(
+    sender: Sender, name: str, predictor: Predictor, recording: Recording
+) -> tuple[list[LiveRow], list[str], int]:
+    """A sender skips 20 samples, is closed after 300, and goes on 120 later under the same name."""
     key = sender.open(name, source_id="amplifier")
     stream = LslStream(name)
     found = stream.find(waiting())
     assert found is not None
     engine = LiveEngine(predictor, found, stride=1.0, queue=None, clock=stream.clock)
-    stamps, told = stream.clock() + np.arange(600) / 50, []
+    stamps = stream.clock() + np.arange(600) / 50
+    rows: list[LiveRow] = []
+    told: list[str] = []
+    keys: list[str] = []
     first = np.r_[0:150, 170:300]
     sender.push(key, recording.data[:, first], stamps[first])
 
@@ -227,19 +244,17 @@ def test_what_is_lost_while_the_sender_is_away_is_missing_data(
         else:
             sender.push(keys[0], recording.data[:, 420:], stamps[420:])
 
-    rows, keys = [], []
-    for some in streamed(engine, stream, seconds=PATIENCE, tell=tell):
+    for some in streamed(engine, stream, seconds=PATIENCE / 4, tell=tell):
         rows += some
         if rows and key and rows[-1].start == 4.0:  # all of the first part has come
             sender.close(key)
             key = ""
         if rows and rows[-1].start == 10.0:
             break
-    assert_same(rows, predictor, expected, 1.0)
-    assert engine.n_lost == 140
-    assert [text.split(": ")[0] for text in told] == [name, name]
-    assert told[1] == f"{name}: is back."
-    sender.close(keys[0])
+    for left in [key, *keys]:
+        if left:
+            sender.close(left)
+    return rows, told, engine.n_lost
 
 
 def test_two_streams_of_one_name_are_listed_and_told_apart_by_their_source(
