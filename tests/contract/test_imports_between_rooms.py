@@ -76,6 +76,7 @@ RULES = {
         "numpy torch",
         "scipy sklearn tabulate",
     ),
+    "evaluation.baselines": rule("errors decision evaluation", "numpy", "scipy sklearn"),
     "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
     "training": rule(
         "errors choices settings locks io device preprocessing corpus corpus.batch model "
