@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from biot.choices import Spectrum
 from biot.device import Device
 from biot.errors import ConfigError, CorpusError, listed, require
 from biot.model.biot import BIOT
@@ -39,7 +40,7 @@ from biot.sklearn.weighting import (
     weights_of_classes,
     weights_of_samples,
 )
-from biot.training.datasets import TensorWindows, batches_of
+from biot.training.datasets import TensorWindows, batches_of, spread
 from biot.training.distributed import launch
 from biot.training.finetuning.build import build_model
 from biot.training.finetuning.config import FinetuneConfig, Mode
@@ -204,6 +205,9 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         unless ``calibration`` is False, which leaves them as scikit-learn's own estimators do.
     embed_dim, num_heads, num_layers, n_fft, hop_length
         Size of a model from scratch; None for the defaults there.
+    spectrum
+        What a token holds, as for :class:`biot.BIOT`; None: as the pretrained model's, or the
+        default from scratch. Log spectra are standardised by the windows that train.
     settings
         Any other field of the configuration, by name.
     random_state
@@ -272,6 +276,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         num_layers: int | None = None,
         n_fft: int | None = None,
         hop_length: int | None = None,
+        spectrum: Spectrum | None = None,
         settings: Mapping[str, Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -298,6 +303,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.num_layers = num_layers
         self.n_fft = n_fft
         self.hop_length = hop_length
+        self.spectrum = spectrum
         self.settings = settings
         self.random_state = random_state
 
@@ -429,7 +435,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
     def _config(self) -> FinetuneConfig:
         named = ("mode", "epochs", "patience", "metric", "batch_size", "learning_rate",
                  "valid_share", "refit", "calibration", "device", "embed_dim", "num_heads",
-                 "num_layers", "n_fft", "hop_length")  # fmt: skip
+                 "num_layers", "n_fft", "hop_length", "spectrum")  # fmt: skip
         settings = dict(self.settings or {})
         if self.class_weight is not None and "class_weights" in settings:
             raise ConfigError(
@@ -458,8 +464,8 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
     from_model
         Folder of a pretrained model. None: an encoder of random weights, which is the baseline
         that pretraining must beat.
-    embed_dim, num_heads, num_layers, n_fft, hop_length
-        Size of the random encoder.
+    embed_dim, num_heads, num_layers, n_fft, hop_length, spectrum
+        Size of the random encoder, and what its tokens hold, as for :class:`BIOTClassifier`.
     batch_size, device
         Windows at a time, and where to compute.
     random_state
@@ -488,6 +494,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         num_layers: int | None = None,
         n_fft: int | None = None,
         hop_length: int | None = None,
+        spectrum: Spectrum | None = None,
         batch_size: int = 64,
         device: Device = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -504,6 +511,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         self.num_layers = num_layers
         self.n_fft = n_fft
         self.hop_length = hop_length
+        self.spectrum = spectrum
         self.batch_size = batch_size
         self.device = device
         self.random_state = random_state
@@ -514,9 +522,13 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         return tags
 
     def fit(self, X: Any, y: Any = None) -> BIOTTransformer:
-        """Open or make the encoder for windows like X, (n, C, T); nothing is learned from them."""
-        self.fitting_windows(X)
-        named = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "batch_size")
+        """Open or make the encoder for windows like X, (n, C, T); nothing is learned from them.
+
+        But log spectra of a random encoder are standardised by their means and spreads.
+        """
+        windows, _ = self.fitting_windows(X)
+        named = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "spectrum",
+                 "batch_size")  # fmt: skip
         given = {name: getattr(self, name) for name in named}
         config = FinetuneConfig(**given, seed=_seed_of(self.random_state))
         contract = self.contract_of(("features",))  # a head is made, and not used
@@ -524,6 +536,8 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         with torch.random.fork_rng([]):
             torch.manual_seed(config.seed)
             self.model_ = build_model(config, contract, from_model=source).eval()
+        if self.model_.needs_spectrum:
+            self.model_.fit_spectrum(spread(_unlabelled(self.signal_of(windows))))
         return self
 
     def transform(self, X: Any) -> Array:

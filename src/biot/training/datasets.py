@@ -28,6 +28,8 @@ __all__ = [
     "batches_of",
     "filled_up",
     "is_labelled",
+    "spread",
+    "spread_rows",
     "truth_of",
     "usable",
     "weights_of",
@@ -231,6 +233,26 @@ def filled_up(batch: Batch, n_times: int) -> Batch:
 def batches_of(windows: LabelledWindows, batch_size: int) -> Iterable[WindowBatch]:
     """All of them, in their order."""
     return windows.batches(np.arange(len(windows.truth)), batch_size)
+
+
+MOST_SAMPLES = 2**25
+"""Of all channels together, from which statistics of spectra are made: 128 MB."""
+
+
+def spread_rows(n_windows: int, n_chans: int, n_times: int) -> Ints:
+    """Positions at equal distances, as many as statistics of spectra are made from."""
+    most = max(1, MOST_SAMPLES // max(1, n_chans * n_times))
+    return np.unique(np.linspace(0, n_windows - 1, min(n_windows, most)).round().astype(np.int64))
+
+
+def spread(windows: LabelledWindows, batch_size: int = 64) -> list[tuple[Tensor, Tensor | None]]:
+    """Signals from all over a set and their channels, for :meth:`biot.BIOT.fit_spectrum`."""
+    first = next(iter(windows.batches(np.arange(1), 1)))
+    rows = spread_rows(len(windows.truth), *first.signal.shape[1:])
+    return [
+        (batch.signal, getattr(batch, "channel_ids", None))
+        for batch in windows.batches(rows, batch_size)
+    ]
 
 
 def usable(windows: LabelledWindows, *, n_fft: int, hop_length: int, batch_size: int) -> Ints:

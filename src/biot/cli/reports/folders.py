@@ -21,7 +21,16 @@ __all__ = ["describe_model", "describe_run", "is_model", "is_run"]
 _MOST_BYTES = 2**26
 """Of a JSON file; a run of many windows lists their numbers."""
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_SETTINGS = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "n_times", "n_outputs")
+_SETTINGS = (
+    "embed_dim",
+    "num_heads",
+    "num_layers",
+    "n_fft",
+    "hop_length",
+    "spectrum",
+    "n_times",
+    "n_outputs",
+)
 
 
 def is_run(folder: Path) -> bool:

@@ -16,7 +16,7 @@ from biot.choices import (
 )
 from biot.errors import ConfigError
 from biot.settings import documented, setting
-from biot.training.settings import MACHINE, TRAINING, TrainingSettings
+from biot.training.settings import MACHINE, MODEL, TRAINING, TrainingSettings
 
 __all__ = [
     "NEEDS_MODEL",
@@ -36,7 +36,7 @@ FIXED_FEATURES = ("head", "ridge", "logistic")
 AUGMENTATIONS = ("mixup", "time_shift", "channel_drop", "band_stop", "amplitude")
 
 # Headings of the command's help.
-_SPLIT, _MODEL = "split", "model"
+_SPLIT = "split"
 _AUGMENTATION = "augmentation, of training windows only"
 _EVENTS = "events, chosen on the validation recordings"
 
@@ -76,43 +76,43 @@ class FinetuneConfig(TrainingSettings):
         help="What is trained. full: everything; head: the last layer on fixed features; ridge, "
         "logistic: the same in closed form and by logistic regression, in seconds; lora: low-rank "
         "additions to the encoder, and the last layer.",
-        group=_MODEL,
+        group=MODEL,
     )
     embed_dim: int | None = setting(
-        None, help="Width of a token; from scratch 128.", least=1, group=_MODEL
+        None, help="Width of a token; from scratch 128.", least=1, group=MODEL
     )
     num_heads: int | None = setting(
-        None, help="Attention heads; from scratch 8.", least=1, group=_MODEL
+        None, help="Attention heads; from scratch 8.", least=1, group=MODEL
     )
     num_layers: int | None = setting(
-        None, help="Transformer layers; from scratch 4.", least=1, group=_MODEL
+        None, help="Transformer layers; from scratch 4.", least=1, group=MODEL
     )
     n_fft: int | None = setting(
         None,
         help="Samples of a token; from scratch one second, or the window when that is shorter.",
-        least=1, group=_MODEL,
+        least=1, group=MODEL,
     )  # fmt: skip
     hop_length: int | None = setting(
         None,
         help="Samples between the starts of tokens; from scratch half of `n_fft`.",
-        least=1, group=_MODEL,
+        least=1, group=MODEL,
     )  # fmt: skip
     drop_prob: float | None = setting(
-        None, help="Dropout on the tokens; from scratch 0.", least=0, below=1, group=_MODEL
+        None, help="Dropout on the tokens; from scratch 0.", least=0, below=1, group=MODEL
     )
     att_layer_drop_prob: float | None = setting(
         None,
         help="Dropout on the output of attention; from scratch 0.",
-        least=0, below=1, group=_MODEL,
+        least=0, below=1, group=MODEL,
     )  # fmt: skip
     lora_rank: int = setting(
-        8, help="Rank of what mode lora adds to each matrix.", least=1, group=_MODEL
+        8, help="Rank of what mode lora adds to each matrix.", least=1, group=MODEL
     )
     lora_layers: LoraLayers = setting(
         "attention",
         help="What mode lora adds to. attention: queries, keys, values and output; all: the "
         "feed-forward layers too.",
-        group=_MODEL,
+        group=MODEL,
     )
 
     epochs: int = setting(

@@ -19,7 +19,14 @@ from biot.evaluation.results import Evaluation, why_undefined
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
-from biot.training.datasets import LabelledWindows, Subset, batches_of, usable, weights_of
+from biot.training.datasets import (
+    LabelledWindows,
+    Subset,
+    batches_of,
+    spread,
+    usable,
+    weights_of,
+)
 from biot.training.distributed import placed
 from biot.training.finetuning.augment import Augmentation, require_fitting
 from biot.training.finetuning.build import build_model
@@ -440,6 +447,8 @@ def _fitted(
                 "of a channel without a gap, which a token needs: there is nothing to learn from."
             )
         learned_from = train.chosen(keep)
+        if model.needs_spectrum:
+            model.fit_spectrum(spread(learned_from))
         _require_every_class(contract, learned_from, where)
         task = training_task(
             contract, config, learned_from.truth, weight=weights_of(learned_from),

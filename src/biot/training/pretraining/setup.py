@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from biot.corpus.batch import Batch, collate
@@ -21,11 +22,13 @@ from biot.model.config import token_lengths
 from biot.model.signal import distinct_names
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical
+from biot.training.datasets import spread_rows
 from biot.training.gradients import Sizer
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveObjective
 from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedObjective
 from biot.training.pretraining.views import Perturbation, Turning, sensors
+from biot.training.settings import SPECTRUM
 from biot.training.trainer import Objective
 
 __all__ = [
@@ -79,10 +82,13 @@ def build_parts(
     data: Corpora,
     channels: Sequence[str] | None,
     *,
+    train: npt.NDArray[np.bool_] | None = None,
     held_out: Callable[[BIOT], Iterator[Batch]] | None = None,
     on_gpu: bool = False,
 ) -> PretrainParts:
     """A fresh model and its objective, drawn from torch's generator.
+
+    `train` says which windows are trained on, None for all: log spectra are standardised by them.
 
     Raises
     ------
@@ -112,9 +118,22 @@ def build_parts(
         num_layers=config.num_layers,
         drop_prob=config.drop_prob,
         att_layer_drop_prob=config.att_layer_drop_prob,
+        spectrum=config.spectrum or SPECTRUM,
     )
+    if model.needs_spectrum:
+        _fit_spectrum(model, data, train)
     objective = _objective(config, model, specs, held_out, on_gpu)
     return PretrainParts(model=model, contract=contract, specs=specs, objective=objective)
+
+
+def _fit_spectrum(model: BIOT, data: Corpora, train: npt.NDArray[np.bool_] | None) -> None:
+    """Set the statistics of log spectra from windows of all corpora."""
+    rows = np.flatnonzero(np.ones(len(data), dtype=bool) if train is None else train)
+    rows = rows[spread_rows(len(rows), model.n_chans, model.n_times)]
+    parts = [collate(data, rows[i : i + 64], vocabulary=model.channels, empty="keep")
+             for i in range(0, len(rows), 64)]  # fmt: skip
+    long_enough = [part for part in parts if part.signal.shape[2] >= model.n_fft]
+    model.fit_spectrum([(part.signal, part.channel_ids) for part in long_enough])
 
 
 def _objective(
