@@ -189,7 +189,8 @@ class BIOTEncoder(nn.Module):
         mask_BN = _one_sentence(mask_BCN)
         mask_BN = mask_BN | ~mask_BN.any(dim=1, keepdim=True)
         encoded_BNE = call_with_mask(self.transformer, tokens_BNE, mask_BN)
-        return encoded_BNE.unflatten(1, mask_BCN.shape[1:])
+        encoded_BCNE: Tensor = encoded_BNE.unflatten(1, mask_BCN.shape[1:])
+        return encoded_BCNE
 
     def tokens(
         self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None = None

@@ -3,6 +3,7 @@
 # B windows, E width, D directions, Q places of the characteristic function
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,9 +18,8 @@ _FARTHEST, _N_PLACES = 5.0, 17
 
 def directions(seed: int, step: int, width: int, n: int = N_DIRECTIONS) -> Tensor:
     """Unit vectors in random directions, (E, D) float64, by (seed, step) alone."""
-    generator = torch.Generator().manual_seed((seed << 32) + step)
-    drawn_ED = torch.randn(width, n, dtype=torch.float64, generator=generator)
-    return F.normalize(drawn_ED, dim=0)
+    rng = np.random.default_rng([seed, step])
+    return F.normalize(torch.from_numpy(rng.normal(size=(width, n))), dim=0)
 
 
 def epps_pulley(values_BD: Tensor) -> Tensor:
