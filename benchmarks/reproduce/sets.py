@@ -66,8 +66,8 @@ def load(name: str, data: Path, test: Path | None = None) -> Problem:
     data
         Folder that holds a folder of each set.
     test
-        File of the layout of the set's own (of ``eegmmidb_s001`` the folder of the EDF files), to be
-        tested on; all of the set's own then trains.
+        File of the layout of the set's own (of ``eegmmidb_s001`` the folder of the EDF files), to
+        be tested on; all of the set's own then trains.
 
     Raises
     ------

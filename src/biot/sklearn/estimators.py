@@ -15,7 +15,7 @@ import torch
 
 from biot.choices import Spectrum
 from biot.device import Device
-from biot.errors import ConfigError, CorpusError, listed, require
+from biot.errors import ConfigError, listed, require
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
 from biot.settings import configured
@@ -29,8 +29,10 @@ from biot.sklearn.inputs import (
     array_in_units,
     format_of_array,
     format_of_sources,
+    require_as_many,
     require_known_to,
     require_named,
+    require_usable,
     sources_of,
     windows_of,
 )
@@ -111,7 +113,7 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         else:
             self._format = format_of_sources(sources, **said)
             windows = windows_of(sources, self.contract_of(None), _say)
-            _require_as_many(windows, given.get("y"))
+            require_as_many(windows, given.get("y"))
             windows, y = self._validated(windows, reset=True, **given)
             self.feature_names_in_ = np.array(self._format.ch_names, dtype=object)
         if self.from_model is not None:
@@ -411,7 +413,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         network = fabric.setup_module(self.model_)
         outputs, _, _ = predict_logits(network, batches_of(windows, self.batch_size), fabric.device)
         self.model_.cpu()
-        _require_usable(outputs)
+        require_usable(outputs)
         return outputs
 
     def predict(self, X: Any) -> Array:
@@ -551,7 +553,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         windows = _unlabelled(self.signal_of(self.fitted_windows(X)))
         found = encoded(launch(self.device, "32"), self.model_, windows, self.batch_size).numpy()
         self.model_.cpu()
-        _require_usable(found)
+        require_usable(found)
         return found
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -579,26 +581,7 @@ def _say(message: str) -> None:
     warnings.warn(message, stacklevel=5)
 
 
-def _require_as_many(windows: Array, y: Any) -> None:
-    """Raise :class:`ConfigError` unless every window that is left has a label."""
-    if y is not None and hasattr(y, "__len__") and len(y) != len(windows):
-        raise ConfigError(
-            f"X has {len(windows)} epochs that were not dropped, y has {len(y)} labels. Call "
-            "epochs.drop_bad() first, and take y = epochs.events[:, 2] then."
-        )
-
-
 def _unlabelled(signal: torch.Tensor) -> TensorWindows:
     """Windows without a truth."""
     number = np.arange(len(signal))
     return TensorWindows(signal=signal, truth=np.zeros_like(number), index=number)
-
-
-def _require_usable(outputs: Array) -> None:
-    """Raise :class:`CorpusError` if a window of X has no outputs."""
-    unusable = ~np.isfinite(outputs).all(axis=1)
-    if unusable.any():
-        raise CorpusError(
-            f"X[{unusable.argmax()}] holds no whole token of recorded samples that vary "
-            f"({unusable.sum()} such windows). Leave these windows out."
-        )
