@@ -67,7 +67,7 @@ RULES = {
         "distributed joblib pyarrow scipy tqdm",
     ),
     "model": rule(
-        "errors io preprocessing signals.channels",
+        "errors choices io preprocessing signals.channels",
         "numpy torch",
         "huggingface_hub safetensors tabulate torchinfo",
     ),

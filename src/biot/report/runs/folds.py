@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from typing import Any
 
+from biot.evaluation.tables import difference_cell, guess_cell
 from biot.io import true_cell
 from biot.report.drawing import drawn
 from biot.report.parts import More, Part, Section, Table, Text
@@ -17,6 +18,7 @@ from biot.report.runs.folder import ReadRun
 from biot.report.runs.scores import (
     class_table,
     confusion_parts,
+    difference_header,
     names_of,
     reliability_parts,
     section_of,
@@ -87,17 +89,28 @@ def _cell(spread: Mapping[str, Any]) -> str:
     return mean if deviation is None else f"{mean} ± {number(deviation)}"
 
 
+_RIDGE = (
+    ", and a ridge on log band powers that each fold fits to its other windows (both of all windows "
+    "of the first seed, 95 % intervals over subjects)"
+)
+
+
 def _scores(run: ReadRun, first: Mapping[str, Any], names: Mapping[str, str]) -> list[Part]:
     guesses, metrics = inner(first, "baselines"), run.metrics
+    apart = inner(first, "differences")
     table = Table(
         caption=f"Mean ± standard deviation over {counted(_n_trainings(run), 'fold')} (and seeds), "
-        "and over the seeds of all windows of a seed together; beside them what guessing reaches.",
-        headers=("score", "folds", "all windows of a seed", *guesses),
+        "and over the seeds of all windows of a seed together; beside them what guessing reaches"
+        f"{_RIDGE if apart else ''}.",
+        headers=(
+            "score", "folds", "all windows of a seed", *guesses, *map(difference_header, apart)
+        ),
         rows=[
             (
                 name, _cell(inner(inner(metrics, "folds"), key)),
                 _cell(inner(inner(metrics, "pooled"), key)),
-                *(number(inner(guesses, guess).get(key)) for guess in guesses),
+                *(guess_cell(inner(guesses, guess), key) for guess in guesses),
+                *(difference_cell(inner(apart, guess), key) for guess in apart),
             )
             for key, name in names.items()
         ],
