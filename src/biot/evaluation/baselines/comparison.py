@@ -83,7 +83,7 @@ class Comparison:
         value
             The model's.
         """
-        key = metric if metric in task.score_names else task.default_metric
+        key = task.default_metric if metric not in task.score_names else str(metric)
         apart = self.differences[key]
         if not math.isfinite(apart):
             return None

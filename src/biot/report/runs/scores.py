@@ -19,7 +19,6 @@ from biot.report.runs.values import counted, inner, interval, items, number
 __all__ = [
     "class_table",
     "confusion_parts",
-    "difference_header",
     "names_of",
     "reliability_parts",
     "score_parts",
@@ -39,11 +38,6 @@ def names_of(scores: Mapping[str, Any]) -> Mapping[str, str]:
     return next((names for mark, names in _MARKS.items() if mark in scores), {})
 
 
-def difference_header(guess: str) -> str:
-    """The heading of the model's scores minus those of something simpler."""
-    return f"model − {guess}"
-
-
 def score_parts(scores: Mapping[str, Any]) -> list[Part]:
     """The scores with their intervals, beside those of guesses and of what is simpler."""
     names = names_of(scores)
@@ -55,7 +49,7 @@ def score_parts(scores: Mapping[str, Any]) -> list[Part]:
     )
     table = Table(
         caption=f"Test: {of}. Intervals: 95 %, subjects resampled.",
-        headers=("score", "model", "95 % interval", *guesses, *map(difference_header, apart)),
+        headers=("score", "model", "95 % interval", *guesses, *(f"model − {one}" for one in apart)),
         rows=[
             (
                 name, number(scores.get(key)), interval(ends.get(key)),
@@ -83,10 +77,10 @@ def score_parts(scores: Mapping[str, Any]) -> list[Part]:
 _GUESSES = (
     "Beside the model stand those that do not look at the recording: chance draws what it says by "
     "the shares of the classes, majority always says the commonest, mean always says the mean. A "
-    "model whose interval holds them has not been shown to be better. Ridge, where it is there, is a "
-    "ridge regression on log band powers of the same windows, fitted to what the model was trained "
-    "and chosen by; the difference stands with its interval, for which the same subjects are drawn "
-    "for both. Where that holds 0, the model has not been shown to be better than the ridge."
+    "model whose interval holds them has not been shown to be better. Ridge, where it is there, "
+    "is a ridge regression on log band powers of the same windows, fitted to what the model was "
+    "trained and chosen by. The interval of the difference draws the same subjects for both; where "
+    "it holds 0, the model has not been shown to be better than the ridge."
 )
 
 
@@ -105,8 +99,8 @@ def _score_figure(scores: Mapping[str, Any], names: Mapping[str, str]) -> Drawin
     said = "; ".join(f"{row.name} {row.value:.3f}" for row in rows)
     return drawn(
         lambda: score_rows(rows),
-        caption="The model (dot, bar: 95 % interval) beside what guessing and simpler models reach. "
-        "More is better.",
+        caption="The model (dot, bar: 95 % interval) beside what guesses, and a ridge where there "
+        "is one, reach. More is better.",
         alt=f"Scores of the model beside those of guesses: {said}.",
     )
 

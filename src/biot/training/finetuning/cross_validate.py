@@ -212,8 +212,21 @@ def _metrics(
         "folds": {key: _spread([row[key] for row in of_folds], folds) for key in keys},
         "undefined": {name: row["undefined"] for name, row in rows if row["undefined"]},
         "pooled": {key: _spread(values, seeds) for key, values in pooled.items()},
+        **_beside(of_seeds, keys, seeds),
         "each_seed": {str(seed): one.to_dict() for seed, one in of_seeds.items()},
     }
+
+
+def _beside(
+    of_seeds: Mapping[int, Evaluation], keys: Sequence[str], seeds: Sequence[str]
+) -> dict[str, Any]:
+    """A ridge's scores, and the model's minus these, over the seeds; empty where there is none."""
+    ridges = [one.ridge for one in of_seeds.values() if one.ridge is not None]
+    if not ridges:
+        return {}
+    scores = {key: _spread([one.scores[key] for one in ridges], seeds) for key in keys}
+    apart = {key: _spread([one.differences[key] for one in ridges], seeds) for key in keys}
+    return {"ridge": {"pooled": scores, "differences": apart}}
 
 
 def _spread(values: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
