@@ -99,7 +99,8 @@ class KeptBaseline:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here: np.load leaves a file open that is no archive.
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             about = json.loads(arrays[_ABOUT].tobytes())
             if about["version"] != _VERSION:
