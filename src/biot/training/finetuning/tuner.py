@@ -473,7 +473,8 @@ def _fitted(
             files=None if files is None else files(model),
         )
     return _Fitted(
-        model=model, trained=trained, task=task, metric=metric, kept=keep, notes=deciding
+        model=model, trained=trained, task=task, metric=metric, kept=keep,
+        notes=(*_one_token(model, from_model), *deciding),
     )
 
 
@@ -500,6 +501,22 @@ def _refitted(learned: Learned, second: _Fitted) -> Learned:
         refit_kept=second.kept,
         notes=(*learned.notes, *notes_on_loss(second.trained.losses)),
     )  # fmt: skip
+
+
+def _one_token(model: BIOT, from_model: Path | None) -> tuple[str, ...]:
+    """What a fresh model cannot see, where a window is one token of each channel."""
+    if from_model is not None or model.encoder.n_tokens(model.n_times) > 1:
+        return ()
+    told = (
+        f"A window is one token of each channel (n_fft {model.n_fft} of {model.n_times} samples), "
+        "so the model sees no order of tokens in time. Shorter tokens show it (--n-fft, n_fft)"
+    )
+    if not model.spectrum.endswith("+wave"):
+        told += (
+            "; magnitudes alone do not tell a signal from its negative, or where in the token "
+            f"something happens: spectrum {model.spectrum}+wave does (--spectrum, spectrum)"
+        )
+    return (f"{told}.",)
 
 
 def _deciding_metric(
