@@ -1,1 +1,1 @@
-"""Reproduction of what `biot` is said to reach: thirteen public sets, beside a ridge and two nets."""
+"""Reproduction: thirteen public sets, `biot` beside a ridge and two nets that users would take."""

@@ -30,6 +30,7 @@ __all__ = [
     "RegressionLoss",
     "Resample",
     "Scale",
+    "Spectrum",
     "SplitBy",
     "Strategy",
     "Task",
@@ -56,6 +57,9 @@ Resample = Literal["polyphase", "fft"]
 Scale = Literal["q95", "none"]
 SplitBy = Literal["subject", "recording", "time", "column"]
 Task = Literal["classes", "multilabel", "regression"]
+
+# what a token is
+Spectrum = Literal["magnitude", "log", "magnitude+wave", "log+wave"]
 
 # what is trained, and by which loss
 ClassLoss = Literal["cross-entropy", "focal"]

@@ -15,7 +15,7 @@ from biot.choices import (
 )
 from biot.errors import ConfigError
 from biot.settings import documented, setting
-from biot.training.settings import MACHINE, TRAINING, TrainingSettings
+from biot.training.settings import MACHINE, MODEL, TRAINING, TrainingSettings
 
 __all__ = [
     "ClassLoss",
@@ -25,8 +25,8 @@ __all__ = [
     "Strategy",
 ]
 
-# Headings of the command's help.
-_OBJECTIVE, _MODEL = "objective", "model"
+# Heading of the command's help.
+_OBJECTIVE = "objective"
 
 _OF_OBJECTIVE = {
     "negatives": "contrastive",
@@ -155,23 +155,23 @@ class PretrainConfig(TrainingSettings):
         least=0, group=_OBJECTIVE,
     )  # fmt: skip
 
-    embed_dim: int = setting(256, help="Width of a token.", least=1, group=_MODEL)
-    num_heads: int = setting(8, help="Attention heads.", least=1, group=_MODEL)
-    num_layers: int = setting(4, help="Transformer layers.", least=1, group=_MODEL)
+    embed_dim: int = setting(256, help="Width of a token.", least=1, group=MODEL)
+    num_heads: int = setting(8, help="Attention heads.", least=1, group=MODEL)
+    num_layers: int = setting(4, help="Transformer layers.", least=1, group=MODEL)
     n_fft: int | None = setting(
         None,
         help="Samples of a token; without it one second, or the shortest window when that is "
         "shorter.",
-        least=1, group=_MODEL,
+        least=1, group=MODEL,
     )  # fmt: skip
     hop_length: int | None = setting(
         None,
         help="Samples between the starts of tokens; without it half of `n_fft`.",
-        least=1, group=_MODEL,
+        least=1, group=MODEL,
     )  # fmt: skip
-    drop_prob: float = setting(0.1, help="Dropout on the tokens.", least=0, below=1, group=_MODEL)
+    drop_prob: float = setting(0.1, help="Dropout on the tokens.", least=0, below=1, group=MODEL)
     att_layer_drop_prob: float = setting(
-        0.2, help="Dropout on the output of attention.", least=0, below=1, group=_MODEL
+        0.2, help="Dropout on the output of attention.", least=0, below=1, group=MODEL
     )
 
     precision: PretrainPrecision = setting(

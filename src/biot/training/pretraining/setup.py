@@ -23,6 +23,7 @@ from biot.model.config import token_lengths
 from biot.model.signal import distinct_names
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical
+from biot.training.datasets import spread_rows
 from biot.training.gradients import Sizer
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveObjective
@@ -31,6 +32,7 @@ from biot.training.pretraining.masked import MaskedModel, MaskedObjective, fit_r
 from biot.training.pretraining.objective import PretrainObjective
 from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedObjective
 from biot.training.pretraining.views import Perturbation, Turning, sensors
+from biot.training.settings import SPECTRUM
 
 __all__ = [
     "RUN_LENGTH",
@@ -99,7 +101,8 @@ def build_parts(
 ) -> PretrainParts:
     """A fresh model and its objective, drawn from torch's generator.
 
-    `train` says which windows are trained on (None: all), `held_out` gives those that are not.
+    `train` says which windows are trained on (None: all), also those that log spectra are
+    standardised by; `held_out` gives those that are not.
 
     Raises
     ------
@@ -129,7 +132,10 @@ def build_parts(
         num_layers=config.num_layers,
         drop_prob=config.drop_prob,
         att_layer_drop_prob=config.att_layer_drop_prob,
+        spectrum=config.spectrum or SPECTRUM,
     )
+    if model.needs_spectrum:
+        _fit_spectrum(model, data, train)
     objective = _objective(config, model, specs, held_out, on_gpu)
     if isinstance(objective, ContrastiveObjective) and config.negatives == "recording":
         objective.recordings = torch.from_numpy(recording_codes(data))
@@ -137,6 +143,16 @@ def build_parts(
         _require_several_tokens(data, model)
         fit_residual(objective.module, _sample(data, train, model, config.seed))
     return PretrainParts(model=model, contract=contract, specs=specs, objective=objective)
+
+
+def _fit_spectrum(model: BIOT, data: Corpora, train: npt.NDArray[np.bool_] | None) -> None:
+    """Set the statistics of log spectra from windows of all corpora."""
+    rows = np.flatnonzero(np.ones(len(data), dtype=bool) if train is None else train)
+    rows = rows[spread_rows(len(rows), model.n_chans, model.n_times)]
+    parts = [collate(data, rows[i : i + 64], vocabulary=model.channels, empty="keep")
+             for i in range(0, len(rows), 64)]  # fmt: skip
+    long_enough = [part for part in parts if part.signal.shape[2] >= model.n_fft]
+    model.fit_spectrum([(part.signal, part.channel_ids) for part in long_enough])
 
 
 def _objective(
