@@ -1,1 +1,1 @@
-"""Reproduction of what `biot` is said to reach: thirteen public sets, beside a ridge and two nets."""
+"""What `biot` reaches on thirteen public sets, beside a ridge and two nets."""

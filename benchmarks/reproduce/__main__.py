@@ -61,9 +61,14 @@ def _tell(result: dict[str, Any]) -> None:
     write = sys.stdout.write
     write(f"\n{table_of([result], 'simple')}\n\n")
     split = f"{result['split']}, {result['folds']} fold" + "s" * (result["folds"] > 1)
-    write(f"{result['set']}: {split}; seeds {result['seeds']}; {result['budget']}.\n")
+    write(
+        f"{result['set']}: {split}; seeds {result['seeds']}. Passes over the training windows, for "
+        f"each model of ours and each net: {result['passes']}. Models of ours whose mean is taken, "
+        f"and of each net: {result['members']}.\n"
+    )
     if result["note"]:
         write(f"Mind: {result['note']}.\n")
+    write(f"Published: {result['published']} {result['source']}.\n".replace(":  ", ": "))
     for sentence in sentences_of(result):
         write(f"{sentence}\n")
     if result["subjects"] < 5:
@@ -150,6 +155,7 @@ def _run(arguments: argparse.Namespace) -> None:
         result = reproduce(name, arguments.data, arguments.out, options, test=arguments.test)
         _tell(result)
         if arguments.test is None and not arguments.quick and len(arguments.seeds) >= 3:
+            RESULTS.mkdir(exist_ok=True)
             write_json(RESULTS / f"{name}.json", result)
             fill_in()
             sys.stdout.write(f"Its row in {README} is up to date.\n")

@@ -34,7 +34,7 @@ class Problem:
     y: Array
     """(W,) class numbers, or (W, K) tags of 0 and 1."""
     subject: Array
-    """(W,) text: what training and test never share; a session or a run where there is one person."""
+    """(W,) text: what training and test never share; of one person a session or a run."""
     record: Array
     """(W,) text: the windows of one record vote together."""
     sfreq: float
@@ -66,8 +66,8 @@ def load(name: str, data: Path, test: Path | None = None) -> Problem:
     data
         Folder that holds a folder of each set.
     test
-        File (for the EDF files of ``eegmmidb_s001``, their folder) of the layout of the set's own, to
-        be tested on; all of the set's own then trains.
+        File (for the EDF files of ``eegmmidb_s001``, their folder) of the layout of the set's own,
+        to be tested on; all of the set's own then trains.
 
     Raises
     ------
