@@ -1,1 +1,1 @@
-"""What `biot` reaches on thirteen public sets, beside a ridge and two nets."""
+"""Reproduction: thirteen public sets, `biot` beside a ridge and two nets that users would take."""

@@ -13,7 +13,7 @@ from typing import Any
 import mne
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import resample_poly
+from scipy.signal import butter, resample_poly, sosfiltfilt
 
 __all__ = ["SETS", "Problem", "load", "windows_of"]
 
@@ -34,7 +34,7 @@ class Problem:
     y: Array
     """(W,) class numbers, or (W, K) tags of 0 and 1."""
     subject: Array
-    """(W,) text: what training and test never share; of one person a session or a run."""
+    """(W,) text: what training and test never share; of one person, a session or a run."""
     record: Array
     """(W,) text: the windows of one record vote together."""
     sfreq: float
@@ -66,8 +66,8 @@ def load(name: str, data: Path, test: Path | None = None) -> Problem:
     data
         Folder that holds a folder of each set.
     test
-        File (for the EDF files of ``eegmmidb_s001``, their folder) of the layout of the set's own,
-        to be tested on; all of the set's own then trains.
+        File of the layout of the set's own (of ``eegmmidb_s001`` the folder of the EDF files), to
+        be tested on; all of the set's own then trains.
 
     Raises
     ------
@@ -315,22 +315,25 @@ def muse_p300(file: Path) -> Problem:
     """Rare or common picture: four electrodes of a headset, 0.8 s from the picture at 128 Hz.
 
     A session of a person is a subject: people differ too much for a model of one to fit another.
-    Each window's own mean is taken away.
+    The recordings are filtered to 1 to 15 Hz before they are cut; windows in which a channel swings
+    by more than 200 µV are left out, as artefacts.
     """
     with np.load(file) as a:
         pieces = []
         for i in range(int(a["n_records"])):
             signal = a[f"R{i:02d}_signal"][:4] * float(a["scale"])
+            signal = sosfiltfilt(butter(2, (1, 15), "bandpass", fs=256, output="sos"), signal)
             signal = _resampled(signal, 256, 128)
             at = a[f"R{i:02d}_event_sample"] // 2
             kept = at + 102 <= signal.shape[1]
             if not kept.any():
                 continue
             windows = np.stack([signal[:, s : s + 102] for s in at[kept]])
-            windows -= windows.mean(axis=2, keepdims=True)
+            calm = np.ptp(windows, axis=2).max(axis=1) < 200
             who = f"{a['subject'][i]}_{a['session'][i]}"
-            labels = a[f"R{i:02d}_event_code"][kept].astype(np.int64) - 1
-            pieces.append((windows.astype(np.float32), labels, who, f"{who}_{i:02d}"))
+            labels = a[f"R{i:02d}_event_code"][kept][calm].astype(np.int64) - 1
+            windows = windows[calm].astype(np.float32)
+            pieces.append((windows, labels, who, f"{who}_{i:02d}"))
         return _stacked(
             pieces, sfreq=128.0, ch_names=tuple(map(str, a["ch_names"][:4])), units=("µV",) * 4,
             label_names=("non-target", "target"),

@@ -21,6 +21,7 @@ __all__ = [
     "LabelScope",
     "LoraLayers",
     "Mode",
+    "Negatives",
     "Objective",
     "Per",
     "PerturbationKind",
@@ -29,6 +30,7 @@ __all__ = [
     "RegressionLoss",
     "Resample",
     "Scale",
+    "Spectrum",
     "SplitBy",
     "Strategy",
     "Task",
@@ -56,13 +58,17 @@ Scale = Literal["q95", "none"]
 SplitBy = Literal["subject", "recording", "time", "column"]
 Task = Literal["classes", "multilabel", "regression"]
 
+# what a token is
+Spectrum = Literal["magnitude", "log", "magnitude+wave", "log+wave"]
+
 # what is trained, and by which loss
 ClassLoss = Literal["cross-entropy", "focal"]
 ClassWeights = Literal["balanced", "sampled", "none"]
 EventScore = Literal["overlap", "szcore"]
 LoraLayers = Literal["attention", "all"]
 Mode = Literal["full", "head", "ridge", "logistic", "lora"]
-Objective = Literal["contrastive", "supervised"]
+Negatives = Literal["all", "recording"]
+Objective = Literal["contrastive", "supervised", "masked"]
 PerturbationKind = Literal["paper", "authors"]
 RegressionLoss = Literal["mse", "huber"]
 

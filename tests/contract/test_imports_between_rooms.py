@@ -67,7 +67,7 @@ RULES = {
         "distributed joblib pyarrow scipy tqdm",
     ),
     "model": rule(
-        "errors io preprocessing signals.channels",
+        "errors choices io preprocessing signals.channels",
         "numpy torch",
         "huggingface_hub safetensors tabulate torchinfo",
     ),
@@ -76,6 +76,7 @@ RULES = {
         "numpy torch",
         "scipy sklearn tabulate",
     ),
+    "evaluation.baselines": rule("errors decision evaluation", "numpy", "scipy sklearn"),
     "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
     "training": rule(
         "errors choices settings locks io device preprocessing corpus corpus.batch model "

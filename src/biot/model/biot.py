@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,15 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from biot.choices import Spectrum
 from biot.errors import ConfigError, require
 from biot.model import config as cfg
 from biot.model.card import model_card
 from biot.model.encoder import BIOTEncoder
 from biot.model.hub import Download, push_to_hub
-from biot.model.layers import ClassificationHead, is_tracing
+from biot.model.layers import ClassificationHead, without_rows
 from biot.model.loading import NewChannels, from_pretrained
 from biot.model.saving import save_pretrained
 from biot.model.signal import SignalParameters, resolve_signal
+from biot.model.spectra import PUBLISHED, SpectrumStatistics, require_spectrum
 from biot.model.state_dict import LoadReport, rename_authors
 from biot.model.vocabulary import ChannelVocabulary
 from biot.preprocessing import Preprocessing
@@ -30,7 +31,7 @@ from biot.preprocessing import Preprocessing
 __all__ = ["BIOT"]
 
 
-class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
+class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
     """Biosignal transformer: any channels, one sentence of tokens, one prediction.
 
     BIOT (Yang, Westover and Sun, NeurIPS 2023) turns every channel into spectral tokens, adds a
@@ -65,6 +66,11 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         Dropout on what attention adds.
     n_fft
         Samples a token. Default: one second, or the whole window when that is shorter.
+    spectrum
+        What a token holds of its patch. ``"magnitude"``: the magnitudes of its spectrum, as
+        published; ``"log"``: their logarithms, standardised by training windows
+        (:meth:`fit_spectrum`); ``"magnitude+wave"``, ``"log+wave"``: the complex spectrum beside
+        them, which knows polarity and place.
     channels
         Names of the channels: the model's vocabulary. Default: the names in `chs_info`, if given.
     add_log_softmax
@@ -110,6 +116,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         att_layer_drop_prob: float = 0.2,
         *,
         n_fft: int | None = None,
+        spectrum: Spectrum = "magnitude",
         channels: Sequence[str] | None = None,
         add_log_softmax: bool = False,
         **earlier_names: Any,
@@ -142,6 +149,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
             embed_dim=embed_dim, num_heads=num_heads, hop_length=hop_length, n_outputs=n_outputs
         )
         cfg.require_integers(0, num_layers=num_layers)
+        require_spectrum(spectrum)
         cfg.require_probabilities(drop_prob=drop_prob, att_layer_drop_prob=att_layer_drop_prob)
         cfg.require_booleans(return_feature=return_feature, add_log_softmax=add_log_softmax)
         if embed_dim % num_heads:
@@ -165,7 +173,8 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         self.drop_prob = drop_prob
         self.att_layer_drop_prob = att_layer_drop_prob
         self._n_outputs = int(n_outputs)
-        self.hop_length = _usable_hop(int(hop_length), self.sfreq)
+        self.spectrum: Spectrum = spectrum
+        self.hop_length = cfg.usable_hop(int(hop_length), self.sfreq)
         self.n_fft = self._derived_n_fft() if n_fft is None else n_fft
         cfg.require_integers(n_fft=self.n_fft)
         if self.n_fft > self.n_times:
@@ -181,6 +190,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
             self.hop_length,
             drop_prob,
             att_layer_drop_prob,
+            spectrum=spectrum,
         )
         self.final_layer = self._new_head()
         # torch leaves this one method without types
@@ -238,7 +248,7 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         # The head sees no NaN, so that the gradients of its weights stay numbers too.
         nothing_B1 = features.isnan().any(dim=1, keepdim=True)
         scores = self.final_layer(features.masked_fill(nothing_B1, 0.0))
-        scores = _without_rows(scores, nothing_B1.squeeze(1))
+        scores = without_rows(scores, nothing_B1.squeeze(1))
         if self.add_log_softmax:
             scores = scores.log_softmax(dim=-1)
         return (scores, features) if self.return_feature else scores
@@ -508,6 +518,8 @@ class BIOT(SignalParameters, ChannelVocabulary, nn.Module):
         }
         if self.n_fft != self._derived_n_fft():
             config["n_fft"] = self.n_fft
+        if self.spectrum != PUBLISHED:
+            config["spectrum"] = self.spectrum
         if self._given["channels"] is not None:
             config["channels"] = self._given["channels"]
         if self.add_log_softmax:
@@ -563,38 +575,3 @@ def _one_of(caller: str, given: Any, other: Any, name: str) -> Any:
         how = "misses the folder" if given is None else f"takes the first argument or {name}="
         raise ConfigError(f"{caller}() {how}; give exactly one.")
     return other if given is None else given
-
-
-def _without_rows(outputs: Any, nothing_B: Tensor) -> Any:
-    """Outputs of a head, in which the rows of samples without a token are NaN.
-
-    Tensors of any shape are looked for in mappings and sequences; integers, and what has no row a
-    sample, stay as they are.
-    """
-    if isinstance(outputs, Tensor):
-        has_rows = outputs.ndim > 0 and (is_tracing() or outputs.shape[0] == nothing_B.shape[0])
-        if not has_rows or not outputs.is_floating_point():
-            return outputs
-        return outputs.masked_fill(nothing_B.view(-1, *[1] * (outputs.ndim - 1)), torch.nan)
-    if isinstance(outputs, Mapping):
-        changed = copy.copy(outputs)
-        for name, value in outputs.items():
-            changed[name] = _without_rows(value, nothing_B)  # type: ignore[index]  # a dictionary
-        return changed
-    if isinstance(outputs, tuple | list):
-        values = [_without_rows(value, nothing_B) for value in outputs]
-        return type(outputs)(*values) if hasattr(outputs, "_fields") else type(outputs)(values)
-    return outputs
-
-
-def _usable_hop(hop_length: int, sfreq: float) -> int:
-    if hop_length <= sfreq:
-        return hop_length
-    usable = max(1, int(sfreq) // 2)
-    warnings.warn(
-        f"hop_length={hop_length} is longer than a second ({sfreq:g} samples); "
-        f"{usable} is used, as in the reference.",
-        UserWarning,
-        stacklevel=3,
-    )
-    return usable

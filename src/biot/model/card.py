@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from biot.errors import visible
+from biot.model.spectra import spectrum_in_words
 from biot.preprocessing import Preprocessing
 
 __all__ = ["model_card"]
@@ -90,6 +91,7 @@ def _facts(
         "Sampling rate": f"{model.sfreq:g} Hz",
         "Window": f"{model.input_window_seconds:g} s ({model.n_times} samples)",
         "Token": f"{model.n_fft} samples, one every {model.hop_length}",
+        "Spectrum": spectrum_in_words(model.encoder.patch_embedding) or "magnitudes, as published",
         "Unit": unsaid,
         "Scale": unsaid,
         "Classes": f"{model.n_outputs}",

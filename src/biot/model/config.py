@@ -32,6 +32,7 @@ __all__ = [
     "require_probabilities",
     "to_json",
     "token_lengths",
+    "usable_hop",
     "warn_no_effect",
 ]
 
@@ -313,3 +314,17 @@ def token_lengths(
             "Choose a shorter one."
         )
     return n_fft, hop_length
+
+
+def usable_hop(hop_length: int, sfreq: float) -> int:
+    """The hop of a model: half a second, with a warning, where more than a second was given."""
+    if hop_length <= sfreq:
+        return hop_length
+    usable = max(1, int(sfreq) // 2)
+    warnings.warn(
+        f"hop_length={hop_length} is longer than a second ({sfreq:g} samples); "
+        f"{usable} is used, as in the reference.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return usable

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from biot.choices import Spectrum
 from biot.errors import ChannelError, ConfigError
 from biot.model.layers import (
     LinearAttentionTransformer,
@@ -19,12 +21,14 @@ from biot.model.layers import (
     masked_mean,
     runs_eagerly_without_gradients,
 )
+from biot.model.spectra import SpectralEmbedding, WaveProjection, embedding_of
 from biot.model.state_dict import complete_encoder
 from biot.model.tokenizer import (
     PatchFrequencyEmbedding,
     PositionalEncoding,
     sinusoidal_positions,
     spectrum,
+    spectrum_and_wave,
     token_mask,
 )
 
@@ -53,6 +57,8 @@ class BIOTEncoder(nn.Module):
         Dropout on the tokens, in training.
     att_layer_drop_prob
         Dropout on what attention adds, in training.
+    spectrum
+        What a token is, as for :class:`biot.BIOT`.
     """
 
     index: Tensor
@@ -67,12 +73,14 @@ class BIOTEncoder(nn.Module):
         hop_length: int = 100,
         drop_prob: float = 0.5,
         att_layer_drop_prob: float = 0.2,
+        *,
+        spectrum: Spectrum = "magnitude",
     ) -> None:
         super().__init__()
         self.embed_dim = embed_dim
         self.n_fft = n_fft
         self.hop_length = hop_length
-        self.patch_embedding = PatchFrequencyEmbedding(embed_dim, n_fft // 2 + 1)
+        self.patch_embedding = embedding_of(spectrum, embed_dim, n_fft // 2 + 1, n_chans)
         self.transformer = LinearAttentionTransformer(
             embed_dim, num_heads, num_layers, att_layer_drop_prob
         )
@@ -141,8 +149,19 @@ class BIOTEncoder(nn.Module):
         self.positional_encoding.pe = codes.unsqueeze(0).to(pe.dtype)
         self.index = torch.arange(len(self.index), device=self.index.device)
 
-    def replace_channel_tokens(self, table: nn.Embedding) -> None:
-        """Take another channel-token table, of any number of rows; the encoder knows as many."""
+    def replace_channel_tokens(
+        self, table: nn.Embedding, rows: Sequence[int | None] | None = None
+    ) -> None:
+        """Take another channel-token table, of any number of rows; the encoder knows as many.
+
+        `rows` says which row of the old table each was, None a fresh one; by default they keep
+        their order, and more are fresh. Statistics of log spectra follow.
+        """
+        if rows is None:
+            known = len(self.index)
+            rows = [row if row < known else None for row in range(table.num_embeddings)]
+        if isinstance(self.patch_embedding, SpectralEmbedding):
+            self.patch_embedding.take_rows(list(rows))
         self.channel_tokens = table
         self.index = torch.arange(table.num_embeddings, device=table.weight.device)
 
@@ -179,34 +198,60 @@ class BIOTEncoder(nn.Module):
             pooled_BE = masked_mean(encoded_BNE, _fitting(mask_BN, encoded_BNE))
         return pooled_BE.masked_fill(nothing_B1, torch.nan)
 
+    def encoded(self, tokens_BCNE: Tensor, mask_BCN: Tensor) -> Tensor:
+        """Each of the tokens from :meth:`tokens` after the transformer, (B, C, N, E).
+
+        Those where the mask is False are not attended to, and what is returned for them means
+        nothing.
+        """
+        tokens_BNE = _one_sentence(self._with_positions(tokens_BCNE))
+        mask_BN = _one_sentence(mask_BCN)
+        mask_BN = mask_BN | ~mask_BN.any(dim=1, keepdim=True)
+        encoded_BNE = call_with_mask(self.transformer, tokens_BNE, mask_BN)
+        encoded_BCNE: Tensor = encoded_BNE.unflatten(1, mask_BCN.shape[1:])
+        return encoded_BCNE
+
     def tokens(
         self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Tokens without their positions, and which are valid: (B, C, N, E) and (B, C, N) bool."""
         mask = token_mask(present_BCT, self.n_fft, self.hop_length)
-        spectra = self._spectra(torch.where(present_BCT, x_BCT, 0.0))
+        spectra, waves = self._spectra(torch.where(present_BCT, x_BCT, 0.0))
         if not is_tracing() and spectra.shape[-1] != mask.shape[-1]:
             mask = self._other_tokens(mask, spectra.shape[-1])
         spectra = torch.where(mask.unsqueeze(2), spectra, 0.0)
-        embedded: Tensor
-        if isinstance(self.patch_embedding, PatchFrequencyEmbedding):
-            embedded = self.patch_embedding(spectra)
-        else:  # a caller's, which is made for one channel, as the reference's is
-            embedded = self.patch_embedding(spectra.flatten(0, 1)).unflatten(0, x_BCT.shape[:2])
         if channel_ids is None:
             rows = self.index[: x_BCT.shape[1]]
         else:
             rows = channel_ids.clamp(min=0).long()
+        embedded: Tensor
+        if isinstance(self.patch_embedding, SpectralEmbedding):
+            if waves is not None:
+                waves = torch.where(mask.unsqueeze(3), waves, 0.0)
+            embedded = self.patch_embedding(spectra, waves, rows)
+        elif isinstance(self.patch_embedding, PatchFrequencyEmbedding):
+            embedded = self.patch_embedding(spectra)
+        else:  # a caller's, which is made for one channel, as the reference's is
+            embedded = self.patch_embedding(spectra.flatten(0, 1)).unflatten(0, x_BCT.shape[:2])
         channels: Tensor = self.channel_tokens(rows)
         return embedded + channels.unsqueeze(-2).to(embedded.dtype), mask
 
-    def _spectra(self, x_BCT: Tensor) -> Tensor:
-        """Spectra of all channels, (B, C, F, N), by whatever `stft` is."""
+    def _spectra(self, x_BCT: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Spectra of all channels, (B, C, F, N), by whatever `stft` is; and waves, if needed."""
+        embedding = self.patch_embedding
+        has_wave = isinstance(embedding, SpectralEmbedding) and embedding.has_wave
         if self._stft_is_ours():
-            return spectrum(x_BCT, self.n_fft, self.hop_length)
+            if has_wave:
+                return spectrum_and_wave(x_BCT, self.n_fft, self.hop_length)
+            return spectrum(x_BCT, self.n_fft, self.hop_length), None
+        if has_wave:
+            raise ConfigError(
+                "The stft of this encoder was replaced. Its magnitudes do not hold the phase that "
+                "'+wave' needs: build the model with spectrum='magnitude' or 'log'."
+            )
         spectra: Any = self.stft(x_BCT.flatten(0, 1).unsqueeze(1))
         each: Tensor = spectra.unflatten(0, x_BCT.shape[:2])
-        return each
+        return each, None
 
     def _with_positions(self, tokens_BCNE: Tensor) -> Tensor:
         encoded: Tensor
@@ -228,7 +273,10 @@ class BIOTEncoder(nn.Module):
         return getattr(self.stft, "__func__", None) is BIOTEncoder.stft
 
     def _is_plain(self) -> bool:
-        kinds = (PatchFrequencyEmbedding, PositionalEncoding, nn.Embedding)
+        kinds = (
+            PatchFrequencyEmbedding, SpectralEmbedding, WaveProjection, PositionalEncoding,
+            nn.Embedding,
+        )  # fmt: skip
         return self._stft_is_ours() and all(is_plain(part, also=kinds) for part in self.children())
 
     def _offset_ids(self, x: Tensor, offset: int, channel_ids: Tensor | None) -> Tensor:

@@ -8,9 +8,10 @@ weights, hooks, adapters and patterns written for the one fit the other.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ __all__ = [
     "is_tracing",
     "masked_mean",
     "runs_eagerly_without_gradients",
+    "without_rows",
 ]
 
 INNER_BYTES = 2_490_368  # inner activations at a time that stay in cache: 608 tokens in float32
@@ -281,6 +283,28 @@ def _shares(values_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
         mask_BN = values_BNE.new_ones(values_BNE.shape[:2])
     counted_BN = mask_BN.to(values_BNE.dtype)
     return counted_BN / counted_BN.sum(dim=1, keepdim=True)
+
+
+def without_rows(outputs: Any, nothing_B: Tensor) -> Any:
+    """Outputs of a head, in which the rows of samples without a token are NaN.
+
+    Tensors of any shape are looked for in mappings and sequences; integers, and what has no row a
+    sample, stay as they are.
+    """
+    if isinstance(outputs, Tensor):
+        has_rows = outputs.ndim > 0 and (is_tracing() or outputs.shape[0] == nothing_B.shape[0])
+        if not has_rows or not outputs.is_floating_point():
+            return outputs
+        return outputs.masked_fill(nothing_B.view(-1, *[1] * (outputs.ndim - 1)), torch.nan)
+    if isinstance(outputs, Mapping):
+        changed = copy.copy(outputs)
+        for name, value in outputs.items():
+            changed[name] = without_rows(value, nothing_B)  # type: ignore[index]  # a dictionary
+        return changed
+    if isinstance(outputs, tuple | list):
+        values = [without_rows(value, nothing_B) for value in outputs]
+        return type(outputs)(*values) if hasattr(outputs, "_fields") else type(outputs)(values)
+    return outputs
 
 
 def runs_eagerly_without_gradients(x: Tensor) -> bool:

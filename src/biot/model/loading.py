@@ -15,12 +15,14 @@ from biot.errors import BiotError, CheckpointError, ConfigError
 from biot.model import hub
 from biot.model.config import integer
 from biot.model.settings import HEAD, complete_settings, head_outputs, require_known
+from biot.model.spectra import BUFFERS, PLACE, form_of
 from biot.model.state_dict import LoadReport, is_known_unused, standard_name
 from biot.model.weights import read_config, read_tensors, wrapper_of
 
 __all__ = ["NewChannels", "from_pretrained"]
 
 NewChannels = Literal["error", "init"]
+WAVE = f"{PLACE}wave_"
 MOST_FRESH = 2**28
 """Numbers that ``strict=False`` draws at most for weights that a file lacks: 1 GB."""
 
@@ -68,7 +70,9 @@ def from_pretrained(
     assumed |= wrapped
     if names is not None and model.channels == names:
         assumed["channels"] = ", ".join(names)
-    report = _load(model, entries, str(source), assumed, fresh_head=head is None, strict=strict)
+    has_waves = config.get("spectrum") == f"{form_of(entries)}+wave"  # which the file has not
+    fresh = (HEAD,) * (head is None) + (WAVE,) * has_waves
+    report = _load(model, entries, str(source), assumed, fresh=fresh, strict=strict)
     if channels is not None:
         report = _with_channels(report, model, channels, new_channels)
     if head is None or wanted != head:
@@ -99,24 +103,26 @@ def _load(
     source: str,
     assumed: dict[str, str],
     *,
-    fresh_head: bool,
+    fresh: tuple[str, ...],
     strict: bool,
 ) -> LoadReport:
-    report = _compared(model, entries, source, assumed, fresh_head=fresh_head)
+    report = _compared(model, entries, source, assumed, fresh=fresh)
     if strict:
         report.require_complete()
     elif not report.complete:
         _warn_of_the_rest(model, report)
     dtype = next((entries[name].dtype for name in report.matched), torch.float32)
     model.to(dtype).to_empty(device="cpu")
-    fresh = type(model).from_config(model.get_config()).state_dict() if report.missing else {}
+    drawn = type(model).from_config(model.get_config()).state_dict() if report.missing else {}
     with torch.no_grad():
         model.encoder.reset_buffers()
         for name, place in model.state_dict().items():
             if name in report.matched:  # all but a fresh head's, which is made later
                 place.copy_(entries[name])
             elif name in report.missing:
-                place.copy_(fresh[name])
+                place.copy_(drawn[name])
+            elif name in report.adapted:  # waves, which begin at zero
+                place.zero_()
     return report
 
 
@@ -146,7 +152,7 @@ def _compared(
     source: str,
     assumed: dict[str, str],
     *,
-    fresh_head: bool,
+    fresh: tuple[str, ...],
 ) -> LoadReport:
     """What of a file fits the model, by name and shape."""
     places = dict(model.state_dict())
@@ -163,12 +169,19 @@ def _compared(
             unused[name] = shape
         else:
             unexpected[name] = shape
-    for name, parameter in model.named_parameters():
-        if name not in matched and not (fresh_head and name.startswith(HEAD)):
-            missing[name] = str(tuple(parameter.shape))
+    needed = {name: str(tuple(parameter.shape)) for name, parameter in model.named_parameters()}
+    statistics = {f"{PLACE}{name}" for name in BUFFERS}
+    needed |= {name: str(tuple(places[name].shape)) for name in statistics & places.keys()}
+    for name, shape in needed.items():
+        if name not in matched and not name.startswith(fresh):
+            missing[name] = shape
+    waves = WAVE in fresh
+    adapted = {
+        name: f"{shape}, fresh" for name, shape in needed.items() if waves and name.startswith(WAVE)
+    }
     return LoadReport(
         source, matched=matched, missing=missing, unexpected=unexpected, unused=unused,
-        assumed=assumed,
+        adapted=adapted, assumed=assumed,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from biot.errors import CheckpointError, ConfigError
 from biot.model import config as cfg
+from biot.model.spectra import PUBLISHED, form_of
 
 __all__ = ["complete_settings", "head_outputs", "require_known"]
 
@@ -83,6 +84,8 @@ def complete_settings(
         stated = cfg.integer("n_outputs", settings["n_outputs"])
         if stated != outputs:  # braindecode's reset_head leaves the config behind
             assumed["n_outputs"] = f"{outputs} as in the weights; the configuration says {stated}"
+    if given.get("spectrum") != f"{form_of(entries)}+wave":  # else waves are to be added
+        sizes |= _form(path, settings, entries, strict=strict)
     sizes = _agreeing(path, settings, sizes, strict=strict)
     if settings.get("n_chans") is None and settings.get("chs_info") is not None:
         sizes.pop("n_chans", None)  # said by the descriptions, whose number the model will check
@@ -97,6 +100,20 @@ def complete_settings(
         cfg.require_positive("sfreq", settings["sfreq"])
         settings["n_times"] = assumed["n_times"] = round(DEFAULT_SECONDS * settings["sfreq"])
     return settings, {name: str(value) for name, value in assumed.items()}
+
+
+def _form(
+    path: Path, settings: Mapping[str, Any], entries: Mapping[str, Tensor], *, strict: bool
+) -> dict[str, Any]:
+    """The form of token that the weights are for, where it is not the published one."""
+    form, said = form_of(entries), settings.get("spectrum") or PUBLISHED
+    is_stated = settings.get("spectrum") is not None
+    if strict and said != form and (is_stated or form == PUBLISHED):
+        raise CheckpointError(
+            f"{path}: the weights are for spectrum={form!r}, the settings say {said!r}. Weights "
+            "of one form mean nothing in the other; only '+wave' can be added to a form."
+        )
+    return {} if form == PUBLISHED or is_stated else {"spectrum": form}
 
 
 def _agreeing(

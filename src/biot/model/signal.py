@@ -12,6 +12,7 @@ from torch import nn
 from biot.errors import ChannelError, ConfigError
 from biot.model.config import ChsInfo, integer, require_positive
 from biot.model.encoder import BIOTEncoder
+from biot.model.spectra import spectrum_in_words
 from biot.signals.channels import canonical
 
 __all__ = ["Signal", "SignalParameters", "distinct_names", "resolve_signal"]
@@ -157,11 +158,12 @@ class SignalParameters:
         names = ", ".join(self.channels or ("without names",))
         seconds = f"{self.input_window_seconds:g} s"
         parameters = cast("nn.Module", self).parameters()
+        told = spectrum_in_words(encoder.patch_embedding)
         facts = {
             "channels": f"{self.n_chans}: {shorten(names, 72, placeholder=' …')}",
             "window": f"{seconds}, {self.n_times} samples at {self.sfreq:g} Hz",
             "tokens": f"{encoder.n_tokens(self.n_times)} a channel: {encoder.n_fft} samples each, "
-            f"one every {encoder.hop_length}",
+            f"one every {encoder.hop_length}" + f"; {told}" * bool(told),
             "encoder": f"{self.num_layers} layers of width {self.embed_dim}",
             "outputs": f"{self.n_outputs}",
             "parameters": f"{sum(p.numel() for p in parameters):,}",

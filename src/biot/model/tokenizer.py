@@ -16,6 +16,7 @@ __all__ = [
     "PositionalEncoding",
     "sinusoidal_positions",
     "spectrum",
+    "spectrum_and_wave",
     "token_mask",
 ]
 
@@ -26,11 +27,28 @@ def spectrum(x_BT: Tensor, n_fft: int, hop_length: int) -> Tensor:
     Section 2.1 of Yang et al. (2023): patches of `n_fft` samples start every `hop_length` samples.
     No taper and no padding, as in the reference. The gradient at an all-zero patch is zero.
     """
+    magnitudes: Tensor = _transformed(x_BT, n_fft, hop_length).abs()
+    return magnitudes.transpose(-1, -2)
+
+
+def spectrum_and_wave(x_BT: Tensor, n_fft: int, hop_length: int) -> tuple[Tensor, Tensor]:
+    """The magnitudes of :func:`spectrum`, and what they leave out: (…, F, N) and (…, N, 2 F).
+
+    The second holds the real and the imaginary part of each frequency side by side, over the root
+    of `n_fft`: an orthonormal transform, whose size does not grow with the patch.
+    """
+    complex_BNF = _transformed(x_BT, n_fft, hop_length)
+    parts = torch.view_as_real(complex_BNF).flatten(-2)
+    return complex_BNF.abs().transpose(-1, -2), parts * n_fft**-0.5
+
+
+def _transformed(x_BT: Tensor, n_fft: int, hop_length: int) -> Tensor:
+    """The one-sided Fourier transform of every patch: (…, T) → (…, N, F), complex."""
     if x_BT.dtype not in (torch.float32, torch.float64):
         x_BT = x_BT.float()  # there is no Fourier transform of half-width numbers
     patches = x_BT.unfold(-1, n_fft, hop_length)
-    magnitudes: Tensor = torch.fft.rfft(patches.contiguous()).abs()  # as export needs it
-    return magnitudes.transpose(-1, -2)
+    transformed: Tensor = torch.fft.rfft(patches.contiguous())  # as export needs it
+    return transformed
 
 
 def token_mask(valid_BCT: Tensor, n_fft: int, hop_length: int) -> Tensor:

@@ -120,7 +120,10 @@ class ChannelVocabulary:
     def _set_vocabulary(self, names: tuple[str, ...], table_CE: Tensor) -> None:
         is_frozen = not self.encoder.channel_tokens.weight.requires_grad
         table = nn.Embedding.from_pretrained(table_CE.clone(), freeze=is_frozen)
-        self.encoder.replace_channel_tokens(table)
+        before = self._signal.channels or names  # without names: every row stays
+        place = {canonical(name): row for row, name in enumerate(before)}
+        rows = [place.get(canonical(name)) for name in names]
+        self.encoder.replace_channel_tokens(table, rows)
         self._signal = replace(self._signal, n_chans=len(names), channels=names)
         self._given.update(n_chans=len(names), channels=list(names))
         if self._chs_info is not None:

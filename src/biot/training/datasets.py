@@ -28,6 +28,8 @@ __all__ = [
     "batches_of",
     "filled_up",
     "is_labelled",
+    "spread",
+    "spread_rows",
     "truth_of",
     "usable",
     "weights_of",
@@ -89,6 +91,9 @@ class LabelledWindows(Protocol):
     def chosen(self, keep: Ints) -> LabelledWindows:
         """Those at these positions only."""
 
+    def joined(self, other: Any) -> LabelledWindows:
+        """These and others from the same place, in the order of their numbers."""
+
     def describe(self, index: int) -> str:
         """A window by its number, for messages."""
 
@@ -122,6 +127,13 @@ class Subset:
     def chosen(self, keep: Ints) -> Subset:
         """The windows at these positions only."""
         return Subset(corpus=self.corpus, rows=self.rows[keep], labels=self.labels[keep])
+
+    def joined(self, other: Subset) -> Subset:
+        """These and other windows of the same corpus, ascending."""
+        rows = np.concatenate([self.rows, other.rows])
+        order = np.argsort(rows, kind="stable")
+        labels = np.concatenate([self.labels, other.labels])
+        return Subset(corpus=self.corpus, rows=rows[order], labels=labels[order])
 
     def describe(self, index: int) -> str:
         """Recording and place of a window."""
@@ -165,6 +177,17 @@ class TensorWindows:
             signal=signal, truth=self.truth[keep], index=self.index[keep],
             weight=None if self.weight is None else self.weight[keep],
         )  # fmt: skip
+
+    def joined(self, other: TensorWindows) -> TensorWindows:
+        """These and other windows of the same array, in the order of their numbers."""
+        index = np.concatenate([self.index, other.index])
+        whole = TensorWindows(
+            signal=torch.cat([self.signal, other.signal]),
+            truth=np.concatenate([self.truth, other.truth]), index=index,
+            weight=None if self.weight is None or other.weight is None
+            else np.concatenate([self.weight, other.weight]),
+        )  # fmt: skip
+        return whole.chosen(np.argsort(index, kind="stable"))
 
     def describe(self, index: int) -> str:
         """The number of a window."""
@@ -210,6 +233,26 @@ def filled_up(batch: Batch, n_times: int) -> Batch:
 def batches_of(windows: LabelledWindows, batch_size: int) -> Iterable[WindowBatch]:
     """All of them, in their order."""
     return windows.batches(np.arange(len(windows.truth)), batch_size)
+
+
+MOST_SAMPLES = 2**25
+"""Of all channels together, from which statistics of spectra are made: 128 MB."""
+
+
+def spread_rows(n_windows: int, n_chans: int, n_times: int) -> Ints:
+    """Positions at equal distances, as many as statistics of spectra are made from."""
+    most = max(1, MOST_SAMPLES // max(1, n_chans * n_times))
+    return np.unique(np.linspace(0, n_windows - 1, min(n_windows, most)).round().astype(np.int64))
+
+
+def spread(windows: LabelledWindows, batch_size: int = 64) -> list[tuple[Tensor, Tensor | None]]:
+    """Signals from all over a set and their channels, for :meth:`biot.BIOT.fit_spectrum`."""
+    first = next(iter(windows.batches(np.arange(1), 1)))
+    rows = spread_rows(len(windows.truth), *first.signal.shape[1:])
+    return [
+        (batch.signal, getattr(batch, "channel_ids", None))
+        for batch in windows.batches(rows, batch_size)
+    ]
 
 
 def usable(windows: LabelledWindows, *, n_fft: int, hop_length: int, batch_size: int) -> Ints:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from biot.choices import Device, Strategy
+from biot.choices import Device, Spectrum, Strategy
 from biot.settings import Settings, setting
 
-__all__ = ["MACHINE", "TRAINING", "TrainingSettings"]
+__all__ = ["MACHINE", "MODEL", "SPECTRUM", "TRAINING", "TrainingSettings"]
 
 # Headings of the commands' help.
-TRAINING, MACHINE = "training", "machine"
+MODEL, TRAINING, MACHINE = "model", "training", "machine"
+
+SPECTRUM: Spectrum = "magnitude"
+"""What a token of a fresh model is, where nobody says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,14 @@ class TrainingSettings(Settings):
     )  # fmt: skip
     """What a resumed run may be told otherwise: how it computes, not what."""
 
+    spectrum: Spectrum | None = setting(
+        None,
+        help="What a token holds of its patch. magnitude: the spectrum's magnitudes, as published; "
+        "log: their logarithms, standardised by the training windows; +wave: the real and "
+        "imaginary parts beside them, which know polarity and place. Without it that of a "
+        f"pretrained model, to which +wave can be added; from scratch {SPECTRUM}.",
+        group=MODEL,
+    )
     learning_rate: float = setting(
         1e-3, help="Peak of the one-cycle schedule.", above=0, group=TRAINING
     )
@@ -63,7 +74,10 @@ class TrainingSettings(Settings):
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide what is learned; a resumed run must have the same."""
-        return {name: value for name, value in asdict(self).items() if name not in self.may_change}
+        decide = {n: value for n, value in asdict(self).items() if n not in self.may_change}
+        if self.spectrum is None:  # runs that were begun before it could be had go on
+            del decide["spectrum"]
+        return decide
 
     def runtime(self) -> dict[str, Any]:
         """The other settings: how it is computed."""

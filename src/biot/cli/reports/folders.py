@@ -21,7 +21,16 @@ __all__ = ["describe_model", "describe_run", "is_model", "is_run"]
 _MOST_BYTES = 2**26
 """Of a JSON file; a run of many windows lists their numbers."""
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_SETTINGS = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "n_times", "n_outputs")
+_SETTINGS = (
+    "embed_dim",
+    "num_heads",
+    "num_layers",
+    "n_fft",
+    "hop_length",
+    "spectrum",
+    "n_times",
+    "n_outputs",
+)
 
 
 def is_run(folder: Path) -> bool:
@@ -206,6 +215,8 @@ def _scores(folder: Path) -> str:
         return table.read_text(encoding="utf-8", errors="replace").rstrip()
     test = _inner(metrics, "test")
     kept = f", with the weights of epoch {epoch}" if (epoch := metrics.get("best_epoch")) else ""
+    if refit := _inner(metrics, "refit"):
+        kept = f", with the weights of a refit on all windows for {refit.get('epochs')} epochs"
     notes = "".join(f"{note}\n\n" for note in map(str, _sized(metrics.get("notes"))))
     events = "".join(f"\n{line}" for line in _of_events(metrics))
     return f"{notes}Test{kept}: {scores_text(test)}" + (f"\n{events}" if events else "")

@@ -13,6 +13,7 @@ from biot.model.saving import require_fit
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
 from biot.training.finetuning.config import FinetuneConfig
+from biot.training.settings import SPECTRUM
 
 __all__ = [
     "build_model",
@@ -24,6 +25,7 @@ FROM_SCRATCH = {
     "num_layers": 4,
     "drop_prob": 0.0,
     "att_layer_drop_prob": 0.0,
+    "spectrum": SPECTRUM,
 }
 """Settings of a fresh model that the config leaves open."""
 
@@ -72,9 +74,9 @@ def _pretrained(config: FinetuneConfig, contract: Preprocessing, source: Path) -
         trained = Preprocessing.load(source)
         require_fit(BIOT.from_pretrained(source), trained, where=source)
         _require_same_making(contract, trained, source)
-    dropout = {
+    asked = {
         name: getattr(config, name)
-        for name in ("drop_prob", "att_layer_drop_prob")
+        for name in ("drop_prob", "att_layer_drop_prob", "spectrum")
         if getattr(config, name) is not None
     }
     n_outputs = len(contract.label_names or ())
@@ -84,7 +86,7 @@ def _pretrained(config: FinetuneConfig, contract: Preprocessing, source: Path) -
         n_times=contract.n_times,
         input_window_seconds=None,
         return_feature=False,
-        **dropout,
+        **asked,
     )
     _require_same_architecture(config, model, source)
     _require_same_signal(contract, model, source)

@@ -122,7 +122,7 @@ def _pretrain(
     with torch.random.fork_rng(gpus):  # the caller's random state is left as it was
         torch.manual_seed(config.seed)
         parts = build_parts(
-            config, data, channels, on_gpu=fabric.device.type == "cuda",
+            config, data, channels, train=train, on_gpu=fabric.device.type == "cuda",
             held_out=(lambda model: validation_batches(data, valid, config, model))
             if config.valid_share else None,
         )  # fmt: skip
@@ -135,7 +135,9 @@ def _pretrain(
             "paths": paths, **provenance(),
         }  # fmt: skip
         board = out / "tensorboard" if config.tensorboard else None
-        columns = COLUMNS + (VALIDATION_COLUMNS if config.valid_share else ())
+        columns = (
+            *COLUMNS, *parts.objective.columns, *(VALIDATION_COLUMNS if config.valid_share else ())
+        )  # fmt: skip
         history = History(out / "history.csv", columns, tensorboard=board)
         if once(fabric, out, lambda: _open(out, identity, about)):
             return True
