@@ -41,11 +41,14 @@ def reproduce(
 
     Raises
     ------
-    ValueError
+    ConfigError
         If data are missing or do not fit the set.
     """
     started = time.perf_counter()
-    problem = load(name, data, test)
+    try:
+        problem = load(name, data, test)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     fold_of = folds_of(name, problem)
     folder = out / ("quick" if options.quick else "full" if test is None else f"test-{test.stem}")
     kept = run_set(name, problem, fold_of, options, folder)
@@ -165,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after an error, which is told."""
     try:
         _run(_parser().parse_args(arguments))
-    except (BiotError, ValueError) as error:
+    except BiotError as error:
         sys.stderr.write(f"Error: {error}\n")
         return 1
     return 0

@@ -30,9 +30,12 @@ Array = npt.NDArray[Any]
 
 SMALL: Mapping[str, Any] = {
     "embed_dim": 64, "num_layers": 2, "drop_prob": 0.0, "att_layer_drop_prob": 0.0,
-    "epochs": 12, "label_smoothing": 0.1,
+    "spectrum": "log", "epochs": 12, "valid_share": 0, "label_smoothing": 0.1,
 }  # fmt: skip
-"""The small encoder; what a recipe gives besides is added to it, or replaces it."""
+"""The small encoder, trained on all subjects for a fixed number of epochs; the last weights count.
+
+What a recipe gives besides is added to it, or replaces it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
