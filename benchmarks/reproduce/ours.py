@@ -84,9 +84,7 @@ OURS: dict[str, Recipe] = {
     "uci_har": Recipe(
         members=tuple(
             Member(
-                settings=small(
-                    n_fft=50, hop_length=13, epochs=10, spectrum=spectrum, batch_size=64
-                )
+                settings=small(n_fft=50, hop_length=13, epochs=10, spectrum=spectrum, batch_size=64)
             )
             for spectrum in ("log", "magnitude", "log+wave")
         )

@@ -136,9 +136,7 @@ def evaluate_rows(
     part = Subset(corpus=corpus, rows=rows, labels=truth)
     predicted = predicted_rows(model, part, contract, device=device, batch_size=batch_size)
     beside = None if baseline is None else baseline.answers(part)
-    return assess_rows(
-        part, predicted, contract, ridge=beside, n_bootstrap=n_bootstrap, seed=seed
-    )
+    return assess_rows(part, predicted, contract, ridge=beside, n_bootstrap=n_bootstrap, seed=seed)
 
 
 def assess_rows(

@@ -473,7 +473,11 @@ def _fitted(
             files=None if files is None else files(model),
         )
     return _Fitted(
-        model=model, trained=trained, task=task, metric=metric, kept=keep,
+        model=model,
+        trained=trained,
+        task=task,
+        metric=metric,
+        kept=keep,
         notes=(*_one_token(model, from_model), *deciding),
     )
 
