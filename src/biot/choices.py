@@ -21,6 +21,7 @@ __all__ = [
     "LabelScope",
     "LoraLayers",
     "Mode",
+    "Negatives",
     "Objective",
     "Per",
     "PerturbationKind",
@@ -66,7 +67,8 @@ ClassWeights = Literal["balanced", "sampled", "none"]
 EventScore = Literal["overlap", "szcore"]
 LoraLayers = Literal["attention", "all"]
 Mode = Literal["full", "head", "ridge", "logistic", "lora"]
-Objective = Literal["contrastive", "supervised"]
+Negatives = Literal["all", "recording"]
+Objective = Literal["contrastive", "supervised", "masked"]
 PerturbationKind = Literal["paper", "authors"]
 RegressionLoss = Literal["mse", "huber"]
 

@@ -76,6 +76,7 @@ RULES = {
         "numpy torch",
         "scipy sklearn tabulate",
     ),
+    "evaluation.baselines": rule("errors decision evaluation", "numpy", "scipy sklearn"),
     "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
     "training": rule(
         "errors choices settings locks io device preprocessing corpus corpus.batch model "
@@ -131,7 +132,7 @@ RULES = {
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device settings preprocessing signals signals.formats model evaluation "
+        "errors choices device settings preprocessing signals signals.formats model evaluation "
         "training training.finetuning",
         "numpy sklearn torch",
     ),

@@ -179,7 +179,7 @@ def test_too_few_to_split_names_the_way_out(corpus: Columns, by: Any, message: s
         split(corpus, by)
 
 
-@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.6, 0.3, 0.3), (1.0, 0.0, 0.0), (0.9, 0.2, -0.1)])
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.6, 0.3, 0.3), (0.0, 0.5, 0.5), (0.9, 0.2, -0.1)])
 def test_shares_that_are_none_are_refused(shares: Any) -> None:
     with pytest.raises(ConfigError, match="shares must be three numbers that add up to 1"):
         split(columns(9, "ab"), shares=shares)
@@ -274,3 +274,21 @@ def test_training_subjects_of_one_class_each_leave_none_for_validation() -> None
         split(corpus, "column")
     with pytest.raises(CorpusError, match=r"without [ab]: too few of its subjects hold it"):
         split(corpus, "column", (0.3, 0.5, 0.2))
+
+
+def test_without_a_share_for_validation_all_others_train() -> None:
+    result = split(columns(10, "ab", n_each=5), shares=(0.8, 0.0, 0.2), seed=1)
+    assert len(result.valid) == 0
+    assert result.groups[1] == ()
+    assert [len(names) for names in result.groups] == [8, 0, 2]
+    whole = split(columns(10, "ab", n_each=5), shares=(1.0, 0.0, 0.0))
+    assert len(whole.train) == len(columns(10, "ab", n_each=5))
+
+
+def test_without_a_share_for_validation_the_official_validation_part_trains() -> None:
+    result = split(official(OFFICIAL), "column", (0.8, 0.0, 0.2))
+    assert result.train.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert (result.valid.tolist(), result.test.tolist()) == ([], [8, 9])
+    assert result.notes == ("2 windows of the official validation part train too.",)
+    without = split(official(["train", "train", "test"]), "column", (0.8, 0.0, 0.2))
+    assert (without.train.tolist(), without.notes) == ([0, 1, 2, 3], ())

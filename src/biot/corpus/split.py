@@ -29,7 +29,7 @@ class Split:
     train: Indices
     valid: Indices
     test: Indices
-    """Empty where the test share is 0."""
+    """Empty where its share is 0; validation likewise."""
     by: SplitBy
     shares: tuple[float, float, float]
     seed: int
@@ -79,9 +79,10 @@ def split(
         from ``--split-column`` of `biot prepare`; without an official validation part, subjects of
         the training part are taken for it.
     shares
-        Of train, validation and test; the last may be 0, for a corpus with a test corpus beside.
-        By column, that of validation is a share of the training part's subjects, where it is needed
-        at all; a test share of 0 leaves the windows of the test part out.
+        Of train, validation and test. That of the test may be 0, for a corpus with a test corpus
+        beside, and that of validation, where nothing shall validate. By column, that of validation
+        is a share of the training part's subjects, where it is needed at all; 0 gives the windows
+        of the validation part to training. A test share of 0 leaves those of the test part out.
     seed
         Of the shuffle; a split by time does not depend on it.
 
@@ -123,10 +124,10 @@ def split(
 
 def _checked(shares: Sequence[float]) -> tuple[float, float, float]:
     values = tuple(float(share) for share in shares)
-    usable = len(values) == len(PARTS) and min(values[:2]) > 0 and values[2] >= 0
+    usable = len(values) == len(PARTS) and values[0] > 0 and min(values) >= 0
     if not usable or abs(sum(values) - 1) > 1e-6:
         raise ConfigError(
-            "shares must be three numbers that add up to 1, those of train and validation above 0; "
+            "shares must be three numbers that add up to 1, 0 or more, that of train above 0; "
             f"got {', '.join(f'{value:g}' for value in values)}."
         )
     return cast("tuple[float, float, float]", values)
@@ -235,7 +236,9 @@ def _by_column(
     notes: list[str] = []
     if (part_of < 0).any():
         notes.append(f"{int((part_of < 0).sum())} windows have no official part and are not used.")
-    if not (part_of == 1).any():
+    if shares[1] == 0:
+        notes += _without_validation(part_of)
+    elif not (part_of == 1).any():
         notes.append(_with_validation(corpus, part_of, shares[1], seed))
     subjects = [np.unique(corpus.subjects[part_of == part]).tolist() for part in range(len(PARTS))]
     for one, other in ((0, 1), (0, 2), (1, 2)):
@@ -280,6 +283,14 @@ def _with_validation(corpus: Corpus, part_of: Indices, share: float, seed: int) 
         f"There is no official validation part: {len(groups[1])} of "
         f"{len(groups[0]) + len(groups[1])} subjects of the training part are taken for it."
     )
+
+
+def _without_validation(part_of: Indices) -> list[str]:
+    """Give the windows of the official validation part to training, in `part_of`; says so."""
+    moved = part_of == 1
+    part_of[moved] = 0
+    n_moved = int(moved.sum())
+    return [f"{n_moved} windows of the official validation part train too."] if n_moved else []
 
 
 def _near(starts: Indices, others: Indices, length: int) -> npt.NDArray[np.bool_]:

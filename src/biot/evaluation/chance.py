@@ -21,7 +21,7 @@ from biot.evaluation.metrics import (
 )
 from biot.evaluation.tasks import Task, Truth
 
-__all__ = ["baselines", "notes_on"]
+__all__ = ["baselines", "notes_on", "notes_on_loss"]
 
 
 def baselines(task: Task, truth: Truth) -> dict[str, dict[str, float]]:
@@ -104,11 +104,9 @@ def notes_on(
     calibrated
         Whether a temperature was asked for.
     """
-    notes = [
-        note
-        for note in (_on_loss(losses), _on_validation(task, outputs_WK, truth, len(losses)))
-        if note is not None
-    ]
+    notes = [*notes_on_loss(losses)]
+    ranked_badly = _on_validation(task, outputs_WK, truth, len(losses))
+    notes += [] if ranked_badly is None else [ranked_badly]
     if calibrated and decision.task != "regression" and decision.temperature is None:
         what = "one class" if decision.task == "classes" else "no tag both with and without it"
         done = "not corrected" if decision.class_weights is None else "corrected for weights only"
@@ -119,12 +117,13 @@ def notes_on(
     return tuple(notes)
 
 
-def _on_loss(losses: Sequence[float]) -> str | None:
+def notes_on_loss(losses: Sequence[float]) -> tuple[str, ...]:
+    """Whether the mean training loss of an epoch never fell below that of the first."""
     if len(losses) < 2 or min(losses[1:]) < losses[0]:
-        return None
+        return ()
     return (
         f"Training learnt nothing: its loss was {losses[0]:.3f} in the first epoch and never lower "
-        f"after it ({losses[-1]:.3f} in the last)."
+        f"after it ({losses[-1]:.3f} in the last).",
     )
 
 

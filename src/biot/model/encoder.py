@@ -198,6 +198,19 @@ class BIOTEncoder(nn.Module):
             pooled_BE = masked_mean(encoded_BNE, _fitting(mask_BN, encoded_BNE))
         return pooled_BE.masked_fill(nothing_B1, torch.nan)
 
+    def encoded(self, tokens_BCNE: Tensor, mask_BCN: Tensor) -> Tensor:
+        """Each of the tokens from :meth:`tokens` after the transformer, (B, C, N, E).
+
+        Those where the mask is False are not attended to, and what is returned for them means
+        nothing.
+        """
+        tokens_BNE = _one_sentence(self._with_positions(tokens_BCNE))
+        mask_BN = _one_sentence(mask_BCN)
+        mask_BN = mask_BN | ~mask_BN.any(dim=1, keepdim=True)
+        encoded_BNE = call_with_mask(self.transformer, tokens_BNE, mask_BN)
+        encoded_BCNE: Tensor = encoded_BNE.unflatten(1, mask_BCN.shape[1:])
+        return encoded_BCNE
+
     def tokens(
         self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch
 
 from biot.choices import Spectrum
 from biot.device import Device
-from biot.errors import ConfigError, CorpusError, listed, require
+from biot.errors import ConfigError, listed, require
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
 from biot.settings import configured
@@ -29,8 +29,10 @@ from biot.sklearn.inputs import (
     array_in_units,
     format_of_array,
     format_of_sources,
+    require_as_many,
     require_known_to,
     require_named,
+    require_usable,
     sources_of,
     windows_of,
 )
@@ -111,7 +113,7 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         else:
             self._format = format_of_sources(sources, **said)
             windows = windows_of(sources, self.contract_of(None), _say)
-            _require_as_many(windows, given.get("y"))
+            require_as_many(windows, given.get("y"))
             windows, y = self._validated(windows, reset=True, **given)
             self.feature_names_in_ = np.array(self._format.ch_names, dtype=object)
         if self.from_model is not None:
@@ -192,8 +194,12 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         with commas between them, whose mean it is (:mod:`biot.signals.reference`).
     from_model
         Folder of a pretrained model; None starts from scratch.
-    mode, epochs, patience, metric, batch_size, learning_rate, valid_share, calibration, device
-        As in :class:`biot.training.FinetuneConfig`.
+    mode, epochs, patience, metric, batch_size, learning_rate, valid_share, refit
+        As in :class:`biot.training.FinetuneConfig`. ``valid_share=0`` trains on all windows for all
+        `epochs` and keeps the last weights; ``refit=True`` trains on all windows once more, for as
+        many epochs as validation chose.
+    calibration, device
+        As there.
     class_weight
         None: every window counts alike. ``"balanced"``: every class the same in sum. A mapping from
         classes to weights: so much, 1 where none is given. Weights decide, too: the class of the
@@ -220,8 +226,10 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         Its contract, for ``model_.save_pretrained(folder, preprocessing=preprocessing_)``.
     history_ : list of EpochRecord
         One record an epoch; empty for ridge and logistic regression.
+    refit_history_ : list of EpochRecord
+        The same of the training on all windows; empty unless ``refit=True``.
     n_iter_ : int
-        Epochs that were run.
+        Epochs that were run, without those of a refit.
     notes_ : tuple of str
         What is to be known of the training, such as that nothing was learnt; empty where nothing.
     n_features_in_, n_times_in_ : int
@@ -238,6 +246,10 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
     windows for balanced accuracy, so that a rare class is predicted below a probability of one
     half. For the most probable class take ``predict_proba(X).argmax(axis=1)``; another threshold is
     for ``sklearn.model_selection.FixedThresholdClassifier`` and ``TunedThresholdClassifierCV``.
+
+    With ``valid_share=0`` no window validates: the last weights are kept, there is no temperature
+    and no threshold, and the class of the largest output is predicted. With ``refit=True``
+    temperature and threshold stay those that the validation windows gave the model before.
     """
 
     def __init__(
@@ -257,6 +269,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         valid_share: float = 0.2,
+        refit: bool = False,
         class_weight: str | Mapping[Any, float] | None = None,
         calibration: bool = True,
         device: Device = "auto",
@@ -283,6 +296,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.valid_share = valid_share
+        self.refit = refit
         self.class_weight = class_weight
         self.calibration = calibration
         self.device = device
@@ -318,31 +332,34 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
             If X, y or a parameter does not suit (each is a ``ValueError``).
         """
         windows, y = self.fitting_windows(X, y=y)
+        config = self._config()
         weight = weights_of_samples(sample_weight, len(windows))
         kept = np.flatnonzero(np.ones(len(windows)) if weight is None else weight)
         if groups is not None:
             groups = _validation.column_or_1d(groups)
             _validation.check_consistent_length(windows, groups)
             groups = groups[kept]
-        else:
+        elif config.valid_share:
             tell_of_overlap(X, windows)
         self.classes_, truth = classes_of(y[kept], type(self).__name__)
         labelled = TensorWindows(
             signal=self.signal_of(windows[kept]), truth=truth, index=kept,
             weight=None if weight is None else weight[kept],
         )  # fmt: skip
-        self._learn(labelled, groups)
+        self._learn(labelled, groups, config)
         return self
 
-    def _learn(self, labelled: TensorWindows, groups: Array | None) -> None:
-        config, truth = self._config(), labelled.truth
+    def _learn(self, labelled: TensorWindows, groups: Array | None, config: FinetuneConfig) -> None:
+        truth = labelled.truth
         require_means(config, self.from_model)
         contract = self.contract_of(tuple(str(name) for name in self.classes_))
-        valid = validation_windows(truth, groups, self.valid_share, config.seed)
-        train = np.setdiff1d(np.arange(len(truth)), valid)
+        train, valid = labelled, None
+        if config.valid_share:
+            rows = validation_windows(truth, groups, config.valid_share, config.seed)
+            train = labelled.chosen(np.setdiff1d(np.arange(len(truth)), rows))
+            valid = labelled.chosen(rows)
         learned = learn(
-            launch(config.device, config.precision), contract, labelled.chosen(train),
-            labelled.chosen(valid), config, where="X",
+            launch(config.device, config.precision), contract, train, valid, config, where="X",
             from_model=None if self.from_model is None else Path(self.from_model),
             class_weight=weights_of_classes(
                 self.class_weight, self.classes_, truth, labelled.weight
@@ -351,8 +368,9 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         self.model_: BIOT = learned.model.cpu()
         self.preprocessing_ = learned.contract
         self.history_: list[EpochRecord] = learned.trained.history
+        self.refit_history_: list[EpochRecord] = learned.trained.refit
         self.n_iter_ = max(1, len(self.history_))
-        self.notes_ = learned.notes
+        self.notes_ = (*config.kept_weights, *learned.notes)
 
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, (n, K), in the order of ``classes_``.
@@ -395,7 +413,7 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
         network = fabric.setup_module(self.model_)
         outputs, _, _ = predict_logits(network, batches_of(windows, self.batch_size), fabric.device)
         self.model_.cpu()
-        _require_usable(outputs)
+        require_usable(outputs)
         return outputs
 
     def predict(self, X: Any) -> Array:
@@ -418,8 +436,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
 
     def _config(self) -> FinetuneConfig:
         named = ("mode", "epochs", "patience", "metric", "batch_size", "learning_rate",
-                 "valid_share", "calibration", "device", "embed_dim", "num_heads", "num_layers",
-                 "n_fft", "hop_length", "spectrum")  # fmt: skip
+                 "valid_share", "refit", "calibration", "device", "embed_dim", "num_heads",
+                 "num_layers", "n_fft", "hop_length", "spectrum")  # fmt: skip
         settings = dict(self.settings or {})
         if self.class_weight is not None and "class_weights" in settings:
             raise ConfigError(
@@ -535,7 +553,7 @@ class BIOTTransformer(TransformerMixin, _WindowEstimator):  # type: ignore[misc]
         windows = _unlabelled(self.signal_of(self.fitted_windows(X)))
         found = encoded(launch(self.device, "32"), self.model_, windows, self.batch_size).numpy()
         self.model_.cpu()
-        _require_usable(found)
+        require_usable(found)
         return found
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -563,26 +581,7 @@ def _say(message: str) -> None:
     warnings.warn(message, stacklevel=5)
 
 
-def _require_as_many(windows: Array, y: Any) -> None:
-    """Raise :class:`ConfigError` unless every window that is left has a label."""
-    if y is not None and hasattr(y, "__len__") and len(y) != len(windows):
-        raise ConfigError(
-            f"X has {len(windows)} epochs that were not dropped, y has {len(y)} labels. Call "
-            "epochs.drop_bad() first, and take y = epochs.events[:, 2] then."
-        )
-
-
 def _unlabelled(signal: torch.Tensor) -> TensorWindows:
     """Windows without a truth."""
     number = np.arange(len(signal))
     return TensorWindows(signal=signal, truth=np.zeros_like(number), index=number)
-
-
-def _require_usable(outputs: Array) -> None:
-    """Raise :class:`CorpusError` if a window of X has no outputs."""
-    unusable = ~np.isfinite(outputs).all(axis=1)
-    if unusable.any():
-        raise CorpusError(
-            f"X[{unusable.argmax()}] holds no whole token of recorded samples that vary "
-            f"({unusable.sum()} such windows). Leave these windows out."
-        )

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ChannelError, ConfigError, ContractError, listed, near_word
+from biot.errors import ChannelError, ConfigError, ContractError, CorpusError, listed, near_word
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical, kind
 from biot.signals.flat import find_flat
@@ -38,8 +38,10 @@ __all__ = [
     "array_in_units",
     "format_of_array",
     "format_of_sources",
+    "require_as_many",
     "require_known_to",
     "require_named",
+    "require_usable",
     "sources_of",
     "windows_of",
 ]
@@ -461,4 +463,23 @@ def require_named(wanted: WindowFormat) -> None:
             f"X names its channels, but the estimator was fitted to an array of "
             f"{len(wanted.ch_names)} channels without names, so that nothing tells which is which. "
             "Fit it with ch_names=, or to mne.Epochs."
+        )
+
+
+def require_as_many(windows: Array, y: Any) -> None:
+    """Raise :class:`ConfigError` unless every window that is left has a label."""
+    if y is not None and hasattr(y, "__len__") and len(y) != len(windows):
+        raise ConfigError(
+            f"X has {len(windows)} epochs that were not dropped, y has {len(y)} labels. Call "
+            "epochs.drop_bad() first, and take y = epochs.events[:, 2] then."
+        )
+
+
+def require_usable(outputs: Array) -> None:
+    """Raise :class:`CorpusError` if a window of X has no outputs."""
+    unusable = ~np.isfinite(outputs).all(axis=1)
+    if unusable.any():
+        raise CorpusError(
+            f"X[{unusable.argmax()}] holds no whole token of recorded samples that vary "
+            f"({unusable.sum()} such windows). Leave these windows out."
         )

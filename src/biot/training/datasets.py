@@ -91,6 +91,9 @@ class LabelledWindows(Protocol):
     def chosen(self, keep: Ints) -> LabelledWindows:
         """Those at these positions only."""
 
+    def joined(self, other: Any) -> LabelledWindows:
+        """These and others from the same place, in the order of their numbers."""
+
     def describe(self, index: int) -> str:
         """A window by its number, for messages."""
 
@@ -124,6 +127,13 @@ class Subset:
     def chosen(self, keep: Ints) -> Subset:
         """The windows at these positions only."""
         return Subset(corpus=self.corpus, rows=self.rows[keep], labels=self.labels[keep])
+
+    def joined(self, other: Subset) -> Subset:
+        """These and other windows of the same corpus, ascending."""
+        rows = np.concatenate([self.rows, other.rows])
+        order = np.argsort(rows, kind="stable")
+        labels = np.concatenate([self.labels, other.labels])
+        return Subset(corpus=self.corpus, rows=rows[order], labels=labels[order])
 
     def describe(self, index: int) -> str:
         """Recording and place of a window."""
@@ -167,6 +177,17 @@ class TensorWindows:
             signal=signal, truth=self.truth[keep], index=self.index[keep],
             weight=None if self.weight is None else self.weight[keep],
         )  # fmt: skip
+
+    def joined(self, other: TensorWindows) -> TensorWindows:
+        """These and other windows of the same array, in the order of their numbers."""
+        index = np.concatenate([self.index, other.index])
+        whole = TensorWindows(
+            signal=torch.cat([self.signal, other.signal]),
+            truth=np.concatenate([self.truth, other.truth]), index=index,
+            weight=None if self.weight is None or other.weight is None
+            else np.concatenate([self.weight, other.weight]),
+        )  # fmt: skip
+        return whole.chosen(np.argsort(index, kind="stable"))
 
     def describe(self, index: int) -> str:
         """The number of a window."""

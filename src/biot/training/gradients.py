@@ -62,6 +62,8 @@ class StepResult:
     """Windows of the step, over all processes."""
     top1: Callable[[], float] | None = None
     """Share of the windows that are right, when asked; None where nobody asks."""
+    more: Callable[[], dict[str, float]] | None = None
+    """Further columns of the history, when asked."""
 
 
 def by_size(batch: Batch) -> Batch:

@@ -43,7 +43,7 @@ TINY: dict[str, Any] = {
     "steps": 12, "batch_size": 8, "log_every": 3, "checkpoint_every": 4, "embed_dim": 16,
     "num_heads": 2, "num_layers": 1, "device": "cpu", "workers": 0,
 }  # fmt: skip
-OBJECTIVES = ("contrastive", "supervised")
+OBJECTIVES = ("contrastive", "supervised", "masked")
 
 
 class Killed(BaseException):
@@ -235,7 +235,7 @@ def test_the_history_has_a_line_every_few_steps(undisturbed: Callable[[str], Pat
     assert all(np.isfinite(float(value)) for row in rows for value in row.values())
 
 
-def test_both_objectives_learn(corpora: list[Path], tmp_path: Path):
+def test_every_objective_learns(corpora: list[Path], tmp_path: Path):
     for objective in OBJECTIVES:
         settings = config(
             objective=objective, steps=80, learning_rate=5e-3, log_every=20, checkpoint_every=80,
@@ -243,7 +243,10 @@ def test_both_objectives_learn(corpora: list[Path], tmp_path: Path):
         )  # fmt: skip
         pretrain(corpora, tmp_path / objective, config=settings)
         last = history(tmp_path / objective)[-1]
-        assert float(last["top1"]) > {"contrastive": 3 / 16, "supervised": 0.7}[objective]
+        assert (
+            float(last["top1"])
+            > {"contrastive": 3 / 16, "supervised": 0.7, "masked": 3 / 16}[objective]
+        )
 
 
 def test_a_collapse_is_told_once(

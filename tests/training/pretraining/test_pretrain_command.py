@@ -22,7 +22,8 @@ GIVEN: dict[str, Any] = {
     "mixing_temperature": 2.0, "learning_rate": 0.01, "warmup": 0.0, "weight_decay": 0.0,
     "clip_norm": 2.0, "ema": 0.99, "micro_batch_size": 3, "device": "cpu", "devices": 2,
     "nodes": 3, "precision": "bf16", "strategy": "ddp", "workers": 4,
-    "valid_share": 0.2, "valid_every": 5, "patience": 2,
+    "valid_share": 0.2, "valid_every": 5, "patience": 2, "negatives": "recording",
+    "mask_share": 0.5, "spread_weight": 0.1, "spectrum_weight": 0.5,
 }  # fmt: skip
 SWITCHES = {"symmetric": True, "cache_gradients": True, "compile": True, "tensorboard": True}
 
@@ -77,7 +78,10 @@ def test_a_corpus_that_is_not_there_leaves_no_run(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"objective": "magic"}, "objective must be one of contrastive, supervised; got 'magic'"),
+        (
+            {"objective": "magic"},
+            "objective must be one of contrastive, supervised, masked; got 'magic'",
+        ),
         ({"steps": 0}, "steps must be 1 or more, got 0"),
         ({"steps": 2.5}, r"steps must be a whole number, 1 or more, got 2\.5"),
         ({"temperature": 0.0}, "temperature must be above 0"),

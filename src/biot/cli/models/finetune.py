@@ -28,6 +28,8 @@ _EXAMPLES = """\
   biot finetune one_recording --out run --split time
   biot finetune corpus --out run --from pretrained/model --mode logistic
   biot finetune corpus --out run --tune-events
+  biot finetune corpus --out run --refit
+  biot finetune corpus --out run --valid-share 0 --epochs 12 --ema 0.99
   biot finetune corpus --out folds --folds loso --seeds 3 --workers 2
 
 the same command again resumes a run that was stopped.
@@ -36,6 +38,7 @@ what RUN holds afterwards:
   model/           the best model: for `biot evaluate` and `biot predict`
   metrics.json     scores on the test windows     confusion.png  the same as a picture
   history.csv      one line an epoch              curves.png     the same as a picture
+  refit_history.csv  the same of the training on all windows, with --refit
   reliability.png  probability against frequency, on the test windows
   run.json         all that is needed to repeat the run
   test_predictions.parquet, valid_predictions.parquet  what is said of every window
@@ -134,19 +137,30 @@ def _tell(metrics: Mapping[str, Any]) -> None:
     """Which model was kept and why, its scores, and what is to be known of its training."""
     from biot.evaluation.tables import scores_text
 
-    metric = metrics["metric"]
-    if metrics["best_epoch"] is None:
-        kept = f"the penalty {metrics['penalty']:g}"
-    else:
-        kept = f"the weights of epoch {metrics['best_epoch']} of {metrics['epochs']}"
-    best, n_windows = metrics["valid"].get(metric), metrics["valid"]["n_windows"]
-    value = f"{best:.3f} over" if isinstance(best, float) else "over"
     for note in metrics["notes"]:
         say(f"{note}\n")
-    say(f"Test, with {kept}, the best by validation {metric} ({value} {n_windows} windows):\n")
+    say(f"Test, with {_kept(metrics)}:\n")
     say(scores_text(metrics["test"]))
+    if "before_refit" in metrics:
+        say("\nThe same test, with the model before the refit:\n")
+        say(scores_text(metrics["before_refit"]))
     if "events" in metrics:
         say("\n" + "\n".join(metrics["events"]["in_words"]))
+
+
+def _kept(metrics: Mapping[str, Any]) -> str:
+    """Which weights were kept, and why."""
+    if "valid" not in metrics:
+        return f"the weights after all {metrics['epochs']} epochs"
+    metric, best_epoch = metrics["metric"], metrics["best_epoch"]
+    kept = f"the weights of epoch {best_epoch} of {metrics['epochs']}"
+    if "refit" in metrics:
+        kept = f"the weights of a refit on all windows for {best_epoch} epochs"
+    elif best_epoch is None:
+        kept = f"the penalty {metrics['penalty']:g}"
+    best, n_windows = metrics["valid"].get(metric), metrics["valid"]["n_windows"]
+    value = f"{best:.3f} over" if isinstance(best, float) else "over"
+    return f"{kept}, the best by validation {metric} ({value} {n_windows} windows)"
 
 
 def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:

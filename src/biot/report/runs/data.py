@@ -74,6 +74,8 @@ def _parts_table(run: ReadRun) -> Table:
     rows = []
     for part, title in PARTS.items():
         about = inner(inner(run.about, "split"), part)
+        if not about:  # nothing validated
+            continue
         corpus = run.test_corpus if part == "test" else run.corpus
         chosen = rows_of_part(run.about, part)
         cells = [title, number(len(items(about, "subjects"))), number(about.get("n_windows"))]

@@ -92,9 +92,18 @@ def _lacking(run: ReadRun) -> list[str]:
 
 def _started(run: ReadRun) -> list[tuple[str, str]]:
     metric, best = run.metrics.get("metric"), run.metrics.get("best_epoch")
-    kept = f"epoch {best} of {run.metrics.get('epochs')}, the best by validation {metric}"
-    if best is None:
+    n_epochs, refit = run.metrics.get("epochs"), inner(run.metrics, "refit")
+    kept = f"epoch {best} of {n_epochs}, the best by validation {metric}"
+    if refit:
+        kept = (
+            f"the last weights of a training on all {number(refit.get('n_windows'))} windows of "
+            f"training and validation for {refit.get('epochs')} epochs, the best number by "
+            f"validation {metric}"
+        )
+    elif "penalty" in run.metrics:
         kept = f"the penalty {run.metrics.get('penalty')}, the best by validation {metric}"
+    elif best is None:
+        kept = f"the last weights, after {n_epochs} epochs; nothing validated"
     return [("started from", str(run.about.get("from_model") or "scratch")), ("kept", kept)]
 
 
@@ -116,6 +125,9 @@ def _summary(run: ReadRun, test: Any) -> list[str]:
     known = {**SCORES, **TAG_SCORES, **TARGET_SCORES}[key]
     name = names.get(key, known)
     lines = [f"{name[:1].upper()}{name[1:]} on {of}: {number(test.get(key))}{within}."]
+    before = inner(run.metrics, "before_refit").get(key)
+    if before is not None:
+        lines.append(f"Before the refit on all windows: {number(before)}.")
     return [*lines, f"For comparison: {', '.join(told)}."] if told else lines
 
 
@@ -126,23 +138,26 @@ def _curves(run: ReadRun) -> list[Part]:
         return [Text("There were no epochs: the last layer was fitted in one step.")]
     score = next((name for name in lines[0] if name.startswith("valid_") and name != "valid_loss"),
                  None)  # fmt: skip
-    panels = {
-        "Loss": {
-            "training": [line["train_loss"] for line in lines],
-            "validation": [line["valid_loss"] for line in lines],
-        }
-    }
+    loss = {"training": [line["train_loss"] for line in lines]}
+    if "valid_loss" in lines[0]:
+        loss["validation"] = [line["valid_loss"] for line in lines]
+    panels = {"Loss": loss}
     if score is not None:
         name = score.removeprefix("valid_").replace("_", " ")
         panels[f"Validation {name}"] = {"validation": [line[score] for line in lines]}
     best = run.metrics.get("best_epoch")
+    ends = "; ".join(
+        f"{name} loss from {values[0]:.3f} to {values[-1]:.3f}" for name, values in loss.items()
+    )
+    over = counted(len(lines), "epoch")
+    told = f"Training loss over {over}; nothing validated."
+    if best is not None:
+        what = "that validation chose" if run.metrics.get("refit") else "whose weights were kept"
+        told = f"Loss and validation score over {over}; the dashed line is the epoch {what}."
     figure: Drawing = drawn(
         lambda: learning(panels, [line["epoch"] for line in lines], axis="epoch", kept=best),
-        caption=f"Loss and validation score over {counted(len(lines), 'epoch')}; the dashed line "
-        "is the epoch whose weights were kept.",
-        alt=f"Training loss from {lines[0]['train_loss']:.3f} to {lines[-1]['train_loss']:.3f}, "
-        f"validation loss from {lines[0]['valid_loss']:.3f} to {lines[-1]['valid_loss']:.3f}.",
-    )
+        caption=told, alt=f"{ends[:1].upper()}{ends[1:]}.",
+    )  # fmt: skip
     return [figure]
 
 

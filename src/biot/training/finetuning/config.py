@@ -60,8 +60,10 @@ class FinetuneConfig(TrainingSettings):
     valid_share: float = setting(
         0.2,
         help="Share of the subjects (recordings, time) for validation; for column of the official "
-        "training part's subjects, where it has no validation part.",
-        above=0, below=1, group=_SPLIT,
+        "training part's subjects, where it has no validation part. 0: none validate, all train "
+        "for `epochs` passes, and the last weights (or their running mean) are kept, without a "
+        "temperature and thresholds.",
+        least=0, below=1, group=_SPLIT,
     )  # fmt: skip
     test_share: float = setting(
         0.2,
@@ -128,6 +130,13 @@ class FinetuneConfig(TrainingSettings):
         None,
         help="Validation score that decides, such as auroc, or loss; without it balanced_accuracy "
         "for classes, auroc for tags, r2 for numbers.",
+        group=TRAINING,
+    )
+    refit: bool = setting(
+        False,
+        help="Once validation has chosen the number of epochs, train afresh on training and "
+        "validation windows together for so many, and keep the last weights (or their running "
+        "mean). Temperature, thresholds and rules for events stay those that the validation chose.",
         group=TRAINING,
     )
     batch_size: int = setting(64, help="Windows of a step.", least=1, group=TRAINING)
@@ -238,6 +247,7 @@ class FinetuneConfig(TrainingSettings):
                 f"{self.valid_share} and {self.test_share}."
             )
         self._require_moving_features()
+        self._require_validation()
         if not self.tune_events and (self.event_background, self.event_scoring) != (
             None, "overlap",
         ):  # fmt: skip
@@ -252,7 +262,49 @@ class FinetuneConfig(TrainingSettings):
         if not self.tune_events:  # runs that were begun before it could be had go on
             for name in ("tune_events", "event_background", "event_scoring"):
                 del decide[name]
+        if not self.refit:
+            del decide["refit"]
         return decide
+
+    @property
+    def kept_weights(self) -> tuple[str, ...]:
+        """Which weights are kept, in a sentence, where it is not those that validation chose."""
+        kept = "the running mean of the weights" if self.ema else "the last weights"
+        if self.refit:
+            return (
+                f"Kept: {kept} of a training on training and validation windows together, for as "
+                "many epochs as validation chose. Temperature, thresholds and rules for events are "
+                "those that validation chose for the model before it; the validation scores are "
+                "that model's.",
+            )
+        if self.valid_share:
+            return ()
+        return (
+            f"Kept: {kept} of all {self.epochs} epochs. Nothing validated (valid_share is 0), so "
+            "that there is no temperature, and no threshold was chosen.",
+        )
+
+    def _require_validation(self) -> None:
+        """What validation windows decide has no place where there are none, or no epochs."""
+        if self.refit and self.mode in ("ridge", "logistic"):
+            raise ConfigError(
+                "refit (--refit) trains again for the number of epochs that validation chose; mode "
+                f"{self.mode!r} knows no epochs. Leave refit out, or use full, head or lora."
+            )
+        if self.valid_share:
+            return
+        needs = {
+            "refit (--refit)": self.refit,
+            "tune_events (--tune-events)": self.tune_events,
+            f"metric={self.metric} (--metric)": self.metric is not None,
+            f"mode={self.mode} (--mode)": self.mode in ("ridge", "logistic"),
+        }
+        asked = [name for name, given in needs.items() if given]
+        if asked:
+            raise ConfigError(
+                f"{', '.join(asked)} chooses by validation windows, and valid_share "
+                "(--valid-share) is 0, so that there are none. Leave it out, or give a share."
+            )
 
     def _require_moving_features(self) -> None:
         """What changes windows or layers has no place where features are computed once."""

@@ -69,6 +69,7 @@ class Fold:
     """Counted from 1."""
     train: Ints
     valid: Ints
+    """Empty where nothing validates."""
     test: Ints
 
 
@@ -87,7 +88,7 @@ def folds_by_subject(
     folds
         Number of folds, or ``"loso"``.
     valid_share
-        Share of the training subjects that validate.
+        Share of the training subjects that validate; 0 for none.
     seed
         Of the shuffle.
 
@@ -102,10 +103,11 @@ def folds_by_subject(
         raise ConfigError(f"folds must be 2 or more, or 'loso'; got {folds!r}.")
     subjects, names = corpus.subjects[rows], np.unique(corpus.subjects[rows])
     n_folds = len(names) if folds == "loso" else folds
-    if len(names) < max(3, n_folds):
+    fewest = max(3 if valid_share else 2, n_folds)  # one to train, to validate and to test
+    if len(names) < fewest:
         raise CorpusError(
             f"{corpus.path} has {len(names)} subjects with labels; {folds} folds need "
-            f"{max(3, n_folds)} or more. Use fewer folds, or a corpus with more subjects."
+            f"{fewest} or more. Use fewer folds, or a corpus with more subjects."
         )
     # Tags and numbers are dealt out as they come.
     classes = corpus.label_ids[rows] if corpus.task == "classes" else np.zeros(len(rows), int)
@@ -116,9 +118,11 @@ def folds_by_subject(
     else:
         divided = _deal(classes, subjects, n_folds, seed)
     for number, (rest, test) in enumerate(divided, 1):
-        n_parts = min(max(2, round(1 / valid_share)), len(np.unique(subjects[rest])))
-        train, valid = _deal(classes[rest], subjects[rest], n_parts, seed)[0]
-        if not (len(test) and len(valid) and len(train)):
+        train, valid = np.arange(len(rest)), np.array([], dtype=np.int64)
+        if valid_share:
+            n_parts = min(max(2, round(1 / valid_share)), len(np.unique(subjects[rest])))
+            train, valid = _deal(classes[rest], subjects[rest], n_parts, seed)[0]
+        if not (len(test) and (len(valid) or not valid_share) and len(train)):
             raise CorpusError(
                 f"{corpus.path}: fold {number} of {n_folds} has no window to train on, to "
                 "validate or to test. Use another seed, or fewer folds."
@@ -165,6 +169,8 @@ class Result:
     corpus: Corpus
     task: Task
     tested: Sequence[Tested]
+    notes: tuple[str, ...] = ()
+    """What holds of every training."""
 
     def of_seeds(self) -> dict[int, Evaluation]:
         """All subjects' windows of a seed together."""
@@ -270,7 +276,7 @@ def _metrics(
     return {
         "n_folds": len(of_folds) // len(of_seeds),
         "seeds": list(of_seeds),
-        "notes": [f"{name}: {note}" for name, notes in noted for note in notes],
+        "notes": [*result.notes, *(f"{name}: {note}" for name, notes in noted for note in notes)],
         "folds": {key: _spread([row[key] for row in of_folds], folds) for key in keys},
         "undefined": {name: row["undefined"] for name, row in rows if row["undefined"]},
         "pooled": {key: _spread(values, seeds) for key, values in pooled.items()},
@@ -422,7 +428,8 @@ def cross_validate(
     }  # fmt: skip
     with _run_folder(out, identity, command) as kept:
         tested = _all_tested(jobs, kept, workers, progress)
-        result = Result(corpus=data, task=plain_task(data.preprocessing), tested=tested)
+        task = plain_task(data.preprocessing)
+        result = Result(corpus=data, task=task, tested=tested, notes=config.kept_weights)
         metrics = write_folds(out, result, config.metric, record)
         kept.remove()
         add_run_report(out)
@@ -565,12 +572,11 @@ def _run(job: _Job) -> Tested:
     try:
         corpus = load_corpus(job.corpus)
         fabric = launch(config.device, config.precision)
-        train, valid, test = (
+        train, test = (
             part_of(corpus, rows, role)
-            for rows, role in (
-                (fold.train, "training"), (fold.valid, "validation"), (fold.test, "the test"),
-            )
-        )  # fmt: skip
+            for rows, role in ((fold.train, "training"), (fold.test, "the test"))
+        )
+        valid = part_of(corpus, fold.valid, "validation") if len(fold.valid) else None
         learned = learn(
             fabric, corpus.preprocessing, train, valid, config, from_model=job.from_model,
             where=str(corpus.path),

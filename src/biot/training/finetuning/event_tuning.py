@@ -202,7 +202,7 @@ def require_events(part: Subset, contract: Preprocessing, config: FinetuneConfig
 
 def tune_events(
     fabric: Any, model: BIOT, contract: Preprocessing, valid: Subset, test: Subset,
-    config: FinetuneConfig, plain: EventRules,
+    config: FinetuneConfig, plain: EventRules, *, tested: BIOT | None = None,
 ) -> EventTuning:  # fmt: skip
     """The rules of a small grid whose events agree best with the labels of the validation.
 
@@ -223,6 +223,8 @@ def tune_events(
         Windows; the test takes no part in the choice.
     plain
         From :func:`require_events`.
+    tested
+        The model that is scored on the test, where that is another, such as a refit.
     """
     traces = _predicted(fabric, model, contract, valid, config)
     reference = _reference(traces, contract, plain)
@@ -239,15 +241,15 @@ def tune_events(
             found, n_tried = score(rules), n_tried + 1
             if not _fills(found) and _rank(found) > _rank(best):
                 kept, best = rules, found
-    tested = _predicted(fabric, model, contract, test, config)
-    true = _reference(tested, contract, plain)
-    is_timed = any((one.truth != one.truth[0]).any() for one in tested)
+    of_test = _predicted(fabric, tested or model, contract, test, config)
+    true = _reference(of_test, contract, plain)
+    is_timed = any((one.truth != one.truth[0]).any() for one in of_test)
     return EventTuning(
         rules=kept, scoring=scoring, n_tried=n_tried, before=before, valid=best,
-        test=_counts(tested, true, contract, kept, scoring) if any(true) and is_timed else None,
+        test=_counts(of_test, true, contract, kept, scoring) if any(true) and is_timed else None,
         valid_all=_of_everything(traces, reference, contract, plain, scoring),
-        test_all=_of_everything(tested, true, contract, plain, scoring) if tested else None,
-        n_valid=len(traces), n_test=len(tested),
+        test_all=_of_everything(of_test, true, contract, plain, scoring) if of_test else None,
+        n_valid=len(traces), n_test=len(of_test),
     )  # fmt: skip
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from biot import plots
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
@@ -53,7 +51,8 @@ class _Parts:
     """The windows of a run; all labelled."""
 
     train: Subset
-    valid: Subset
+    valid: Subset | None
+    """None where nothing validates."""
     test: Subset
     n_overlapping: int
     """Windows of the corpus that are in no part, because they overlap one of an earlier part."""
@@ -61,6 +60,11 @@ class _Parts:
     """Windows that the official parts do not hold."""
     notes: tuple[str, ...]
     """What is to be told of the parts."""
+
+    @property
+    def learnt(self) -> Subset:
+        """The windows of training and of validation."""
+        return self.train if self.valid is None else self.train.joined(self.valid)
 
 
 @takes_settings(FinetuneConfig)
@@ -111,7 +115,8 @@ def finetune(
     Returns
     -------
     dict
-        What ``metrics.json`` holds: scores of the validation and the test windows.
+        What ``metrics.json`` holds: scores of the validation and the test windows; of a refit,
+        under ``before_refit``, also the test scores of the model before it.
 
     Raises
     ------
@@ -146,7 +151,7 @@ def finetune(
     parts = _parts(data, test_data, config)
     seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
     if config.tune_events:
-        require_events(parts.valid, data.preprocessing, config)
+        require_events(_validating(parts), data.preprocessing, config)
     identity = run_identity(config, data, test_data, source)
 
     def begin(_: Any) -> RunFiles:
@@ -188,11 +193,19 @@ def _with_events(
     """The model with rules for events in its contract, if they are asked for."""
     if not config.tune_events:
         return learned, None
-    plain = require_events(parts.valid, learned.contract, config)
+    valid = _validating(parts)
+    plain = require_events(valid, learned.contract, config)
     found = tune_events(
-        fabric, learned.model, learned.contract, parts.valid, parts.test, config, plain
-    )
+        fabric, learned.validated.model, learned.contract, valid, parts.test, config, plain,
+        tested=learned.model,
+    )  # fmt: skip
     return replace(learned, contract=replace(learned.contract, events=found.rules)), found
+
+
+def _validating(parts: _Parts) -> Subset:
+    """The validation windows of a run whose config needs them."""
+    assert parts.valid is not None  # the config refuses to tune events without
+    return parts.valid
 
 
 def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -> dict[str, Any]:
@@ -217,13 +230,16 @@ def _record(
     identity: dict[str, Any], events: EventTuning | None,
 ) -> RunRecord:  # fmt: skip
     """What is told about a run, with its scores."""
-    predicted = {
-        name: learned.predict(fabric, part, config)
-        for name, part in (("valid", parts.valid), ("test", parts.test))
-    }
-    valid = learned.assess(parts.valid, predicted["valid"], config)
-    test = learned.assess(parts.test, predicted["test"], config)
     flattered = tuple(note for note in map(note_of_leakage, leakage) if note is not None)
+    predicted = {"test": learned.predict(fabric, parts.test, config)}
+    test = learned.assess(parts.test, predicted["test"], config)
+    scored = {"test": replace(test, notes=flattered)}
+    if parts.valid is not None:
+        predicted["valid"] = learned.validated.predict(fabric, parts.valid, config)
+        scored["valid"] = learned.assess(parts.valid, predicted["valid"], config)
+    if learned.chooser is not None:
+        before = learned.validated.predict(fabric, parts.test, config)
+        scored["before_refit"] = learned.assess(parts.test, before, config)
     return RunRecord(
         out=out, command=command, config=config, identity=identity, from_model=source,
         device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,
@@ -234,9 +250,9 @@ def _record(
             **({_NO_PART: parts.n_in_no_part} if config.split == "column" else {}),
         },
         leakage=leakage, metric=learned.metric, trained=learned.trained,
-        contract=learned.contract, notes=(*parts.notes, *learned.notes),
-        predicted=predicted, evaluations={"valid": valid, "test": replace(test, notes=flattered)},
-        events=events,
+        contract=learned.contract, notes=(*parts.notes, *config.kept_weights, *learned.notes),
+        predicted=predicted, evaluations=scored, events=events,
+        refit=None if learned.refit_kept is None else parts.learnt.chosen(learned.refit_kept),
     )  # fmt: skip
 
 
@@ -298,7 +314,7 @@ def _parts(corpus: Corpus, test_corpus: Corpus | None, config: FinetuneConfig) -
         test = Subset(corpus=test_corpus, rows=rows, labels=labels)
     return _Parts(
         train=part_of(corpus, division.train, "training"),
-        valid=part_of(corpus, division.valid, "validation"),
+        valid=part_of(corpus, division.valid, "validation") if config.valid_share else None,
         test=test,
         n_overlapping=division.n_overlapping,
         n_in_no_part=division.n_in_no_part,
@@ -311,7 +327,7 @@ def _leakage(
 ) -> tuple[SeenData, list[dict[str, Any]]]:
     """What the model will have learnt from, and what the test shares with it."""
     corpus, test = parts.train.corpus, SeenData.of(parts.test.corpus, parts.test.rows)
-    learnt = SeenData.of(corpus, np.concatenate([parts.train.rows, parts.valid.rows]))
+    learnt = SeenData.of(corpus, parts.learnt.rows)
     records = []
     if parts.test.corpus is not corpus:  # within one corpus the split has seen to it
         where = f"{corpus.path} and {parts.test.corpus.path}"

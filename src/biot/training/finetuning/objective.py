@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -37,8 +38,9 @@ class EpochRecord:
     epoch: int
     """Counted from 1."""
     train_loss: float
-    valid_loss: float
-    valid_score: float
+    valid_loss: float = math.nan
+    """NaN where nothing validates."""
+    valid_score: float = math.nan
     """Of the metric that decides."""
     learning_rate: float
     """Of the head, at the epoch's last step."""
@@ -52,8 +54,8 @@ class Dataloaders:
     train: Callable[[int, int], Iterable[WindowBatch]]
     """Batches of an epoch (counted from 1), from one of them on (counted from 0), in an order
     of the epoch's own; usable and labelled windows."""
-    valid: Callable[[], Iterable[WindowBatch]]
-    """Labelled windows; those without usable data do not count."""
+    valid: Callable[[], Iterable[WindowBatch]] | None
+    """Labelled windows; those without usable data do not count. None: nothing validates."""
     n_steps: int
     """Training batches an epoch."""
     describe: Callable[[int], str] = "window {}".format
@@ -70,11 +72,27 @@ class RunFiles:
     """Of the run; it exists."""
     identity: str
     """What tells the run from others."""
+    refit: bool = False
+    """Whether it is the second training of the run, on all windows; it has files of its own."""
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """Of this run."""
-        return Checkpoints(self.folder / "checkpoints", self.identity)
+        """Of this training."""
+        folder = self.folder / "checkpoints"
+        if self.refit:
+            return Checkpoints(folder / "refit", f"{self.identity} refit")
+        return Checkpoints(folder, self.identity)
+
+    @property
+    def history(self) -> Path:
+        """The table of its epochs."""
+        return self.folder / ("refit_history.csv" if self.refit else "history.csv")
+
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of what TensorBoard shows."""
+        folder = self.folder / "tensorboard"
+        return folder / "refit" if self.refit else folder
 
 
 class _Epochs:
@@ -145,6 +163,7 @@ class FinetuneObjective:
 
     def validate(self, model: nn.Module, device: torch.device) -> Validation:
         """Loss and score of the validation windows with usable data."""
+        assert self.loaders.valid is not None  # the schedule validates with windows only
         outputs, truth, _ = predict_logits(model, self.loaders.valid(), device)
         usable = np.isfinite(outputs).all(axis=1)
         if not usable.any():
@@ -166,27 +185,25 @@ class FinetuneObjective:
     def line(self, facts: StepFacts) -> Mapping[str, float]:
         """The record of an epoch, by the names of :class:`EpochRecord`."""
         found = facts.validation
-        assert found is not None  # a line is written with a validation only
         self.best = facts.best_score
         record = {
             "epoch": facts.step // self.loaders.n_steps,
             "train_loss": facts.mean_loss,
-            "valid_loss": found.loss,
-            "valid_score": found.score,
             "learning_rate": facts.learning_rate,
             "seconds": facts.seconds,
         }
-        if self.metric != "loss":
-            record[f"valid_{self.metric}"] = found.score
+        if found is not None:
+            record |= {"valid_loss": found.loss, "valid_score": found.score}
+            record |= {} if self.metric == "loss" else {f"valid_{self.metric}": found.score}
         _LOGGER.info("%s", self.summary(record))
         return record
 
     def summary(self, line: Mapping[str, float]) -> str:
         """Loss and scores of the latest epoch."""
-        return (
-            f"epoch {line['epoch']}/{self.n_epochs}, loss {line['train_loss']:.3f}, "
-            f"valid {self.metric} {line['valid_score']:.3f}, best {self.best:.3f}"
-        )
+        told = f"epoch {line['epoch']}/{self.n_epochs}, loss {line['train_loss']:.3f}"
+        if "valid_score" not in line:
+            return told
+        return f"{told}, valid {self.metric} {line['valid_score']:.3f}, best {self.best:.3f}"
 
 
 def _share(n_windows: int, rank: int, world_size: int) -> tuple[int, int, bool]:
@@ -231,8 +248,8 @@ def fit(
     config: FinetuneConfig,
     files: RunFiles | None = None,
     progress: bool = False,
-) -> tuple[list[EpochRecord], int]:
-    """Train a model; it ends with the weights of its best epoch.
+) -> tuple[list[EpochRecord], int | None]:
+    """Train a model; it ends with the weights of its best epoch, or the last without validation.
 
     Parameters
     ----------
@@ -256,7 +273,7 @@ def fit(
     Returns
     -------
     tuple
-        One record an epoch, and the epoch whose weights were kept.
+        One record an epoch, and the epoch whose weights validation chose; None: nothing validates.
 
     Raises
     ------
@@ -271,13 +288,15 @@ def fit(
         n_epochs=config.epochs, calibrated=config.calibration,
     )  # fmt: skip
     names = [one.name for one in fields(EpochRecord)]
+    if loaders.valid is None:
+        names = [name for name in names if not name.startswith("valid_")]
     columns = [f"valid_{metric}" if name == "valid_score" else name for name in names]
-    board = files.folder / "tensorboard" if files and config.tensorboard else None
-    table = files.folder / "history.csv" if files else None
+    board = files.tensorboard if files and config.tensorboard else None
+    table = files.history if files else None
     trainer = Trainer(
         fabric=fabric,
         objective=objective,
-        schedule=_schedule(config, loaders.n_steps),
+        schedule=_schedule(config, loaders.n_steps, validates=loaders.valid is not None),
         history=History(table, tuple(dict.fromkeys(columns)), tensorboard=board),
         checkpoints=files.checkpoints if files else None,
         describe=loaders.describe,
@@ -292,11 +311,11 @@ def fit(
     model.eval()
     rows = fabric.broadcast(trainer.history.rows)
     records = [EpochRecord(**{name: row[name] for name in names}) for row in rows]
-    assert trainer.best_step is not None
-    return records, trainer.best_step // loaders.n_steps
+    best = trainer.best_step
+    return records, None if best is None else best // loaders.n_steps
 
 
-def _schedule(config: FinetuneConfig, n_steps: int) -> Schedule:
+def _schedule(config: FinetuneConfig, n_steps: int, *, validates: bool) -> Schedule:
     """Steps of an epoch make the distance of validations and lines."""
     return Schedule(
         steps=config.epochs * n_steps,
@@ -308,8 +327,8 @@ def _schedule(config: FinetuneConfig, n_steps: int) -> Schedule:
         seed=config.seed,
         ema=config.ema,
         log_every=n_steps,
-        valid_every=n_steps,
-        patience=config.patience,
+        valid_every=n_steps if validates else None,
+        patience=config.patience if validates else None,
         checkpoint_every=config.checkpoint_every,
         compile=config.compile,
     )

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from biot import plots
@@ -63,7 +64,8 @@ class RunRecord:
     from_model: Path | None
     device: torch.device
     train: Subset
-    valid: Subset
+    valid: Subset | None
+    """None where nothing validates."""
     test: Subset
     left_out: Mapping[str, int]
     """Windows of the corpus that are in no part, by reason."""
@@ -71,15 +73,17 @@ class RunRecord:
     contract: Preprocessing
     """Of the model, with its decision."""
     evaluations: Mapping[str, Evaluation]
-    """``valid`` and ``test``."""
+    """``valid`` and ``test``; of a refit, ``before_refit``: the test by the model before it."""
     predicted: Mapping[str, Floats]
-    """(W, K) of the same parts: probabilities or numbers; NaN without usable data."""
+    """(W, K) of the parts: probabilities or numbers; NaN without usable data."""
     leakage: list[dict[str, Any]]
     """What the test shares with what was learnt from, as far as that is known."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know of the training."""
     events: EventTuning | None = None
     """The rules for events, where they were tuned."""
+    refit: Subset | None = None
+    """The windows of training and validation that a refit learned from; None without one."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,6 +94,7 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         "best_epoch": trained.best_epoch,
         **({} if trained.penalty is None else {"penalty": trained.penalty}),
         "epochs": len(trained.history) or None,
+        **({} if record.refit is None else {"refit": _told_of_refit(record.refit, trained)}),
         "thresholds": record.contract.thresholds,
         "class_weights": record.contract.class_weights,
         "temperature": record.contract.temperature,
@@ -98,11 +103,10 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
     tables = [
-        write_window_table(
-            folder / f"{name}_predictions.parquet", getattr(record, name), record.predicted[name],
-            record.contract,
-        )
-        for name in ("valid", "test")
+        write_window_table(folder / f"{name}_predictions.parquet", part, record.predicted[name],
+                           record.contract)
+        for name, part in (("valid", record.valid), ("test", record.test))
+        if part is not None
     ]  # fmt: skip
     told = {
         "what": dict(record.identity), **_description(record), "model": dict(model_config),
@@ -115,6 +119,15 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
     add_run_report(folder)
     # What the caller gets is what a reader of the file gets.
     return cast("dict[str, Any]", json.loads(json.dumps(metrics)))
+
+
+def _told_of_refit(windows: Subset, trained: Trained) -> dict[str, Any]:
+    """How the second training went."""
+    subjects = windows.corpus.subjects[windows.rows]
+    return {
+        "epochs": len(trained.refit), "train_loss": trained.refit[-1].train_loss,
+        "n_windows": len(windows.rows), "n_subjects": len(np.unique(subjects)),
+    }  # fmt: skip
 
 
 def _draw(folder: Path, record: RunRecord) -> None:
@@ -164,7 +177,7 @@ def _description(record: RunRecord) -> dict[str, Any]:
         "from_model": None if source is None else relative(source, record.out),
         "split": {
             "train": record.train.to_dict(),
-            "valid": record.valid.to_dict(),
+            "valid": None if record.valid is None else record.valid.to_dict(),
             "test": record.test.to_dict(),
             "left_out": dict(record.left_out),
         },

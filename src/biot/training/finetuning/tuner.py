@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from biot.errors import ConfigError, CorpusError, require
-from biot.evaluation.chance import notes_on
+from biot.evaluation.chance import notes_on, notes_on_loss
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, why_undefined
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
@@ -28,7 +29,7 @@ from biot.training.datasets import (
 )
 from biot.training.distributed import placed
 from biot.training.finetuning.augment import Augmentation, require_fitting
-from biot.training.finetuning.build import build_model
+from biot.training.finetuning.build import blind_spots, build_model
 from biot.training.finetuning.config import AUGMENTATIONS, NEEDS_MODEL, FinetuneConfig
 from biot.training.finetuning.linear_probe import features, fit_probe
 from biot.training.finetuning.objective import Dataloaders, EpochRecord, RunFiles, fit
@@ -57,8 +58,11 @@ class Trained:
     history: list[EpochRecord]
     """Empty for ridge and logistic regression, which know no epochs."""
     best_epoch: int | None = None
+    """That validation chose; None where nothing validates, or there are no epochs."""
     penalty: float | None = None
     """That ridge or logistic regression chose."""
+    refit: list[EpochRecord] = field(default_factory=list)
+    """Of the second training, on all windows; empty without one."""
 
     @property
     def losses(self) -> list[float]:
@@ -173,7 +177,7 @@ def train_model(
     fabric: Any,
     model: BIOT,
     train: LabelledWindows,
-    valid: LabelledWindows,
+    valid: LabelledWindows | None,
     task: Task,
     config: FinetuneConfig,
     progress: bool = False,
@@ -209,9 +213,9 @@ def train_model(
 
 def _fit(
     fabric: Any, network: torch.nn.Module, model: BIOT, train: LabelledWindows,
-    valid: LabelledWindows, task: Task, config: FinetuneConfig, progress: bool,
+    valid: LabelledWindows | None, task: Task, config: FinetuneConfig, progress: bool,
     files: RunFiles | None,
-) -> tuple[list[EpochRecord], int]:  # fmt: skip
+) -> tuple[list[EpochRecord], int | None]:  # fmt: skip
     """The loop over windows, or over features when the network is a head."""
     part_size = config.micro_batch_size or config.batch_size
     on_windows = network is not model.final_layer
@@ -231,10 +235,10 @@ def _fit(
 
     loaders = Dataloaders(
         train=shown,
-        valid=lambda: batches_of(valid, config.batch_size),
+        valid=None if valid is None else lambda: batches_of(valid, config.batch_size),
         n_steps=-(-len(train.truth) // config.batch_size),
         describe=train.describe,
-        valid_weight=weights_of(valid),
+        valid_weight=None if valid is None else weights_of(valid),
     )
     return fit(
         fabric,
@@ -270,7 +274,7 @@ def _cycled(rows: Ints, n: int, generator: np.random.Generator) -> Ints:
 
 
 def _lora(
-    fabric: Any, model: BIOT, train: LabelledWindows, valid: LabelledWindows, task: Task,
+    fabric: Any, model: BIOT, train: LabelledWindows, valid: LabelledWindows | None, task: Task,
     config: FinetuneConfig, progress: bool, files: RunFiles | None,
 ) -> tuple[BIOT, Trained]:  # fmt: skip
     peft = require("peft", extra="lora")
@@ -287,15 +291,17 @@ def _lora(
 
 
 def _on_features(
-    fabric: Any, model: BIOT, train: LabelledWindows, valid: LabelledWindows, task: Task,
+    fabric: Any, model: BIOT, train: LabelledWindows, valid: LabelledWindows | None, task: Task,
     config: FinetuneConfig, progress: bool, files: RunFiles | None,
 ) -> Trained:  # fmt: skip
     known, inputs = features(fabric, model, train, config.batch_size)
-    checked, valid_inputs = features(fabric, model, valid, config.batch_size)
     if config.mode == "head":
+        checked = None if valid is None else features(fabric, model, valid, config.batch_size)[0]
         head = model.final_layer
         history, best = _fit(fabric, head, model, known, checked, task, config, progress, files)
         return Trained(history=history, best_epoch=best)
+    assert valid is not None  # the config refuses the other modes without
+    checked, valid_inputs = features(fabric, model, valid, config.batch_size)
     probe = fit_probe(
         config.mode, task, task.require_metric(config.metric), (inputs, known.truth),
         (valid_inputs, checked.truth), calibrated=config.calibration,
@@ -328,6 +334,15 @@ class Learned:
     """Positions of the training windows that were learned from: those with a whole token."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know, a sentence each."""
+    chooser: BIOT | None = None
+    """The model that validation windows did not train, where `model` is a refit on all."""
+    refit_kept: Ints | None = None
+    """Positions among training and validation windows together that a refit learned from."""
+
+    @property
+    def validated(self) -> Learned:
+        """The same with the model that validation windows did not train."""
+        return self if self.chooser is None else replace(self, model=self.chooser, chooser=None)
 
     def predict(self, fabric: Any, part: Subset, config: FinetuneConfig) -> Floats:
         """(W, K) probabilities or numbers for some windows; NaN without usable data."""
@@ -345,7 +360,7 @@ def learn(
     fabric: Any,
     contract: Preprocessing,
     train: LabelledWindows,
-    valid: LabelledWindows,
+    valid: LabelledWindows | None,
     config: FinetuneConfig,
     *,
     from_model: Path | None = None,
@@ -356,6 +371,9 @@ def learn(
 ) -> Learned:
     """Build and train a model on windows that a contract describes, and fit its decision.
 
+    Without validation windows the last weights are kept. With ``config.refit`` a second model is
+    trained on all windows for as many epochs as validation chose for the first.
+
     The caller's random state is left as it was; `where` names the windows in errors; `files`, given
     the model as it is before training, says where the run keeps what it needs to go on;
     `class_weight` is as in :func:`training_task`.
@@ -365,19 +383,62 @@ def learn(
     BiotError
         As :func:`biot.training.finetune`.
     """
+    train_on = partial(
+        _fitted, fabric, contract, from_model=from_model, where=where, progress=progress,
+        class_weight=class_weight,
+    )  # fmt: skip
+    first = train_on(train, valid, config, files=files)
+    if valid is None:
+        return _unvalidated(first, contract, config)
+    outputs, truth, weight = _validation_outputs(fabric, first.model, valid, config.batch_size)
+    decision = first.task.fitted(outputs, truth, calibrated=config.calibration, weight=weight)
+    learned = Learned(
+        model=first.model,
+        contract=contract.deciding(decision),
+        trained=first.trained,
+        metric=first.metric,
+        kept=first.kept,
+        notes=first.notes
+        + notes_on(
+            plain_task(contract), first.trained.losses, outputs, truth, decision, config.calibration
+        ),
+    )
+    if not config.refit:
+        return learned
+    n_epochs = first.trained.best_epoch
+    assert n_epochs is not None  # the config refuses modes without epochs
+    second = train_on(
+        train.joined(valid), None, replace(config, epochs=n_epochs, metric=first.metric),
+        files=None if files is None else lambda model: replace(files(model), refit=True),
+    )  # fmt: skip
+    return _refitted(learned, second)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """What one training made."""
+
+    model: BIOT
+    trained: Trained
+    task: Task
+    metric: str
+    kept: Ints
+    notes: tuple[str, ...]
+
+
+def _fitted(
+    fabric: Any, contract: Preprocessing, train: LabelledWindows, valid: LabelledWindows | None,
+    config: FinetuneConfig, *, from_model: Path | None, where: str,
+    files: Callable[[BIOT], RunFiles] | None, progress: bool,
+    class_weight: tuple[float, ...] | None,
+) -> _Fitted:  # fmt: skip
+    """Build a model and train it; all that is drawn follows from the config's seed."""
     # On a GPU its generator is forked too.
     gpus = [fabric.device.index] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(gpus):
         torch.manual_seed(config.seed)
         model = build_model(config, contract, from_model=from_model)
-        keep = usable(
-            train, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
-        )
-        if not len(keep):
-            raise CorpusError(
-                f"{where}: none of {len(train.truth)} training windows holds {model.n_fft} samples "
-                "of a channel without a gap, which a token needs: there is nothing to learn from."
-            )
+        keep = _usable_to(model, train, config, where)
         learned_from = train.chosen(keep)
         if model.needs_spectrum:
             model.fit_spectrum(spread(learned_from))
@@ -387,53 +448,62 @@ def learn(
             class_weight=class_weight,
         )  # fmt: skip
         metric, deciding = _deciding_metric(task, config.metric, valid)
-        config = replace(config, metric=metric)
         model, trained = train_model(
             fabric,
             model,
             learned_from,
             valid,
             task,
-            config,
+            replace(config, metric=metric) if valid is not None else config,
             progress=progress,
             files=None if files is None else files(model),
         )
-    outputs, truth, weight = _validation_outputs(fabric, model, valid, config.batch_size)
-    decision = task.fitted(outputs, truth, calibrated=config.calibration, weight=weight)
-    return Learned(
-        model=model,
-        contract=contract.deciding(decision),
-        trained=trained,
-        metric=metric,
-        kept=keep,
-        notes=(
-            *_one_token(model, from_model),
-            *deciding,
-            *notes_on(
-                plain_task(contract), trained.losses, outputs, truth, decision, config.calibration
-            ),
-        ),
-    )
+    return _Fitted(
+        model=model, trained=trained, task=task, metric=metric, kept=keep,
+        notes=(*blind_spots(model, from_model), *deciding),
+    )  # fmt: skip
 
 
-def _one_token(model: BIOT, from_model: Path | None) -> tuple[str, ...]:
-    """What a fresh model cannot see, where a window is one token of each channel."""
-    if from_model is not None or model.encoder.n_tokens(model.n_times) > 1:
-        return ()
-    told = (
-        f"A window is one token of each channel (n_fft {model.n_fft} of {model.n_times} samples), "
-        "so the model sees no order of tokens in time. Shorter tokens show it (--n-fft, n_fft)"
+def _usable_to(model: BIOT, train: LabelledWindows, config: FinetuneConfig, where: str) -> Ints:
+    """Positions of the windows from which the model can learn anything."""
+    keep = usable(
+        train, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
     )
-    if not model.spectrum.endswith("+wave"):
-        told += (
-            "; magnitudes alone do not tell a signal from its negative, or where in the token "
-            f"something happens: spectrum {model.spectrum}+wave does (--spectrum, spectrum)"
+    if not len(keep):
+        raise CorpusError(
+            f"{where}: none of {len(train.truth)} training windows holds {model.n_fft} samples "
+            "of a channel without a gap, which a token needs: there is nothing to learn from."
         )
-    return (f"{told}.",)
+    return keep
+
+
+def _unvalidated(first: _Fitted, contract: Preprocessing, config: FinetuneConfig) -> Learned:
+    """The last weights, whose outputs are read by the weights of the classes alone."""
+    decision = first.task.plain_decision
+    if config.calibration and decision.task != "regression":
+        decision = replace(decision, class_weights=first.task.learned_weights())
+    return Learned(
+        model=first.model, contract=contract.deciding(decision), trained=first.trained,
+        metric=first.metric, kept=first.kept,
+        notes=(*first.notes, *notes_on_loss(first.trained.losses)),
+    )  # fmt: skip
+
+
+def _refitted(learned: Learned, second: _Fitted) -> Learned:
+    """The model of all windows, with the decision of the one whose training was validated."""
+    decision = learned.contract.decision
+    if decision.class_weights is not None:  # of its own loss: their share is taken out exactly
+        decision = replace(decision, class_weights=second.task.learned_weights())
+    return replace(
+        learned, model=second.model, contract=learned.contract.deciding(decision),
+        trained=replace(learned.trained, refit=second.trained.history), chooser=learned.model,
+        refit_kept=second.kept,
+        notes=(*learned.notes, *notes_on_loss(second.trained.losses)),
+    )  # fmt: skip
 
 
 def _deciding_metric(
-    task: Task, asked: str | None, valid: LabelledWindows
+    task: Task, asked: str | None, valid: LabelledWindows | None
 ) -> tuple[str, tuple[str, ...]]:
     """The score that decides what is kept; and a note, where it is not the one asked for.
 
@@ -441,7 +511,7 @@ def _deciding_metric(
     one epoch from another: the loss decides then.
     """
     metric = task.require_metric(asked)
-    if metric == "loss":
+    if metric == "loss" or valid is None:
         return metric, ()
     anything = np.random.default_rng(0).normal(size=(len(valid.truth), len(task.names)))
     score = task.validation_score(metric, anything, valid.truth, weight=weights_of(valid))

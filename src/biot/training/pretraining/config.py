@@ -7,6 +7,7 @@ from typing import Any
 
 from biot.choices import (
     ClassLoss,
+    Negatives,
     Objective,
     PerturbationKind,
     PretrainPrecision,
@@ -27,6 +28,14 @@ __all__ = [
 # Heading of the command's help.
 _OBJECTIVE = "objective"
 
+_OF_OBJECTIVE = {
+    "negatives": "contrastive",
+    "mask_share": "masked",
+    "spread_weight": "masked",
+    "spectrum_weight": "masked",
+}
+"""Settings that only one objective knows and that earlier versions had not."""
+
 
 @documented
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +47,8 @@ class PretrainConfig(TrainingSettings):
     objective: Objective = setting(
         "contrastive",
         help="What to learn from. contrastive: two views of a window find each other (section "
-        "2.3 of the paper); supervised: the labels of every corpus, with a head each.",
+        "2.3 of the paper); supervised: the labels of every corpus, with a head each; masked: what "
+        "hidden tokens hold is predicted from the others.",
     )
     steps: int = setting(
         10_000,
@@ -93,6 +103,12 @@ class PretrainConfig(TrainingSettings):
     temperature: float = setting(
         0.2, help="Temperature of the contrastive loss.", above=0, group=_OBJECTIVE
     )
+    negatives: Negatives = setting(
+        "all",
+        help="What a window is told from by the contrastive objective. all: every other window; "
+        "recording: those of its own recording only, which are then drawn together.",
+        group=_OBJECTIVE,
+    )
     perturbation: PerturbationKind = setting(
         "paper",
         help="paper: each window drops channels and tokens of its own; authors: tokens only, the "
@@ -121,6 +137,23 @@ class PretrainConfig(TrainingSettings):
         group=_OBJECTIVE,
     )
     focal_gamma: float = setting(2.0, help="Exponent of the focal loss.", least=0, group=_OBJECTIVE)
+    mask_share: float = setting(
+        0.6,
+        help="Share of the tokens of a window that the masked objective hides, in blocks of "
+        "channels and time.",
+        above=0, below=1, group=_OBJECTIVE,
+    )  # fmt: skip
+    spread_weight: float = setting(
+        0.05,
+        help="Weight of the term (SIGReg) that keeps the features of different windows apart in "
+        "the masked objective; the error of latents counts 1.",
+        least=0, group=_OBJECTIVE,
+    )  # fmt: skip
+    spectrum_weight: float = setting(
+        1.0,
+        help="Weight of the error of hidden tokens' log spectra in the masked objective.",
+        least=0, group=_OBJECTIVE,
+    )  # fmt: skip
 
     embed_dim: int = setting(256, help="Width of a token.", least=1, group=MODEL)
     num_heads: int = setting(8, help="Attention heads.", least=1, group=MODEL)
@@ -162,7 +195,7 @@ class PretrainConfig(TrainingSettings):
             )
         if self.patience is not None and not self.valid_share:
             raise ConfigError("patience counts validations, and valid_share is 0. Give both.")
-        if self.batch_size < 2 and self.objective == "contrastive":
+        if self.batch_size < 2 and self.objective != "supervised":
             raise ConfigError(
                 "batch_size must be at least 2: a window needs others to differ from."
             )
@@ -170,12 +203,18 @@ class PretrainConfig(TrainingSettings):
     def identity(self) -> dict[str, Any]:
         """The settings that decide what is learned; a resumed run must have the same.
 
-        Without validation its settings are left out, as in runs of versions that had none.
+        Settings that say nothing here are left out, as in runs of versions that had none of them:
+        those of validation without it, and some of other objectives.
         """
         decide = super().identity()
         if not self.valid_share:
             for name in ("valid_share", "valid_every", "patience"):
                 del decide[name]
+        for name, objective in _OF_OBJECTIVE.items():
+            if self.objective != objective:
+                del decide[name]
+        if self.negatives == "all":
+            decide.pop("negatives", None)
         if self.ema:
             decide["running_mean"] = "first steps decay faster"
         return decide

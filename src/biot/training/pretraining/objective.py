@@ -1,4 +1,4 @@
-"""What both objectives of pretraining share: prepared batches, and lines of the history."""
+"""What the objectives of pretraining share: prepared batches, and lines of the history."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from biot.corpus.batch import Batch
-from biot.training.gradients import Sizer, by_size
+from biot.training.gradients import GradientContext, Sizer, StepResult, by_size
 from biot.training.pretraining.collapse import collapse, effective_rank, embedding_std
 from biot.training.trainer import StepFacts, Validation
 
@@ -21,8 +21,8 @@ __all__ = ["COLUMNS", "VALIDATION_COLUMNS", "PretrainObjective"]
 COLUMNS = (
     "step",
     "loss",
-    # Contrastive: share of the windows that find their other view first. Supervised: share of the
-    # labels that are right; NaN without any.
+    # Contrastive and masked: share of the windows that find their other view first. Supervised:
+    # share of the labels that are right; NaN without any.
     "top1",
     "embedding_std",
     "effective_rank",
@@ -41,6 +41,9 @@ def _everything(n_chans: int, n_times: int) -> int:
 class PretrainObjective:
     """Base of the objectives."""
 
+    columns: ClassVar[tuple[str, ...]] = ()
+    """Further columns of the history."""
+
     module: Any
     """Everything that is trained."""
     micro_batch: Sizer = field(default=_everything)
@@ -52,6 +55,10 @@ class PretrainObjective:
     def prepared(self, batch: Batch, device: torch.device) -> Batch:
         """Scaled on the device, windows of one size next to each other."""
         return by_size(batch).scaled(device)
+
+    def gradient(self, context: GradientContext, batch: Batch, step: int) -> StepResult:
+        """Add a batch's gradient; each objective has its own."""
+        raise NotImplementedError
 
     def validate(self, model: nn.Module, device: torch.device) -> Validation:
         """Only an objective with labels can."""
@@ -71,6 +78,8 @@ class PretrainObjective:
             "learning_rate": facts.learning_rate,
             "windows_per_second": facts.n_windows / max(facts.seconds, 1e-9),
         }
+        if result.more is not None:
+            record |= result.more()
         if facts.validation is not None:
             record["valid_loss"] = facts.validation.loss
             record["valid_top1"] = facts.validation.score

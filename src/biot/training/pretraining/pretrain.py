@@ -135,7 +135,9 @@ def _pretrain(
             "paths": paths, **provenance(),
         }  # fmt: skip
         board = out / "tensorboard" if config.tensorboard else None
-        columns = COLUMNS + (VALIDATION_COLUMNS if config.valid_share else ())
+        columns = (
+            *COLUMNS, *parts.objective.columns, *(VALIDATION_COLUMNS if config.valid_share else ())
+        )  # fmt: skip
         history = History(out / "history.csv", columns, tensorboard=board)
         if once(fabric, out, lambda: _open(out, identity, about)):
             return True

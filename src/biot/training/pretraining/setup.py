@@ -26,10 +26,12 @@ from biot.training.datasets import spread_rows
 from biot.training.gradients import Sizer
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveObjective
+from biot.training.pretraining.hidden import Hiding
+from biot.training.pretraining.masked import MaskedModel, MaskedObjective, fit_residual
+from biot.training.pretraining.objective import PretrainObjective
 from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedObjective
 from biot.training.pretraining.views import Perturbation, Turning, sensors
 from biot.training.settings import SPECTRUM
-from biot.training.trainer import Objective
 
 __all__ = [
     "PretrainParts",
@@ -37,6 +39,10 @@ __all__ = [
     "open_corpora",
     "save_models",
 ]
+
+
+_SAMPLED, _SAMPLED_AT_ONCE = 512, 16
+"""Windows from which statistics of the training windows are taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +55,7 @@ class PretrainParts:
     """Of the model, without labels."""
     specs: tuple[HeadSpec, ...]
     """Heads of the supervised objective; else none."""
-    objective: Objective
+    objective: PretrainObjective
 
     def to_dict(self) -> dict[str, Any]:
         """For ``run.json``."""
@@ -88,7 +94,8 @@ def build_parts(
 ) -> PretrainParts:
     """A fresh model and its objective, drawn from torch's generator.
 
-    `train` says which windows are trained on, None for all: log spectra are standardised by them.
+    `train` says which windows are trained on (None: all), also those that log spectra are
+    standardised by; `held_out` gives those that are not.
 
     Raises
     ------
@@ -123,6 +130,9 @@ def build_parts(
     if model.needs_spectrum:
         _fit_spectrum(model, data, train)
     objective = _objective(config, model, specs, held_out, on_gpu)
+    if isinstance(objective, MaskedObjective):
+        _require_several_tokens(data, model)
+        fit_residual(objective.module, _sample(data, train, model, config.seed))
     return PretrainParts(model=model, contract=contract, specs=specs, objective=objective)
 
 
@@ -142,7 +152,7 @@ def _objective(
     specs: tuple[HeadSpec, ...],
     held_out: Callable[[BIOT], Iterator[Batch]] | None,
     on_gpu: bool,
-) -> Objective:
+) -> PretrainObjective:
     shared: dict[str, Any] = {
         "micro_batch": _micro_batch(config, model, on_gpu),
         "first_warning": math.ceil(config.warmup * config.steps),
@@ -155,12 +165,26 @@ def _objective(
             specs=specs,
             gamma=config.focal_gamma if config.class_loss == "focal" else 0.0,
         )
-    perturbation = Perturbation(
-        kind=config.perturbation,
-        seed=config.seed,
-        n_channels=model.n_chans,
-        n_tokens=model.encoder.n_tokens(model.n_times),
-    )
+    sizes: dict[str, Any] = {
+        "seed": config.seed,
+        "n_channels": model.n_chans,
+        "n_tokens": model.encoder.n_tokens(model.n_times),
+    }
+    if config.objective == "masked":
+        return MaskedObjective(
+            **shared,
+            module=MaskedModel(model.encoder, config.num_heads, config.mask_share),
+            hiding=Hiding(**sizes),
+            spread_weight=config.spread_weight,
+            spectrum_weight=config.spectrum_weight,
+            cached=config.cache_gradients,
+        )
+    return _contrastive(config, model, Perturbation(kind=config.perturbation, **sizes), shared)
+
+
+def _contrastive(
+    config: PretrainConfig, model: BIOT, perturbation: Perturbation, shared: Mapping[str, Any]
+) -> PretrainObjective:
     found = sensors(model.channels or ()) if config.rotation else []
     if config.rotation and not found:
         raise ConfigError(
@@ -178,6 +202,29 @@ def _objective(
         gather=config.gather_negatives,
         cached=config.cache_gradients,
     )
+
+
+def _require_several_tokens(data: Corpora, model: BIOT) -> None:
+    """Raise ``ConfigError`` where the windows of a corpus have one token each, in one channel."""
+    for name, part in zip(data.names, data.parts, strict=True):
+        n_times = round(part.lengths.max() * model.sfreq / part.preprocessing.sfreq)
+        if max(map(len, part.layouts)) == 1 and model.encoder.n_tokens(n_times) == 1:
+            raise ConfigError(
+                f"Corpus {name} has windows of one channel and one token (n_fft={model.n_fft} "
+                "samples), of which the masked objective can hide nothing. Give a shorter n_fft "
+                "(--n-fft), longer windows, or another objective."
+            )
+
+
+def _sample(
+    data: Corpora, train: npt.NDArray[np.bool_] | None, model: BIOT, seed: int
+) -> Iterator[Batch]:
+    """Some training windows in small batches, the same ones for a seed."""
+    rows = np.arange(len(data)) if train is None else np.flatnonzero(train)
+    rows = np.random.default_rng([seed, 0]).permutation(rows)[:_SAMPLED]
+    for start in range(0, len(rows), _SAMPLED_AT_ONCE):
+        chosen = rows[start : start + _SAMPLED_AT_ONCE]
+        yield collate(data, chosen, vocabulary=model.channels, empty="keep").scaled("cpu")
 
 
 def _micro_batch(config: PretrainConfig, model: BIOT, on_gpu: bool) -> Sizer:

@@ -1,0 +1,1 @@
+"""Reproduction: thirteen public sets, `biot` beside a ridge and two nets that users would take."""

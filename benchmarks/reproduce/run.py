@@ -1,0 +1,288 @@
+"""Seeds and folds of every method on a set: trained side by side, kept, and scored together."""
+
+# W windows, K classes or tags, N seeds
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+import biot
+from benchmarks.reproduce.nets import net_outputs
+from benchmarks.reproduce.ours import OURS, Recipe, our_outputs, quick
+from benchmarks.reproduce.protocols import PROTOCOLS
+from benchmarks.reproduce.score import Scored, compared, scored
+from benchmarks.reproduce.sets import Problem
+from biot.errors import ConfigError, require
+from biot.io import atomic_file
+
+__all__ = ["Options", "methods_of", "results_of", "run_set"]
+
+Array = npt.NDArray[Any]
+Ints = npt.NDArray[np.int64]
+
+ONE_SEED = ("chance", "ridge")
+"""Methods without chance in them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    only: tuple[str, ...] = ()
+    """Methods to run; empty for all."""
+    quick: bool = False
+    """Only show that all works: few windows, one small model, one epoch, one seed."""
+    again: bool = False
+    """Repeat what is there."""
+    jobs: int = 2
+    """Processes, each with one thread."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    method: str
+    seed: int
+    fold: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    job: _Job
+    outputs: Array
+    seconds: float
+    """Of processor time."""
+    said: tuple[str, ...]
+    """Warnings."""
+
+
+def methods_of(name: str) -> tuple[str, ...]:
+    """Every method that the set's table has."""
+    return ("chance", "ridge", *PROTOCOLS[name].nets, "ours")
+
+
+def run_set(name: str, problem: Problem, fold_of: Ints, options: Options, out: Path) -> Path:
+    """Train and test what is asked for; the outputs of each training are kept in `out`.
+
+    A training whose outputs are there, of the same windows, folds and settings, is not repeated
+    (a change of the code is not noticed: ``options.again``).
+
+    Returns
+    -------
+    Path
+        The folder of the outputs, ``out/NAME``.
+
+    Raises
+    ------
+    ConfigError
+        If a method is not one of the set's, or the training part lacks what the test part has.
+    """
+    methods = options.only or methods_of(name)
+    unknown = [method for method in methods if method not in methods_of(name)]
+    if unknown:
+        raise ConfigError(
+            f"--only {unknown[0]}: {name} has the methods {', '.join(methods_of(name))}."
+        )
+    recipe = quick(OURS[name]) if options.quick else OURS[name]
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = options.seeds[:1] if options.quick else options.seeds
+    folds = sorted(set(fold_of[fold_of >= 0].tolist()))
+    # The slowest first, so that the last of them does not run alone.
+    jobs = [
+        _Job(method=method, seed=seed, fold=fold)
+        for method in reversed(methods)
+        for seed in (seeds[:1] if method in ONE_SEED else seeds)
+        for fold in folds
+    ]
+    data = _digest(problem, fold_of)
+    prints = {method: _fingerprint(data, method, recipe, options) for method in methods}
+    wanted = [
+        job for job in jobs
+        if options.again or _kept(folder, job, prints[job.method]) is None
+    ]  # fmt: skip
+    said: Counter[str] = Counter()
+    for done in _side_by_side(problem, fold_of, wanted, recipe, options):
+        said.update(done.said)
+        with atomic_file(_file(folder, done.job)) as path, path.open("wb") as file:
+            np.savez(
+                file, outputs=done.outputs, seconds=done.seconds,
+                fingerprint=prints[done.job.method],
+            )  # fmt: skip
+    for message, times in said.most_common(20):
+        tqdm.write(f"told {times} times: {message}")
+    return folder
+
+
+def results_of(
+    name: str, problem: Problem, fold_of: Ints, options: Options, folder: Path
+) -> dict[str, Any]:
+    """Scores of everything that was run with these windows, folds and settings."""
+    protocol, recipe = PROTOCOLS[name], quick(OURS[name]) if options.quick else OURS[name]
+    outputs, seconds = {}, {}
+    data = _digest(problem, fold_of)
+    for method in methods_of(name):
+        fingerprint = _fingerprint(data, method, recipe, options)
+        found = _collected(folder, problem, fold_of, method, fingerprint, options)
+        if found is not None:
+            outputs[method], seconds[method] = found
+    metrics = (protocol.metric, *protocol.also)
+    tested = fold_of >= 0
+    result: dict[str, Any] = {
+        "set": name,
+        "quick": options.quick,
+        "split": "official or given test part" if (fold_of < 0).any() else "folds by subject",
+        "folds": len(set(fold_of[tested].tolist())),
+        "windows": int(tested.sum()),
+        "subjects": len(np.unique(problem.subject[tested])),
+        "seeds": list(options.seeds[:1] if options.quick else options.seeds),
+        "metric": protocol.metric.name,
+        "note": protocol.note,
+        "published": protocol.published,
+        "nets": list(protocol.nets),
+        "budget": f"{recipe.epochs} passes over the training windows for each model of ours and "
+        f"each net; means of {len(recipe.members)} models of ours, of {len(recipe.members)} nets",
+        "recipe": recipe.described(),
+        "versions": {"biot": biot.__version__, "torch": torch.__version__},
+        "seconds": {method: round(value, 1) for method, value in seconds.items()},
+        "scores": {},
+        "differences": {},
+    }
+    for metric in metrics:
+        found = scored(problem, fold_of, outputs, metric)
+        result["scores"][metric.name] = {m: _plain(value) for m, value in found.items()}
+    for other in outputs:
+        if "ours" in outputs and other not in ("ours", "chance"):
+            value = compared(problem, fold_of, outputs["ours"], outputs[other], protocol.metric)
+            result["differences"][other] = _plain(value)
+    return result
+
+
+def _plain(value: Scored) -> dict[str, Any]:
+    return {
+        "mean": value.mean, "sd": value.sd, "values": list(value.values),
+        "interval": None if value.interval is None else list(value.interval),
+    }  # fmt: skip
+
+
+def _side_by_side(
+    problem: Problem, fold_of: Ints, jobs: Sequence[_Job], recipe: Recipe, options: Options
+) -> Iterable[_Done]:
+    """What each job gives, as it is finished."""
+    joblib = require("joblib", extra="corpus")
+    if not jobs:
+        return
+    pool = joblib.Parallel(n_jobs=options.jobs, return_as="generator_unordered")
+    call = joblib.delayed(_done)
+    done = pool(call(problem, fold_of, job, recipe, options.quick) for job in jobs)
+    yield from tqdm(done, total=len(jobs), unit="training", desc="reproduce", disable=None)
+
+
+def _done(problem: Problem, fold_of: Ints, job: _Job, recipe: Recipe, brief: bool) -> _Done:
+    torch.set_num_threads(1)
+    started = time.process_time()
+    test_rows, train_rows = np.flatnonzero(fold_of == job.fold), np.flatnonzero(fold_of != job.fold)
+    if brief:
+        train_rows = _few(problem, train_rows)
+    train, test = problem.chosen(train_rows), problem.chosen(test_rows)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outputs = _outputs(job, recipe, train, test)
+    ours = {str(one.message) for one in caught if issubclass(one.category, UserWarning)}
+    return _Done(
+        job=job, outputs=np.asarray(outputs, np.float64),
+        seconds=time.process_time() - started, said=tuple(sorted(ours)),
+    )  # fmt: skip
+
+
+def _outputs(job: _Job, recipe: Recipe, train: Problem, test: Problem) -> Array:
+    if job.method == "chance":
+        share = np.ones(len(train.label_names)) / len(train.label_names)
+        return np.tile(share, (len(test.x), 1))
+    if job.method == "ridge":
+        return ridge_outputs(train, test)
+    if job.method == "ours":
+        return our_outputs(recipe, train, test, seed=job.seed)
+    nets = [
+        net_outputs(job.method, train, test, epochs=recipe.epochs, seed=100 * job.seed + i)
+        for i in range(len(recipe.members))
+    ]
+    return np.asarray(np.mean(nets, axis=0))
+
+
+def ridge_outputs(train: Problem, test: Problem) -> Array:
+    """Outputs of a ridge on log band powers for the test windows, (W, K)."""
+    from biot.evaluation.baselines import RidgeBaseline, band_powers
+
+    raise NotImplementedError(RidgeBaseline, band_powers)
+
+
+def _few(problem: Problem, rows: Ints, most: int = 200) -> Ints:
+    """Every n-th window, and enough of them that no class is left out."""
+    label = np.unique(problem.y[rows], axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(label, kind="stable")
+    return np.sort(rows[order[:: max(1, len(rows) // most)]])
+
+
+def _file(folder: Path, job: _Job) -> Path:
+    return folder / f"{job.method}-seed{job.seed}-fold{job.fold}.npz"
+
+
+def _kept(folder: Path, job: _Job, fingerprint: str) -> tuple[Array, float] | None:
+    """Outputs and seconds of a training that was finished before, of the same."""
+    try:
+        with np.load(_file(folder, job)) as arrays:
+            if str(arrays["fingerprint"]) != fingerprint:
+                return None
+            return arrays["outputs"], float(arrays["seconds"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _collected(
+    folder: Path, problem: Problem, fold_of: Ints, method: str, fingerprint: str, options: Options
+) -> tuple[Array, float] | None:
+    """Outputs (N, W, K) of a method, NaN where no fold tests; None where a training is missing."""
+    seeds = options.seeds[:1] if options.quick or method in ONE_SEED else options.seeds
+    outputs = np.full((len(seeds), len(problem.y), len(problem.label_names)), np.nan)
+    seconds = 0.0
+    for i, seed in enumerate(seeds):
+        for fold in set(fold_of[fold_of >= 0].tolist()):
+            found = _kept(folder, _Job(method=method, seed=seed, fold=fold), fingerprint)
+            if found is None:
+                return None
+            outputs[i, fold_of == fold] = found[0]
+            seconds += found[1]
+    return outputs, seconds
+
+
+def _digest(problem: Problem, fold_of: Ints) -> str:
+    """Of windows, labels and folds."""
+    digest = hashlib.sha256()
+    for array in (problem.x, problem.y, fold_of):
+        digest.update(str(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _fingerprint(data: str, method: str, recipe: Recipe, options: Options) -> str:
+    """Of the data and of the settings that matter to a method."""
+    settings: list[Any] = [data, options.quick]
+    if method == "ours":
+        settings += recipe.described()
+    elif method not in ONE_SEED:
+        settings += [recipe.epochs, len(recipe.members)]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
