@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.reproduce.recipes.bipolar import bipolar
 from benchmarks.reproduce.recipes.steps import BIPOLAR, Steps
 
 __all__ = ["tuab", "tuev"]
@@ -19,7 +20,8 @@ _PARTS = ("--split", "column", "--valid-share", "0.2")
 def tuab(data: Path, out: Path, quick: bool) -> None:
     """Normal or abnormal, windows of 10 s; `data` holds ``edf/train`` and ``edf/eval``."""
     steps = Steps(out=out, quick=quick)
-    corpus = steps.prepared("corpus", data, "--layout", "tuab", "--channels", BIPOLAR)
+    folder = bipolar(data, out / "bipolar")
+    corpus = steps.prepared("corpus", folder, "--layout", "tuab", "--channels", BIPOLAR)
     metric = () if quick else ("--metric", "auroc")
     metrics = steps.trained("run", corpus, *_PARTS, *_TOKENS, *metric)
     steps.tell(
@@ -35,7 +37,8 @@ def tuev(data: Path, out: Path, quick: bool) -> None:
     channel, so that their counts differ.
     """
     steps = Steps(out=out, quick=quick)
-    corpus = steps.prepared("corpus", data, "--layout", "tuev", "--channels", BIPOLAR)
+    folder = bipolar(data, out / "bipolar")
+    corpus = steps.prepared("corpus", folder, "--layout", "tuev", "--channels", BIPOLAR)
     metric = () if quick else ("--metric", "cohen_kappa")
     metrics = steps.trained("run", corpus, *_PARTS, *_TOKENS, *metric)
     steps.tell(
