@@ -376,6 +376,46 @@ def test_checkpoints_with_the_names_of_an_earlier_version_are_refused_by_name(
 # resuming ---------------------------------------------------------------------------------------
 
 
+def test_negatives_of_the_same_recording_are_drawn_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    X = np.random.default_rng(0).normal(size=(40, 1, 100))
+    subject = [f"r{i // 4}" for i in range(40)]
+    from_arrays(X, None, subject=subject, sfreq=50.0, ch_names=["Cz"], units="µV",
+                out=tmp_path / "corpus")  # fmt: skip
+    drawn: list[list[int]] = []
+    train = Trainer._train_on
+
+    def spied(self: Trainer, batch: Any) -> None:
+        drawn.append(batch.index.tolist())
+        train(self, batch)
+
+    monkeypatch.setattr(Trainer, "_train_on", spied)
+    settings = config(negatives="recording", steps=5)
+    assert pretrain([tmp_path / "corpus"], tmp_path / "run", config=settings)
+    for batch in drawn:  # two recordings of four windows each
+        assert sorted(np.bincount(np.array(batch) // 4).tolist())[-2:] == [4, 4]
+    told = json.loads((tmp_path / "run" / "run.json").read_text())["what"]["config"]
+    assert told["negatives"] == "recording"
+    assert "mask_share" not in told
+    X = np.random.default_rng(0).normal(size=(8, 1, 100))
+    from_arrays(X, None, subject=[f"r{i}" for i in range(8)], sfreq=50.0, ch_names=["Cz"],
+                units="µV", out=tmp_path / "single")  # fmt: skip
+    with pytest.raises(ConfigError, match=r"every recording has one window only.*'all'"):
+        pretrain([tmp_path / "single"], tmp_path / "other", config=settings)
+    assert not (tmp_path / "other" / "run.json").exists()
+
+
+def test_windows_of_a_single_token_have_nothing_to_hide(tmp_path: Path):
+    X = np.random.default_rng(0).normal(size=(8, 1, 50))
+    from_arrays(X, None, subject=["a"] * 8, sfreq=50.0, ch_names=["Cz"], units="µV",
+                out=tmp_path / "short")  # fmt: skip
+    with pytest.raises(ConfigError, match=r"short has windows of one channel and one.*--n-fft"):
+        pretrain([tmp_path / "short"], tmp_path / "run", config=config(objective="masked"))
+    settings = config(objective="masked", n_fft=10, steps=2)
+    assert pretrain([tmp_path / "short"], tmp_path / "run", config=settings)
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("killed_at", [2, 4, 7, 12])
 def test_a_killed_run_resumes_to_the_same_bits(

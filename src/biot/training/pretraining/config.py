@@ -193,6 +193,11 @@ class PretrainConfig(TrainingSettings):
                 "valid_share validates on labels; the objective is contrastive. Leave it out, or "
                 "use the objective supervised."
             )
+        if self.negatives != "all" and self.objective != "contrastive":
+            raise ConfigError(
+                f"negatives are those of the contrastive objective; the objective is "
+                f"{self.objective}. Leave negatives (--negatives) out."
+            )
         if self.patience is not None and not self.valid_share:
             raise ConfigError("patience counts validations, and valid_share is 0. Give both.")
         if self.batch_size < 2 and self.objective != "supervised":

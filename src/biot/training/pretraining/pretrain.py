@@ -25,9 +25,11 @@ from biot.training.pretraining.collapse import collapse
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.objective import COLUMNS, VALIDATION_COLUMNS
 from biot.training.pretraining.setup import (
+    RUN_LENGTH,
     PretrainParts,
     build_parts,
     open_corpora,
+    recording_codes,
     save_models,
 )
 from biot.training.pretraining.validation import held_out_rows, validation_batches
@@ -216,6 +218,8 @@ def _source(
         seed=config.seed,
         groups=groups,
         temperature=config.mixing_temperature,
+        together=recording_codes(data) if config.negatives == "recording" else None,
+        run_length=RUN_LENGTH,
     )
     if place is not None:
         sampler.load_state_dict(dict(place))

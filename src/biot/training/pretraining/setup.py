@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from biot.corpus.batch import Batch, collate
@@ -34,11 +35,17 @@ from biot.training.pretraining.views import Perturbation, Turning, sensors
 from biot.training.settings import SPECTRUM
 
 __all__ = [
+    "RUN_LENGTH",
     "PretrainParts",
     "build_parts",
     "open_corpora",
+    "recording_codes",
     "save_models",
 ]
+
+
+RUN_LENGTH = 8
+"""Windows of one recording that follow each other, where negatives are of the same recording."""
 
 
 _SAMPLED, _SAMPLED_AT_ONCE = 512, 16
@@ -130,6 +137,8 @@ def build_parts(
     if model.needs_spectrum:
         _fit_spectrum(model, data, train)
     objective = _objective(config, model, specs, held_out, on_gpu)
+    if isinstance(objective, ContrastiveObjective) and config.negatives == "recording":
+        objective.recordings = torch.from_numpy(recording_codes(data))
     if isinstance(objective, MaskedObjective):
         _require_several_tokens(data, model)
         fit_residual(objective.module, _sample(data, train, model, config.seed))
@@ -214,6 +223,23 @@ def _require_several_tokens(data: Corpora, model: BIOT) -> None:
                 "samples), of which the masked objective can hide nothing. Give a shorter n_fft "
                 "(--n-fft), longer windows, or another objective."
             )
+
+
+def recording_codes(data: Corpora) -> npt.NDArray[np.int64]:
+    """(W,) number of each window's recording.
+
+    Raises
+    ------
+    ConfigError
+        If no recording has two windows to tell from each other.
+    """
+    codes = np.unique(data.recordings, return_inverse=True)[1].reshape(-1)
+    if np.bincount(codes).max() < 2:
+        raise ConfigError(
+            "negatives 'recording' (--negatives) tells a window from others of its own recording, "
+            "and every recording has one window only. Use negatives 'all', or shorter windows."
+        )
+    return codes
 
 
 def _sample(
