@@ -7,7 +7,7 @@ from typing import Any
 
 from biot.evaluation.metrics import SCORES, TAG_SCORES, TARGET_SCORES
 
-__all__ = ["class_table", "counted", "scores_text", "tabulated"]
+__all__ = ["class_table", "counted", "difference_cell", "guess_cell", "scores_text", "tabulated"]
 
 _HEADERS = {
     "f1": "F1", "support": "windows", "auroc": "AUROC", "auprc": "AUPRC", "r2": "R²", "mae": "MAE",
@@ -54,14 +54,33 @@ def _head(plain: Mapping[str, Any]) -> str:
 def _score_table(plain: Mapping[str, Any]) -> str:
     names = next((names for mark, names in _MARKS.items() if mark in plain), {})
     intervals, guesses = _inner(plain, "intervals"), _inner(plain, "baselines")
+    apart = _inner(plain, "differences")
     rows = [
         (
             name, _number(plain[key]), _interval(intervals.get(key)),
-            *(_number(_inner(guesses, guess).get(key)) for guess in guesses),
+            *(guess_cell(_inner(guesses, guess), key) for guess in guesses),
+            *(difference_cell(_inner(apart, guess), key) for guess in apart),
         )
         for key, name in names.items() if key in plain
     ]  # fmt: skip
-    return tabulated(rows, ("score", "value", "95 % interval", *guesses)) if rows else ""
+    columns = ("value", "95 % interval", *guesses, *(f"model − {guess}" for guess in apart))
+    return tabulated(rows, ("score", *columns)) if rows else ""
+
+
+def guess_cell(guess: Mapping[str, Any], key: str) -> str:
+    """A score of a baseline, with its interval where it has one."""
+    ends = _interval(_inner(guess, "intervals").get(key))
+    return f"{_number(guess.get(key))} ({ends})" if ends else _number(guess.get(key))
+
+
+def difference_cell(differences: Mapping[str, Any], key: str) -> str:
+    """By how much the model's score is above a baseline's, with the interval of that."""
+    value = _inner(differences, key).get("value")
+    if not isinstance(value, float):
+        return "undefined"
+    ends = _inner(differences, key).get("interval")
+    known = isinstance(ends, list | tuple) and len(ends) == 2
+    return f"{value:+.3f} ({ends[0]:+.3f} to {ends[1]:+.3f})" if known else f"{value:+.3f}"
 
 
 def _remarks(plain: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from biot.io import sha256_of, write_json
 from biot.preprocessing import Preprocessing
 from biot.report.run import add_run_report
 from biot.settings import changed_settings
+from biot.training.baseline import KeptBaseline
 from biot.training.datasets import Subset
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.event_tuning import EventTuning
@@ -84,6 +85,8 @@ class RunRecord:
     """The rules for events, where they were tuned."""
     refit: Subset | None = None
     """The windows of training and validation that a refit learned from; None without one."""
+    baseline: KeptBaseline | None = None
+    """The ridge that stands beside the model."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:

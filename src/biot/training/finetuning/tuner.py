@@ -19,6 +19,7 @@ from biot.evaluation.results import Evaluation, why_undefined
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
+from biot.training.baseline import KeptBaseline
 from biot.training.datasets import (
     LabelledWindows,
     Subset,
@@ -351,9 +352,15 @@ class Learned:
             batch_size=config.batch_size,
         )  # fmt: skip
 
-    def assess(self, part: Subset, predicted_WK: Floats, config: FinetuneConfig) -> Evaluation:
-        """Scores of what :meth:`predict` said of some windows."""
-        return assess_rows(part, predicted_WK, self.contract, seed=config.seed)
+    def assess(
+        self, part: Subset, predicted_WK: Floats, config: FinetuneConfig,
+        baseline: KeptBaseline | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """Scores of what :meth:`predict` said of some windows, and of a ridge beside them."""
+        return assess_rows(
+            part, predicted_WK, self.contract, seed=config.seed, metric=self.metric,
+            ridge=None if baseline is None else baseline.answers(part),
+        )  # fmt: skip
 
 
 def learn(
@@ -466,7 +473,12 @@ def _fitted(
             files=None if files is None else files(model),
         )
     return _Fitted(
-        model=model, trained=trained, task=task, metric=metric, kept=keep, notes=deciding
+        model=model,
+        trained=trained,
+        task=task,
+        metric=metric,
+        kept=keep,
+        notes=(*_one_token(model, from_model), *deciding),
     )
 
 
@@ -493,6 +505,22 @@ def _refitted(learned: Learned, second: _Fitted) -> Learned:
         refit_kept=second.kept,
         notes=(*learned.notes, *notes_on_loss(second.trained.losses)),
     )  # fmt: skip
+
+
+def _one_token(model: BIOT, from_model: Path | None) -> tuple[str, ...]:
+    """What a fresh model cannot see, where a window is one token of each channel."""
+    if from_model is not None or model.encoder.n_tokens(model.n_times) > 1:
+        return ()
+    told = (
+        f"A window is one token of each channel (n_fft {model.n_fft} of {model.n_times} samples), "
+        "so the model sees no order of tokens in time. Shorter tokens show it (--n-fft, n_fft)"
+    )
+    if not model.spectrum.endswith("+wave"):
+        told += (
+            "; magnitudes alone do not tell a signal from its negative, or where in the token "
+            f"something happens: spectrum {model.spectrum}+wave does (--spectrum, spectrum)"
+        )
+    return (f"{told}.",)
 
 
 def _deciding_metric(
