@@ -4,8 +4,8 @@ The sets are in two halves. An encoder is pretrained on one half and judged on t
 other way round, so that every set is judged by an encoder that has seen none of its windows and
 none of its labels. Everything is resampled to 100 Hz.
 
-Ridge is fitted, on four folds by subject, to the frozen features of the pretrained encoder, to those
-of the encoder before its first step, to the mean log spectrum of each window (over channels and
+Ridge is fitted, on four folds by subject, to the frozen features of the pretrained encoder, to
+those of the encoder before its first step, to the mean log spectrum of each window (over channels and
 time) and to log band powers of each channel. Differences are paired by subject, and their 95 %
 intervals are over subjects (bootstrap). With ``--few`` the whole model is also fine-tuned on the
 windows of 10 % of the training subjects of one fold (three at least), from the pretrained encoder
@@ -112,7 +112,8 @@ def corpora_of(sets: dict[str, Judged], names: tuple[str, ...], work: Path) -> l
         if not (work / name).exists():
             from_arrays(
                 one.x, np.array(one.label_names)[one.y],
-                subject=[f"{name}-{who}" for who in one.subject], sfreq=SFREQ, ch_names=one.ch_names, units="µV", label_names=one.label_names,
+                subject=[f"{name}-{who}" for who in one.subject], sfreq=SFREQ,
+                ch_names=one.ch_names, units="µV", label_names=one.label_names,
                 scale="none", out=work / name,
             )  # fmt: skip
     return [work / name for name in names]
