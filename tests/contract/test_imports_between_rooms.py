@@ -92,7 +92,7 @@ RULES = {
     ),
     "training.pretraining": rule(
         "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
-        "model evaluation training signals.channels report",
+        "model evaluation evaluation.baselines training signals.channels report",
         "numpy torch",
     ),
     "inference": rule(
