@@ -7,6 +7,7 @@ Log spectra are standardised by statistics of training windows, which are made h
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from biot.choices import Spectrum
 from biot.errors import ConfigError
+from biot.model.layers import is_making_graph
 from biot.model.tokenizer import PatchFrequencyEmbedding, spectrum, token_mask
 
 __all__ = [
@@ -131,6 +133,7 @@ class SpectralEmbedding(PatchFrequencyEmbedding):
         self.spectrum = spectrum
         self.is_log = spectrum.startswith("log")
         self.has_wave = spectrum.endswith("+wave")
+        self._asked = False  # whether the statistics were set
         if self.has_wave:
             self.wave_projection = WaveProjection(2 * n_freq, embed_dim)
         for name in self.statistics:
@@ -163,6 +166,9 @@ class SpectralEmbedding(PatchFrequencyEmbedding):
         rows
             Row of the table of each channel, (channels,) or (batch, channels); None: the first.
         """
+        if not self._asked and not is_making_graph():
+            self._asked = True
+            self._warn_if_unset()
         if rows is None:
             rows = torch.arange(spectrum_BFN.shape[-3], device=spectrum_BFN.device)
         if self.is_log:
@@ -188,6 +194,15 @@ class SpectralEmbedding(PatchFrequencyEmbedding):
             wave_BNW = wave_BNW.to(weight.dtype)
         added: Tensor = self.wave_projection(wave_BNW)
         return embedded + added
+
+    def _warn_if_unset(self) -> None:
+        if self.unset:
+            warnings.warn(
+                "The statistics of this model's log spectra were never set, so that they are not "
+                "standardised. Call model.fit_spectrum(windows) with training windows first.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def take_rows(self, rows: list[int | None]) -> None:
         """Let the statistics follow a table whose rows were picked; None is a fresh channel.

@@ -268,9 +268,9 @@ def _baseline(
     """The ridge to stand beside the model, and why there is none although one is wanted."""
     if not config.baseline:
         return None, ()
+    learnt = tuple(part for part in (parts.train, parts.valid) if part is not None)
     try:
-        known = [part for part in (parts.train, parts.valid) if part is not None]
-        return fit_baseline(learned.contract, known, config.seed), ()
+        return fit_baseline(learned.contract, learnt, config.seed), ()
     except CorpusError as error:
         return None, (f"{RIDGE[:1].upper()}{RIDGE[1:]} could not be fitted: {error}",)
 
