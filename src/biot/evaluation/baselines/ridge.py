@@ -149,7 +149,7 @@ def _wanted(task: Task, truth: Truth) -> tuple[Floats, Floats | None, Floats, Fl
         share = _balancing(truth, n_outputs)[truth]
         return 2.0 * np.eye(n_outputs)[truth] - 1.0, share, none, one
     if isinstance(task, MultiLabel):
-        return 2.0 * (truth > 0.5) - 1.0, None, none, one
+        return np.where(truth > 0.5, 1.0, -1.0), None, none, one
     mean = truth.mean(axis=0)
     unit = np.where(truth.std(axis=0) > 0, truth.std(axis=0), 1.0)
     standard = np.asarray((truth - mean) / unit, dtype=np.float64)
