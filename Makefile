@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint reproduce clean
 
 # Once, and again when the versions change: an environment with all that any command needs.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -25,6 +25,10 @@ lint: $(VENV)/installed
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 --cov=biot --cov-report=
 	@$(BIN)/python tests/coverage_by_room.py
+
+# make reproduce SET=eegmat [TEST=held_out.npz] [OPTIONS="--only ours ridge"]
+reproduce: $(VENV)/installed
+	$(BIN)/python -m benchmarks.reproduce $(or $(SET),list) $(if $(TEST),--test "$(TEST)") $(OPTIONS)
 
 clean:
 	rm -rf "$(VENV)" demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

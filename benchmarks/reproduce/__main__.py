@@ -41,11 +41,14 @@ def reproduce(
 
     Raises
     ------
-    ValueError
+    ConfigError
         If data are missing or do not fit the set.
     """
     started = time.perf_counter()
-    problem = load(name, data, test)
+    try:
+        problem = load(name, data, test)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     fold_of = folds_of(name, problem)
     folder = out / ("quick" if options.quick else "full" if test is None else f"test-{test.stem}")
     kept = run_set(name, problem, fold_of, options, folder)
@@ -61,9 +64,14 @@ def _tell(result: dict[str, Any]) -> None:
     write = sys.stdout.write
     write(f"\n{table_of([result], 'simple')}\n\n")
     split = f"{result['split']}, {result['folds']} fold" + "s" * (result["folds"] > 1)
-    write(f"{result['set']}: {split}; seeds {result['seeds']}; {result['budget']}.\n")
+    write(
+        f"{result['set']}: {split}; seeds {result['seeds']}. Passes over the training windows, for "
+        f"each model of ours and each net: {result['passes']}. Models of ours whose mean is taken, "
+        f"and of each net: {result['members']}.\n"
+    )
     if result["note"]:
         write(f"Mind: {result['note']}.\n")
+    write(f"Published: {result['published']} {result['source']}.\n".replace(":  ", ": "))
     for sentence in sentences_of(result):
         write(f"{sentence}\n")
     if result["subjects"] < 5:
@@ -150,6 +158,7 @@ def _run(arguments: argparse.Namespace) -> None:
         result = reproduce(name, arguments.data, arguments.out, options, test=arguments.test)
         _tell(result)
         if arguments.test is None and not arguments.quick and len(arguments.seeds) >= 3:
+            RESULTS.mkdir(exist_ok=True)
             write_json(RESULTS / f"{name}.json", result)
             fill_in()
             sys.stdout.write(f"Its row in {README} is up to date.\n")
@@ -159,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 1 after an error, which is told."""
     try:
         _run(_parser().parse_args(arguments))
-    except (BiotError, ValueError) as error:
+    except BiotError as error:
         sys.stderr.write(f"Error: {error}\n")
         return 1
     return 0

@@ -42,23 +42,27 @@ class Protocol:
     """Where the set has no official test part; fewer where it has fewer subjects."""
     note: str = ""
     """What a reader of the score must know."""
-    published: str = "none known under this protocol"
-    """The published figure, and how it was measured."""
+    published: str = ""
+    """The published figure; empty where none is known of a like protocol."""
+    source: str = "none known under this protocol"
+    """Of whom the published figure is, and how it was measured."""
 
 
 PROTOCOLS = {
     "uci_har": Protocol(
         nets=OTHER_NETS,
         note="the official split, with five of the nine official test subjects",
-        published="balanced accuracy .946 ± .013 (BIOT: Yang et al., NeurIPS 2023; its own split); "
-        "accuracy .96 (SVM on 561 features: Anguita et al., ESANN 2013; all nine test subjects)",
+        published=".946 ± .013",
+        source="BIOT (Yang et al., NeurIPS 2023), its own protocol. An SVM on 561 features had an "
+        "accuracy of .96 on all nine test subjects (Anguita et al., ESANN 2013)",
     ),
     "ptbxl": Protocol(
         metric=Metric(score="auroc"),
         nets=ECG_NETS,
         note="350 of the 21,837 records, five folds by patient",
-        published="macro AUROC .930 (resnet1d_wang), .925 (fcn_wang: Strodthoff et al., IEEE JBHI "
-        "2021; trained on folds 1 to 8 of all records, tested on fold 10)",
+        published=".930",
+        source="resnet1d_wang; fcn_wang has .925 (Strodthoff et al., IEEE JBHI 2021): trained on "
+        "folds 1 to 8 of all records, tested on fold 10",
     ),
     "cinc2017": Protocol(
         metric=Metric(score="mean_f1", per="record", classes=("normal", "fibrillation", "other")),
@@ -66,11 +70,12 @@ PROTOCOLS = {
         nets=ECG_NETS,
         note="1015 of the 8528 public records, drawn so that the rhythms are about equally "
         "frequent; who a record is of is not known",
-        published="mean F1 .83 (four winners: Clifford et al., CinC 2017; trained on all public "
-        "records, tested on 3658 hidden ones, where most are normal)",
+        published=".83",
+        source="the four winners (Clifford et al., CinC 2017): trained on all public records, "
+        "tested on 3658 hidden ones, of which most are normal",
     ),
     "eegmat": Protocol(also=(Metric(per="record"),)),
-    "ssvep": Protocol(published="none known across subjects (the authors' figures are within one)"),
+    "ssvep": Protocol(),
     "alcohol": Protocol(also=(Metric(per="subject"),)),
     "epilepsy_guinea": Protocol(
         also=(Metric(per="subject"),),
@@ -80,8 +85,8 @@ PROTOCOLS = {
     "myo_emg": Protocol(
         nets=OTHER_NETS,
         also=(Metric(per="record"),),
-        published="accuracy .983 (Côté-Allard et al., IEEE TNSRE 2019; trained on the same "
-        "person's earlier recordings: another task)",
+        source="none known for new people; .983 was reached on later recordings of the people "
+        "that it was trained on (Côté-Allard et al., IEEE TNSRE 2019)",
     ),
     "stress_predict": Protocol(
         nets=OTHER_NETS, note="movement and speech differ between the classes"

@@ -26,6 +26,8 @@ from benchmarks.reproduce.protocols import PROTOCOLS
 from benchmarks.reproduce.score import Scored, compared, scored
 from benchmarks.reproduce.sets import Problem
 from biot.errors import ConfigError, require
+from biot.evaluation.baselines import RidgeBaseline, band_powers, signal_kinds
+from biot.evaluation.tasks import Classes, MultiLabel
 from biot.io import atomic_file
 
 __all__ = ["Options", "methods_of", "results_of", "run_set"]
@@ -88,14 +90,9 @@ def run_set(name: str, problem: Problem, fold_of: Ints, options: Options, out: P
     Raises
     ------
     ConfigError
-        If a method is not one of the set's, or the training part lacks what the test part has.
+        If none of the methods is one of the set's.
     """
-    methods = options.only or methods_of(name)
-    unknown = [method for method in methods if method not in methods_of(name)]
-    if unknown:
-        raise ConfigError(
-            f"--only {unknown[0]}: {name} has the methods {', '.join(methods_of(name))}."
-        )
+    methods = _methods(name, options)
     recipe = quick(OURS[name]) if options.quick else OURS[name]
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -152,9 +149,10 @@ def results_of(
         "metric": protocol.metric.name,
         "note": protocol.note,
         "published": protocol.published,
+        "source": protocol.source,
         "nets": list(protocol.nets),
-        "budget": f"{recipe.epochs} passes over the training windows for each model of ours and "
-        f"each net; means of {len(recipe.members)} models of ours, of {len(recipe.members)} nets",
+        "passes": recipe.epochs,
+        "members": len(recipe.members),
         "recipe": recipe.described(),
         "versions": {"biot": biot.__version__, "torch": torch.__version__},
         "seconds": {method: round(value, 1) for method, value in seconds.items()},
@@ -176,6 +174,18 @@ def _plain(value: Scored) -> dict[str, Any]:
         "mean": value.mean, "sd": value.sd, "values": list(value.values),
         "interval": None if value.interval is None else list(value.interval),
     }  # fmt: skip
+
+
+def _methods(name: str, options: Options) -> list[str]:
+    """What is asked for of what the set has."""
+    known = methods_of(name)
+    nets = {net for protocol in PROTOCOLS.values() for net in protocol.nets}
+    unknown = [method for method in options.only if method not in {*known, *nets}]
+    chosen = [method for method in known if not options.only or method in options.only]
+    if unknown or not chosen:
+        wrong = unknown[0] if unknown else " ".join(options.only)
+        raise ConfigError(f"--only {wrong}: {name} has the methods {', '.join(known)}.")
+    return chosen
 
 
 def _side_by_side(
@@ -225,9 +235,10 @@ def _outputs(job: _Job, recipe: Recipe, train: Problem, test: Problem) -> Array:
 
 def ridge_outputs(train: Problem, test: Problem) -> Array:
     """Outputs of a ridge on log band powers for the test windows, (W, K)."""
-    from biot.evaluation.baselines import RidgeBaseline, band_powers
-
-    raise NotImplementedError(RidgeBaseline, band_powers)
+    task = (MultiLabel if train.task == "multilabel" else Classes)(names=train.label_names)
+    kinds = signal_kinds(train.units)
+    seen, asked = (band_powers(part.x, part.sfreq, kinds=kinds) for part in (train, test))
+    return RidgeBaseline.fit(seen, train.y, task, groups=train.subject).outputs(asked)
 
 
 def _few(problem: Problem, rows: Ints, most: int = 200) -> Ints:

@@ -75,6 +75,8 @@ def folds_by_subject(problem: Problem, n_folds: int, *, seed: int = 0) -> dict[s
         raise ConfigError("The data hold one subject: folds by subject need two or more.")
     # Of several tags, the combination counts as the class.
     label_W = np.unique(problem.y, axis=0, return_inverse=True)[1].reshape(-1)
+    if np.bincount(label_W).max() < n_folds:  # classes too rare to be spread over the folds
+        label_W = np.zeros_like(label_W)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # that a class is rarer than the folds are many
         warnings.filterwarnings("ignore", "The least populated class")

@@ -16,7 +16,7 @@ from benchmarks.reproduce.protocols import PROTOCOLS
 from biot.errors import ConfigError
 from biot.io import atomic_file, read_json
 
-__all__ = ["RESULTS", "fill_in", "rows_of", "sentences_of", "summary_of", "table_of"]
+__all__ = ["RESULTS", "fill_in", "notes_of", "rows_of", "sentences_of", "summary_of", "table_of"]
 
 RESULTS = Path(__file__).with_name("results")
 README = Path(__file__).with_name("README.md")
@@ -50,7 +50,7 @@ def rows_of(result: Mapping[str, Any]) -> list[list[str]]:
             _difference(differences.get("ridge")),
             "; ".join(_difference(differences[net]) for net in nets if net in differences),
             f"{result['seconds']['ours'] / 60:.1f}" if first and "ours" in scores else "",
-            result["published"] if first else "",
+            (result["published"] or "–") if first else "",
         ])  # fmt: skip
     return rows
 
@@ -80,6 +80,21 @@ def sentences_of(result: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def notes_of(results: Iterable[Mapping[str, Any]]) -> str:
+    """What must be known of each set: its recipe's budget, its oddities, the published figure."""
+    lines = []
+    for result in results:
+        said = [
+            f"{result['split']} ({result['folds']}), {result['passes']} passes, mean of "
+            f"{result['members']}" if result["members"] > 1
+            else f"{result['split']} ({result['folds']}), {result['passes']} passes",
+            *([result["note"]] if result["note"] else []),
+            f"published: {result['source']}",
+        ]  # fmt: skip
+        lines.append(f"- **{result['set']}**: {'; '.join(said)}.")
+    return "\n".join(lines)
+
+
 def summary_of(results: Iterable[Mapping[str, Any]]) -> str:
     """On how many sets ours is at or above the others."""
     results = [result for result in results if "ours" in result["scores"][result["metric"]]]
@@ -105,7 +120,8 @@ def fill_in(readme: Path = README, folder: Path = RESULTS) -> str:
     text = readme.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
         raise ConfigError(f"{readme} has no place for the table: {BEGIN} and {END}.")
-    table = f"{table_of(results)}\n\n{summary_of(results)}" if results else "No results yet."
+    parts = table_of(results), summary_of(results), notes_of(results)
+    table = "\n\n".join(parts) if results else "No results yet."
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     with atomic_file(readme) as file:
         file.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")

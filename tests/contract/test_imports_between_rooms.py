@@ -72,27 +72,27 @@ RULES = {
         "huggingface_hub safetensors tabulate torchinfo",
     ),
     "evaluation": rule(
-        "errors choices decision preprocessing evaluation.events",
+        "errors choices decision preprocessing evaluation.baselines evaluation.events",
         "numpy torch",
         "scipy sklearn tabulate",
     ),
     "evaluation.baselines": rule("errors decision evaluation", "numpy", "scipy sklearn"),
     "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
     "training": rule(
-        "errors choices settings locks io device preprocessing corpus corpus.batch model "
-        "evaluation evaluation.events",
+        "errors choices decision settings locks io device preprocessing corpus corpus.batch "
+        "model evaluation evaluation.baselines evaluation.events",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
     "training.finetuning": rule(
         "errors choices settings decision events locks io preprocessing plots corpus model "
-        "evaluation evaluation.events training signals.channels report",
+        "evaluation evaluation.baselines evaluation.events training signals.channels report",
         "numpy torch",
         "joblib peft pyarrow sklearn tqdm",
     ),
     "training.pretraining": rule(
         "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
-        "model evaluation training signals.channels report",
+        "model evaluation evaluation.baselines training signals.channels report",
         "numpy torch",
     ),
     "inference": rule(
@@ -132,8 +132,8 @@ RULES = {
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors choices device settings preprocessing signals signals.formats model evaluation "
-        "training training.finetuning",
+        "errors choices device settings preprocessing signals signals.formats model "
+        "evaluation training training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(

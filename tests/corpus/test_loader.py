@@ -46,6 +46,19 @@ def test_an_epoch_has_every_window_once_and_another_order_each_time(n, seed):
         assert epochs[0].tolist() != epochs[1].tolist()
 
 
+def test_windows_of_a_recording_come_in_runs_and_every_one_once():
+    recordings = np.repeat(np.arange(10), [3, 8, 9, 20, 1, 1, 16, 2, 4, 5])
+    sampler = WindowSampler(69, seed=1, together=recordings, run_length=8)
+    first, second = sampler.windows(0, 69), sampler.windows(69, 138)
+    assert sorted(first) == sorted(second) == list(range(69))
+    assert first.tolist() != second.tolist()
+    runs = np.split(recordings[first], np.flatnonzero(np.diff(recordings[first])) + 1)
+    assert len(runs) <= 14, "3, 8, 8+1, 8+8+4, 1, 1, 8+8, 2, 4, 5"
+    assert not (np.diff(first[recordings[first] == 3]) == 1).all(), "drawn within a recording too"
+    with pytest.raises(ConfigError, match="together must be 69 whole numbers"):
+        WindowSampler(69, seed=1, together=recordings[1:])
+
+
 def test_within_a_group_each_window_comes_once_before_any_repeats():
     groups = np.array([0] * 7 + [1] * 90 + [-1] * 3)
     order = WindowSampler(100, seed=4, groups=groups, balance=True).windows(0, 2000)

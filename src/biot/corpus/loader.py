@@ -47,11 +47,16 @@ class WindowSampler:
         shares of the groups, larger values bring them closer to each other.
     balance
         Every group is as likely: a temperature without bound.
+    together
+        (n,) whole numbers, such as each window's recording: windows that share one come several at
+        a time. None: each for itself.
+    run_length
+        How many of `together` follow each other, where there are as many.
 
     Raises
     ------
     ConfigError
-        If a number is out of range, or `groups` do not fit `n`.
+        If a number is out of range, or `groups` or `together` do not fit `n`.
     """
 
     def __init__(
@@ -62,6 +67,8 @@ class WindowSampler:
         groups: npt.ArrayLike | None = None,
         temperature: float = 1.0,
         balance: bool = False,
+        together: npt.ArrayLike | None = None,
+        run_length: int = 1,
     ) -> None:
         if n < 1:
             raise ConfigError(f"A sampler needs at least one window, got {n}.")
@@ -76,6 +83,10 @@ class WindowSampler:
         ids = np.zeros(n, dtype=np.int64) if groups is None else np.asarray(groups)
         if ids.shape != (n,) or ids.dtype.kind not in "iu" or ids.max() < 0:
             raise ConfigError(f"groups must be {n} whole numbers, one a window, some from 0 up.")
+        self._together = None if together is None else np.asarray(together)
+        self._run_length = run_length
+        if self._together is not None and (self._together.shape != (n,) or run_length < 1):
+            raise ConfigError(f"together must be {n} whole numbers, and run_length 1 or more.")
         self._members = [np.flatnonzero(ids == g) for g in np.unique(ids[ids >= 0]).tolist()]
         sizes = np.array([len(members) for members in self._members], dtype=np.float64)
         weights = np.ones_like(sizes) if balance else (sizes / sizes.max()) ** (1 / temperature)
@@ -174,7 +185,17 @@ class WindowSampler:
     def _permuted(self, group: int, turn: int) -> Indices:
         key = [self.seed, turn] if len(self._members) == 1 else [self.seed, turn, group + 1]
         rng = np.random.default_rng(np.random.SeedSequence(key))
-        return rng.permutation(len(self._members[group]))
+        order = rng.permutation(len(self._members[group]))
+        if self._together is None:
+            return order
+        # Windows of one recording, in their drawn order, are cut in runs, which are drawn again.
+        codes = self._together[self._members[group]][order]
+        by_code = np.argsort(codes, kind="stable")
+        codes = codes[by_code]
+        place = np.arange(len(codes)) - np.searchsorted(codes, codes)
+        starts = np.flatnonzero(place % self._run_length == 0)
+        runs = np.split(order[by_code], starts[1:])
+        return np.concatenate([runs[i] for i in rng.permutation(len(runs)).tolist()])
 
 
 class Loader:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from biot.choices import By, Per
 from biot.decision import Decision
 from biot.errors import ConfigError, CorpusError, listed
+from biot.evaluation.baselines.comparison import BaselineAnswers
 from biot.evaluation.groups import grouped
 from biot.evaluation.metrics import Floats
 from biot.evaluation.results import Evaluation, assess
@@ -31,6 +32,7 @@ def assess_groups(
     *,
     per: Per,
     by: By = "mean",
+    ridge: tuple[BaselineAnswers, Decision] | None = None,
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
@@ -52,6 +54,8 @@ def assess_groups(
         As in :func:`biot.evaluation.results.assess`.
     per, by
         What the groups are, and how they are decided.
+    ridge
+        What a ridge says of the windows, and how it is read; its groups are decided alike.
 
     Raises
     ------
@@ -76,13 +80,21 @@ def assess_groups(
     rows = first[~mixed]
     if not found.usable.any():
         raise CorpusError(f"None of the {len(rows)} {per}s to evaluate has usable data.")
+    beside = None
+    if ridge is not None:
+        usable = np.isfinite(predicted_WK).all(axis=1, keepdims=True)
+        said = np.where(usable, ridge[0].predicted, np.nan)[kept]  # of the same windows
+        other = grouped(of_window[kept], said, ridge[1], by)
+        beside = BaselineAnswers(
+            predicted=other.probabilities, decided=other.decided, about=ridge[0].about
+        )
     scores = assess(
-        truth[rows], found.probabilities, subjects[rows], task,
+        truth[rows], found.probabilities, subjects[rows], task, ridge=beside,
         decision=decision, decided=found.decided, n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip
     return replace(
         scores, per=per, by=by, n_windows_behind=int(found.n_usable.sum()),
-        notes=_notes(names[mixed].tolist(), len(names), per),
+        notes=(*_notes(names[mixed].tolist(), len(names), per), *scores.notes),
     )  # fmt: skip
 
 

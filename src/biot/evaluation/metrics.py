@@ -21,15 +21,18 @@ __all__ = [
     "TARGET_SCORES",
     "ClassScores",
     "Intervals",
+    "Resampling",
     "TagScores",
     "TargetScores",
     "bootstrap_intervals",
     "calibration_scores",
+    "class_resampling",
     "confusion_counts",
     "count_scores",
     "draw_intervals",
     "mean_intervals",
     "mean_of_defined",
+    "paired_intervals",
     "per_class",
     "per_tag",
     "per_target",
@@ -37,7 +40,9 @@ __all__ = [
     "scores",
     "share",
     "tag_intervals",
+    "tag_resampling",
     "target_intervals",
+    "target_resampling",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -272,6 +277,9 @@ def mean_of_defined(values: npt.ArrayLike) -> float:
 
 Intervals = dict[str, tuple[float, float]]
 
+Resampling = Callable[["_Resamples"], dict[str, Floats]]
+"""From resamples of subjects to the value of each score in each, (R,)."""
+
 
 Bools = npt.NDArray[np.bool_]
 
@@ -313,6 +321,12 @@ def bootstrap_intervals(
         count; (NaN, NaN) when none is left. None with fewer than two subjects or no resamples.
     """
     predicted = probabilities.argmax(axis=1) if decided is None else decided
+    of = class_resampling(labels, probabilities, predicted)
+    return _intervals(of, subjects, n_bootstrap, seed)
+
+
+def class_resampling(labels: Ints, probabilities: Floats, predicted: Ints) -> Resampling:
+    """Scores of classes in resamples; arrays as for :func:`bootstrap_intervals`."""
 
     def scores_of(drawn: _Resamples) -> dict[str, Floats]:
         values = _count_scores(labels, predicted, probabilities.shape[1], drawn)
@@ -320,7 +334,7 @@ def bootstrap_intervals(
         values["auroc"], values["auprc"] = np.concatenate(parts, axis=1)
         return values | _calibration_scores(labels, probabilities, drawn)
 
-    return _intervals(scores_of, subjects, n_bootstrap, seed)
+    return scores_of
 
 
 def tag_intervals(
@@ -333,6 +347,12 @@ def tag_intervals(
     seed: int = 0,
 ) -> Intervals | None:
     """The same for tags: every score in :data:`TAG_SCORES`."""
+    of = tag_resampling(truth_WK, probabilities_WK, decided_WK)
+    return _intervals(of, subjects, n_bootstrap, seed)
+
+
+def tag_resampling(truth_WK: Bools, probabilities_WK: Floats, decided_WK: Bools) -> Resampling:
+    """Scores of tags in resamples."""
 
     def scores_of(drawn: _Resamples) -> dict[str, Floats]:
         hits_RK = drawn.sums(truth_WK & decided_WK)
@@ -348,7 +368,7 @@ def tag_intervals(
         values = {"auroc": auroc_R, "auprc": auprc_R, "f1": _mean_of_known(f1_RK.T)}
         return values | _calibration_scores(truth_WK, probabilities_WK, drawn)
 
-    return _intervals(scores_of, subjects, n_bootstrap, seed)
+    return scores_of
 
 
 def target_intervals(
@@ -360,6 +380,11 @@ def target_intervals(
     seed: int = 0,
 ) -> Intervals | None:
     """The same for numbers: R², mean absolute error and Pearson correlation."""
+    return _intervals(target_resampling(truth_WK, predicted_WK), subjects, n_bootstrap, seed)
+
+
+def target_resampling(truth_WK: Floats, predicted_WK: Floats) -> Resampling:
+    """Scores of numbers in resamples."""
     # Centred first, so that sums of squares do not cancel.
     y, p = truth_WK - truth_WK.mean(axis=0), predicted_WK - truth_WK.mean(axis=0)
 
@@ -375,7 +400,28 @@ def target_intervals(
             }
         return {name: _mean_of_known(value.T) for name, value in values.items()}
 
-    return _intervals(scores_of, subjects, n_bootstrap, seed)
+    return scores_of
+
+
+def paired_intervals(
+    one: Resampling, other: Resampling, subjects: npt.NDArray[np.str_], *, n_bootstrap: int,
+    seed: int,
+) -> tuple[Intervals | None, Intervals | None]:  # fmt: skip
+    """95 % intervals of the scores of `other`, and of those of `one` minus those of `other`.
+
+    Both are scored on the same windows, and each resample draws the same subjects for both.
+    """
+
+    def scores_of(drawn: _Resamples) -> dict[str, Floats]:
+        of_one, of_other = one(drawn), other(drawn)
+        apart = {f"-{name}": of_one[name] - value for name, value in of_other.items()}
+        return {**{f"={name}": value for name, value in of_other.items()}, **apart}
+
+    found = _intervals(scores_of, subjects, n_bootstrap, seed)
+    if found is None:
+        return None, None
+    of = [{n[1:]: ends for n, ends in found.items() if n.startswith(sign)} for sign in "=-"]
+    return of[0], of[1]
 
 
 @dataclass(frozen=True)

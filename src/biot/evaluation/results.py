@@ -14,6 +14,7 @@ import numpy.typing as npt
 from biot.choices import By, Per
 from biot.decision import Decision
 from biot.errors import CorpusError
+from biot.evaluation.baselines.comparison import BaselineAnswers, Comparison, compared
 from biot.evaluation.calibration import N_BINS, Reliability, ranked, reliability
 from biot.evaluation.chance import baselines
 from biot.evaluation.events.nights import SleepEvaluation
@@ -53,6 +54,8 @@ class Evaluation:
     """How the model's outputs were read; None where windows of several models are together."""
     baselines: dict[str, dict[str, float]]
     """Scores of guesses on the same windows, see :func:`biot.evaluation.chance.baselines`."""
+    ridge: Comparison | None = None
+    """A ridge on log band powers on the same windows; None where there is none."""
     undefined: dict[str, str]
     """Why a score is undefined, by its key."""
     no_intervals: str | None
@@ -91,6 +94,10 @@ class Evaluation:
             intervals = {n: ends if finite[n] else None for n, ends in self.intervals.items()}
         rule, names = self.decision, self.label_names
         curves = {name: _listed(curve) for name, curve in self.reliability.items()}
+        guesses, differences = dict[str, Any](self.baselines), dict[str, Any]()
+        if self.ridge is not None:
+            guesses["ridge"], apart = self.ridge.to_dict()
+            differences = {"differences": {"ridge": apart}}
         counts: dict[str, Any] = {"n_windows": self.n_windows}
         if self.per is not None:
             behind = {"n_windows": self.n_windows_behind, "n_recordings": self.n_windows}
@@ -103,7 +110,8 @@ class Evaluation:
                 "intervals": intervals,
                 "no_intervals": self.no_intervals,
                 "undefined": self.undefined,
-                "baselines": self.baselines,
+                "baselines": guesses,
+                **differences,
                 **counts,
                 "n_left_out": self.n_left_out,
                 "n_subjects": self.n_subjects,
@@ -136,6 +144,8 @@ def assess(
     *,
     decision: Decision | None = None,
     decided: Truth | None = None,
+    ridge: BaselineAnswers | None = None,
+    metric: str | None = None,
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
@@ -155,6 +165,10 @@ def assess(
         How the model's outputs are read; None: as where nothing was fitted.
     decided
         What is said to hold, where not all windows were decided alike; None: by `decision`.
+    ridge
+        What a ridge says of the same windows, to stand beside the model; None: nothing.
+    metric
+        The score by which the two are compared in words; None: the task's own.
     n_bootstrap
         Resamples for the intervals; 0 for none.
     seed
@@ -174,6 +188,16 @@ def assess(
     given = truth[usable], predicted_WK[usable], decided[usable]
     n_subjects = len(np.unique(subjects[usable]))
     values = task.scores(*given)
+    beside = None
+    if ridge is not None:
+        beside = compared(
+            task,
+            *given,
+            ridge.chosen(np.flatnonzero(usable)),
+            subjects[usable],
+            n_bootstrap=n_bootstrap,
+            seed=seed,
+        )
     return Evaluation(
         task=task,
         n_windows=int(usable.sum()),
@@ -188,7 +212,17 @@ def assess(
         undefined=why_undefined(task, given[0], values),
         no_intervals=_why_no_intervals(n_subjects, n_bootstrap),
         reliability=_reliability(task, *given[:2]),
+        ridge=beside,
+        notes=_notes(task, metric, values, beside),
     )
+
+
+def _notes(
+    task: Task, metric: str | None, values: Mapping[str, float], ridge: Comparison | None
+) -> tuple[str, ...]:
+    key = task.default_metric if metric not in values else str(metric)
+    said = None if ridge is None else ridge.verdict(task, key, values[key])
+    return () if said is None else (said,)
 
 
 def _why_no_intervals(n_subjects: int, n_bootstrap: int) -> str | None:

@@ -26,9 +26,11 @@ from biot.evaluation.metrics import (
     ClassScores,
     Floats,
     Intervals,
+    Resampling,
     TargetScores,
     bootstrap_intervals,
     calibration_scores,
+    class_resampling,
     confusion_counts,
     mean_of_defined,
     per_class,
@@ -36,7 +38,9 @@ from biot.evaluation.metrics import (
     per_target,
     scores,
     tag_intervals,
+    tag_resampling,
     target_intervals,
+    target_resampling,
 )
 from biot.preprocessing import Preprocessing
 
@@ -195,6 +199,10 @@ class Task(ABC):
     ) -> Intervals | None:  # fmt: skip
         """95 % bootstrap interval over subjects of each score."""
 
+    @abstractmethod
+    def resampling(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> Resampling:
+        """How the scores are computed in resamples of subjects."""
+
     def thresholds(
         self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None,
         weight: Floats | None = None,
@@ -296,6 +304,10 @@ class Classes(Task):
             truth, predicted_WK, subjects, decided=decided, n_bootstrap=n_bootstrap, seed=seed
         )
 
+    def resampling(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> Resampling:
+        """Of :meth:`scores`."""
+        return class_resampling(truth, predicted_WK, decided)
+
     def thresholds(
         self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None,
         weight: Floats | None = None,
@@ -379,6 +391,10 @@ class MultiLabel(Task):
             truth > 0.5, predicted_WK, decided, subjects, n_bootstrap=n_bootstrap, seed=seed
         )
 
+    def resampling(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> Resampling:
+        """Of :meth:`scores`."""
+        return tag_resampling(truth > 0.5, predicted_WK, decided)
+
     def thresholds(
         self, truth: Truth, predicted_WK: Floats, decision: Decision | None = None,
         weight: Floats | None = None,
@@ -448,6 +464,10 @@ class Regression(Task):
     ) -> Intervals | None:  # fmt: skip
         """Intervals of :meth:`scores`."""
         return target_intervals(truth, predicted_WK, subjects, n_bootstrap=n_bootstrap, seed=seed)
+
+    def resampling(self, truth: Truth, predicted_WK: Floats, decided: Truth) -> Resampling:
+        """Of :meth:`scores`."""
+        return target_resampling(truth, predicted_WK)
 
 
 def plain_task(contract: Preprocessing) -> Task:

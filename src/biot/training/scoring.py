@@ -19,6 +19,7 @@ from biot.corpus.load import load_corpus
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.device import Device, Precision
 from biot.errors import ConfigError, CorpusError
+from biot.evaluation.baselines.comparison import BaselineAnswers
 from biot.evaluation.events.nights import score_nights
 from biot.evaluation.group_scores import assess_groups
 from biot.evaluation.groups import require_votes
@@ -28,6 +29,7 @@ from biot.evaluation.tasks import Truth, plain_task
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
+from biot.training.baseline import KeptBaseline, told_without_baseline
 from biot.training.datasets import Subset, WindowBatch, batches_of, is_labelled, truth_of
 from biot.training.distributed import launch, placed
 from biot.training.gradients import forward
@@ -126,24 +128,27 @@ def evaluate_rows(
     *,
     device: torch.device,
     batch_size: int = 64,
+    baseline: KeptBaseline | None = None,
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
     """Scores of a trained model, under its contract, on rows of a corpus."""
     part = Subset(corpus=corpus, rows=rows, labels=truth)
     predicted = predicted_rows(model, part, contract, device=device, batch_size=batch_size)
-    return assess_rows(part, predicted, contract, n_bootstrap=n_bootstrap, seed=seed)
+    beside = None if baseline is None else baseline.answers(part)
+    return assess_rows(part, predicted, contract, ridge=beside, n_bootstrap=n_bootstrap, seed=seed)
 
 
 def assess_rows(
-    part: Subset, predicted: Floats, contract: Preprocessing, *, n_bootstrap: int = 1000,
+    part: Subset, predicted: Floats, contract: Preprocessing, *,
+    ridge: BaselineAnswers | None = None, metric: str | None = None, n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Evaluation:  # fmt: skip
     """Scores of what :func:`predicted_rows` said of windows; of stages of sleep also of nights."""
     corpus, rows, truth = part.corpus, part.rows, part.labels
     found = assess(
         truth, predicted, corpus.subjects[rows], plain_task(contract),
-        decision=contract.decision, n_bootstrap=n_bootstrap, seed=seed,
+        decision=contract.decision, ridge=ridge, metric=metric, n_bootstrap=n_bootstrap, seed=seed,
     )  # fmt: skip
     if contract.task != "classes":
         return found
@@ -166,6 +171,7 @@ def evaluate_groups(
     by: By,
     device: torch.device,
     batch_size: int = 64,
+    baseline: KeptBaseline | None = None,
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
@@ -177,6 +183,7 @@ def evaluate_groups(
         truth, predicted,
         corpus.recordings[rows] if per == "recording" else subjects, subjects, task,
         contract.decision, per=per, by=by, n_bootstrap=n_bootstrap, seed=seed,
+        ridge=None if baseline is None else (baseline.answers(part), baseline.ridge.decision),
     )  # fmt: skip
 
 
@@ -192,6 +199,7 @@ def evaluate(
     allow_leakage: bool = False,
     per: Per | None = None,
     by: By = "mean",
+    baseline: bool = True,
 ) -> Evaluation:
     """Scores of a fine-tuned model on the labelled windows of a corpus.
 
@@ -217,6 +225,9 @@ def evaluate(
         :func:`biot.evaluation.groups.grouped` makes it; None: score windows.
     by
         ``"mean"``: the mean probability of the windows decides; ``"vote"``: what most of them say.
+    baseline
+        Score the ridge on log band powers that lies beside the model, too; a note says where there
+        is none.
 
     Raises
     ------
@@ -247,11 +258,15 @@ def evaluate(
         SeenData.load(folder), SeenData.of(data, rows),
         where=f"the training of {folder} and {data.path}", allow_leakage=allow_leakage,
     )  # fmt: skip
+    beside = KeptBaseline.load(folder) if baseline else None
     fabric = launch(device, precision)
     score = evaluate_rows if per is None else partial(evaluate_groups, per=per, by=by)
     found = score(
         placed(fabric, network), data, rows, labels, contract,
         device=fabric.device, batch_size=batch_size, n_bootstrap=n_bootstrap, seed=seed,
+        baseline=beside,
     )  # fmt: skip
     note = note_of_leakage(leakage)
-    return found if note is None else replace(found, notes=(note, *found.notes))
+    lacking = told_without_baseline(folder) if baseline and beside is None else None
+    notes = [one for one in (note, *found.notes, lacking) if one is not None]
+    return replace(found, notes=tuple(notes))

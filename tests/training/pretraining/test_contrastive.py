@@ -44,6 +44,17 @@ def test_the_loss_is_that_of_a_plain_loop(index: list[int]):
     assert float(info_nce(logits, symmetric=True)) == pytest.approx(both, rel=1e-12)
 
 
+def test_with_groups_a_window_is_told_from_its_own_group_only():
+    pairs = views(6)
+    logits = similarity(pairs, torch.arange(6), 0.2, torch.tensor([4, 4, 4, 9, 9, 7]))
+    losses = [
+        loss_by_hand(pairs[rows], 0.2, list(range(len(rows)))) * len(rows)
+        for rows in ([0, 1, 2], [3, 4], [5])
+    ]
+    assert losses[2] == 0, "a window alone in its group has nothing to be told from"
+    assert float(info_nce(logits)) == pytest.approx(sum(losses) / 6, rel=1e-12)
+
+
 def make_task(cached: bool, drop: float) -> ContrastiveObjective:
     torch.manual_seed(0)
     model = BIOT(n_outputs=1, n_chans=3, n_times=100, sfreq=50, n_fft=50, hop_length=25,

@@ -37,7 +37,8 @@ def parser() -> Parser:
         "intervals over subjects, and a table of the outputs: of classes balanced accuracy, "
         "accuracy, Cohen's kappa, weighted F1, AUROC and AUPRC; of tags AUROC, AUPRC and F1; of "
         "both Brier score and expected calibration error; of numbers R², mean absolute error and "
-        "Pearson's correlation. Beside them stands what guessing reaches. The corpus must be "
+        "Pearson's correlation. Beside them stand what guessing reaches and a ridge on log band "
+        "powers, which `biot finetune` keeps with the model. The corpus must be "
         "prepared as the model's was. For an honest figure, none of its subjects may have been in "
         "training. With --events, how well events are found in whole recordings, or in a corpus, "
         "by the rules of SzCORE. Where labels are stages of sleep, Cohen's kappa a night and what "
@@ -87,6 +88,11 @@ def _add_computing(made: Parser) -> None:
         "--batch-size", metavar="N", type=count, default=64, help="windows at a time (default: 64)"
     )
     made.add_argument(
+        "--no-baseline",
+        action="store_true",
+        help="leave out the ridge on log band powers that `biot finetune` kept beside the model",
+    )
+    made.add_argument(
         "--bootstrap",
         metavar="N",
         type=whole,
@@ -127,6 +133,7 @@ def _execute(args: Namespace) -> None:
         allow_leakage=args.allow_leakage,
         per=args.per,
         by=args.by,
+        baseline=not args.no_baseline,
     )
     say(evaluation)
     if args.json is not None:

@@ -211,6 +211,13 @@ class FinetuneConfig(TrainingSettings):
         least=0, group=_AUGMENTATION,
     )  # fmt: skip
 
+    baseline: bool = setting(
+        True,
+        help="Score a ridge on log band powers on the same windows, beside the model, and keep it "
+        "with the model for `biot evaluate`; --no-baseline leaves it out.",
+        group=TRAINING, option="--no-baseline",
+    )  # fmt: skip
+
     tune_events: bool = setting(
         False,
         help="Choose the rules by which `biot predict --events` makes events (smoothing, "
@@ -259,6 +266,7 @@ class FinetuneConfig(TrainingSettings):
     def identity(self) -> dict[str, Any]:
         """The settings that decide what is learned; a resumed run must have the same."""
         decide = super().identity()
+        del decide["baseline"]  # it stands beside the model, which does not know of it
         if not self.tune_events:  # runs that were begun before it could be had go on
             for name in ("tune_events", "event_background", "event_scoring"):
                 del decide[name]

@@ -16,9 +16,11 @@ from biot.corpus.load import load_corpus
 from biot.corpus.split import split
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.errors import BiotError, CorpusError, StoppedError
+from biot.evaluation.baselines.comparison import RIDGE
 from biot.evaluation.metrics import Ints
 from biot.evaluation.results import Evaluation
 from biot.settings import configured, takes_settings
+from biot.training.baseline import KeptBaseline, fit_baseline
 from biot.training.datasets import Subset, is_labelled, truth_of
 from biot.training.distributed import launch_processes, once
 from biot.training.finetuning.config import FinetuneConfig
@@ -221,6 +223,8 @@ def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -
         },
     )
     seen.save(folder)
+    if record.baseline is not None:
+        record.baseline.save(folder)
     return write_run(record.out, record, learned.model.get_config())
 
 
@@ -232,8 +236,9 @@ def _record(
     """What is told about a run, with its scores."""
     flattered = tuple(note for note in map(note_of_leakage, leakage) if note is not None)
     predicted = {"test": learned.predict(fabric, parts.test, config)}
-    test = learned.assess(parts.test, predicted["test"], config)
-    scored = {"test": replace(test, notes=flattered)}
+    ridge, unfit = _baseline(learned, parts, config)
+    test = learned.assess(parts.test, predicted["test"], config, ridge)
+    scored = {"test": replace(test, notes=(*flattered, *test.notes))}
     if parts.valid is not None:
         predicted["valid"] = learned.validated.predict(fabric, parts.valid, config)
         scored["valid"] = learned.assess(parts.valid, predicted["valid"], config)
@@ -250,19 +255,39 @@ def _record(
             **({_NO_PART: parts.n_in_no_part} if config.split == "column" else {}),
         },
         leakage=leakage, metric=learned.metric, trained=learned.trained,
-        contract=learned.contract, notes=(*parts.notes, *config.kept_weights, *learned.notes),
-        predicted=predicted, evaluations=scored, events=events,
+        contract=learned.contract,
+        notes=(*parts.notes, *config.kept_weights, *learned.notes, *unfit),
+        predicted=predicted, evaluations=scored, events=events, baseline=ridge,
         refit=None if learned.refit_kept is None else parts.learnt.chosen(learned.refit_kept),
     )  # fmt: skip
 
 
+def _baseline(
+    learned: Learned, parts: _Parts, config: FinetuneConfig
+) -> tuple[KeptBaseline | None, tuple[str, ...]]:
+    """The ridge to stand beside the model, and why there is none although one is wanted."""
+    if not config.baseline:
+        return None, ()
+    learnt = tuple(part for part in (parts.train, parts.valid) if part is not None)
+    try:
+        return fit_baseline(learned.contract, learnt, config.seed), ()
+    except CorpusError as error:
+        return None, (f"{RIDGE[:1].upper()}{RIDGE[1:]} could not be fitted: {error}",)
+
+
 def _figures(test: Evaluation) -> dict[str, float]:
-    """Test scores by name, for the model's card."""
-    return {
+    """Test scores by name, for the model's card; of a ridge the one that the task goes by."""
+    found = {
         f"test {test.task.score_names[key]} ({test.counted})": value
         for key, value in test.scores.items()
         if math.isfinite(value)
     }
+    key = test.task.default_metric
+    if test.ridge is not None and math.isfinite(test.ridge.differences[key]):
+        name = test.task.score_names[key]
+        found[f"test {name} of {RIDGE}"] = test.ridge.scores[key]
+        found[f"test {name}, model minus ridge"] = test.ridge.differences[key]
+    return found
 
 
 def require_labels(corpus: Corpus) -> None:

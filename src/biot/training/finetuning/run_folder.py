@@ -22,6 +22,7 @@ from biot.io import sha256_of, write_json
 from biot.preprocessing import Preprocessing
 from biot.report.run import add_run_report
 from biot.settings import changed_settings
+from biot.training.baseline import KeptBaseline
 from biot.training.datasets import Subset
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.event_tuning import EventTuning
@@ -82,6 +83,8 @@ class RunRecord:
     """What a reader of the scores must know of the training."""
     events: EventTuning | None = None
     """The rules for events, where they were tuned."""
+    baseline: KeptBaseline | None = None
+    """The ridge that stands beside the model."""
     refit: Subset | None = None
     """The windows of training and validation that a refit learned from; None without one."""
 

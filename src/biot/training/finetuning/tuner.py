@@ -19,6 +19,7 @@ from biot.evaluation.results import Evaluation, why_undefined
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth, plain_task
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
+from biot.training.baseline import KeptBaseline
 from biot.training.datasets import (
     LabelledWindows,
     Subset,
@@ -351,9 +352,15 @@ class Learned:
             batch_size=config.batch_size,
         )  # fmt: skip
 
-    def assess(self, part: Subset, predicted_WK: Floats, config: FinetuneConfig) -> Evaluation:
-        """Scores of what :meth:`predict` said of some windows."""
-        return assess_rows(part, predicted_WK, self.contract, seed=config.seed)
+    def assess(
+        self, part: Subset, predicted_WK: Floats, config: FinetuneConfig,
+        baseline: KeptBaseline | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """Scores of what :meth:`predict` said of some windows, and of a ridge beside them."""
+        return assess_rows(
+            part, predicted_WK, self.contract, seed=config.seed, metric=self.metric,
+            ridge=None if baseline is None else baseline.answers(part),
+        )  # fmt: skip
 
 
 def learn(

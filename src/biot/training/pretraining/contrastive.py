@@ -70,10 +70,13 @@ class ContrastiveModel(nn.Module):
         return torch.stack([full, self.predictor(perturbed)], dim=1)
 
 
-def similarity(views_B2E: Tensor, index_B: Tensor, temperature: float) -> Tensor:
+def similarity(
+    views_B2E: Tensor, index_B: Tensor, temperature: float, group_B: Tensor | None = None
+) -> Tensor:
     """Cosine of each full view (row) with each perturbed one (column), over the temperature.
 
-    A window that comes twice is no negative of itself: such entries are −∞.
+    A window that comes twice is no negative of itself: such entries are −∞; with groups, so are
+    those of windows of another group.
     """
     if views_B2E.dtype != torch.float64:
         views_B2E = views_B2E.float()
@@ -81,6 +84,8 @@ def similarity(views_B2E: Tensor, index_B: Tensor, temperature: float) -> Tensor
     logits_BB = full_BE @ perturbed_BE.mT / temperature
     same_BB = index_B.unsqueeze(1) == index_B
     same_BB.fill_diagonal_(False)
+    if group_B is not None:
+        same_BB = same_BB | (group_B.unsqueeze(1) != group_B)
     return logits_BB.masked_fill(same_BB, -torch.inf)
 
 
@@ -107,6 +112,8 @@ class ContrastiveObjective(PretrainObjective):
     """Compare with the windows of all processes."""
     cached: bool = False
     """Save memory by a second forward pass."""
+    recordings: Tensor | None = None
+    """Number of each window's recording: only those of the same one are negatives. None: all."""
 
     def gradient(self, context: GradientContext, batch: Batch, step: int) -> StepResult:
         """Add a batch's gradient, in micro-batches."""
@@ -118,8 +125,10 @@ class ContrastiveObjective(PretrainObjective):
         if self.gather:
             index = context.gathered(index)
 
+        group = None if self.recordings is None else self.recordings[index.cpu()].to(device)
+
         def logits(views: Tensor) -> Tensor:
-            return similarity(views, index, self.temperature)
+            return similarity(views, index, self.temperature, group)
 
         loss, views = joint_backward(
             context,
