@@ -92,7 +92,7 @@ RULES = {
     ),
     "training.pretraining": rule(
         "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
-        "model evaluation training signals.channels report",
+        "model evaluation evaluation.baselines training signals.channels report",
         "numpy torch",
     ),
     "inference": rule(
@@ -132,8 +132,8 @@ RULES = {
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device settings preprocessing signals signals.formats model evaluation "
-        "training training.finetuning",
+        "errors choices device settings preprocessing signals signals.formats model "
+        "evaluation training training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(

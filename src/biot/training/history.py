@@ -24,17 +24,25 @@ class History:
         The table; None keeps the lines in memory only.
     columns
         Names of its columns.
+    at_times
+        Further columns, which not every line has a value for, such as those of validations.
     tensorboard
         Folder of TensorBoard's files; None for none.
     """
 
     def __init__(
-        self, path: Path | None, columns: Sequence[str], *, tensorboard: Path | None = None
+        self,
+        path: Path | None,
+        columns: Sequence[str],
+        *,
+        at_times: Sequence[str] = (),
+        tensorboard: Path | None = None,
     ) -> None:
         self.rows: list[dict[str, float]] = []
         """The lines so far: values by column."""
         self._path = path
-        self._columns = tuple(columns)
+        self._needed = frozenset(columns)
+        self._columns = (*columns, *at_times)
         self._tensorboard = tensorboard
         self._board: Any = None
         if tensorboard is not None:
@@ -61,8 +69,9 @@ class History:
     def require_lines(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Raise ``CheckpointError`` unless lines from a file have a number for every column."""
         for row in rows:
-            here = set(self._columns) <= set(row)
-            if not here or not all(isinstance(value, int | float) for value in row.values()):
+            if not self._needed <= set(row) or not all(
+                isinstance(value, int | float) for value in row.values()
+            ):
                 raise CheckpointError("its history lacks a number of a column")
 
     def add(self, step: int, row: Mapping[str, float]) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -58,6 +58,8 @@ class Validation:
     score: float
     rank: float
     """Larger is better; between equal ranks the lower loss wins."""
+    more: Mapping[str, float] = field(default_factory=dict)
+    """Further columns of the history."""
 
 
 @dataclass(frozen=True, kw_only=True)

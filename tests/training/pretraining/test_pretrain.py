@@ -334,8 +334,6 @@ def test_supervised_pretraining_stops_early_and_keeps_the_best(
 
 
 def test_validation_is_refused_where_it_means_nothing():
-    with pytest.raises(ConfigError, match="valid_share validates on labels"):
-        config(valid_share=0.2)
     with pytest.raises(ConfigError, match="patience counts validations, and valid_share is 0"):
         config(objective="supervised", patience=2)
 
@@ -374,6 +372,58 @@ def test_checkpoints_with_the_names_of_an_earlier_version_are_refused_by_name(
 
 
 # resuming ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", ["masked", "contrastive", "supervised"])
+def test_a_validated_run_resumes_to_the_same_bits_and_keeps_the_best(
+    corpora: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: str
+):
+    settings = config(
+        objective=objective, valid_share=0.25, valid_every=4, log_every=3, checkpoint_every=2
+    )
+    kept: list[dict[str, torch.Tensor]] = []
+    train, validate = Trainer._train_on, Trainer._validate
+
+    def seen(self: Trainer) -> Any:
+        found = validate(self)
+        if found is not None:
+            weights = self.objective.module.state_dict()
+            kept.append({name: value.clone() for name, value in weights.items()})
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_validate", seen)
+        assert pretrain(corpora, tmp_path / "whole", config=settings)
+
+    def train_until(self: Trainer, batch: Any) -> None:
+        train(self, batch)
+        if self.step == 7:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_train_on", train_until)
+        with pytest.raises(Killed):
+            pretrain(corpora, tmp_path / "run", config=settings)
+    assert pretrain(corpora, tmp_path / "run", config=settings)
+    require_same_end(tmp_path / "run", tmp_path / "whole")
+    rows = history(tmp_path / "whole")
+    assert [int(row["step"]) for row in rows] == [3, 4, 6, 8, 9, 12]
+    column = "valid_loss" if objective == "supervised" else "probe_score"
+    scores = [float(row[column]) for row in rows if row[column]]
+    best = int(np.argmin(scores) if objective == "supervised" else np.argmax(scores))
+    model = BIOT.from_pretrained(tmp_path / "whole" / "model")
+    for name, value in model.encoder.state_dict().items():
+        assert torch.equal(value, kept[best][f"encoder.{name}"]), name
+
+
+def test_a_probe_needs_labels(tmp_path: Path):
+    X = np.random.default_rng(0).normal(size=(20, 1, 100))
+    from_arrays(X, None, subject=[f"s{i // 4}" for i in range(20)], sfreq=50.0, ch_names=["Cz"],
+                units="µV", out=tmp_path / "corpus")  # fmt: skip
+    settings = config(objective="masked", valid_share=0.4)
+    with pytest.raises(ConfigError, match=r"--valid-share.*None of the corpora has them: corpus"):
+        pretrain([tmp_path / "corpus"], tmp_path / "run", config=settings)
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 def test_negatives_of_the_same_recording_are_drawn_together(

@@ -23,6 +23,7 @@ _EXAMPLES = """\
   biot pretrain corpus --out run
   biot pretrain eegmat ssvep alcohol --out run --sfreq 200 --steps 20000 --batch-size 512
   biot pretrain sleep apnoea --out run --objective supervised --mixing-temperature 2
+  biot pretrain corpus --out run --objective masked --valid-share 0.1
   torchrun --nproc-per-node 8 --no-python biot pretrain corpus --out run --precision bf16
 
 the same command again resumes a run that was stopped; a finished one is left as it is.
@@ -40,7 +41,8 @@ def parser() -> Parser:
     made = new_command(
         "pretrain",
         description="Train an encoder on the windows of one or more corpora, whose channels and "
-        "lengths may differ: contrastively, without labels, or with the labels of each corpus. "
+        "lengths may differ: without labels, contrastively or from hidden tokens, or with the labels "
+        "of each corpus. "
         "Checkpoints are kept, and the same command resumes exactly.",
         examples=_EXAMPLES,
         execute=_execute,

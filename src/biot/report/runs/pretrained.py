@@ -21,8 +21,12 @@ _TITLES = {
     "loss": "Loss", "top1": "Top-1: share of right answers", "embedding_std":
     "Embedding standard deviation", "effective_rank": "Effective rank",
     "gradient_norm": "Gradient norm", "learning_rate": "Learning rate",
+    "latent_loss": "Error of latents", "spectrum_loss": "Error of log spectra",
+    "spread_loss": "SIGReg: how far from a standard normal",
 }  # fmt: skip
-_LEARNING = ("loss", "top1", "gradient_norm", "learning_rate")
+_LEARNING = (
+    "loss", "top1", "latent_loss", "spectrum_loss", "spread_loss", "gradient_norm", "learning_rate",
+)  # fmt: skip
 _HEALTH = ("embedding_std", "effective_rank")
 
 
@@ -42,6 +46,7 @@ def pretrained_page(run: ReadRun) -> dict[str, Any]:
         Section("Corpora", _corpora(run)),
         *section_of("Model", _model(run)),
         *section_of("How it learned", _panels(run, _LEARNING, "Over the steps")),
+        *section_of("Do the features serve?", _probe(run)),
         *section_of("Is it healthy?", _health(run)),
         left_out_section(run, []),
         repeat_section(run),
@@ -124,6 +129,31 @@ def _panels(run: ReadRun, names: tuple[str, ...], caption: str) -> list[Part]:
             alt=f"Curves over {number(int(steps[-1]))} steps; at the end: {last}.",
         )
     ]  # fmt: skip
+
+
+def _probe(run: ReadRun) -> list[Part]:
+    """The scores of ridge on the features of held-out subjects, where a run has a probe."""
+    lines = [line for line in run.history if np.isfinite(line.get("probe_score", np.nan))]
+    if not lines:
+        return []
+    best = max(lines, key=lambda line: line["probe_score"])
+    title = "Score of ridge on the features, held-out subjects"
+    curves = {"pretrained": [line["probe_score"] for line in lines],
+              "before the first step": [line["probe_random"] for line in lines]}  # fmt: skip
+    text = (
+        f"The weights of step {number(int(best['step']))} are kept, where ridge on the features of "
+        f"held-out subjects scores {best['probe_score']:.3f} (mean over the labelled corpora); on "
+        f"the features before the first step {best['probe_random']:.3f}. The share of a subject's "
+        f"windows that is right differs by {best['probe_gain']:+.3f}."
+    )
+    if best["probe_gain"] <= 0:
+        text += " Pretraining has not helped these features."
+    steps = [line["step"] for line in lines]
+    figure = drawn(
+        lambda: learning({title: curves}, steps, axis="step", kept=best["step"]),
+        caption="The probe over the steps.", alt=f"{title}, over the steps; {text}",
+    )  # fmt: skip
+    return [Text(text), figure]
 
 
 def _health(run: ReadRun) -> list[Part]:

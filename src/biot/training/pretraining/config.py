@@ -90,13 +90,14 @@ class PretrainConfig(TrainingSettings):
     valid_share: float = setting(
         0.0,
         help="Share of each corpus's subjects whose windows are kept out of training, to validate "
-        "the supervised objective on; the best weights are kept. 0: do not validate.",
+        "on: the supervised objective by its loss, the others by a ridge on the features, which "
+        "needs labels; the best weights are kept. 0: do not validate.",
         least=0, below=1, group=TRAINING,
     )  # fmt: skip
     valid_every: int = setting(100, help="Steps between validations.", least=1, group=TRAINING)
     patience: int | None = setting(
         None,
-        help="Validations without a lower loss after which training stops; without it never.",
+        help="Validations without a better one after which training stops; without it never.",
         least=1, group=TRAINING,
     )  # fmt: skip
 
@@ -188,11 +189,6 @@ class PretrainConfig(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.objective == "contrastive" and self.valid_share:
-            raise ConfigError(
-                "valid_share validates on labels; the objective is contrastive. Leave it out, or "
-                "use the objective supervised."
-            )
         if self.negatives != "all" and self.objective != "contrastive":
             raise ConfigError(
                 f"negatives are those of the contrastive objective; the objective is "

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 
 from biot.corpus.batch import Batch
 from biot.training.gradients import GradientContext, Sizer, StepResult, by_size
 from biot.training.pretraining.collapse import collapse, effective_rank, embedding_std
+from biot.training.pretraining.probe import PROBE_COLUMNS, Probe
 from biot.training.trainer import StepFacts, Validation
 
-__all__ = ["COLUMNS", "VALIDATION_COLUMNS", "PretrainObjective"]
+__all__ = ["COLUMNS", "PretrainObjective"]
 
 COLUMNS = (
     "step",
@@ -30,7 +30,6 @@ COLUMNS = (
     "learning_rate",
     "windows_per_second",  # the only column that differs when a run is repeated
 )
-VALIDATION_COLUMNS = ("valid_loss", "valid_top1")
 
 
 def _everything(n_chans: int, n_times: int) -> int:
@@ -43,6 +42,8 @@ class PretrainObjective:
 
     columns: ClassVar[tuple[str, ...]] = ()
     """Further columns of the history."""
+    validation_columns: ClassVar[tuple[str, ...]] = PROBE_COLUMNS
+    """Those of lines with a validation."""
 
     module: Any
     """Everything that is trained."""
@@ -50,6 +51,8 @@ class PretrainObjective:
     """Windows that go through the model at once; without it all."""
     first_warning: int = 0
     """The step before which a collapse is not told: the learning rate still climbs."""
+    probe: Probe | None = None
+    """Scores features on held-out subjects; None where nothing is validated."""
     _told: bool = field(default=False, init=False)
 
     def prepared(self, batch: Batch, device: torch.device) -> Batch:
@@ -60,9 +63,10 @@ class PretrainObjective:
         """Add a batch's gradient; each objective has its own."""
         raise NotImplementedError
 
-    def validate(self, model: nn.Module, device: torch.device) -> Validation:
-        """Only an objective with labels can."""
-        raise NotImplementedError
+    def validate(self, model: Any, device: torch.device) -> Validation:
+        """By the probe; an objective that learns from labels has its own way."""
+        assert self.probe is not None
+        return self.probe(model.eval().encoder, device)
 
     def line(self, facts: StepFacts) -> Mapping[str, float]:
         """Loss, learning rate and the state of the features; warns once of a collapse."""
@@ -81,8 +85,7 @@ class PretrainObjective:
         if result.more is not None:
             record |= result.more()
         if facts.validation is not None:
-            record["valid_loss"] = facts.validation.loss
-            record["valid_top1"] = facts.validation.score
+            record |= facts.validation.more
         wrong = collapse(record["embedding_std"], record["effective_rank"])
         if wrong and not self._told and facts.step >= self.first_warning:
             self._told = True

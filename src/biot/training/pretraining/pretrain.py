@@ -23,7 +23,7 @@ from biot.training.distributed import launch_processes, once
 from biot.training.history import History
 from biot.training.pretraining.collapse import collapse
 from biot.training.pretraining.config import PretrainConfig
-from biot.training.pretraining.objective import COLUMNS, VALIDATION_COLUMNS
+from biot.training.pretraining.objective import COLUMNS
 from biot.training.pretraining.setup import (
     RUN_LENGTH,
     PretrainParts,
@@ -32,7 +32,7 @@ from biot.training.pretraining.setup import (
     recording_codes,
     save_models,
 )
-from biot.training.pretraining.validation import held_out_rows, validation_batches
+from biot.training.pretraining.validation import held_out_rows
 from biot.training.run import (
     RUN_FILE,
     alone_in,
@@ -125,8 +125,7 @@ def _pretrain(
         torch.manual_seed(config.seed)
         parts = build_parts(
             config, data, channels, train=train, on_gpu=fabric.device.type == "cuda",
-            held_out=(lambda model: validation_batches(data, valid, config, model))
-            if config.valid_share else None,
+            held_out=valid,
         )  # fmt: skip
         identity = {
             "config": config.identity(), "corpora": _fingerprints(data), "model": parts.to_dict()
@@ -137,10 +136,10 @@ def _pretrain(
             "paths": paths, **provenance(),
         }  # fmt: skip
         board = out / "tensorboard" if config.tensorboard else None
-        columns = (
-            *COLUMNS, *parts.objective.columns, *(VALIDATION_COLUMNS if config.valid_share else ())
+        history = History(
+            out / "history.csv", (*COLUMNS, *parts.objective.columns), tensorboard=board,
+            at_times=parts.objective.validation_columns if config.valid_share else (),
         )  # fmt: skip
-        history = History(out / "history.csv", columns, tensorboard=board)
         if once(fabric, out, lambda: _open(out, identity, about)):
             return True
         trainer = Trainer(

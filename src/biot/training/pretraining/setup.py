@@ -18,6 +18,7 @@ from biot.corpus.corpora import Corpora
 from biot.corpus.leakage import SeenData
 from biot.corpus.load import load_corpus
 from biot.errors import ConfigError, ContractError
+from biot.evaluation.metrics import Ints
 from biot.model.biot import BIOT
 from biot.model.config import token_lengths
 from biot.model.signal import distinct_names
@@ -30,7 +31,9 @@ from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveO
 from biot.training.pretraining.hidden import Hiding
 from biot.training.pretraining.masked import MaskedModel, MaskedObjective, fit_residual
 from biot.training.pretraining.objective import PretrainObjective
+from biot.training.pretraining.probe import Probe, probed_corpora
 from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedObjective
+from biot.training.pretraining.validation import validation_batches
 from biot.training.pretraining.views import Perturbation, Turning, sensors
 from biot.training.settings import SPECTRUM
 
@@ -96,13 +99,13 @@ def build_parts(
     channels: Sequence[str] | None,
     *,
     train: npt.NDArray[np.bool_] | None = None,
-    held_out: Callable[[BIOT], Iterator[Batch]] | None = None,
+    held_out: Ints | None = None,
     on_gpu: bool = False,
 ) -> PretrainParts:
     """A fresh model and its objective, drawn from torch's generator.
 
     `train` says which windows are trained on (None: all), also those that log spectra are
-    standardised by; `held_out` gives those that are not.
+    standardised by; `held_out` are the rows that validate.
 
     Raises
     ------
@@ -113,6 +116,9 @@ def build_parts(
     for number in range(len(data.parts)):  # before anything is written: do the channels meet?
         first = np.flatnonzero(data.corpus_ids == number)[:1]
         collate(data, first, vocabulary=vocabulary, empty="keep")
+    rows = np.array([], dtype=np.int64) if held_out is None else held_out
+    by_probe = bool(config.valid_share) and config.objective != "supervised"
+    probed = probed_corpora(data, rows, config.seed) if by_probe else ()
     specs = _head_specs(data) if config.objective == "supervised" else ()
     contract = _contract(data, vocabulary)
     shortest = min(part.preprocessing.window for part in data.parts) * contract.sfreq
@@ -136,7 +142,13 @@ def build_parts(
     )
     if model.needs_spectrum:
         _fit_spectrum(model, data, train)
-    objective = _objective(config, model, specs, held_out, on_gpu)
+
+    def batches(rows: Ints) -> Iterator[Batch]:
+        return validation_batches(data, rows, config, model)
+
+    objective = _objective(config, model, specs, lambda: batches(rows), on_gpu)
+    if probed:
+        objective.probe = Probe(data, probed, model.encoder, batches, config.seed)
     if isinstance(objective, ContrastiveObjective) and config.negatives == "recording":
         objective.recordings = torch.from_numpy(recording_codes(data))
     if isinstance(objective, MaskedObjective):
@@ -159,7 +171,7 @@ def _objective(
     config: PretrainConfig,
     model: BIOT,
     specs: tuple[HeadSpec, ...],
-    held_out: Callable[[BIOT], Iterator[Batch]] | None,
+    held_out: Callable[[], Iterator[Batch]],
     on_gpu: bool,
 ) -> PretrainObjective:
     shared: dict[str, Any] = {
@@ -170,7 +182,7 @@ def _objective(
         return SupervisedObjective(
             **shared,
             module=SupervisedModel(model.encoder, specs),
-            held_out=None if held_out is None else lambda: held_out(model),
+            held_out=held_out,
             specs=specs,
             gamma=config.focal_gamma if config.class_loss == "focal" else 0.0,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -101,6 +102,8 @@ def focal_bce(scores_BK: Tensor, tags_BK: Tensor, gamma: float = 0.0) -> Tensor:
 class SupervisedObjective(PretrainObjective):
     """The supervised objective, as the loop takes it."""
 
+    validation_columns = ("valid_loss", "valid_top1")
+
     module: SupervisedModel
     held_out: Callable[[], Iterator[Batch]] | None = None
     """Batches of the validation windows, which are not trained on."""
@@ -138,7 +141,7 @@ class SupervisedObjective(PretrainObjective):
             top1=lambda: self._share_right(context, outputs, label, corpus),
         )
 
-    def validate(self, model: nn.Module, device: torch.device) -> Validation:
+    def validate(self, model: Any, device: torch.device) -> Validation:
         """Mean loss of the labelled held-out windows, and the share of their labels that is right.
 
         The lowest loss is the best.
@@ -165,7 +168,9 @@ class SupervisedObjective(PretrainObjective):
                 "None of the validation windows has a label and usable data. Choose another "
                 "valid_share or seed."
             )
-        return Validation(loss=total / n_windows, score=right / n_labels, rank=-total / n_windows)
+        mean, share = total / n_windows, right / n_labels
+        more = {"valid_loss": mean, "valid_top1": share}
+        return Validation(loss=mean, score=share, rank=-mean, more=more)
 
     def _answers(
         self, output: Tensor, label: Tensor, corpus: Tensor
