@@ -231,7 +231,7 @@ def _scores(folder: Path) -> str:
     test = _inner(metrics, "test")
     kept = f", with the weights of epoch {epoch}" if (epoch := metrics.get("best_epoch")) else ""
     if refit := _inner(metrics, "refit"):
-        kept = f", with the weights of a refit on all windows for {refit.get('epochs')} epochs"
+        kept = f", with the weights of a refit on all windows (epochs: {refit.get('epochs')})"
     notes = "".join(f"{note}\n\n" for note in map(str, _sized(metrics.get("notes"))))
     events = "".join(f"\n{line}" for line in _of_events(metrics))
     return f"{notes}Test{kept}: {scores_text(test)}" + (f"\n{events}" if events else "")
