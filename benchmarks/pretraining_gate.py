@@ -77,7 +77,10 @@ class Judged:
 
 
 def judged(name: str, data: Path, most: int, longest: float) -> Judged:
-    """A set's windows, at most so many and so many seconds long, alike over subjects; of PTB-XL whether it is normal."""
+    """A set's windows, alike over subjects, at most so many and of so many seconds.
+
+    Of PTB-XL the question is whether an ECG is normal.
+    """
     problem = load(name, data)
     y, labels = problem.y, problem.label_names
     if problem.task == "multilabel":
