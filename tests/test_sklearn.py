@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
@@ -219,6 +220,24 @@ def test_it_works_in_pipelines_searches_and_cross_validation_by_group():
     features = make_pipeline(BIOTTransformer(**TINY), LogisticRegression()).fit(X, y)
     assert features.score(X, y) > 0.8
     assert features[0].get_feature_names_out().tolist() == [f"biot{i}" for i in range(8)]
+
+
+def test_a_refit_is_a_training_on_all_windows_for_the_epochs_that_validation_chose():
+    X, y = data()
+    given = FAST | {"epochs": 4}
+    model = BIOTClassifier(**given, refit=True).fit(X, y)
+    n_epochs = len(model.refit_history_)
+    assert 1 <= n_epochs <= model.n_iter_
+    alone = BIOTClassifier(**given | {"epochs": n_epochs}, valid_share=0).fit(X, y)
+    for name, value in model.model_.state_dict().items():
+        assert torch.equal(value, alone.model_.state_dict()[name]), name
+    assert model.preprocessing_.temperature is not None
+    assert alone.preprocessing_.temperature is None
+    assert alone.preprocessing_.thresholds is None
+    assert np.array_equal(alone.predict(X), alone.decision_scores(X).argmax(axis=1))
+    assert alone.n_iter_ == n_epochs
+    assert alone.refit_history_ == []
+    assert "Nothing validated (valid_share is 0)" in alone.notes_[0]
 
 
 def test_groups_train_or_validate(monkeypatch):

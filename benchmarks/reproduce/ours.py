@@ -168,7 +168,9 @@ def _tags(member: Member, train: Problem, test: Problem, seed: int) -> Array:
                 label_names=part.label_names, task="multilabel", scale=member.scale,
                 reference=member.reference, out=folder / name,
             )  # fmt: skip
-        config = FinetuneConfig(seed=seed, device="cpu", calibration=False, **dict(member.settings))
+        config = FinetuneConfig(
+            seed=seed, device="cpu", calibration=False, baseline=False, **dict(member.settings)
+        )
         finetune(folder / "train", folder / "run", test=folder / "test", config=config)
         table = require("pyarrow.parquet", extra="corpus").read_table(
             folder / "run" / "test_predictions.parquet"

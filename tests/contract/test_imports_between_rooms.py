@@ -132,8 +132,8 @@ RULES = {
     ),
     "simulate": rule("errors signals", "numpy", "edfio"),
     "sklearn": rule(
-        "errors device settings preprocessing signals signals.formats model evaluation "
-        "training training.finetuning",
+        "errors choices device settings preprocessing signals signals.formats model "
+        "evaluation training training.finetuning",
         "numpy sklearn torch",
     ),
     "cli": rule(

@@ -18,6 +18,7 @@ from torch import Tensor
 from biot import BIOT
 from biot.errors import CheckpointError, ConfigError
 from biot.model.spectra import FLOOR, LEAST_STD, SpectralEmbedding
+from biot.signals.scale import scaled_window
 
 FORMS = ("magnitude", "log", "magnitude+wave", "log+wave")
 NEW = FORMS[1:]
@@ -380,3 +381,13 @@ def test_a_graph_gives_the_same_scores():
     exported = torch.export.export(model, (x,))
     with torch.no_grad():
         assert torch.allclose(exported.module()(x), model(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("spectrum", FORMS)
+def test_no_form_sees_the_amplitude_of_windows_that_were_scaled_by_their_own(spectrum: str):
+    model = small(spectrum)
+    x = windows(4).numpy()
+    once, twice = (torch.from_numpy(scaled_window(gain * x, "q95")) for gain in (1.0, 2.0))
+    unscaled = (model(torch.from_numpy(gain * x)) for gain in (1.0, 2.0))
+    assert torch.allclose(model(once), model(twice), atol=1e-4)
+    assert (next(unscaled) - next(unscaled)).abs().max() > 1e-2

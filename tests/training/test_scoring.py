@@ -152,8 +152,9 @@ def test_numbers_out_of_range_are_refused(wave_run, wave_corpus):
 
 def test_scores_on_what_was_learnt_from_say_so(wave_run, wave_corpus):
     result = evaluate(
-        wave_run / "model", wave_corpus.path, allow_leakage=True, device="cpu", n_bootstrap=0
-    )
+        wave_run / "model", wave_corpus.path, allow_leakage=True, device="cpu", n_bootstrap=0,
+        baseline=False,
+    )  # fmt: skip
     (note,) = result.to_dict()["notes"]
     assert re.fullmatch(
         r"The model learnt from \d+ subjects \(.*\) of these: the scores flatter it\.", note
@@ -167,7 +168,7 @@ def test_a_model_whose_training_is_not_written_down_is_scored_with_a_word(
     model, other = shutil.copytree(wave_run / "model", tmp_path / "model"), tmp_path / "other"
     (model / "training_data.json").unlink()
     make_corpus(other, n_subjects=3)
-    result = evaluate(model, other, device="cpu", n_bootstrap=0)
+    result = evaluate(model, other, device="cpu", n_bootstrap=0, baseline=False)
     assert result.notes == (
         "What the model learnt from is not written down: it may be some of these recordings.",
     )

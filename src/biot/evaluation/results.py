@@ -191,7 +191,12 @@ def assess(
     beside = None
     if ridge is not None:
         beside = compared(
-            task, *given, ridge.chosen(usable), subjects[usable], n_bootstrap=n_bootstrap, seed=seed
+            task,
+            *given,
+            ridge.chosen(np.flatnonzero(usable)),
+            subjects[usable],
+            n_bootstrap=n_bootstrap,
+            seed=seed,
         )
     return Evaluation(
         task=task,
@@ -215,7 +220,7 @@ def assess(
 def _notes(
     task: Task, metric: str | None, values: Mapping[str, float], ridge: Comparison | None
 ) -> tuple[str, ...]:
-    key = metric if metric in values else task.default_metric
+    key = task.default_metric if metric not in values else str(metric)
     said = None if ridge is None else ridge.verdict(task, key, values[key])
     return () if said is None else (said,)
 

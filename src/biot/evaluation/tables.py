@@ -7,7 +7,16 @@ from typing import Any
 
 from biot.evaluation.metrics import SCORES, TAG_SCORES, TARGET_SCORES
 
-__all__ = ["class_table", "counted", "difference_cell", "guess_cell", "scores_text", "tabulated"]
+__all__ = [
+    "class_table",
+    "counted",
+    "difference_cell",
+    "fold_cells",
+    "fold_columns",
+    "guess_cell",
+    "scores_text",
+    "tabulated",
+]
 
 _HEADERS = {
     "f1": "F1", "support": "windows", "auroc": "AUROC", "auprc": "AUPRC", "r2": "R²", "mae": "MAE",
@@ -73,14 +82,49 @@ def guess_cell(guess: Mapping[str, Any], key: str) -> str:
     return f"{_number(guess.get(key))} ({ends})" if ends else _number(guess.get(key))
 
 
+def fold_cells(metrics: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Cells beside a score of a cross-validation: of each baseline, and the model minus the ridge.
+
+    Of several seeds mean and standard deviation of the ridge's, of one seed its intervals.
+    """
+    seeds = _inner(metrics, "each_seed")
+    first, many = _inner(seeds, next(iter(seeds), "")), _inner(metrics, "ridge")
+    guesses, apart = _inner(first, "baselines"), _inner(first, "differences")
+    if len(seeds) < 2 or not many:
+        beside = [guess_cell(_inner(guesses, guess), key) for guess in guesses]
+        return (*beside, *(difference_cell(_inner(apart, guess), key) for guess in apart))
+    told = [_number(_inner(guesses, guess).get(key)) for guess in guesses if guess != "ridge"]
+    return (
+        *told, _spread(_inner(_inner(many, "pooled"), key), ""),
+        _spread(_inner(_inner(many, "differences"), key), "+"),
+    )  # fmt: skip
+
+
+def fold_columns(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """The headings of :func:`fold_cells`."""
+    seeds = _inner(metrics, "each_seed")
+    first = _inner(seeds, next(iter(seeds), ""))
+    apart = _inner(first, "differences")
+    return (*_inner(first, "baselines"), *(f"model − {guess}" for guess in apart))
+
+
+def _spread(spread: Mapping[str, Any], sign: str) -> str:
+    mean, deviation = spread.get("mean"), spread.get("sd")
+    if not isinstance(mean, float):
+        return "undefined"
+    told = f"{mean:{sign}.3f}"
+    return f"{told} ± {deviation:.3f}" if isinstance(deviation, float) else told
+
+
 def difference_cell(differences: Mapping[str, Any], key: str) -> str:
     """By how much the model's score is above a baseline's, with the interval of that."""
     value = _inner(differences, key).get("value")
     if not isinstance(value, float):
         return "undefined"
     ends = _inner(differences, key).get("interval")
-    known = isinstance(ends, list | tuple) and len(ends) == 2
-    return f"{value:+.3f} ({ends[0]:+.3f} to {ends[1]:+.3f})" if known else f"{value:+.3f}"
+    if not _interval(ends):
+        return f"{value:+.3f}"
+    return f"{value:+.3f} ({' to '.join(f'{end:+.3f}' for end in ends or ())})"
 
 
 def _remarks(plain: Mapping[str, Any]) -> list[str]:

@@ -126,7 +126,9 @@ class KeptBaseline:
 
 def _rebuilt(arrays: dict[str, npt.NDArray[Any]], about: Any, path: Path) -> KeptBaseline:
     contract = Preprocessing.from_dict(about["contract"], where=str(path))
-    rule = {k: tuple(v) if isinstance(v, list) else v for k, v in about["decision"].items()}
+    rule: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in about["decision"].items()
+    }
     n_outputs, n_features = len(contract.label_names or ()), _n_features(contract)
     shapes = {"weight": (n_outputs, n_features), "bias": (n_outputs,), "fill": (n_features,)}
     for name, shape in shapes.items():

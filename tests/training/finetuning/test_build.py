@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from biot.errors import ConfigError, ContractError
+from biot.errors import CheckpointError, ConfigError, ContractError
 from biot.model import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 from biot.training import FinetuneConfig
-from biot.training.finetuning.build import build_model
+from biot.training.finetuning.build import blind_spots, build_model
+from biot.training.settings import SPECTRUM
 
 CONTRACT = Preprocessing(
     sfreq=40.0,
@@ -145,3 +148,40 @@ def test_a_folder_whose_contract_is_of_another_model_is_refused(pretrained):
     replace(CONTRACT, window=6.0, label_names=("a", "b", "c", "d")).save(pretrained)
     with pytest.raises(ContractError, match=r"has 120 samples a window, .*json says 240\."):
         build_model(FinetuneConfig(), CONTRACT, from_model=pretrained)
+
+
+@pytest.mark.parametrize("spectrum", ["magnitude+wave", "log", "log+wave"])
+def test_a_fresh_model_has_the_tokens_that_were_asked_for(spectrum):
+    model = build_model(FinetuneConfig(embed_dim=8, spectrum=spectrum), CONTRACT, from_model=None)
+    assert model.spectrum == spectrum
+    default = build_model(FinetuneConfig(embed_dim=8), CONTRACT, from_model=None)
+    assert default.spectrum == SPECTRUM
+
+
+def test_a_pretrained_model_keeps_its_tokens_and_can_get_waves(pretrained):
+    assert build_model(FinetuneConfig(), CONTRACT, from_model=pretrained).spectrum == "magnitude"
+    wave = build_model(FinetuneConfig(spectrum="magnitude+wave"), CONTRACT, from_model=pretrained)
+    assert not wave.encoder.patch_embedding.wave_projection.weight.any()
+    with pytest.raises(CheckpointError, match="weights are for spectrum='magnitude'.*from scratch"):
+        build_model(FinetuneConfig(spectrum="log"), CONTRACT, from_model=pretrained)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"n_fft": 120}, r"one token of each channel \(n_fft 120 of 120.*magnitude\+wave does"),
+        ({"n_fft": 120, "spectrum": "log"}, r"spectrum log\+wave does \(--spectrum"),
+        ({"n_fft": 120, "spectrum": "log+wave"}, r"Shorter tokens show it \(--n-fft, n_fft\)\."),
+    ],
+)
+def test_one_token_a_channel_is_told_with_a_way_out(settings, told):
+    config = FinetuneConfig(embed_dim=8, **settings)
+    model = build_model(config, CONTRACT, from_model=None)
+    (note,) = blind_spots(model, None)
+    assert re.search(told, note)
+    assert blind_spots(model, Path("model")) == ()  # its maker chose
+
+
+def test_several_tokens_a_channel_need_no_word():
+    model = build_model(FinetuneConfig(embed_dim=8), CONTRACT, from_model=None)
+    assert blind_spots(model, None) == ()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,14 @@ class BaselineAnswers:
         return BaselineAnswers(
             predicted=self.predicted[keep], decided=self.decided[keep], about=self.about
         )
+
+    @classmethod
+    def together(cls, parts: Sequence[BaselineAnswers]) -> BaselineAnswers:
+        """Of the windows of several folds, one after the other."""
+        return cls(
+            predicted=np.concatenate([part.predicted for part in parts]),
+            decided=np.concatenate([part.decided for part in parts]), about=parts[0].about,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +83,7 @@ class Comparison:
         value
             The model's.
         """
-        key = metric if metric in task.score_names else task.default_metric
+        key = task.default_metric if metric not in task.score_names else str(metric)
         apart = self.differences[key]
         if not math.isfinite(apart):
             return None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -150,8 +151,8 @@ def _wanted(task: Task, truth: Truth) -> tuple[Floats, Floats | None, Floats, Fl
     if isinstance(task, MultiLabel):
         return 2.0 * (truth > 0.5) - 1.0, None, none, one
     mean = truth.mean(axis=0)
-    spread = np.where(truth.std(axis=0) > 0, truth.std(axis=0), 1.0)
-    return (truth - mean) / spread, None, mean, spread
+    unit = np.where(truth.std(axis=0) > 0, truth.std(axis=0), 1.0)
+    return np.asarray((truth - mean) / unit), None, mean, unit
 
 
 def _balancing(truth: Ints, n_classes: int) -> Floats:
@@ -209,7 +210,7 @@ def _chosen(
     return _PENALTIES[best], found[best]
 
 
-def _solver(penalty: float) -> object:
+def _solver(penalty: float) -> Any:
     linear = require("sklearn.linear_model", extra="training")
     return linear.Ridge(alpha=penalty, solver="cholesky")
 

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from typing import Any
 
+from biot.evaluation.tables import fold_cells, fold_columns
 from biot.io import true_cell
 from biot.report.drawing import drawn
 from biot.report.parts import More, Part, Section, Table, Text
@@ -87,17 +88,24 @@ def _cell(spread: Mapping[str, Any]) -> str:
     return mean if deviation is None else f"{mean} ± {number(deviation)}"
 
 
+_RIDGE = (
+    ", and a ridge on log band powers that each fold fits to its other windows, of all windows of "
+    "a seed: with 95 % intervals over subjects, of several seeds mean ± standard deviation over them"
+)
+
+
 def _scores(run: ReadRun, first: Mapping[str, Any], names: Mapping[str, str]) -> list[Part]:
-    guesses, metrics = inner(first, "baselines"), run.metrics
+    metrics = run.metrics
     table = Table(
         caption=f"Mean ± standard deviation over {counted(_n_trainings(run), 'fold')} (and seeds), "
-        "and over the seeds of all windows of a seed together; beside them what guessing reaches.",
-        headers=("score", "folds", "all windows of a seed", *guesses),
+        "and over the seeds of all windows of a seed together; beside them what guessing reaches"
+        f"{_RIDGE if inner(first, 'differences') else ''}.",
+        headers=("score", "folds", "all windows of a seed", *fold_columns(metrics)),
         rows=[
             (
                 name, _cell(inner(inner(metrics, "folds"), key)),
                 _cell(inner(inner(metrics, "pooled"), key)),
-                *(number(inner(guesses, guess).get(key)) for guess in guesses),
+                *fold_cells(metrics, key),
             )
             for key, name in names.items()
         ],
@@ -175,8 +183,10 @@ def _summary(run: ReadRun, names: Mapping[str, str]) -> list[str]:
     folds = inner(inner(run.metrics, "folds"), key)
     seeds = counted(len(items(run.metrics, "seeds")), "seed")
     title = names.get(key, "")
+    ridge = inner(inner(run.metrics, "ridge"), "pooled")
+    beside = f" A ridge on log band powers: {_cell(inner(ridge, key))}." if ridge else ""
     return [
         f"{title[:1].upper()}{title[1:]}, every subject tested by a model that has not seen it: "
         f"{_cell(pooled)} over {seeds} of all windows, {_cell(folds)} over "
-        f"{counted(_n_trainings(run), 'fold')}."
+        f"{counted(_n_trainings(run), 'fold')}.{beside}"
     ]

@@ -10,12 +10,19 @@ import numpy as np
 
 from biot import plots
 from biot.evaluation.metrics import SCORES, TAG_SCORES, TARGET_SCORES
+from biot.evaluation.tables import difference_cell, guess_cell
 from biot.report.drawing import drawn
 from biot.report.parts import Drawing, More, Part, Section, Table, Text
 from biot.report.runs.figures import ScoreRow, score_rows
 from biot.report.runs.values import counted, inner, interval, items, number
 
-__all__ = ["class_table", "confusion_parts", "names_of", "reliability_parts", "score_parts"]
+__all__ = [
+    "class_table",
+    "confusion_parts",
+    "names_of",
+    "reliability_parts",
+    "score_parts",
+]
 
 _MARKS = {"balanced_accuracy": SCORES, "r2": TARGET_SCORES, "f1": TAG_SCORES}
 """A score that only one kind of task has, and all scores of that kind."""
@@ -35,17 +42,19 @@ def score_parts(scores: Mapping[str, Any]) -> list[Part]:
     """The scores with their intervals, beside those of guesses and of what is simpler."""
     names = names_of(scores)
     guesses, ends = inner(scores, "baselines"), inner(scores, "intervals")
+    apart = inner(scores, "differences")
     of = (
         f"{counted(int(scores.get('n_windows') or 0), 'window')} of "
         f"{counted(int(scores.get('n_subjects') or 0), 'subject')}"
     )
     table = Table(
         caption=f"Test: {of}. Intervals: 95 %, subjects resampled.",
-        headers=("score", "model", "95 % interval", *guesses),
+        headers=("score", "model", "95 % interval", *guesses, *(f"model − {one}" for one in apart)),
         rows=[
             (
                 name, number(scores.get(key)), interval(ends.get(key)),
-                *(number(inner(guesses, guess).get(key)) for guess in guesses),
+                *(guess_cell(inner(guesses, guess), key) for guess in guesses),
+                *(difference_cell(inner(apart, guess), key) for guess in apart),
             )
             for key, name in names.items() if key in scores
         ],
@@ -68,7 +77,10 @@ def score_parts(scores: Mapping[str, Any]) -> list[Part]:
 _GUESSES = (
     "Beside the model stand those that do not look at the recording: chance draws what it says by "
     "the shares of the classes, majority always says the commonest, mean always says the mean. A "
-    "model whose interval holds them has not been shown to be better."
+    "model whose interval holds them has not been shown to be better. Ridge, where it is there, "
+    "is a ridge regression on log band powers of the same windows, fitted to what the model was "
+    "trained and chosen by. The interval of the difference draws the same subjects for both; where "
+    "it holds 0, the model has not been shown to be better than the ridge."
 )
 
 
@@ -87,7 +99,8 @@ def _score_figure(scores: Mapping[str, Any], names: Mapping[str, str]) -> Drawin
     said = "; ".join(f"{row.name} {row.value:.3f}" for row in rows)
     return drawn(
         lambda: score_rows(rows),
-        caption="The model (dot, bar: 95 % interval) beside what guessing reaches. More is better.",
+        caption="The model (dot, bar: 95 % interval) beside what guesses, and a ridge where there "
+        "is one, reach. More is better.",
         alt=f"Scores of the model beside those of guesses: {said}.",
     )
 

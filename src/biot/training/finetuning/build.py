@@ -16,6 +16,7 @@ from biot.training.finetuning.config import FinetuneConfig
 from biot.training.settings import SPECTRUM
 
 __all__ = [
+    "blind_spots",
     "build_model",
 ]
 
@@ -47,6 +48,22 @@ def build_model(
     if from_model is None:
         return _fresh(config, contract)
     return _pretrained(config, contract, from_model)
+
+
+def blind_spots(model: BIOT, from_model: Path | None) -> tuple[str, ...]:
+    """What a fresh model cannot see, where a window is one token of each channel."""
+    if from_model is not None or model.encoder.n_tokens(model.n_times) > 1:
+        return ()
+    told = (
+        f"A window is one token of each channel (n_fft {model.n_fft} of {model.n_times} samples), "
+        "so the model sees no order of tokens in time. Shorter tokens show it (--n-fft, n_fft)"
+    )
+    if not model.spectrum.endswith("+wave"):
+        told += (
+            "; magnitudes alone do not tell a signal from its negative, or where in the token "
+            f"something happens: spectrum {model.spectrum}+wave does (--spectrum, spectrum)"
+        )
+    return (f"{told}.",)
 
 
 def _fresh(config: FinetuneConfig, contract: Preprocessing) -> BIOT:

@@ -7,12 +7,11 @@ from __future__ import annotations
 import csv
 import logging
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from biot.corpus.load import load_corpus
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.decision import Decision
 from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, require
+from biot.evaluation.baselines.comparison import BaselineAnswers
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess, why_undefined
 from biot.evaluation.tasks import Task, Truth, plain_task
@@ -37,7 +37,9 @@ from biot.training.distributed import launch, placed
 from biot.training.finetuning.build import build_model
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.finetune import part_of, require_labels
+from biot.training.finetuning.fold_baselines import fold_answers
 from biot.training.finetuning.fold_files import KeptFolds
+from biot.training.finetuning.fold_split import Fold, Folds, folds_by_subject
 from biot.training.finetuning.fold_table import summary_table
 from biot.training.finetuning.run_folder import require_unfinished, run_identity
 from biot.training.finetuning.tuner import learn, require_means
@@ -56,93 +58,6 @@ __all__ = [
 ]
 
 _LOGGER = logging.getLogger(__name__)
-
-Folds = int | Literal["loso"]
-"""Number of folds, or ``"loso"``: leave one subject out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fold:
-    """Positions in the corpus of the windows of each part; no subject is in two of them."""
-
-    number: int
-    """Counted from 1."""
-    train: Ints
-    valid: Ints
-    """Empty where nothing validates."""
-    test: Ints
-
-
-def folds_by_subject(
-    corpus: Corpus, rows: Ints, folds: Folds, *, valid_share: float, seed: int
-) -> list[Fold]:
-    """Deal the subjects of some windows into folds; each is tested exactly once.
-
-    Classes are spread over the folds as evenly as whole subjects allow, by scikit-learn's
-    ``StratifiedGroupKFold``, which divides the training subjects once more for validation.
-
-    Parameters
-    ----------
-    rows
-        Positions of labelled windows in the corpus.
-    folds
-        Number of folds, or ``"loso"``.
-    valid_share
-        Share of the training subjects that validate; 0 for none.
-    seed
-        Of the shuffle.
-
-    Raises
-    ------
-    CorpusError
-        If there are too few subjects.
-    ConfigError
-        If `folds` is neither 2 or more nor ``"loso"``.
-    """
-    if folds != "loso" and (not isinstance(folds, int) or folds < 2):
-        raise ConfigError(f"folds must be 2 or more, or 'loso'; got {folds!r}.")
-    subjects, names = corpus.subjects[rows], np.unique(corpus.subjects[rows])
-    n_folds = len(names) if folds == "loso" else folds
-    fewest = max(3 if valid_share else 2, n_folds)  # one to train, to validate and to test
-    if len(names) < fewest:
-        raise CorpusError(
-            f"{corpus.path} has {len(names)} subjects with labels; {folds} folds need "
-            f"{fewest} or more. Use fewer folds, or a corpus with more subjects."
-        )
-    # Tags and numbers are dealt out as they come.
-    classes = corpus.label_ids[rows] if corpus.task == "classes" else np.zeros(len(rows), int)
-    made = []
-    if folds == "loso":
-        pairs = [(subjects != name, subjects == name) for name in names]
-        divided = [(np.flatnonzero(a), np.flatnonzero(b)) for a, b in pairs]
-    else:
-        divided = _deal(classes, subjects, n_folds, seed)
-    for number, (rest, test) in enumerate(divided, 1):
-        train, valid = np.arange(len(rest)), np.array([], dtype=np.int64)
-        if valid_share:
-            n_parts = min(max(2, round(1 / valid_share)), len(np.unique(subjects[rest])))
-            train, valid = _deal(classes[rest], subjects[rest], n_parts, seed)[0]
-        if not (len(test) and (len(valid) or not valid_share) and len(train)):
-            raise CorpusError(
-                f"{corpus.path}: fold {number} of {n_folds} has no window to train on, to "
-                "validate or to test. Use another seed, or fewer folds."
-            )
-        made.append(
-            Fold(number=number, train=rows[rest[train]], valid=rows[rest[valid]], test=rows[test])
-        )
-    return made
-
-
-def _deal(classes: Ints, subjects: np.ndarray, n: int, seed: int) -> list[tuple[Ints, Ints]]:
-    """Positions outside and inside of each of `n` parts."""
-    selection = require("sklearn.model_selection", extra="training")
-    _, counts = np.unique(classes, return_counts=True)
-    if counts.max() < n:  # every class is rarer than the parts are many: nothing to spread
-        classes = np.zeros_like(classes)
-    splitter = selection.StratifiedGroupKFold(n, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # what a fold lacks stands with its scores
-        warnings.filterwarnings("ignore", "The least populated class|The number of unique classes")
-        return list(splitter.split(np.zeros(len(classes)), classes, subjects))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,11 +86,17 @@ class Result:
     tested: Sequence[Tested]
     notes: tuple[str, ...] = ()
     """What holds of every training."""
+    ridge: Sequence[BaselineAnswers] | None = None
+    """What a ridge says of the windows of each of `tested`; None: there is none."""
+    metric: str | None = None
+    """The score by which the two are compared in words; None: the task's own."""
 
     def of_seeds(self) -> dict[int, Evaluation]:
         """All subjects' windows of a seed together."""
-        seeds = dict.fromkeys(fold.seed for fold in self.tested)
-        return {s: self._assess([f for f in self.tested if f.seed == s]) for s in seeds}
+        places: dict[int, list[int]] = {}
+        for place, fold in enumerate(self.tested):
+            places.setdefault(fold.seed, []).append(place)
+        return {seed: self._assess(of_seed) for seed, of_seed in places.items()}
 
     def of_folds(self) -> list[dict[str, Any]]:
         """One row a seed and fold."""
@@ -209,14 +130,17 @@ class Result:
             "undefined": f"{', '.join(why)} ({'; '.join(set(why.values()))})" if why else "",
         }
 
-    def _assess(self, folds: Sequence[Tested]) -> Evaluation:
+    def _assess(self, places: Sequence[int]) -> Evaluation:
+        folds, beside = [self.tested[place] for place in places], None
+        if self.ridge is not None:
+            beside = BaselineAnswers.together([self.ridge[place] for place in places])
         truth, predicted, decided, rows = (
             np.concatenate([getattr(fold, name) for fold in folds])
             for name in ("truth", "predicted", "decided", "rows")
         )
         return assess(
             truth, predicted, self.corpus.subjects[rows], self.task, decided=decided,
-            n_bootstrap=0,
+            ridge=beside, metric=self.metric,
         )  # fmt: skip
 
 
@@ -273,15 +197,36 @@ def _metrics(
     pooled = {key: [one.scores[key] for one in of_seeds.values()] for key in keys}
     rows = list(zip(folds, of_folds, strict=True))
     noted = zip(folds, (fold.notes for fold in result.tested), strict=True)
+    compared = [
+        f"{f'Seed {seed}: ' * bool(not alone)}{note}"
+        for seed, one in of_seeds.items() for note in one.notes
+    ]  # fmt: skip
     return {
         "n_folds": len(of_folds) // len(of_seeds),
         "seeds": list(of_seeds),
-        "notes": [*result.notes, *(f"{name}: {note}" for name, notes in noted for note in notes)],
+        "notes": [
+            *result.notes,
+            *compared,
+            *(f"{name}: {note}" for name, notes in noted for note in notes),
+        ],
         "folds": {key: _spread([row[key] for row in of_folds], folds) for key in keys},
         "undefined": {name: row["undefined"] for name, row in rows if row["undefined"]},
         "pooled": {key: _spread(values, seeds) for key, values in pooled.items()},
+        **_beside(of_seeds, keys, seeds),
         "each_seed": {str(seed): one.to_dict() for seed, one in of_seeds.items()},
     }
+
+
+def _beside(
+    of_seeds: Mapping[int, Evaluation], keys: Sequence[str], seeds: Sequence[str]
+) -> dict[str, Any]:
+    """A ridge's scores, and the model's minus these, over the seeds; empty where there is none."""
+    ridges = [one.ridge for one in of_seeds.values() if one.ridge is not None]
+    if not ridges:
+        return {}
+    scores = {key: _spread([one.scores[key] for one in ridges], seeds) for key in keys}
+    apart = {key: _spread([one.differences[key] for one in ridges], seeds) for key in keys}
+    return {"ridge": {"pooled": scores, "differences": apart}}
 
 
 def _spread(values: Sequence[float], names: Sequence[str]) -> dict[str, Any]:
@@ -429,7 +374,13 @@ def cross_validate(
     with _run_folder(out, identity, command) as kept:
         tested = _all_tested(jobs, kept, workers, progress)
         task = plain_task(data.preprocessing)
-        result = Result(corpus=data, task=task, tested=tested, notes=config.kept_weights)
+        ridge, unfit = None, None
+        if config.baseline:
+            ridge, unfit = fold_answers(data, [(one.seed, one.fold) for one in tested])
+        notes = (*config.kept_weights, *([] if unfit is None else [unfit]))
+        result = Result(
+            corpus=data, task=task, tested=tested, notes=notes, ridge=ridge, metric=config.metric
+        )
         metrics = write_folds(out, result, config.metric, record)
         kept.remove()
         add_run_report(out)

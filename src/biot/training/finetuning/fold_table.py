@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from biot.evaluation.tables import tabulated
+from biot.evaluation.tables import fold_cells, fold_columns, tabulated
 
 __all__ = ["summary_table"]
 
@@ -21,11 +21,10 @@ def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
         return f"{mean:.3f}{few}" if sd is None else f"{mean:.3f} ± {sd:.3f}{few}"
 
     whole: Mapping[str, Any] = next(iter(metrics["each_seed"].values()))
-    guesses = whole["baselines"]
     rows = [
         (
             name, cell(metrics["folds"][key]), cell(metrics["pooled"][key]),
-            *("undefined" if of[key] is None else f"{of[key]:.3f}" for of in guesses.values()),
+            *fold_cells(metrics, key),
         )
         for key, name in names.items()
     ]  # fmt: skip
@@ -33,7 +32,8 @@ def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
     over = f"{metrics['n_folds']} folds × {n_seeds} seed{'s' * (n_seeds > 1)}"
     counted = f"{whole['n_windows']} windows of {whole['n_subjects']} subjects"
     head = f"{counted}, each tested once a seed."
-    table = tabulated(rows, ("score", f"mean ± sd of {over}", "all windows of a seed", *guesses))
+    columns = (f"mean ± sd of {over}", "all windows of a seed", *fold_columns(metrics))
+    table = tabulated(rows, ("score", *columns))
     return "\n\n".join(part for part in (head, table, _told(metrics, names)) if part)
 
 

@@ -83,10 +83,10 @@ class RunRecord:
     """What a reader of the scores must know of the training."""
     events: EventTuning | None = None
     """The rules for events, where they were tuned."""
-    refit: Subset | None = None
-    """The windows of training and validation that a refit learned from; None without one."""
     baseline: KeptBaseline | None = None
     """The ridge that stands beside the model."""
+    refit: Subset | None = None
+    """The windows of training and validation that a refit learned from; None without one."""
 
 
 def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) -> dict[str, Any]:

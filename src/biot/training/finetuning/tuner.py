@@ -30,7 +30,7 @@ from biot.training.datasets import (
 )
 from biot.training.distributed import placed
 from biot.training.finetuning.augment import Augmentation, require_fitting
-from biot.training.finetuning.build import build_model
+from biot.training.finetuning.build import blind_spots, build_model
 from biot.training.finetuning.config import AUGMENTATIONS, NEEDS_MODEL, FinetuneConfig
 from biot.training.finetuning.linear_probe import features, fit_probe
 from biot.training.finetuning.objective import Dataloaders, EpochRecord, RunFiles, fit
@@ -445,14 +445,7 @@ def _fitted(
     with torch.random.fork_rng(gpus):
         torch.manual_seed(config.seed)
         model = build_model(config, contract, from_model=from_model)
-        keep = usable(
-            train, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
-        )
-        if not len(keep):
-            raise CorpusError(
-                f"{where}: none of {len(train.truth)} training windows holds {model.n_fft} samples "
-                "of a channel without a gap, which a token needs: there is nothing to learn from."
-            )
+        keep = _usable_to(model, train, config, where)
         learned_from = train.chosen(keep)
         if model.needs_spectrum:
             model.fit_spectrum(spread(learned_from))
@@ -473,13 +466,22 @@ def _fitted(
             files=None if files is None else files(model),
         )
     return _Fitted(
-        model=model,
-        trained=trained,
-        task=task,
-        metric=metric,
-        kept=keep,
-        notes=(*_one_token(model, from_model), *deciding),
+        model=model, trained=trained, task=task, metric=metric, kept=keep,
+        notes=(*blind_spots(model, from_model), *deciding),
+    )  # fmt: skip
+
+
+def _usable_to(model: BIOT, train: LabelledWindows, config: FinetuneConfig, where: str) -> Ints:
+    """Positions of the windows from which the model can learn anything."""
+    keep = usable(
+        train, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
     )
+    if not len(keep):
+        raise CorpusError(
+            f"{where}: none of {len(train.truth)} training windows holds {model.n_fft} samples "
+            "of a channel without a gap, which a token needs: there is nothing to learn from."
+        )
+    return keep
 
 
 def _unvalidated(first: _Fitted, contract: Preprocessing, config: FinetuneConfig) -> Learned:
@@ -505,22 +507,6 @@ def _refitted(learned: Learned, second: _Fitted) -> Learned:
         refit_kept=second.kept,
         notes=(*learned.notes, *notes_on_loss(second.trained.losses)),
     )  # fmt: skip
-
-
-def _one_token(model: BIOT, from_model: Path | None) -> tuple[str, ...]:
-    """What a fresh model cannot see, where a window is one token of each channel."""
-    if from_model is not None or model.encoder.n_tokens(model.n_times) > 1:
-        return ()
-    told = (
-        f"A window is one token of each channel (n_fft {model.n_fft} of {model.n_times} samples), "
-        "so the model sees no order of tokens in time. Shorter tokens show it (--n-fft, n_fft)"
-    )
-    if not model.spectrum.endswith("+wave"):
-        told += (
-            "; magnitudes alone do not tell a signal from its negative, or where in the token "
-            f"something happens: spectrum {model.spectrum}+wave does (--spectrum, spectrum)"
-        )
-    return (f"{told}.",)
 
 
 def _deciding_metric(
