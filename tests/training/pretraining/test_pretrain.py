@@ -408,8 +408,6 @@ def test_a_validated_run_resumes_to_the_same_bits_and_keeps_the_best(
     require_same_end(tmp_path / "run", tmp_path / "whole")
     rows = history(tmp_path / "whole")
     assert [int(row["step"]) for row in rows] == [3, 4, 6, 8, 9, 12]
-    page = (tmp_path / "whole" / "report.html").read_text(encoding="utf-8")
-    assert ("ridge on the features of held-out subjects" in page) == (objective != "supervised")
     column = "valid_loss" if objective == "supervised" else "probe_score"
     scores = [float(row[column]) for row in rows if row[column]]
     best = int(np.argmin(scores) if objective == "supervised" else np.argmax(scores))
