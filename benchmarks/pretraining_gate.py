@@ -5,8 +5,8 @@ other way round, so that every set is judged by an encoder that has seen none of
 none of its labels. Everything is resampled to 100 Hz.
 
 Ridge is fitted, on four folds by subject, to the frozen features of the pretrained encoder, to
-those of the encoder before its first step, to the mean log spectrum of each window (over channels and
-time) and to log band powers of each channel. Differences are paired by subject, and their 95 %
+those of the encoder before its first step, to the mean log spectrum of each window (over channels
+and time) and to log band powers of each channel. Differences are paired by subject, and their 95 %
 intervals are over subjects (bootstrap). With ``--few`` the whole model is also fine-tuned on the
 windows of 10 % of the training subjects of one fold (three at least), from the pretrained encoder
 and from scratch, with the same settings.
@@ -55,8 +55,6 @@ HALVES = (
 SIZE: dict[str, Any] = {"embed_dim": 64, "num_heads": 8, "num_layers": 2}
 TOKENS: dict[str, Any] = {"n_fft": 64, "hop_length": 32}
 NO_DROPOUT: dict[str, Any] = {"drop_prob": 0.0, "att_layer_drop_prob": 0.0}
-LONGEST = 10.0
-"""Seconds of a window that are looked at."""
 OTHERS = ("random encoder", "mean spectrum", "band powers")
 
 Numbers = npt.NDArray[np.float64]
@@ -78,8 +76,11 @@ class Judged:
     label_names: tuple[str, ...]
 
 
-def judged(name: str, data: Path, most: int) -> Judged:
-    """A set's windows, at most so many, alike over subjects; of PTB-XL whether it is normal."""
+def judged(name: str, data: Path, most: int, longest: float) -> Judged:
+    """A set's windows, alike over subjects, at most so many and of so many seconds.
+
+    Of PTB-XL the question is whether an ECG is normal.
+    """
     problem = load(name, data)
     y, labels = problem.y, problem.label_names
     if problem.task == "multilabel":
@@ -93,7 +94,7 @@ def judged(name: str, data: Path, most: int) -> Judged:
         turn[own] = np.arange(len(own))
     rows = np.sort(order[np.argsort(turn[order], kind="stable")][:most])
     divisor = math.gcd(int(problem.sfreq), int(SFREQ))
-    x = problem.x[rows, :, : round(LONGEST * problem.sfreq)].astype(np.float64)
+    x = problem.x[rows, :, : round(longest * problem.sfreq)].astype(np.float64)
     x = resample_poly(
         np.nan_to_num(x), int(SFREQ) // divisor, int(problem.sfreq) // divisor, axis=2
     )
@@ -128,11 +129,11 @@ def settings(objective: str, steps: int, seed: int) -> PretrainConfig:
     )  # fmt: skip
 
 
-def random_encoder(channels: tuple[str, ...], seed: int) -> BIOT:
+def random_encoder(channels: tuple[str, ...], n_times: int, seed: int) -> BIOT:
     """The same model before any step."""
     torch.manual_seed(seed)
     return BIOT(
-        n_outputs=1, channels=channels, n_times=round(LONGEST * SFREQ), sfreq=SFREQ, **SIZE,
+        n_outputs=1, channels=channels, n_times=n_times, sfreq=SFREQ, **SIZE,
         **TOKENS, **NO_DROPOUT,
     ).eval()  # fmt: skip
 
@@ -216,7 +217,8 @@ def one_objective(
         out = work / f"{objective}-{'-'.join(learnt)}"
         config = settings(objective, given.steps, given.seed)
         pretrain(corpora_of(sets, learnt, work / "corpora"), out, config=config, channels=channels)
-        models = (BIOT.from_pretrained(out / "model"), random_encoder(channels, given.seed))
+        model = BIOT.from_pretrained(out / "model")
+        models = (model, random_encoder(channels, model.n_times, given.seed))
         for name in asked:
             one = sets[name]
             folds = folds_of(one)
@@ -239,7 +241,7 @@ def one_objective(
     heads = ["set (subjects)", "pretrained", *OTHERS, *(f"gain on {o}" for o in OTHERS)]
     told = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
     seconds = time.process_time() - started
-    sized = f"{given.steps} steps a half, {given.most} windows a set at most"
+    sized = f"{given.steps} steps a half, {given.most} windows of {given.longest:g} s a set at most"
     told = f"### {objective} ({sized}, {seconds:.0f} s of processor time)\n\n{told}\n\n"
     told += f"Better than all three, with intervals above 0, on {n_better} of {len(rows)} sets."
     if few:
@@ -258,6 +260,9 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", help="these sets only")
     parser.add_argument("--most", type=int, default=400, help="windows of a set (default: 400)")
     parser.add_argument("--steps", type=int, default=200, help="of a pretraining (default: 200)")
+    parser.add_argument(
+        "--longest", type=float, default=10, help="seconds of a window (default: 10)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--few", action="store_true", help="also fine-tune with 10 %% of the labels"
@@ -266,7 +271,7 @@ def main() -> int:
     names = [name for half in HALVES for name in half if given.only is None or name in given.only]
     with tempfile.TemporaryDirectory() as scratch:
         work = given.runs or Path(scratch)
-        sets = {name: judged(name, given.data, given.most) for name in names}
+        sets = {name: judged(name, given.data, given.most, given.longest) for name in names}
         for objective in given.objectives:
             sys.stdout.write(one_objective(objective, sets, work, given) + "\n\n")
             sys.stdout.flush()

@@ -416,6 +416,30 @@ def test_a_validated_run_resumes_to_the_same_bits_and_keeps_the_best(
         assert torch.equal(value, kept[best][f"encoder.{name}"]), name
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spectrum": "log+wave", "cache_gradients": True},
+        {"spectrum": "magnitude+wave", "precision": "bf16"},
+        {"spectrum": "log", "precision": "bf16", "micro_batch_size": 3},
+    ],
+)
+def test_the_masked_objective_goes_with_every_form_of_token(
+    corpora: list[Path], tmp_path: Path, changes: dict[str, Any]
+):
+    settings = config(objective="masked", steps=2, log_every=1, **changes)
+    assert pretrain(corpora, tmp_path / "run", config=settings)
+    rows = history(tmp_path / "run")
+    assert list(rows[0])[-3:] == ["latent_loss", "spectrum_loss", "spread_loss"]
+    for row in rows:
+        latent, spectra, spread = (
+            float(row[f"{name}_loss"]) for name in ("latent", "spectrum", "spread")
+        )
+        assert float(row["loss"]) == pytest.approx(latent + spectra + 0.05 * spread, rel=1e-3)
+        assert 0.5 < spectra < 2, "errors of standardised spectra are near 1 at first"
+    assert BIOT.from_pretrained(tmp_path / "run" / "model").spectrum == changes["spectrum"]
+
+
 def test_a_probe_needs_labels(tmp_path: Path):
     X = np.random.default_rng(0).normal(size=(20, 1, 100))
     from_arrays(X, None, subject=[f"s{i // 4}" for i in range(20)], sfreq=50.0, ch_names=["Cz"],

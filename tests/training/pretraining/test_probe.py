@@ -15,7 +15,7 @@ from biot.corpus.batch import collate
 from biot.corpus.corpora import Corpora
 from biot.evaluation.baselines.ridge import RidgeBaseline
 from biot.training.pretraining.config import PretrainConfig
-from biot.training.pretraining.probe import Probe, probed_corpora
+from biot.training.pretraining.probe import FeatureProbe, probed_corpora
 from biot.training.pretraining.validation import held_out_rows, validation_batches
 
 CONFIG = PretrainConfig(objective="masked", valid_share=0.34, batch_size=7)
@@ -50,7 +50,7 @@ def test_it_scores_held_out_subjects_beside_the_encoder_before_its_first_step(da
     assert not set(data.subjects[probed.scored]) & set(data.subjects[probed.fitted])
 
     before, now = model_of(0).eval(), model_of(1).eval()
-    found = Probe(
+    found = FeatureProbe(
         data, (probed,), before.encoder, lambda rows: validation_batches(data, rows, CONFIG, now), 0
     )(now.encoder, torch.device("cpu"))
 

@@ -41,9 +41,8 @@ def parser() -> Parser:
     made = new_command(
         "pretrain",
         description="Train an encoder on the windows of one or more corpora, whose channels and "
-        "lengths may differ: without labels, contrastively or from hidden tokens, or with the labels "
-        "of each corpus. "
-        "Checkpoints are kept, and the same command resumes exactly.",
+        "lengths may differ: without labels, contrastively or from hidden tokens, or with the "
+        "labels of each corpus. Checkpoints are kept, and the same command resumes exactly.",
         examples=_EXAMPLES,
         execute=_execute,
     )

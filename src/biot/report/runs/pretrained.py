@@ -138,7 +138,7 @@ def _probe(run: ReadRun) -> list[Part]:
     lines = [line for line in run.history if np.isfinite(line.get("probe_score", np.nan))]
     if not lines:
         return []
-    best = max(lines, key=lambda line: line["probe_score"])
+    best = max(lines, key=lambda line: (line["probe_score"], line["probe_gain"]))
     title = "Score of ridge on the features, held-out subjects"
     curves = {"pretrained": [line["probe_score"] for line in lines],
               "before the first step": [line["probe_random"] for line in lines]}  # fmt: skip

@@ -13,7 +13,7 @@ import torch
 from biot.corpus.batch import Batch
 from biot.training.gradients import GradientContext, Sizer, StepResult, by_size
 from biot.training.pretraining.collapse import collapse, effective_rank, embedding_std
-from biot.training.pretraining.probe import PROBE_COLUMNS, Probe
+from biot.training.pretraining.probe import PROBE_COLUMNS, FeatureProbe
 from biot.training.trainer import StepFacts, Validation
 
 __all__ = ["COLUMNS", "PretrainObjective"]
@@ -51,7 +51,7 @@ class PretrainObjective:
     """Windows that go through the model at once; without it all."""
     first_warning: int = 0
     """The step before which a collapse is not told: the learning rate still climbs."""
-    probe: Probe | None = None
+    probe: FeatureProbe | None = None
     """Scores features on held-out subjects; None where nothing is validated."""
     _told: bool = field(default=False, init=False)
 

@@ -20,7 +20,7 @@ from biot.model.encoder import BIOTEncoder
 from biot.training.datasets import is_labelled
 from biot.training.trainer import Validation
 
-__all__ = ["PROBE_COLUMNS", "Probe", "ProbedCorpus", "probed_corpora"]
+__all__ = ["PROBE_COLUMNS", "FeatureProbe", "ProbedCorpus", "probed_corpora"]
 
 PROBE_COLUMNS = ("probe_score", "probe_random", "probe_gain")
 
@@ -96,7 +96,7 @@ def _is_constant(truth: Truth) -> bool:
     return len(truth) == 0 or bool((truth == truth[0]).all())
 
 
-class Probe:
+class FeatureProbe:
     """Scores an encoder, beside what it was before its first step.
 
     Parameters

@@ -31,7 +31,7 @@ from biot.training.pretraining.contrastive import ContrastiveModel, ContrastiveO
 from biot.training.pretraining.hidden import Hiding
 from biot.training.pretraining.masked import MaskedModel, MaskedObjective, fit_residual
 from biot.training.pretraining.objective import PretrainObjective
-from biot.training.pretraining.probe import Probe, probed_corpora
+from biot.training.pretraining.probe import FeatureProbe, probed_corpora
 from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedObjective
 from biot.training.pretraining.validation import validation_batches
 from biot.training.pretraining.views import Perturbation, Turning, sensors
@@ -148,7 +148,7 @@ def build_parts(
 
     objective = _objective(config, model, specs, lambda: batches(rows), on_gpu)
     if probed:
-        objective.probe = Probe(data, probed, model.encoder, batches, config.seed)
+        objective.probe = FeatureProbe(data, probed, model.encoder, batches, config.seed)
     if isinstance(objective, ContrastiveObjective) and config.negatives == "recording":
         objective.recordings = torch.from_numpy(recording_codes(data))
     if isinstance(objective, MaskedObjective):
