@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 SMALL: Mapping[str, Any] = {
     "spectrum": "log", "embed_dim": 64, "num_layers": 2, "drop_prob": 0.0,
     "att_layer_drop_prob": 0.2, "label_smoothing": 0.1, "ema": 0.98, "batch_size": 32,
-    "valid_share": 0.0, "epochs": 15,
+    "learning_rate": 3e-3, "valid_share": 0.0, "epochs": 10,
 }  # fmt: skip
 """The small encoder, trained on all training subjects for a fixed number of passes, its weights
 averaged over the last steps; what a recipe gives besides is added to it, or replaces it."""
@@ -86,24 +86,31 @@ def one(n_fft: int, epochs: int, *, hop: int | None = None, **settings: Any) -> 
 OURS: dict[str, Recipe] = {
     "uci_har": Recipe(
         members=tuple(
-            Member(
-                settings=small(n_fft=50, hop_length=13, epochs=10, spectrum=spectrum, batch_size=64)
-            )
+            Member(settings=small(n_fft=50, hop_length=13, epochs=8, spectrum=spectrum))
             for spectrum in ("log", "magnitude", "log+wave")
         )
     ),
-    "ptbxl": one(100, 30, spectrum="log+wave"),
-    "cinc2017": one(100, 5),
-    "eegmat": one(125, 40),
-    "ssvep": one(128, 20),
-    "alcohol": one(64, 15),
-    "epilepsy_guinea": one(128, 14),
-    "myo_emg": one(50, 12, batch_size=64),
-    "stress_predict": one(256, 5, hop=32),
-    "dreams_spindles": one(200, 20, hop=100),
-    "muse_p300": one(102, 8, spectrum="log+wave", batch_size=64),
-    "chbmit_onsets": one(128, 40),
-    "eegmmidb_s001": one(160, 40),
+    "ptbxl": one(100, 15, hop=50),
+    "cinc2017": Recipe(
+        members=tuple(
+            Member(settings=small(n_fft=n_fft, hop_length=n_fft // 2, epochs=6))
+            for n_fft in (100, 32)
+        )
+    ),
+    "eegmat": one(125, 20, num_layers=1),
+    "ssvep": Recipe(
+        members=tuple(
+            Member(settings=small(n_fft=n_fft, hop_length=64, epochs=10)) for n_fft in (128, 256)
+        )
+    ),
+    "alcohol": one(128, 10, num_layers=1, channel_drop=0.3, weight_decay=0.3),
+    "epilepsy_guinea": one(128, 14, hop=64, learning_rate=1e-3),
+    "myo_emg": one(50, 6),
+    "stress_predict": one(256, 3, hop=32, num_layers=1),
+    "dreams_spindles": one(200, 10, hop=100),
+    "muse_p300": one(50, 6, hop=25, spectrum="log+wave"),
+    "chbmit_onsets": one(256, 15, hop=128, num_layers=1),
+    "eegmmidb_s001": one(160, 20),
 }
 """By the names of :data:`benchmarks.reproduce.sets.SETS`."""
 

@@ -38,7 +38,7 @@ class Protocol:
     metric: Metric = Metric()
     also: tuple[Metric, ...] = ()
     nets: tuple[str, ...] = EEG_NETS
-    n_folds: int = 5
+    n_folds: int = 4
     """Where the set has no official test part; fewer where it has fewer subjects."""
     note: str = ""
     """What a reader of the score must know."""

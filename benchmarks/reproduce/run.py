@@ -10,7 +10,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ Ints = npt.NDArray[np.int64]
 
 ONE_SEED = ("chance", "ridge")
 """Methods without chance in them."""
+TOGETHER = "ours + ridge"
+"""The mean of both probabilities; nothing is trained for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +138,8 @@ def results_of(
         found = _collected(folder, problem, fold_of, method, fingerprint, options)
         if found is not None:
             outputs[method], seconds[method] = found
+    if "ours" in outputs and "ridge" in outputs:
+        outputs[TOGETHER] = (outputs["ours"] + outputs["ridge"]) / 2
     metrics = (protocol.metric, *protocol.also)
     tested = fold_of >= 0
     result: dict[str, Any] = {
@@ -163,9 +167,12 @@ def results_of(
         found = scored(problem, fold_of, outputs, metric)
         result["scores"][metric.name] = {m: _plain(value) for m, value in found.items()}
     for other in outputs:
-        if "ours" in outputs and other not in ("ours", "chance"):
+        if "ours" in outputs and other not in ("ours", "chance", TOGETHER):
             value = compared(problem, fold_of, outputs["ours"], outputs[other], protocol.metric)
             result["differences"][other] = _plain(value)
+    if TOGETHER in outputs:
+        value = compared(problem, fold_of, outputs[TOGETHER], outputs["ridge"], protocol.metric)
+        result["differences"]["together"] = _plain(value)
     return result
 
 
@@ -234,11 +241,15 @@ def _outputs(job: _Job, recipe: Recipe, train: Problem, test: Problem) -> Array:
 
 
 def ridge_outputs(train: Problem, test: Problem) -> Array:
-    """Outputs of a ridge on log band powers for the test windows, (W, K)."""
+    """Probabilities of a ridge on log band powers for the test windows, (W, K).
+
+    As those of ours, they are of a world in which all classes are equally common.
+    """
     task = (MultiLabel if train.task == "multilabel" else Classes)(names=train.label_names)
     kinds = signal_kinds(train.units)
     seen, asked = (band_powers(part.x, part.sfreq, kinds=kinds) for part in (train, test))
-    return RidgeBaseline.fit(seen, train.y, task, groups=train.subject).outputs(asked)
+    ridge = RidgeBaseline.fit(seen, train.y, task, groups=train.subject)
+    return replace(ridge.decision, class_weights=None).probabilities(ridge.outputs(asked))
 
 
 def _few(problem: Problem, rows: Ints, most: int = 200) -> Ints:

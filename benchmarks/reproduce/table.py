@@ -22,7 +22,8 @@ RESULTS = Path(__file__).with_name("results")
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 HEADERS = ("set", "score", "tested", "chance", "ridge", "nets", "ours [95 %]", "ours − ridge",
-           "ours − nets", "minutes of ours", "published")  # fmt: skip
+           "ours − nets", "ours + ridge", "with it − ridge", "minutes of ours",
+           "published")  # fmt: skip
 NAMES = {"eegnet": "EEGNet", "shallow": "ShallowFBCSPNet", "resnet1d": "ResNet1d", "fcn": "FCN"}
 
 
@@ -49,6 +50,8 @@ def rows_of(result: Mapping[str, Any]) -> list[list[str]]:
             _value(scores.get("ours"), interval=True),
             _difference(differences.get("ridge")),
             "; ".join(_difference(differences[net]) for net in nets if net in differences),
+            _value(scores.get("ours + ridge")),
+            _difference(differences.get("together")),
             f"{result['seconds']['ours'] / 60:.1f}" if first and "ours" in scores else "",
             (result["published"] or "–") if first else "",
         ])  # fmt: skip
@@ -65,6 +68,8 @@ def sentences_of(result: Mapping[str, Any]) -> list[str]:
     """What the differences say, in plain words."""
     said = []
     for other, difference in result["differences"].items():
+        if other == "together":
+            continue
         mean, interval = difference["mean"], difference["interval"]
         name = NAMES.get(other, other)
         if interval is not None and interval[0] <= 0 <= interval[1]:
