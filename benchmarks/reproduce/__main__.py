@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reproduce.protocols import PROTOCOLS
+from benchmarks.reproduce.recipes import RECIPES
 from benchmarks.reproduce.run import Options, results_of, run_set
 from benchmarks.reproduce.sets import SETS, load
 from benchmarks.reproduce.splits import DATA, folds_of
@@ -83,15 +84,6 @@ def _tell(result: dict[str, Any]) -> None:
     )
 
 
-def _recipes() -> dict[str, Any]:
-    """Recipes for sets that are not at hand, by name."""
-    try:
-        from benchmarks.reproduce.recipes import RECIPES
-    except ImportError:
-        return {}
-    return dict(RECIPES)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.reproduce",
@@ -114,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _require(arguments: argparse.Namespace) -> list[str]:
     """The sets that are asked for."""
-    known = [*SETS, "all", "list", *_recipes()]
+    known = [*SETS, "all", "list", *RECIPES]
     if arguments.name not in known:
         raise ConfigError(
             f"No set is called {arguments.name!r}.{near_word(arguments.name, known)} There are "
@@ -138,7 +130,7 @@ def _listed() -> None:
         sys.stdout.write(
             f"{name:16} {protocol.metric.name}; {protocol.note or 'folds by subject'}\n"
         )
-    for name in _recipes():
+    for name in RECIPES:
         sys.stdout.write(f"{name:16} recipe for the folder as published (--data)\n")
 
 
@@ -147,8 +139,8 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.name == "list":
         _listed()
         return
-    if arguments.name in _recipes():
-        _recipes()[arguments.name](arguments.data, arguments.out / arguments.name, arguments.quick)
+    if arguments.name in RECIPES:
+        RECIPES[arguments.name](arguments.data, arguments.out / arguments.name, arguments.quick)
         return
     options = Options(
         seeds=tuple(arguments.seeds), only=tuple(arguments.only), quick=arguments.quick,

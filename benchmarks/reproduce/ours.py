@@ -75,7 +75,10 @@ def small(**settings: Any) -> dict[str, Any]:
 
 
 def one(n_fft: int, epochs: int, *, hop: int | None = None, **settings: Any) -> Recipe:
-    """One model: samples of a token, which do not overlap unless `hop` says so, and passes."""
+    """One model: samples of a token, which do not overlap unless `hop` says so, and passes.
+
+    A hop is a second at most.
+    """
     chosen = small(n_fft=n_fft, hop_length=hop or n_fft, epochs=epochs, **settings)
     return Recipe(members=(Member(settings=chosen),))
 
@@ -96,8 +99,8 @@ OURS: dict[str, Recipe] = {
     "alcohol": one(64, 15),
     "epilepsy_guinea": one(128, 14),
     "myo_emg": one(50, 12, batch_size=64),
-    "stress_predict": one(256, 5),
-    "dreams_spindles": one(200, 20),
+    "stress_predict": one(256, 5, hop=32),
+    "dreams_spindles": one(200, 20, hop=100),
     "muse_p300": one(102, 8, spectrum="log+wave", batch_size=64),
     "chbmit_onsets": one(128, 40),
     "eegmmidb_s001": one(160, 40),

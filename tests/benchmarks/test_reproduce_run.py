@@ -14,6 +14,9 @@ from benchmarks.reproduce.protocols import PROTOCOLS, Metric, Protocol
 from benchmarks.reproduce.run import Options, results_of, run_set
 from benchmarks.reproduce.sets import Problem
 from biot.errors import ConfigError
+from biot.preprocessing import Preprocessing
+from biot.training import FinetuneConfig
+from biot.training.finetuning.build import build_model
 
 TINY = small(embed_dim=16, num_heads=2, num_layers=1, epochs=2, n_fft=32, hop_length=16)
 
@@ -167,6 +170,35 @@ def test_the_command_tells_scores_of_a_test_file(toy, tmp_path, monkeypatch, cap
     assert "Intervals over 1 subjects say little." in told
     results = list((tmp_path / "out").rglob("results.json"))
     assert json.loads(results[0].read_text())["test"] == tmp_path.name
+
+
+# Rate, samples and channels of the sets' windows.
+SHAPES = {
+    "uci_har": (50, 128, 9), "ptbxl": (100, 1000, 12), "cinc2017": (100, 1000, 1),
+    "eegmat": (125, 1250, 19), "ssvep": (128, 512, 8), "alcohol": (128, 128, 61),
+    "epilepsy_guinea": (128, 1280, 14), "myo_emg": (200, 200, 8), "stress_predict": (32, 960, 6),
+    "dreams_spindles": (100, 3000, 1), "muse_p300": (128, 102, 4), "chbmit_onsets": (128, 256, 23),
+    "eegmmidb_s001": (160, 640, 64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_recipe_makes_models_for_its_windows(name):
+    sfreq, n_times, n_chans = SHAPES[name]
+    contract = Preprocessing(
+        sfreq=float(sfreq), window=n_times / sfreq, label_names=("a", "b"),
+        ch_names=tuple(f"X{i}" for i in range(n_chans)), units=("µV",) * n_chans,
+    )  # fmt: skip
+    for member in run.OURS[name].members:
+        given = dict(member.settings)
+        config = FinetuneConfig(calibration=False, **given)
+        model = build_model(config, contract, from_model=None)
+        assert given["n_fft"] <= n_times
+        assert model.embed_dim == given["embed_dim"]
+
+
+def test_every_set_has_a_recipe():
+    assert list(run.OURS) == list(PROTOCOLS) == list(SHAPES)
 
 
 def test_the_sets_are_listed(capsys):

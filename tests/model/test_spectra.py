@@ -375,6 +375,14 @@ def test_a_new_form_draws_the_weights_of_the_published_one():
         assert torch.equal(value, wave.state_dict()[name])
 
 
+@pytest.mark.parametrize("spectrum", NEW)
+def test_a_compiler_gives_the_same_scores(spectrum: str):
+    model, x = small(spectrum), windows(2)
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        assert torch.allclose(compiled(x), model(x), atol=1e-5)
+
+
 def test_a_graph_gives_the_same_scores():
     model, x = small("log+wave"), windows(2)
     x[0, 1, :60] = torch.nan

@@ -111,8 +111,8 @@ def _form(
     if strict and said != form and (is_stated or form == PUBLISHED):
         raise CheckpointError(
             f"{path}: the weights are for spectrum={form!r}, the settings say {said!r}. Weights "
-            "of one form mean nothing in the other; only '+wave' can be added to a form. Leave spectrum "
-            "out, or train from scratch."
+            "of one form mean nothing in the other; only '+wave' can be added to a form. Leave "
+            "spectrum out, or train from scratch."
         )
     return {} if form == PUBLISHED or is_stated else {"spectrum": form}
 

@@ -40,6 +40,9 @@ _ABOUT = "about"
 _ARRAYS = ("weight", "bias", "fill")
 _PIECE = 8_000_000
 """Samples, of all channels together, that are read at a time."""
+_DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, ContractError,
+)  # fmt: skip
 _LONG = 5.0
 """Seconds from which on the time is told."""
 
@@ -99,13 +102,14 @@ class KeptBaseline:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here: np.load leaves a file open that is no archive.
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             about = json.loads(arrays[_ABOUT].tobytes())
             if about["version"] != _VERSION:
-                raise ValueError(f"version {about['version']}, this release reads {_VERSION}")
+                raise ContractError(f"version {about['version']}, this release reads {_VERSION}")
             found = _rebuilt(arrays, about, path)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise ContractError(
                 f"{path}: cannot be read ({error}). Delete the file or give --no-baseline "
                 "(baseline=False): the model is scored without it."
@@ -133,7 +137,7 @@ def _rebuilt(arrays: dict[str, npt.NDArray[Any]], about: Any, path: Path) -> Kep
     shapes = {"weight": (n_outputs, n_features), "bias": (n_outputs,), "fill": (n_features,)}
     for name, shape in shapes.items():
         if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
-            raise ValueError(f"{name} must be {shape} finite numbers, got {arrays[name].shape}")
+            raise ContractError(f"{name} must be {shape} finite numbers, got {arrays[name].shape}")
     ridge = RidgeBaseline(
         task=plain_task(contract), decision=Decision(**rule), penalty=float(about["penalty"]),
         n_windows=int(about["n_windows"]), **{name: arrays[name] for name in _ARRAYS},

@@ -231,3 +231,14 @@ def test_estimators_tune_no_rules() -> None:
 
     with pytest.raises(ConfigError, match=r"do not say when they were recorded"):
         BIOTClassifier(settings={"tune_events": True})._config()
+
+
+def test_rules_are_those_that_validation_chose_before_a_refit(
+    run: Path, study: Path, tmp_path: Path, tiny_config: Runs
+) -> None:
+    config = tiny_config(tune_events=True, epochs=2, refit=True)
+    found = finetune(study, tmp_path / "run", config=config)["events"]
+    before = json.loads((run / "metrics.json").read_text())["events"]
+    assert found["rules"] == before["rules"]
+    assert found["valid"] == before["valid"]
+    assert Preprocessing.load(tmp_path / "run" / "model").events is not None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,17 +16,21 @@ from biot.corpus import Corpus
 from biot.errors import ConfigError
 from biot.preprocessing import Preprocessing
 from biot.report.run import write_run_report
+from biot.report.runs.window_table import read_window_table
 from biot.training import cross_validate, finetune
 from biot.training.trainer import Trainer
 
-REFIT: dict[str, Any] = {"epochs": 3, "refit": True, "checkpoint_every": 3, "drop_prob": 0.1}
+REFIT: dict[str, Any] = {
+    "epochs": 3, "refit": True, "checkpoint_every": 3, "drop_prob": 0.1, "baseline": False,
+    "seed": 2,  # one more window of a class than of the other trains
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def few(make_corpus: Callable[..., Corpus], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """72 windows of six subjects."""
+    """66 windows of six subjects; some of them have one wave more than noise, others one less."""
     out = tmp_path_factory.mktemp("few") / "corpus"
-    return make_corpus(out, per_subject=12).path
+    return make_corpus(out, per_subject=11).path
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +74,7 @@ def test_a_refit_is_a_training_on_everyone_for_the_epochs_that_validation_chose(
                                    "epochs": metrics["best_epoch"]})  # fmt: skip
     finetune(few, tmp_path / "alone", test=others, config=alone)
     require_same_weights(tmp_path / "alone", refitted)
-    assert metrics["refit"]["n_windows"] == 72
+    assert metrics["refit"]["n_windows"] == 66
     assert metrics["refit"]["n_subjects"] == 6
     lines = (refitted / "refit_history.csv").read_text().splitlines()
     assert lines[0] == "epoch,train_loss,learning_rate,seconds"
@@ -88,6 +93,11 @@ def test_what_validation_chose_and_the_model_before_the_refit_are_those_of_a_run
     for name in ("thresholds", "temperature", "best_epoch", "epochs", "metric"):
         assert found[name] == plain[name]
     assert found["test"] != plain["test"]
+    assert found["class_weights"] == pytest.approx([1, 1])  # of 33 windows of each class
+    assert plain["class_weights"] != pytest.approx([1, 1])
+    tables = [read_window_table(run / "valid_predictions.parquet")
+              for run in (refitted, tmp_path / "run")]  # fmt: skip
+    assert np.array_equal(tables[0].predicted, tables[1].predicted)
     assert "before_refit" not in plain
     assert any(
         note.startswith("Kept: the last weights of a training on") for note in found["notes"]
@@ -132,7 +142,7 @@ def test_without_validation_the_last_weights_are_kept_and_class_weights_decide(
     make_corpus, others, tiny_config, tmp_path
 ):
     corpus = make_corpus(tmp_path / "corpus", per_subject=9)
-    config = tiny_config(valid_share=0, epochs=2, patience=1)
+    config = tiny_config(valid_share=0, epochs=2, patience=1, baseline=False)
     metrics = finetune(corpus.path, tmp_path / "run", test=others, config=config)
     assert metrics["best_epoch"] is None
     assert metrics["epochs"] == 2
@@ -151,7 +161,7 @@ def test_without_validation_the_last_weights_are_kept_and_class_weights_decide(
     assert split["valid"] is None
     assert split["train"]["n_windows"] == 54
     page = write_run_report(tmp_path / "run")[0].read_text(encoding="utf-8")
-    assert "the last weights, after 2 epochs; nothing validated" in page
+    assert "the weights after 2 epochs; nothing validated" in page
 
 
 def test_without_validation_a_running_mean_is_kept_if_it_is_asked_for(
@@ -180,11 +190,11 @@ def test_folds_can_refit_and_do_without_validation(few, tiny_config, tmp_path):
 
 def test_a_head_can_be_refitted(few, others, refitted, tiny_config, tmp_path):
     size = {"embed_dim": None, "num_heads": None, "num_layers": None, "epochs": 2}
-    config = tiny_config(mode="head", refit=True, **size)
+    config = tiny_config(mode="head", refit=True, baseline=False, **size)
     metrics = finetune(
         few, tmp_path / "run", test=others, from_model=refitted / "model", config=config
     )
-    assert metrics["refit"]["n_windows"] == 72
+    assert metrics["refit"]["n_windows"] == 66
     before, after = weights_of(refitted), weights_of(tmp_path / "run")
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert {name for name in before if name not in same} == {

@@ -38,8 +38,8 @@ def parser() -> Parser:
         "BIOT authors, a folder that braindecode wrote, a repository on the Hub), show what became "
         "of each of its weights, and write config.json, model.safetensors and a model card. What "
         "the file does not say comes from the options, else it is the published default and "
-        "listed as assumed. A folder's preprocessing.json and training_data.json are kept, "
-        "unless an option changes the model.",
+        "listed as assumed. A folder's preprocessing.json, training_data.json and baseline.npz "
+        "are kept, unless an option changes the model.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -70,6 +70,7 @@ def _execute(args: Namespace) -> None:
     from biot.corpus.leakage import SeenData
     from biot.errors import ConfigError
     from biot.model.biot import BIOT
+    from biot.training.baseline import KeptBaseline
 
     require_apart({"--out": args.out}, [args.file])
     if args.out.exists():
@@ -79,10 +80,13 @@ def _execute(args: Namespace) -> None:
     }
     model = BIOT.from_pretrained(args.file, channels=args.channels, **settings)
     contract = _contract(Path(args.file), model)
+    beside = None if contract is None else KeptBaseline.load(Path(args.file))
     model.save_pretrained(args.out, preprocessing=contract)
     seen = SeenData.load(Path(args.file)) if Path(args.file).is_dir() else None
     if seen is not None:
         seen.save(args.out)
+    if beside is not None:
+        beside.save(args.out)
     say(f"{model.load_report}\n\n{model}\n\n{args.file} -> {args.out}")
 
 

@@ -150,12 +150,14 @@ def _tell(metrics: Mapping[str, Any]) -> None:
 
 def _kept(metrics: Mapping[str, Any]) -> str:
     """Which weights were kept, and why."""
+    from biot.evaluation.tables import counted
+
     if "valid" not in metrics:
-        return f"the weights after all {metrics['epochs']} epochs"
+        return f"the weights after {counted(metrics['epochs'], 'epoch')}"
     metric, best_epoch = metrics["metric"], metrics["best_epoch"]
     kept = f"the weights of epoch {best_epoch} of {metrics['epochs']}"
     if "refit" in metrics:
-        kept = f"the weights of a refit on all windows for {best_epoch} epochs"
+        kept = f"the weights of a refit on all windows for {counted(best_epoch, 'epoch')}"
     elif best_epoch is None:
         kept = f"the penalty {metrics['penalty']:g}"
     best, n_windows = metrics["valid"].get(metric), metrics["valid"]["n_windows"]

@@ -1,4 +1,8 @@
-"""What a model folder and the folder of a run hold, for `biot info`; nothing here needs PyTorch."""
+"""What a model folder and the folder of a run hold, for `biot info`.
+
+Nothing here needs PyTorch, but a model whose tokens are of another form than the published one is
+opened, to tell what they are standardised by.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +62,7 @@ def describe_model(folder: Path) -> str:
         ("weights", f"{weights.name}, {weights.stat().st_size / 1e6:.2f} MB"),
         ("settings", _words({k: config[k] for k in _SETTINGS if config.get(k) is not None})),
     ]
+    rows += _tokens(folder, config)
     channels = config.get("channels")
     if isinstance(channels, list) and channels:
         rows.append(("channels", f"{len(channels)}: {', '.join(map(str, channels))}"))
@@ -72,6 +77,16 @@ def describe_model(folder: Path) -> str:
     else:
         rows.append(("versions", "not said: the run that made this model does not lie beside it"))
     return _lines(rows)
+
+
+def _tokens(folder: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a token holds, where that is not the published form."""
+    if config.get("spectrum", "magnitude") == "magnitude":
+        return []
+    from biot.model.biot import BIOT
+    from biot.model.spectra import spectrum_in_words
+
+    return [("tokens", spectrum_in_words(BIOT.from_pretrained(folder).encoder.patch_embedding))]
 
 
 def _preprocessing(folder: Path) -> list[tuple[str, str]]:
@@ -216,7 +231,7 @@ def _scores(folder: Path) -> str:
     test = _inner(metrics, "test")
     kept = f", with the weights of epoch {epoch}" if (epoch := metrics.get("best_epoch")) else ""
     if refit := _inner(metrics, "refit"):
-        kept = f", with the weights of a refit on all windows for {refit.get('epochs')} epochs"
+        kept = f", with the weights of a refit on all windows (epochs: {refit.get('epochs')})"
     notes = "".join(f"{note}\n\n" for note in map(str, _sized(metrics.get("notes"))))
     events = "".join(f"\n{line}" for line in _of_events(metrics))
     return f"{notes}Test{kept}: {scores_text(test)}" + (f"\n{events}" if events else "")

@@ -149,10 +149,11 @@ def _wanted(task: Task, truth: Truth) -> tuple[Floats, Floats | None, Floats, Fl
         share = _balancing(truth, n_outputs)[truth]
         return 2.0 * np.eye(n_outputs)[truth] - 1.0, share, none, one
     if isinstance(task, MultiLabel):
-        return 2.0 * (truth > 0.5) - 1.0, None, none, one
+        return np.where(truth > 0.5, 1.0, -1.0), None, none, one
     mean = truth.mean(axis=0)
     unit = np.where(truth.std(axis=0) > 0, truth.std(axis=0), 1.0)
-    return np.asarray((truth - mean) / unit), None, mean, unit
+    standard = np.asarray((truth - mean) / unit, dtype=np.float64)
+    return standard, None, np.asarray(mean, dtype=np.float64), unit
 
 
 def _balancing(truth: Ints, n_classes: int) -> Floats:

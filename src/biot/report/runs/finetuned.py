@@ -96,14 +96,14 @@ def _started(run: ReadRun) -> list[tuple[str, str]]:
     kept = f"epoch {best} of {n_epochs}, the best by validation {metric}"
     if refit:
         kept = (
-            f"the last weights of a training on all {number(refit.get('n_windows'))} windows of "
-            f"training and validation for {refit.get('epochs')} epochs, the best number by "
-            f"validation {metric}"
+            f"the weights of a training on all {number(refit.get('n_windows'))} windows of "
+            f"training and validation for {counted(int(refit.get('epochs') or 0), 'epoch')}, the "
+            f"best number by validation {metric}"
         )
     elif "penalty" in run.metrics:
         kept = f"the penalty {run.metrics.get('penalty')}, the best by validation {metric}"
     elif best is None:
-        kept = f"the last weights, after {n_epochs} epochs; nothing validated"
+        kept = f"the weights after {counted(int(n_epochs or 0), 'epoch')}; nothing validated"
     return [("started from", str(run.about.get("from_model") or "scratch")), ("kept", kept)]
 
 

@@ -90,7 +90,7 @@ def _cell(spread: Mapping[str, Any]) -> str:
 
 _RIDGE = (
     ", and a ridge on log band powers that each fold fits to its other windows, of all windows of "
-    "a seed: with 95 % intervals over subjects, of several seeds mean ± standard deviation over them"
+    "a seed: with 95 % intervals over subjects, or mean ± standard deviation over several seeds"
 )
 
 

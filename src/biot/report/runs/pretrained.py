@@ -103,6 +103,8 @@ def _model(run: ReadRun) -> list[Part]:
     model = inner(inner(run.about, "what"), "model")
     names = ("embed_dim", "num_heads", "num_layers", "n_fft", "hop_length", "sfreq", "n_times")
     rows = [(name, f"{model[name]:g}") for name in names if model.get(name) is not None]
+    if "spectrum" in model:
+        rows.append(("spectrum", str(model["spectrum"])))
     channels = [str(name) for name in items(model, "channels")]
     if channels:
         rows.append(("channels", f"{len(channels)}: {', '.join(channels)}"))

@@ -373,18 +373,22 @@ def cross_validate(
     }  # fmt: skip
     with _run_folder(out, identity, command) as kept:
         tested = _all_tested(jobs, kept, workers, progress)
-        task = plain_task(data.preprocessing)
-        ridge, unfit = None, None
-        if config.baseline:
-            ridge, unfit = fold_answers(data, [(one.seed, one.fold) for one in tested])
-        notes = (*config.kept_weights, *([] if unfit is None else [unfit]))
-        result = Result(
-            corpus=data, task=task, tested=tested, notes=notes, ridge=ridge, metric=config.metric
-        )
-        metrics = write_folds(out, result, config.metric, record)
+        metrics = write_folds(out, _result(data, tested, config), config.metric, record)
         kept.remove()
         add_run_report(out)
     return metrics
+
+
+def _result(data: Corpus, tested: Sequence[Tested], config: FinetuneConfig) -> Result:
+    """What the folds gave, and a ridge beside them unless the config leaves it out."""
+    ridge, unfit = None, None
+    if config.baseline:
+        ridge, unfit = fold_answers(data, [(one.seed, one.fold) for one in tested])
+    return Result(
+        corpus=data, task=plain_task(data.preprocessing), tested=tested,
+        notes=(*config.kept_weights, *([] if unfit is None else [unfit])), ridge=ridge,
+        metric=config.metric,
+    )  # fmt: skip
 
 
 @contextmanager

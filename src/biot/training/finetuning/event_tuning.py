@@ -202,7 +202,8 @@ def require_events(part: Subset, contract: Preprocessing, config: FinetuneConfig
 
 def tune_events(
     fabric: Any, model: BIOT, contract: Preprocessing, valid: Subset, test: Subset,
-    config: FinetuneConfig, plain: EventRules, *, tested: BIOT | None = None,
+    config: FinetuneConfig, plain: EventRules, *,
+    tested: tuple[BIOT, Preprocessing] | None = None,
 ) -> EventTuning:  # fmt: skip
     """The rules of a small grid whose events agree best with the labels of the validation.
 
@@ -224,7 +225,7 @@ def tune_events(
     plain
         From :func:`require_events`.
     tested
-        The model that is scored on the test, where that is another, such as a refit.
+        The model that is scored on the test and its contract, where they are others: of a refit.
     """
     traces = _predicted(fabric, model, contract, valid, config)
     reference = _reference(traces, contract, plain)
@@ -241,12 +242,13 @@ def tune_events(
             found, n_tried = score(rules), n_tried + 1
             if not _fills(found) and _rank(found) > _rank(best):
                 kept, best = rules, found
-    of_test = _predicted(fabric, tested or model, contract, test, config)
-    true = _reference(of_test, contract, plain)
+    final, its = tested or (model, contract)
+    of_test = _predicted(fabric, final, its, test, config)
+    true = _reference(of_test, its, plain)
     is_timed = any((one.truth != one.truth[0]).any() for one in of_test)
     return EventTuning(
         rules=kept, scoring=scoring, n_tried=n_tried, before=before, valid=best,
-        test=_counts(of_test, true, contract, kept, scoring) if any(true) and is_timed else None,
+        test=_counts(of_test, true, its, kept, scoring) if any(true) and is_timed else None,
         valid_all=_of_everything(traces, reference, contract, plain, scoring),
         test_all=_of_everything(of_test, true, contract, plain, scoring) if of_test else None,
         n_valid=len(traces), n_test=len(of_test),

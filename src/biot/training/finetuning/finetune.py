@@ -197,9 +197,10 @@ def _with_events(
         return learned, None
     valid = _validating(parts)
     plain = require_events(valid, learned.contract, config)
+    chosen_for = learned.validated
     found = tune_events(
-        fabric, learned.validated.model, learned.contract, valid, parts.test, config, plain,
-        tested=learned.model,
+        fabric, chosen_for.model, chosen_for.contract, valid, parts.test, config, plain,
+        tested=(learned.model, learned.contract),
     )  # fmt: skip
     return replace(learned, contract=replace(learned.contract, events=found.rules)), found
 
@@ -241,10 +242,10 @@ def _record(
     scored = {"test": replace(test, notes=(*flattered, *test.notes))}
     if parts.valid is not None:
         predicted["valid"] = learned.validated.predict(fabric, parts.valid, config)
-        scored["valid"] = learned.assess(parts.valid, predicted["valid"], config)
-    if learned.chooser is not None:
-        before = learned.validated.predict(fabric, parts.test, config)
-        scored["before_refit"] = learned.assess(parts.test, before, config)
+        scored["valid"] = learned.validated.assess(parts.valid, predicted["valid"], config)
+    if learned.before is not None:
+        before = learned.before.predict(fabric, parts.test, config)
+        scored["before_refit"] = learned.before.assess(parts.test, before, config)
     return RunRecord(
         out=out, command=command, config=config, identity=identity, from_model=source,
         device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,
@@ -255,7 +256,7 @@ def _record(
             **({_NO_PART: parts.n_in_no_part} if config.split == "column" else {}),
         },
         leakage=leakage, metric=learned.metric, trained=learned.trained,
-        contract=learned.contract,
+        contract=learned.contract, valid_contract=learned.validated.contract,
         notes=(*parts.notes, *config.kept_weights, *learned.notes, *unfit),
         predicted=predicted, evaluations=scored, events=events, baseline=ridge,
         refit=None if learned.refit_kept is None else parts.learnt.chosen(learned.refit_kept),

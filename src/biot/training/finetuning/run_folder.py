@@ -73,6 +73,8 @@ class RunRecord:
     trained: Trained
     contract: Preprocessing
     """Of the model, with its decision."""
+    valid_contract: Preprocessing
+    """Of the model that says something of the validation windows: of a refit, the one before it."""
     evaluations: Mapping[str, Evaluation]
     """``valid`` and ``test``; of a refit, ``before_refit``: the test by the model before it."""
     predicted: Mapping[str, Floats]
@@ -106,9 +108,13 @@ def write_run(folder: Path, record: RunRecord, model_config: Mapping[str, Any]) 
         **{name: evaluation.to_dict() for name, evaluation in record.evaluations.items()},
     }
     tables = [
-        write_window_table(folder / f"{name}_predictions.parquet", part, record.predicted[name],
-                           record.contract)
-        for name, part in (("valid", record.valid), ("test", record.test))
+        write_window_table(
+            folder / f"{name}_predictions.parquet", part, record.predicted[name], contract
+        )
+        for name, part, contract in (
+            ("valid", record.valid, record.valid_contract),
+            ("test", record.test, record.contract),
+        )
         if part is not None
     ]  # fmt: skip
     told = {

@@ -335,15 +335,15 @@ class Learned:
     """Positions of the training windows that were learned from: those with a whole token."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know, a sentence each."""
-    chooser: BIOT | None = None
-    """The model that validation windows did not train, where `model` is a refit on all."""
+    before: Learned | None = None
+    """What validation windows did not train, where `model` is a refit on all of them."""
     refit_kept: Ints | None = None
     """Positions among training and validation windows together that a refit learned from."""
 
     @property
     def validated(self) -> Learned:
-        """The same with the model that validation windows did not train."""
-        return self if self.chooser is None else replace(self, model=self.chooser, chooser=None)
+        """What validation windows did not train, so that they can score it."""
+        return self if self.before is None else self.before
 
     def predict(self, fabric: Any, part: Subset, config: FinetuneConfig) -> Floats:
         """(W, K) probabilities or numbers for some windows; NaN without usable data."""
@@ -503,7 +503,7 @@ def _refitted(learned: Learned, second: _Fitted) -> Learned:
         decision = replace(decision, class_weights=second.task.learned_weights())
     return replace(
         learned, model=second.model, contract=learned.contract.deciding(decision),
-        trained=replace(learned.trained, refit=second.trained.history), chooser=learned.model,
+        trained=replace(learned.trained, refit=second.trained.history), before=learned,
         refit_kept=second.kept,
         notes=(*learned.notes, *notes_on_loss(second.trained.losses)),
     )  # fmt: skip
