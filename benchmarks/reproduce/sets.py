@@ -109,8 +109,8 @@ def _of_known_people(problem: Problem) -> Problem:
     others = np.unique(person[~known])
     if len(others):
         warnings.warn(
-            f"muse_p300: {(~known).sum()} test windows of {', '.join(others)} are left out, who have "
-            "no training session.",
+            f"muse_p300: {(~known).sum()} test windows of {', '.join(others)} are left out, who "
+            "have no training session.",
             stacklevel=3,
         )
     return problem.chosen(np.flatnonzero(known))
