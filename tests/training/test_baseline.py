@@ -221,14 +221,14 @@ def test_windows_too_short_for_a_band_are_scored_without_a_ridge(tiny_config, tm
     generator = np.random.default_rng(0)
     y = np.arange(60) % 2
     corpus = from_arrays(
-        generator.normal(size=(60, 1, 2)) + y[:, None, None],
+        generator.normal(size=(60, 1, 1)) + y[:, None, None],
         y, subject=[f"s{i // 10}" for i in range(60)], sfreq=1000.0, ch_names=("Fz",), units="µV",
         label_names=("a", "b"), out=tmp_path / "corpus",
     )  # fmt: skip
     metrics = finetune(corpus.path, tmp_path / "run", config=tiny_config(epochs=1))
     assert set(metrics["test"]["baselines"]) == {"chance", "majority"}
     assert (
-        "A ridge on log band powers could not be fitted: windows of 2 samples hold no band of "
+        "A ridge on log band powers could not be fitted: a window of 0.001 s holds no band of "
         "frequencies."
     ) in metrics["notes"]
 

@@ -217,7 +217,7 @@ def fit_baseline(contract: Preprocessing, parts: Sequence[Subset], seed: int) ->
     began = time.monotonic()
     corpus, n_features = parts[0].corpus, _n_features(contract)
     if not n_features:
-        raise CorpusError(f"windows of {contract.n_times} samples hold no band of frequencies.")
+        raise CorpusError(f"a window of {contract.window:g} s holds no band of frequencies.")
     rows = np.concatenate([part.rows for part in parts])
     truth = np.concatenate([part.labels for part in parts])
     if len(rows) > window_limit(n_features):
