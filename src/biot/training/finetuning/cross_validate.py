@@ -1,7 +1,6 @@
 """Cross-validation by subject: every subject is tested by a model that has not seen it."""
 
-# W windows of a corpus that are labelled
-# W windows, K outputs
+# W windows of a corpus that are labelled, K outputs
 from __future__ import annotations
 
 import csv
@@ -203,7 +202,6 @@ def _metrics(
     seeds = [f"seed {seed}" for seed in of_seeds]
     pooled = {key: [one.scores[key] for one in of_seeds.values()] for key in keys}
     rows = list(zip(folds, of_folds, strict=True))
-    noted = zip(folds, (fold.notes for fold in result.tested), strict=True)
     compared = [
         f"{f'Seed {seed}: ' * bool(not alone)}{note}"
         for seed, one in of_seeds.items() for note in one.notes
@@ -214,7 +212,7 @@ def _metrics(
         "notes": [
             *result.notes,
             *compared,
-            *(f"{name}: {note}" for name, notes in noted for note in notes),
+            *_notes(folds, result.tested),
         ],
         "folds": {key: _spread([row[key] for row in of_folds], folds) for key in keys},
         "undefined": {name: row["undefined"] for name, row in rows if row["undefined"]},
@@ -222,6 +220,17 @@ def _metrics(
         **_beside(of_seeds, keys, seeds),
         "each_seed": {str(seed): one.to_dict() for seed, one in of_seeds.items()},
     }
+
+
+def _notes(names: Sequence[str], tested: Sequence[Tested]) -> list[str]:
+    """What is to be known of the trainings: once what holds of all, else with the fold's name."""
+    of_all = [note for note in tested[0].notes if all(note in fold.notes for fold in tested)]
+    of_each = [
+        f"{name}: {note}"
+        for name, fold in zip(names, tested, strict=True)
+        for note in fold.notes if note not in of_all
+    ]  # fmt: skip
+    return [*of_all, *of_each]
 
 
 def _beside(
@@ -338,7 +347,8 @@ def cross_validate(
     -------
     dict
         What ``metrics.json`` holds: each score as mean and standard deviation over the folds
-        (``folds``), and over the seeds of all subjects' windows together (``pooled``).
+        (``folds``), and over the seeds of all subjects' windows together (``pooled``); the same of
+        a ridge and of the differences from it (``ridge``), unless the config leaves it out.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from biot.corpus.load import load_corpus
 from biot.corpus.split import split
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.errors import BiotError, CorpusError, StoppedError
-from biot.evaluation.baselines.comparison import RIDGE
+from biot.evaluation.baselines.comparison import RIDGE, told_of_no_ridge
 from biot.evaluation.metrics import Ints
 from biot.evaluation.results import Evaluation
 from biot.model.biot import BIOT
@@ -295,7 +295,7 @@ def _baseline(
     try:
         return fit_baseline(learned.contract, learnt, config.seed), ()
     except CorpusError as error:
-        return None, (f"{RIDGE[:1].upper()}{RIDGE[1:]} could not be fitted: {error}",)
+        return None, (told_of_no_ridge(error),)
 
 
 def _figures(test: Evaluation) -> dict[str, float]:
