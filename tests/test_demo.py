@@ -125,7 +125,7 @@ def test_a_file_of_the_same_name_does_not_make_a_folder_ours(
 
 @pytest.mark.slow
 def test_the_demo_finds_the_events_of_unseen_subjects(tmp_path: Path) -> None:
-    study = demo.Study(n_learning=6, n_unseen=3, duration=200.0, epochs=8)
+    study = demo.Study(n_learning=6, n_unseen=3, duration=200.0, epochs=12)
     demo.run_demo(tmp_path, study, computing=["--device", "cpu"])
     scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
     assert scores["n_subjects"] == 3

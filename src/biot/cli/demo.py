@@ -42,7 +42,7 @@ class Study:
     """Further subjects, for the test only."""
     duration: float = 300.0
     """Seconds of EEG a subject."""
-    epochs: int = 8
+    epochs: int = 12
     seed: int = 0
 
 
@@ -208,7 +208,8 @@ def _commands(out: Path, study: Study, recording: Path, computing: list[str]) ->
     windows = ["--sfreq", "200", "--window", "4", *stride]
     labels = ["--labels", "annotations", "--align", "events"]
     network = ["--embed-dim", "64", "--num-layers", "2", "--epochs", str(study.epochs)]
-    learn = ["--test", corpus_unseen, *network, "--seed", str(study.seed)]
+    steps = ["--batch-size", "32", "--learning-rate", "0.003"]
+    learn = ["--test", corpus_unseen, *network, *steps, "--seed", str(study.seed)]
     return [
         ["prepare", learning, "--out", corpus, *windows, *labels],
         ["prepare", unseen, "--out", corpus_unseen, *windows, *labels],
