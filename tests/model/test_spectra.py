@@ -269,6 +269,9 @@ def test_a_replaced_stft_is_seen_as_log_but_holds_no_wave():
     wave.encoder.stft = stft  # type: ignore[method-assign]
     with pytest.raises(ConfigError, match="stft of this encoder was replaced"):
         wave(x)
+    compiled = torch.compile(wave, backend="eager")
+    with pytest.raises(ConfigError, match="stft of this encoder was replaced"):
+        compiled(x)
 
 
 @pytest.mark.parametrize("spectrum", NEW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from biot import BIOT
+from biot.cli import main
 from biot.corpus import from_arrays, load_corpus
 from biot.corpus.batch import collate
 from biot.sklearn import BIOTClassifier, BIOTTransformer
@@ -65,6 +67,40 @@ def test_fine_tuning_standardises_by_training_windows_and_resumes(
     expected = fitted(model, collate(wave_corpus, train, vocabulary=model.channels))
     for name, values in expected.items():
         assert torch.allclose(getattr(model.encoder.patch_embedding, name), values, rtol=1e-5)
+
+
+def test_a_run_begun_with_magnitudes_goes_on_with_them_to_the_same_bits(
+    wave_corpus, tiny_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = tiny_config(epochs=1, checkpoint_every=2)
+    magnitudes = replace(config, spectrum="magnitude")
+    finetune(wave_corpus.path, tmp_path / "whole", config=magnitudes)
+    with monkeypatch.context() as patched:
+        kill_at(3, patched)
+        with pytest.raises(Killed):
+            finetune(wave_corpus.path, tmp_path / "run", config=magnitudes)
+    told = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert "spectrum" not in told["what"]["config"]  # as earlier versions wrote it
+    with pytest.warns(UserWarning, match="was begun with tokens of the form 'magnitude'"):
+        finetune(wave_corpus.path, tmp_path / "run", config=config)
+    weights = "model/model.safetensors"
+    assert (tmp_path / "run" / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
+
+
+@pytest.mark.parametrize("options", [[], ["--folds", "3"]])
+def test_what_one_token_a_channel_cannot_see_is_told_once_and_at_the_start(
+    wave_corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+):
+    small = ["--embed-dim", "8", "--num-heads", "2", "--num-layers", "1", "--epochs", "1"]
+    run = ["finetune", str(wave_corpus.path), "--out", str(tmp_path / "run"), *small, *options]
+    assert main([*run, "--n-fft", "100", "--device", "cpu", "--no-baseline"]) == 0
+    told = "A window is one token of each channel (n_fft 100 of 100 samples)"
+    out, err = capsys.readouterr()
+    assert told not in out
+    assert err.count(told) == 1
+    assert err.index(told) < err.index("fold 1" if options else "epoch 1")
+    notes = json.loads((tmp_path / "run" / "metrics.json").read_text())["notes"]
+    assert sum(note.startswith(told) for note in notes) == 1
 
 
 @pytest.fixture(scope="module")

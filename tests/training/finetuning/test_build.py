@@ -12,6 +12,7 @@ import torch
 
 from biot.errors import CheckpointError, ConfigError, ContractError
 from biot.model import BIOT
+from biot.model.config import token_lengths
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 from biot.training import FinetuneConfig
@@ -52,6 +53,19 @@ def test_a_window_below_a_second_is_one_token_long():
     )
     model = build_model(FinetuneConfig(embed_dim=16), short, from_model=None)
     assert (model.n_fft, model.hop_length) == (20, 10)
+
+
+def test_tokens_above_two_seconds_start_a_second_apart():
+    made = build_model(FinetuneConfig(n_fft=100), CONTRACT, from_model=None)
+    assert (made.n_fft, made.hop_length) == (100, 40)  # half a token would be 50
+    assert token_lengths(79, None, sfreq=40.0, shortest=400) == (79, 39)
+
+
+def test_log_tokens_are_the_default_from_scratch_and_the_published_ones_of_the_class():
+    assert build_model(FinetuneConfig(), CONTRACT, from_model=None).spectrum == "log"
+    plain = build_model(FinetuneConfig(spectrum="magnitude"), CONTRACT, from_model=None)
+    assert "spectrum" not in plain.get_config()  # as the published models
+    assert BIOT(n_outputs=2, n_chans=2, n_times=400).spectrum == "magnitude"
 
 
 def test_a_hop_above_a_second_is_refused():
@@ -169,8 +183,8 @@ def test_a_pretrained_model_keeps_its_tokens_and_can_get_waves(pretrained):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"n_fft": 120}, r"one token of each channel \(n_fft 120 of 120.*magnitude\+wave does"),
-        ({"n_fft": 120, "spectrum": "log"}, r"spectrum log\+wave does \(--spectrum"),
+        ({"n_fft": 120}, r"one token of each channel \(n_fft 120 of 120.*spectrum log\+wave does"),
+        ({"n_fft": 120, "spectrum": "magnitude"}, r"spectrum magnitude\+wave does \(--spectrum"),
         ({"n_fft": 120, "spectrum": "log+wave"}, r"Shorter tokens show it \(--n-fft, n_fft\)\."),
     ],
 )
