@@ -208,8 +208,8 @@ class BIOTClassifier(ClassifierMixin, _WindowEstimator):  # type: ignore[misc]  
     embed_dim, num_heads, num_layers, n_fft, hop_length
         Size of a model from scratch; None for the defaults there.
     spectrum
-        What a token holds, as for :class:`biot.BIOT`; None: as the pretrained model's, or, from
-        scratch, ``"log"``. Log spectra are standardised by the windows that train.
+        What a token holds, as for :class:`biot.BIOT`; None: as the pretrained model's, or the
+        default from scratch. Log spectra are standardised by the windows that train.
     settings
         Any other field of the configuration, by name.
     random_state

@@ -81,6 +81,11 @@ class TrainingSettings(Settings):
             del decide["spectrum"]
         return decide
 
+    @property
+    def spectrum_from_scratch(self) -> Spectrum:
+        """What a token of a fresh model is."""
+        return self.spectrum or SPECTRUM
+
     def runtime(self) -> dict[str, Any]:
         """The other settings: how it is computed."""
         return {name: value for name, value in asdict(self).items() if name in self.may_change}

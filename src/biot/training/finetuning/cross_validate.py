@@ -288,8 +288,6 @@ class _Job:
     from_model: Path | None
     config: FinetuneConfig
     fold: Fold
-    unseen: tuple[str, ...]
-    """What no model of the folds can see, which is said once."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -367,7 +365,7 @@ def cross_validate(
     warn_of_own_subjects(data.path)
     if source is None:
         config = as_begun(config, out)
-    rows, n_unusable, unseen = _usable_rows(data, config, source)
+    rows, n_unusable = _usable_rows(data, config, source)
     leakage = None
     if source is not None:
         before = SeenData.load(source)
@@ -377,7 +375,7 @@ def cross_validate(
             allow_leakage=allow_leakage,
         )  # fmt: skip
     jobs = [
-        _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold, unseen=unseen)
+        _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)
         for seeded in (replace(config, seed=config.seed + index) for index in range(n_seeds))
         for fold in folds_by_subject(
             data, rows, folds, valid_share=config.valid_share, seed=seeded.seed
@@ -394,22 +392,20 @@ def cross_validate(
     }  # fmt: skip
     with _run_folder(out, identity, command) as kept:
         tested = _all_tested(jobs, kept, workers, progress)
-        metrics = write_folds(out, _result(data, tested, config, unseen), config.metric, record)
+        metrics = write_folds(out, _result(data, tested, config), config.metric, record)
         kept.remove()
         add_run_report(out)
     return metrics
 
 
-def _result(
-    data: Corpus, tested: Sequence[Tested], config: FinetuneConfig, unseen: tuple[str, ...]
-) -> Result:
+def _result(data: Corpus, tested: Sequence[Tested], config: FinetuneConfig) -> Result:
     """What the folds gave, and a ridge beside them unless the config leaves it out."""
     ridge, unfit = None, None
     if config.baseline:
         ridge, unfit = fold_answers(data, [(one.seed, one.fold) for one in tested])
     return Result(
         corpus=data, task=plain_task(data.preprocessing), tested=tested,
-        notes=(*config.kept_weights, *unseen, *([] if unfit is None else [unfit])), ridge=ridge,
+        notes=(*config.kept_weights, *([] if unfit is None else [unfit])), ridge=ridge,
         metric=config.metric,
     )  # fmt: skip
 
@@ -504,13 +500,12 @@ def _require_numbers(config: FinetuneConfig, n_seeds: int, workers: int) -> None
         raise ConfigError(f"seeds and workers must be at least 1, got {n_seeds} and {workers}.")
 
 
-def _usable_rows(
-    corpus: Corpus, config: FinetuneConfig, source: Path | None
-) -> tuple[Ints, int, tuple[str, ...]]:
-    """Labelled windows that hold a whole token; how many do not; what the models cannot see.
+def _usable_rows(corpus: Corpus, config: FinetuneConfig, source: Path | None) -> tuple[Ints, int]:
+    """Labelled windows that hold a whole token, and the number of those that do not.
 
     A subject without any such window could be neither validated nor tested on. The model that is
-    made for this also shows, before the first fold, whether the config suits the corpus.
+    made for this also shows, before the first fold, whether the config suits the corpus, and what
+    no model of the folds can see, which is told.
     """
     labelled = part_of(corpus, np.arange(len(corpus)), "cross-validation")
     with torch.random.fork_rng([]):
@@ -520,10 +515,9 @@ def _usable_rows(
     )
     if not len(keep):
         raise CorpusError(f"{corpus.path}: none of {len(labelled.rows)} windows has usable data.")
-    unseen = blind_spots(model, source)
-    for note in unseen:
+    for note in blind_spots(model, source):
         _LOGGER.warning("%s", note)
-    return labelled.rows[keep], len(labelled.rows) - len(keep), unseen
+    return labelled.rows[keep], len(labelled.rows) - len(keep)
 
 
 def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tested]:
@@ -574,6 +568,5 @@ def _run(job: _Job) -> Tested:
     return Tested(
         seed=config.seed, fold=fold, rows=test.rows, truth=test.labels, predicted=predicted,
         decided=task.decided(predicted, decision), decision=decision,
-        best_epoch=learned.trained.best_epoch,
-        notes=tuple(note for note in learned.notes if note not in job.unseen),
+        best_epoch=learned.trained.best_epoch, notes=learned.notes,
     )  # fmt: skip

@@ -36,7 +36,6 @@ from biot.training.run import (
     provenance,
     relative,
 )
-from biot.training.settings import SPECTRUM
 
 __all__ = [
     "RunRecord",
@@ -216,7 +215,7 @@ def run_identity(
 ) -> dict[str, Any]:
     """All that decides what is learned; a run that goes on must have the same."""
     if source is None:
-        config = replace(config, spectrum=config.spectrum or SPECTRUM)
+        config = replace(config, spectrum=config.spectrum_from_scratch)
     return {
         "config": config.identity(),
         "corpus": {"fingerprint": corpus.fingerprint, "n_windows": len(corpus)},

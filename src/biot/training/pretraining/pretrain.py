@@ -44,7 +44,6 @@ from biot.training.run import (
     provenance,
     relative,
 )
-from biot.training.settings import SPECTRUM
 from biot.training.trainer import Schedule, Trainer
 
 __all__ = [
@@ -132,7 +131,7 @@ def _pretrain(
             held_out=valid,
         )  # fmt: skip
         identity = {
-            "config": replace(config, spectrum=config.spectrum or SPECTRUM).identity(),
+            "config": replace(config, spectrum=config.spectrum_from_scratch).identity(),
             "corpora": _fingerprints(data), "model": parts.to_dict(),
         }  # fmt: skip
         paths = [relative(part.path, out) for part in data.parts]

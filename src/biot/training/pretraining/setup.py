@@ -35,7 +35,6 @@ from biot.training.pretraining.probe import FeatureProbe, probed_corpora
 from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedObjective
 from biot.training.pretraining.validation import validation_batches
 from biot.training.pretraining.views import Perturbation, Turning, sensors
-from biot.training.settings import SPECTRUM
 
 __all__ = [
     "RUN_LENGTH",
@@ -138,7 +137,7 @@ def build_parts(
         num_layers=config.num_layers,
         drop_prob=config.drop_prob,
         att_layer_drop_prob=config.att_layer_drop_prob,
-        spectrum=config.spectrum or SPECTRUM,
+        spectrum=config.spectrum_from_scratch,
     )
     if model.needs_spectrum:
         _fit_spectrum(model, data, train)
