@@ -53,7 +53,7 @@ HALVES = (
     ("ssvep", "epilepsy_guinea", "cinc2017", "myo_emg", "stress_predict"),
 )
 SIZE: dict[str, Any] = {"embed_dim": 64, "num_heads": 8, "num_layers": 2}
-TOKENS: dict[str, Any] = {"n_fft": 64, "hop_length": 32}
+TOKENS: dict[str, Any] = {"n_fft": 64, "hop_length": 32, "spectrum": "magnitude"}
 NO_DROPOUT: dict[str, Any] = {"drop_prob": 0.0, "att_layer_drop_prob": 0.0}
 OTHERS = ("random encoder", "mean spectrum", "band powers")
 

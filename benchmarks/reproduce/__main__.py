@@ -14,6 +14,7 @@ file of the same layout is tested; the table stays as it is.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -100,8 +101,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=2, help="processes, each with one thread (2)")
     parser.add_argument("--quick", action="store_true",
                         help="only show that all works: a small model, one epoch")  # fmt: skip
+    parser.add_argument("--settings", type=_setting, nargs="+", default=[], metavar="NAME=VALUE",
+                        help="other settings of our models, such as spectrum=magnitude "
+                        "learning_rate=0.001; the table is left alone")  # fmt: skip
     parser.add_argument("--again", action="store_true", help="repeat trainings that were kept")
     return parser
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """``NAME=VALUE``, whose value is a number where it can be."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as spectrum=magnitude")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _require(arguments: argparse.Namespace) -> list[str]:
@@ -144,12 +159,13 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     options = Options(
         seeds=tuple(arguments.seeds), only=tuple(arguments.only), quick=arguments.quick,
-        again=arguments.again, jobs=arguments.jobs,
+        again=arguments.again, jobs=arguments.jobs, settings=dict(arguments.settings),
     )  # fmt: skip
     for name in names:
         result = reproduce(name, arguments.data, arguments.out, options, test=arguments.test)
         _tell(result)
-        if arguments.test is None and not arguments.quick and len(arguments.seeds) >= 3:
+        for_table = arguments.test is None and not arguments.quick and not arguments.settings
+        if for_table and len(arguments.seeds) >= 3:
             RESULTS.mkdir(exist_ok=True)
             write_json(RESULTS / f"{name}.json", result)
             fill_in()

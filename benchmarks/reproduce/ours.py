@@ -64,6 +64,16 @@ class Recipe:
         """Passes over the training windows of the member that is trained longest."""
         return max(int(one.settings.get("epochs", FinetuneConfig.epochs)) for one in self.members)
 
+    def changed(self, settings: Mapping[str, Any]) -> Recipe:
+        """With other settings of every model; ``scale`` and ``reference`` are settings too."""
+        about = {name: settings[name] for name in ("scale", "reference") if name in settings}
+        others = {name: value for name, value in settings.items() if name not in about}
+        return Recipe(
+            members=tuple(
+                replace(one, settings={**one.settings, **others}, **about) for one in self.members
+            )
+        )
+
     def described(self) -> list[dict[str, Any]]:
         """For the file of results."""
         return [asdict(one) for one in self.members]

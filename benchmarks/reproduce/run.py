@@ -9,8 +9,8 @@ import json
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class Options:
     """Repeat what is there."""
     jobs: int = 2
     """Processes, each with one thread."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the recipe's models, other than it says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,12 @@ def methods_of(name: str) -> tuple[str, ...]:
     return ("chance", "ridge", *PROTOCOLS[name].nets, "ours")
 
 
+def recipe_of(name: str, options: Options) -> Recipe:
+    """The recipe of a set, with what the options change in it."""
+    recipe = quick(OURS[name]) if options.quick else OURS[name]
+    return recipe.changed(options.settings)
+
+
 def run_set(name: str, problem: Problem, fold_of: Ints, options: Options, out: Path) -> Path:
     """Train and test what is asked for; the outputs of each training are kept in `out`.
 
@@ -95,7 +103,7 @@ def run_set(name: str, problem: Problem, fold_of: Ints, options: Options, out: P
         If none of the methods is one of the set's.
     """
     methods = _methods(name, options)
-    recipe = quick(OURS[name]) if options.quick else OURS[name]
+    recipe = recipe_of(name, options)
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     seeds = options.seeds[:1] if options.quick else options.seeds
@@ -130,7 +138,7 @@ def results_of(
     name: str, problem: Problem, fold_of: Ints, options: Options, folder: Path
 ) -> dict[str, Any]:
     """Scores of everything that was run with these windows, folds and settings."""
-    protocol, recipe = PROTOCOLS[name], quick(OURS[name]) if options.quick else OURS[name]
+    protocol, recipe = PROTOCOLS[name], recipe_of(name, options)
     outputs, seconds = {}, {}
     data = _digest(problem, fold_of)
     for method in methods_of(name):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -66,8 +67,9 @@ def load(name: str, data: Path, test: Path | None = None) -> Problem:
     data
         Folder that holds a folder of each set.
     test
-        File of the layout of the set's own (of ``eegmmidb_s001`` the folder of the EDF files), to
-        be tested on; all of the set's own then trains.
+        File of the layout of the set's own, or a folder of such files (of ``eegmmidb_s001`` the
+        folder of the EDF files), to be tested on; all of the set's own then trains. Of
+        ``muse_p300`` the windows of people without a training session are left out, with a warning.
 
     Raises
     ------
@@ -81,10 +83,37 @@ def load(name: str, data: Path, test: Path | None = None) -> Problem:
     parts = [replace(one, part=np.full(len(one.x), "train")) for one in own]
     if test is None and official is not None:
         test = data / official
-    if test is not None:
-        one = windows_of(name, test, make)
+    for file in [] if test is None else _test_files(name, test):
+        one = windows_of(name, file, make)
         parts.append(replace(one, part=np.full(len(one.x), "test")))
-    return _joined(parts)
+    problem = _joined(parts)
+    return _of_known_people(problem) if name == "muse_p300" else problem
+
+
+def _test_files(name: str, test: Path) -> list[Path]:
+    if name == "eegmmidb_s001" or not test.is_dir():
+        return [test]
+    files = sorted(test.glob("*.npz"))
+    if not files:
+        raise ValueError(f"{name}: {test} holds no .npz file. Give a file of the set's layout.")
+    return files
+
+
+def _of_known_people(problem: Problem) -> Problem:
+    """Without test windows of people who have no training session: no model of one fits another."""
+    assert problem.part is not None
+    person = np.array([who.split("_")[0] for who in problem.subject])
+    known = np.isin(person, person[problem.part == "train"])
+    if known[problem.part == "test"].sum() == 0:
+        return problem
+    others = np.unique(person[~known])
+    if len(others):
+        warnings.warn(
+            f"muse_p300: {(~known).sum()} test windows of {', '.join(others)} are left out, who "
+            "have no training session.",
+            stacklevel=3,
+        )
+    return problem.chosen(np.flatnonzero(known))
 
 
 def windows_of(name: str, file: Path, make: Callable[[Path], Problem]) -> Problem:

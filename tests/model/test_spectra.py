@@ -348,7 +348,7 @@ def _quietly(model: BIOT, x: Tensor) -> Any:
 def test_weights_of_one_form_are_not_taken_for_another(held: str, asked: str, tmp_path: Path):
     small(held).save_pretrained(tmp_path / "model")
     with pytest.raises(
-        CheckpointError, match=f"weights are for spectrum='{held[:3]}.*say '{asked[:3]}"
+        CheckpointError, match=f"weights are for spectrum='{held[:3]}.*say spectrum='{asked[:3]}"
     ):
         BIOT.from_pretrained(tmp_path / "model", spectrum=asked)
 

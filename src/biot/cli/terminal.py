@@ -103,20 +103,29 @@ def short_warnings() -> Iterator[None]:
 
 
 class _Lines(logging.Handler):
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.said: list[str] = []
+
     def emit(self, record: logging.LogRecord) -> None:
-        complain(record.getMessage())
+        told = record.getMessage()
+        self.said.append(told)
+        complain(f"biot: warning: {told}" if record.levelno >= logging.WARNING else told)
 
 
 @contextmanager
-def log_to_stderr(module: str) -> Iterator[None]:
-    """What a module of ours reports while it works, a line each; where bars are shown, nothing."""
-    logger, handler = logging.getLogger(module), _Lines(logging.INFO)
+def log_to_stderr(module: str) -> Iterator[list[str]]:
+    """What a module of ours reports while it works, a line each; beside bars, only warnings.
+
+    Yields what was said so far.
+    """
+    level = logging.WARNING if show_progress() else logging.INFO
+    logger, handler = logging.getLogger(module), _Lines(level)
     before = logger.level
-    if not show_progress():
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    logger.setLevel(level)
     try:
-        yield
+        yield handler.said
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)

@@ -51,7 +51,7 @@ class WindowSampler:
         (n,) whole numbers, such as each window's recording: windows that share one come several at
         a time. None: each for itself.
     run_length
-        How many of `together` follow each other, where there are as many.
+        Windows with the same number that follow each other, where there are as many.
 
     Raises
     ------
@@ -85,8 +85,12 @@ class WindowSampler:
             raise ConfigError(f"groups must be {n} whole numbers, one a window, some from 0 up.")
         self._together = None if together is None else np.asarray(together)
         self._run_length = run_length
-        if self._together is not None and (self._together.shape != (n,) or run_length < 1):
-            raise ConfigError(f"together must be {n} whole numbers, and run_length 1 or more.")
+        if run_length < 1:
+            raise ConfigError(f"run_length must be 1 or more, got {run_length}.")
+        if self._together is not None and (
+            self._together.shape != (n,) or self._together.dtype.kind not in "iu"
+        ):
+            raise ConfigError(f"together must be {n} whole numbers, one a window.")
         self._members = [np.flatnonzero(ids == g) for g in np.unique(ids[ids >= 0]).tolist()]
         sizes = np.array([len(members) for members in self._members], dtype=np.float64)
         weights = np.ones_like(sizes) if balance else (sizes / sizes.max()) ** (1 / temperature)

@@ -188,16 +188,13 @@ def assess(
     given = truth[usable], predicted_WK[usable], decided[usable]
     n_subjects = len(np.unique(subjects[usable]))
     values = task.scores(*given)
-    beside = None
+    beside, said = None, None
     if ridge is not None:
         beside = compared(
-            task,
-            *given,
-            ridge.chosen(np.flatnonzero(usable)),
-            subjects[usable],
-            n_bootstrap=n_bootstrap,
-            seed=seed,
-        )
+            task, *given, ridge.chosen(np.flatnonzero(usable)), subjects[usable],
+            n_bootstrap=n_bootstrap, seed=seed,
+        )  # fmt: skip
+        said = beside.verdict(task, metric, values)
     return Evaluation(
         task=task,
         n_windows=int(usable.sum()),
@@ -213,16 +210,8 @@ def assess(
         no_intervals=_why_no_intervals(n_subjects, n_bootstrap),
         reliability=_reliability(task, *given[:2]),
         ridge=beside,
-        notes=_notes(task, metric, values, beside),
+        notes=() if said is None else (said,),
     )
-
-
-def _notes(
-    task: Task, metric: str | None, values: Mapping[str, float], ridge: Comparison | None
-) -> tuple[str, ...]:
-    key = task.default_metric if metric not in values else str(metric)
-    said = None if ridge is None else ridge.verdict(task, key, values[key])
-    return () if said is None else (said,)
 
 
 def _why_no_intervals(n_subjects: int, n_bootstrap: int) -> str | None:

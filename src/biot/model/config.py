@@ -299,7 +299,8 @@ def token_lengths(
 ) -> tuple[int, int]:
     """Samples of a fresh model's token and between two of them, where a config leaves them open.
 
-    A token is a second long, or as long as the shortest window if that is less.
+    A token is a second long, or as long as the shortest window if that is less; the next one starts
+    half a token later, but at most a second.
 
     Raises
     ------
@@ -307,7 +308,7 @@ def token_lengths(
         If tokens lie more than a second apart.
     """
     n_fft = n_fft or max(1, min(int(sfreq), shortest))
-    hop_length = hop_length or max(1, n_fft // 2)
+    hop_length = hop_length or max(1, min(n_fft // 2, int(sfreq)))
     if hop_length > sfreq:
         raise ConfigError(
             f"hop_length={hop_length} is longer than a second of {sfreq:g} samples. "

@@ -241,8 +241,7 @@ class BIOTEncoder(nn.Module):
         embedding = self.patch_embedding
         has_wave = isinstance(embedding, SpectralEmbedding) and embedding.has_wave
         if has_wave:
-            # A compiler sees no identity of bound methods.
-            if not torch.compiler.is_compiling() and not self._stft_is_ours():
+            if not self._stft_is_ours():
                 raise ConfigError(
                     "The stft of this encoder was replaced. Its magnitudes do not hold the phase "
                     "that '+wave' needs: build the model with spectrum='magnitude' or 'log'."
@@ -271,7 +270,8 @@ class BIOTEncoder(nn.Module):
         return size if size < x.shape[0] and self._is_plain() else None
 
     def _stft_is_ours(self) -> bool:
-        return getattr(self.stft, "__func__", None) is BIOTEncoder.stft
+        # A compiler sees no identity of bound methods, but that of functions of a class.
+        return "stft" not in self.__dict__ and type(self).stft is BIOTEncoder.stft
 
     def _is_plain(self) -> bool:
         kinds = (

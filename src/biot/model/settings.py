@@ -106,13 +106,13 @@ def _form(
     path: Path, settings: Mapping[str, Any], entries: Mapping[str, Tensor], *, strict: bool
 ) -> dict[str, Any]:
     """The form of token that the weights are for, where it is not the published one."""
-    form, said = form_of(entries), settings.get("spectrum") or PUBLISHED
-    is_stated = settings.get("spectrum") is not None
-    if strict and said != form and (is_stated or form == PUBLISHED):
+    form, said = form_of(entries), settings.get("spectrum")
+    is_stated = said is not None
+    if strict and is_stated and said != form:
         raise CheckpointError(
-            f"{path}: the weights are for spectrum={form!r}, the settings say {said!r}. Weights "
-            "of one form mean nothing in the other; only '+wave' can be added to a form. Leave "
-            "spectrum out, or train from scratch."
+            f"{path}: the weights are for spectrum={form!r}, the settings say spectrum={said!r}. "
+            "Weights of one form mean nothing in the other; only '+wave' can be added to a form. "
+            "Leave that setting out, or train from scratch."
         )
     return {} if form == PUBLISHED or is_stated else {"spectrum": form}
 

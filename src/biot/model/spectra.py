@@ -78,7 +78,6 @@ def embedding_of(
     spectrum: Spectrum, embed_dim: int, n_freq: int, n_chans: int
 ) -> PatchFrequencyEmbedding:
     """The embedding of a form of token; the published one is the reference's own class."""
-    require_spectrum(spectrum)
     if spectrum == PUBLISHED:
         return PatchFrequencyEmbedding(embed_dim, n_freq)
     return SpectralEmbedding(embed_dim, n_freq, n_chans, spectrum)
@@ -133,7 +132,7 @@ class SpectralEmbedding(PatchFrequencyEmbedding):
         self.spectrum = spectrum
         self.is_log = spectrum.startswith("log")
         self.has_wave = spectrum.endswith("+wave")
-        self._asked = False  # whether the statistics were set
+        self._checked = False  # whether the statistics were looked for
         if self.has_wave:
             self.wave_projection = WaveProjection(2 * n_freq, embed_dim)
         for name in self.statistics:
@@ -165,9 +164,14 @@ class SpectralEmbedding(PatchFrequencyEmbedding):
             Real and imaginary parts, (batch, channels, tokens, 2 n_freq), where the form has them.
         rows
             Row of the table of each channel, (channels,) or (batch, channels); None: the first.
+
+        Raises
+        ------
+        ConfigError
+            If the form has waves and none are given.
         """
-        if not self._asked and not is_making_graph():
-            self._asked = True
+        if not self._checked and not is_making_graph():
+            self._checked = True
             self._warn_if_unset()
         if rows is None:
             rows = torch.arange(spectrum_BFN.shape[-3], device=spectrum_BFN.device)

@@ -27,20 +27,39 @@ from biot.io import atomic_file
 from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset
 
-__all__ = ["BASELINE_FILE", "KeptBaseline", "features_of", "fit_baseline", "told_without_baseline"]
+__all__ = [
+    "BASELINE_FILE",
+    "WHAT",
+    "KeptBaseline",
+    "features_of",
+    "fit_baseline",
+    "tell_of_time",
+    "told_without_baseline",
+]
 
 _LOGGER = logging.getLogger(__name__)
 
 BASELINE_FILE = "baseline.npz"
 """Beside the weights of a model."""
+WHAT = "ridge regression on log band powers"
+"""What it is called in ``metrics.json``."""
 
 _VERSION = 1
 _ABOUT = "about"
 _ARRAYS = ("weight", "bias", "fill")
 _PIECE = 8_000_000
 """Samples, of all channels together, that are read at a time."""
+<<<<<<< HEAD
 _WITHOUT = (
     "Delete the file, or score the model without it: biot evaluate --no-baseline (baseline=False)."
+=======
+_DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, ContractError,
+)  # fmt: skip
+_WAY_OUT = (
+    "Delete the file, or score the model without it: `biot evaluate --no-baseline` "
+    "(baseline=False)."
+>>>>>>> main
 )
 _LONG = 5.0
 """Seconds from which on the time is told."""
@@ -55,7 +74,11 @@ class KeptBaseline:
 
     def answers(self, part: Subset) -> BaselineAnswers:
         """What the ridge says of windows that were prepared alike."""
-        predicted = self.ridge.predict_proba(features_of(part.corpus, part.rows))
+        most = window_limit(self.ridge.weight.shape[1])  # of whose features there is room
+        pieces = [part.rows[first : first + most] for first in range(0, len(part.rows), most)]
+        predicted = np.concatenate(
+            [self.ridge.predict_proba(features_of(part.corpus, rows)) for rows in pieces]
+        )
         return BaselineAnswers(
             predicted=predicted,
             decided=self.ridge.task.decided(predicted, self.ridge.decision),
@@ -67,7 +90,7 @@ class KeptBaseline:
         """What is told of it beside its scores."""
         names = self.contract.label_names or ()
         return {
-            "what": "ridge regression on log band powers",
+            "what": WHAT,
             "penalty": self.ridge.penalty,
             "n_training_windows": self.ridge.n_windows,
             "decision": self.ridge.decision.described(names),
@@ -108,8 +131,13 @@ class KeptBaseline:
             if about["version"] != _VERSION:
                 raise ContractError(f"version {about['version']}, this release reads {_VERSION}")
             found = _rebuilt(arrays, about, path)
+<<<<<<< HEAD
         except Exception as error:  # what a damaged archive raises is of many kinds
             raise ContractError(f"{path}: cannot be read ({error}). {_WITHOUT}") from error
+=======
+        except _DAMAGE as error:
+            raise ContractError(f"{path}: cannot be read ({error}). {_WAY_OUT}") from error
+>>>>>>> main
         found.require_same(Preprocessing.load(folder), path)
         return found
 
@@ -117,10 +145,16 @@ class KeptBaseline:
         """Raise :class:`ContractError` unless it is of the same windows and outputs as a model."""
         self.contract.require_same(model, where=str(path))
         if self.contract.label_names != model.label_names or self.contract.task != model.task:
+<<<<<<< HEAD
             raise ContractError(
                 f"{path}: predicts {', '.join(self.contract.label_names or ())}, the model beside "
                 f"it {', '.join(model.label_names or ())}. {_WITHOUT}"
+=======
+            own, beside = (
+                f"{', '.join(one.label_names or ())} ({one.task})" for one in (self.contract, model)
+>>>>>>> main
             )
+            raise ContractError(f"{path}: predicts {own}, the model beside it {beside}. {_WAY_OUT}")
 
 
 def _rebuilt(arrays: dict[str, npt.NDArray[Any]], about: Any, path: Path) -> KeptBaseline:
@@ -205,7 +239,7 @@ def fit_baseline(contract: Preprocessing, parts: Sequence[Subset], seed: int) ->
     began = time.monotonic()
     corpus, n_features = parts[0].corpus, _n_features(contract)
     if not n_features:
-        raise CorpusError(f"windows of {contract.n_times} samples hold no band of frequencies")
+        raise CorpusError(f"a window of {contract.window:g} s holds no band of frequencies.")
     rows = np.concatenate([part.rows for part in parts])
     truth = np.concatenate([part.labels for part in parts])
     if len(rows) > window_limit(n_features):
@@ -216,7 +250,12 @@ def fit_baseline(contract: Preprocessing, parts: Sequence[Subset], seed: int) ->
         features_of(corpus, rows), truth, plain_task(contract), groups=corpus.subjects[rows],
         seed=seed,
     )  # fmt: skip
+    tell_of_time(began, f"fitted to {ridge.n_windows} windows")
+    return KeptBaseline(ridge=ridge, contract=contract.deciding(None))
+
+
+def tell_of_time(began: float, done: str) -> None:
+    """Log what was done since a moment of the monotonic clock, where that took long."""
     seconds = time.monotonic() - began
     if seconds > _LONG:
-        _LOGGER.info("%s: fitted to %d windows in %.0f s", RIDGE, ridge.n_windows, seconds)
-    return KeptBaseline(ridge=ridge, contract=contract.deciding(None))
+        _LOGGER.info("%s: %s in %.0f s", RIDGE, done, seconds)

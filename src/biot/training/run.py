@@ -8,10 +8,12 @@ import json
 import os
 import platform
 import subprocess
+import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from biot.corpus.corpus import Corpus
 from biot.corpus.schema import STATE_FILE
@@ -25,10 +27,12 @@ from biot.io import (
 )
 from biot.locks import alone_on
 from biot.training.distributed import once
+from biot.training.settings import EARLIER_SPECTRUM, SPECTRUM, TrainingSettings
 
 __all__ = [
     "RUN_FILE",
     "alone_in",
+    "as_begun",
     "checksums_of",
     "describe_corpus",
     "identity_of",
@@ -91,6 +95,38 @@ def relative(path: Path, start: Path) -> str:
 
 RUN_FILE = "run.json"
 
+Config = TypeVar("Config", bound=TrainingSettings)
+
+
+def as_begun(config: Config, out: Path, *, tells: bool = True) -> Config:
+    """The settings of a run from scratch; one that goes on keeps the tokens it was begun with.
+
+    Runs of versions whose tokens from scratch were magnitudes do not name them; a warning says
+    that such a run keeps them, in the process that `tells`.
+
+    Raises
+    ------
+    ConfigError
+        If ``run.json`` of a run that was begun cannot be read.
+    """
+    file = out / RUN_FILE
+    if config.spectrum is not None or not file.is_file():
+        return config
+    what = read_json(file, ConfigError).get("what")
+    if not isinstance(what, dict) or what.get("from_model") is not None:
+        return config  # another run, which is refused with its reasons
+    parts = [what[part] for part in ("config", "model") if isinstance(what.get(part), dict)]
+    if not parts or any("spectrum" in part for part in parts):
+        return config
+    if tells:
+        warnings.warn(
+            f"{out} was begun with tokens of the form {EARLIER_SPECTRUM!r}, and keeps them. A new "
+            f"run from scratch takes {SPECTRUM!r} unless it is told otherwise (--spectrum, "
+            "spectrum).",
+            stacklevel=3,
+        )
+    return replace(config, spectrum=EARLIER_SPECTRUM)
+
 
 @contextlib.contextmanager
 def alone_in(fabric: Any, out: Path) -> Iterator[None]:
@@ -143,7 +179,9 @@ def open_run(out: Path, kind: str, identity: Mapping[str, Any], about: Mapping[s
             f"{file}: does not describe a {kind} run. Choose another folder, or delete {out}."
         )
     now = json.loads(json.dumps(identity))
-    changed = _differences(before, now) if before != now else _reordered(before, now)
+    changed = _reordered(before, now)
+    if before != now:
+        changed = _differences(_with_spectrum(before), _with_spectrum(now))
     if changed:
         raise ConfigError(
             f"{out} holds a run with other settings or corpora: {'; '.join(changed)}. Give the "
@@ -161,6 +199,14 @@ def checksums_of(out: Path, *names: str) -> dict[str, str]:
 def identity_of(identity: Mapping[str, Any]) -> str:
     """A digest of what is learned; checkpoints carry it."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _with_spectrum(what: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is learned, with the form of token that a run from scratch does not name."""
+    if what.get("from_model") is not None:
+        return what
+    parts = {part: what[part] for part in ("config", "model") if isinstance(what.get(part), dict)}
+    return {**what, **{n: {"spectrum": EARLIER_SPECTRUM, **part} for n, part in parts.items()}}
 
 
 def _differences(before: Any, now: Any, name: str = "") -> list[str]:

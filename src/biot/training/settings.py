@@ -8,13 +8,15 @@ from typing import Any, ClassVar
 from biot.choices import Device, Spectrum, Strategy
 from biot.settings import Settings, setting
 
-__all__ = ["MACHINE", "MODEL", "SPECTRUM", "TRAINING", "TrainingSettings"]
+__all__ = ["EARLIER_SPECTRUM", "MACHINE", "MODEL", "SPECTRUM", "TRAINING", "TrainingSettings"]
 
 # Headings of the commands' help.
 MODEL, TRAINING, MACHINE = "model", "training", "machine"
 
-SPECTRUM: Spectrum = "magnitude"
+SPECTRUM: Spectrum = "log"
 """What a token of a fresh model is, where nobody says."""
+EARLIER_SPECTRUM: Spectrum = "magnitude"
+"""The same in earlier versions, whose runs do not name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ class TrainingSettings(Settings):
     def identity(self) -> dict[str, Any]:
         """The settings that decide what is learned; a resumed run must have the same."""
         decide = {n: value for n, value in asdict(self).items() if n not in self.may_change}
-        if self.spectrum is None:  # runs that were begun before it could be had go on
+        if self.spectrum in (None, EARLIER_SPECTRUM):  # runs of earlier versions do not name it
             del decide["spectrum"]
         return decide
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from biot.corpus.builder.writer import write_description
 from biot.corpus.manifest import Manifest
 from biot.errors import ConfigError, CorpusError
 from biot.training import cross_validate
-from biot.training.finetuning.cross_validate import folds_by_subject
+from biot.training.finetuning.cross_validate import _notes, folds_by_subject
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,11 @@ def folds_run(wave_corpus, tiny_config, tmp_path_factory):
 def table(path):
     with path.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def test_a_note_of_every_training_is_told_once_and_others_with_their_fold():
+    trainings = [SimpleNamespace(notes=notes) for notes in (("one token.",), ("x.", "one token."))]
+    assert _notes(["fold 1", "fold 2"], trainings) == ["one token.", "fold 2: x."]
 
 
 @pytest.mark.parametrize("folds", [2, 5, "loso"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +98,14 @@ def _execute(args: Namespace) -> None:
     config = config_of(args, FinetuneConfig)
     require_apart({"--out": args.out}, [args.corpus, args.from_model, args.test])
     if args.folds is None:
-        with log_to_stderr("biot.training"):  # a line an epoch
-            _execute_once(args, config)
+        with log_to_stderr("biot.training") as said:  # a line an epoch
+            _execute_once(args, config, said)
     else:
-        with log_to_stderr("biot.training.finetuning.cross_validate"):  # a line a fold
-            _execute_folds(args, config)
+        with log_to_stderr("biot.training.finetuning.cross_validate") as said:  # a line a fold
+            _execute_folds(args, config, said)
 
 
-def _execute_once(args: Namespace, config: FinetuneConfig) -> None:
+def _execute_once(args: Namespace, config: FinetuneConfig, said: Sequence[str]) -> None:
     for option in ("seeds", "workers"):
         if getattr(args, option) is not None:
             raise ConfigError(f"--{option} is for cross-validation. Give --folds too.")
@@ -128,17 +128,18 @@ def _execute_once(args: Namespace, config: FinetuneConfig) -> None:
         raise SystemExit(143) from None  # as a SIGTERM that nobody caught
     if not is_first_process():
         return
-    _tell(metrics)
+    _tell(metrics, said)
     say(f"\nmodel -> {args.out / 'model'}\nall scores -> {args.out / 'metrics.json'}")
     tell_report(args.out)
 
 
-def _tell(metrics: Mapping[str, Any]) -> None:
+def _tell(metrics: Mapping[str, Any], said: Sequence[str]) -> None:
     """Which model was kept and why, its scores, and what is to be known of its training."""
     from biot.evaluation.tables import scores_text
 
     for note in metrics["notes"]:
-        say(f"{note}\n")
+        if note not in said:
+            say(f"{note}\n")
     say(f"Test, with {_kept(metrics)}:\n")
     say(scores_text(metrics["test"]))
     if "before_refit" in metrics:
@@ -165,7 +166,7 @@ def _kept(metrics: Mapping[str, Any]) -> str:
     return f"{kept}, the best by validation {metric} ({value} {n_windows} windows)"
 
 
-def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:
+def _execute_folds(args: Namespace, config: FinetuneConfig, said: Sequence[str]) -> None:
     if args.test is not None:
         raise ConfigError("--test and --folds exclude each other: folds test on the corpus itself.")
     from biot.training.finetuning.cross_validate import cross_validate
@@ -182,6 +183,7 @@ def _execute_folds(args: Namespace, config: FinetuneConfig) -> None:
         command=args.command_line,
         progress=show_progress(),
     )
-    say((args.out / "table.txt").read_text(encoding="utf-8"))
+    told = (args.out / "table.txt").read_text(encoding="utf-8").splitlines()
+    say("\n".join([*(line for line in told if line not in said), ""]))
     say(f"subjects -> {args.out / 'subjects.csv'}\nall scores -> {args.out / 'metrics.json'}")
     tell_report(args.out)

@@ -14,9 +14,15 @@ import numpy.typing as npt
 from biot.evaluation.metrics import Floats, Intervals, paired_intervals
 from biot.evaluation.tasks import Task, Truth
 
-__all__ = ["RIDGE", "BaselineAnswers", "Comparison", "compared"]
+__all__ = ["RIDGE", "BaselineAnswers", "Comparison", "compared", "told_of_no_ridge"]
 
 RIDGE = "a ridge on log band powers"
+"""What it is called in sentences."""
+
+
+def told_of_no_ridge(why: object) -> str:
+    """Why no ridge could be fitted, in a sentence."""
+    return f"{RIDGE[:1].upper()}{RIDGE[1:]} could not be fitted: {why}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +77,7 @@ class Comparison:
             own = {name: _known(pair) for name, pair in self.intervals.items()}
         return {**self.scores, "intervals": own, **self.about}, apart
 
-    def verdict(self, task: Task, metric: str | None, value: float) -> str | None:
+    def verdict(self, task: Task, metric: str | None, values: Mapping[str, float]) -> str | None:
         """One sentence where the model is not better by a score, or not shown to be; else None.
 
         Parameters
@@ -79,11 +85,12 @@ class Comparison:
         task
             What is predicted; it names the scores and says of which less is better.
         metric
-            Key of the score; None, or one that the task does not name: the task's own.
-        value
-            The model's.
+            Key of the score; None, or one that is no score, such as ``"loss"``: the task's own.
+        values
+            The model's scores.
         """
-        key = task.default_metric if metric not in task.score_names else str(metric)
+        is_score = metric is not None and metric in task.score_names
+        key = str(metric) if is_score else task.default_metric
         apart = self.differences[key]
         if not math.isfinite(apart):
             return None
@@ -91,7 +98,7 @@ class Comparison:
         gain, least = apart, low
         if key in task.lower_is_better:
             gain, least = -apart, -high
-        told = f"{task.score_names[key]} {value:.3f} against {self.scores[key]:.3f}"
+        told = f"{task.score_names[key]} {values[key]:.3f} against {self.scores[key]:.3f}"
         told += f", difference {apart:+.3f}"
         if math.isfinite(low):
             told += f" (95 % interval over subjects {low:+.3f} to {high:+.3f})"

@@ -94,7 +94,8 @@ class FinetuneConfig(TrainingSettings):
     )  # fmt: skip
     hop_length: int | None = setting(
         None,
-        help="Samples between the starts of tokens; from scratch half of `n_fft`.",
+        help="Samples between the starts of tokens; from scratch half of `n_fft`, and at most a "
+        "second.",
         least=1, group=MODEL,
     )  # fmt: skip
     drop_prob: float | None = setting(

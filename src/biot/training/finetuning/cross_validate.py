@@ -1,7 +1,6 @@
 """Cross-validation by subject: every subject is tested by a model that has not seen it."""
 
-# W windows of a corpus that are labelled
-# W windows, K outputs
+# W windows of a corpus that are labelled, K outputs
 from __future__ import annotations
 
 import csv
@@ -34,7 +33,7 @@ from biot.report.run import add_run_report
 from biot.settings import changed_settings
 from biot.training.datasets import batches_of, usable
 from biot.training.distributed import launch, placed
-from biot.training.finetuning.build import build_model
+from biot.training.finetuning.build import blind_spots, build_model
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.finetune import part_of, require_labels
 from biot.training.finetuning.fold_baselines import fold_answers
@@ -44,7 +43,14 @@ from biot.training.finetuning.fold_table import summary_table
 from biot.training.finetuning.run_folder import require_unfinished, run_identity
 from biot.training.finetuning.tuner import learn, require_means
 from biot.training.finetuning.window_table import write_fold_windows
-from biot.training.run import RUN_FILE, describe_corpus, open_run, provenance, relative
+from biot.training.run import (
+    RUN_FILE,
+    as_begun,
+    describe_corpus,
+    open_run,
+    provenance,
+    relative,
+)
 from biot.training.scoring import predict_logits
 
 __all__ = [
@@ -196,7 +202,6 @@ def _metrics(
     seeds = [f"seed {seed}" for seed in of_seeds]
     pooled = {key: [one.scores[key] for one in of_seeds.values()] for key in keys}
     rows = list(zip(folds, of_folds, strict=True))
-    noted = zip(folds, (fold.notes for fold in result.tested), strict=True)
     compared = [
         f"{f'Seed {seed}: ' * bool(not alone)}{note}"
         for seed, one in of_seeds.items() for note in one.notes
@@ -207,7 +212,7 @@ def _metrics(
         "notes": [
             *result.notes,
             *compared,
-            *(f"{name}: {note}" for name, notes in noted for note in notes),
+            *_notes(folds, result.tested),
         ],
         "folds": {key: _spread([row[key] for row in of_folds], folds) for key in keys},
         "undefined": {name: row["undefined"] for name, row in rows if row["undefined"]},
@@ -215,6 +220,17 @@ def _metrics(
         **_beside(of_seeds, keys, seeds),
         "each_seed": {str(seed): one.to_dict() for seed, one in of_seeds.items()},
     }
+
+
+def _notes(names: Sequence[str], tested: Sequence[Tested]) -> list[str]:
+    """What is to be known of the trainings: once what holds of all, else with the fold's name."""
+    of_all = [note for note in tested[0].notes if all(note in fold.notes for fold in tested)]
+    of_each = [
+        f"{name}: {note}"
+        for name, fold in zip(names, tested, strict=True)
+        for note in fold.notes if note not in of_all
+    ]  # fmt: skip
+    return [*of_all, *of_each]
 
 
 def _beside(
@@ -272,6 +288,8 @@ class _Job:
     from_model: Path | None
     config: FinetuneConfig
     fold: Fold
+    unseen: tuple[str, ...]
+    """What no model of the folds can see, which is said once."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -329,7 +347,8 @@ def cross_validate(
     -------
     dict
         What ``metrics.json`` holds: each score as mean and standard deviation over the folds
-        (``folds``), and over the seeds of all subjects' windows together (``pooled``).
+        (``folds``), and over the seeds of all subjects' windows together (``pooled``); the same of
+        a ridge and of the differences from it (``ridge``), unless the config leaves it out.
 
     Raises
     ------
@@ -346,7 +365,9 @@ def cross_validate(
     data = load_corpus(Path(corpus))
     require_labels(data)
     warn_of_own_subjects(data.path)
-    rows, n_unusable = _usable_rows(data, config, source)
+    if source is None:
+        config = as_begun(config, out)
+    rows, n_unusable, unseen = _usable_rows(data, config, source)
     leakage = None
     if source is not None:
         before = SeenData.load(source)
@@ -356,7 +377,7 @@ def cross_validate(
             allow_leakage=allow_leakage,
         )  # fmt: skip
     jobs = [
-        _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold)
+        _Job(corpus=Path(corpus), from_model=source, config=seeded, fold=fold, unseen=unseen)
         for seeded in (replace(config, seed=config.seed + index) for index in range(n_seeds))
         for fold in folds_by_subject(
             data, rows, folds, valid_share=config.valid_share, seed=seeded.seed
@@ -373,20 +394,22 @@ def cross_validate(
     }  # fmt: skip
     with _run_folder(out, identity, command) as kept:
         tested = _all_tested(jobs, kept, workers, progress)
-        metrics = write_folds(out, _result(data, tested, config), config.metric, record)
+        metrics = write_folds(out, _result(data, tested, config, unseen), config.metric, record)
         kept.remove()
         add_run_report(out)
     return metrics
 
 
-def _result(data: Corpus, tested: Sequence[Tested], config: FinetuneConfig) -> Result:
+def _result(
+    data: Corpus, tested: Sequence[Tested], config: FinetuneConfig, unseen: tuple[str, ...]
+) -> Result:
     """What the folds gave, and a ridge beside them unless the config leaves it out."""
     ridge, unfit = None, None
     if config.baseline:
         ridge, unfit = fold_answers(data, [(one.seed, one.fold) for one in tested])
     return Result(
         corpus=data, task=plain_task(data.preprocessing), tested=tested,
-        notes=(*config.kept_weights, *([] if unfit is None else [unfit])), ridge=ridge,
+        notes=(*config.kept_weights, *unseen, *([] if unfit is None else [unfit])), ridge=ridge,
         metric=config.metric,
     )  # fmt: skip
 
@@ -481,8 +504,10 @@ def _require_numbers(config: FinetuneConfig, n_seeds: int, workers: int) -> None
         raise ConfigError(f"seeds and workers must be at least 1, got {n_seeds} and {workers}.")
 
 
-def _usable_rows(corpus: Corpus, config: FinetuneConfig, source: Path | None) -> tuple[Ints, int]:
-    """Labelled windows that hold a whole token, and the number of those that do not.
+def _usable_rows(
+    corpus: Corpus, config: FinetuneConfig, source: Path | None
+) -> tuple[Ints, int, tuple[str, ...]]:
+    """Labelled windows that hold a whole token; how many do not; what the models cannot see.
 
     A subject without any such window could be neither validated nor tested on. The model that is
     made for this also shows, before the first fold, whether the config suits the corpus.
@@ -495,7 +520,10 @@ def _usable_rows(corpus: Corpus, config: FinetuneConfig, source: Path | None) ->
     )
     if not len(keep):
         raise CorpusError(f"{corpus.path}: none of {len(labelled.rows)} windows has usable data.")
-    return labelled.rows[keep], len(labelled.rows) - len(keep)
+    unseen = blind_spots(model, source)
+    for note in unseen:
+        _LOGGER.warning("%s", note)
+    return labelled.rows[keep], len(labelled.rows) - len(keep), unseen
 
 
 def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tested]:
@@ -546,5 +574,6 @@ def _run(job: _Job) -> Tested:
     return Tested(
         seed=config.seed, fold=fold, rows=test.rows, truth=test.labels, predicted=predicted,
         decided=task.decided(predicted, decision), decision=decision,
-        best_epoch=learned.trained.best_epoch, notes=learned.notes,
+        best_epoch=learned.trained.best_epoch,
+        notes=tuple(note for note in learned.notes if note not in job.unseen),
     )  # fmt: skip

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from biot.corpus.load import load_corpus
 from biot.corpus.split import split
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.errors import BiotError, CorpusError, StoppedError
-from biot.evaluation.baselines.comparison import RIDGE
+from biot.evaluation.baselines.comparison import RIDGE, told_of_no_ridge
 from biot.evaluation.metrics import Ints
 from biot.evaluation.results import Evaluation
+from biot.model.biot import BIOT
 from biot.settings import configured, takes_settings
 from biot.training.baseline import KeptBaseline, fit_baseline
 from biot.training.datasets import Subset, is_labelled, truth_of
 from biot.training.distributed import launch_processes, once
+from biot.training.finetuning.build import blind_spots
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.event_tuning import EventTuning, require_events, tune_events
 from biot.training.finetuning.objective import RunFiles
@@ -35,7 +38,7 @@ from biot.training.finetuning.run_folder import (
     write_run,
 )
 from biot.training.finetuning.tuner import Learned, learn, require_means
-from biot.training.run import alone_in, identity_of
+from biot.training.run import alone_in, as_begun, identity_of
 from biot.training.scoring import labelled_rows
 
 __all__ = [
@@ -44,6 +47,8 @@ __all__ = [
     "require_labels",
 ]
 
+
+_LOGGER = logging.getLogger(__name__)
 
 _NO_PART = "windows without an official part, or of one that is not used"
 
@@ -148,7 +153,10 @@ def finetune(
     if test_data is not None:
         data.preprocessing.require_same(test_data.preprocessing, where=str(test))
     fabric = launch_processes(config)
-    if fabric.is_global_zero:
+    tells = bool(fabric.is_global_zero)
+    if source is None:
+        config = as_begun(config, out, tells=tells)
+    if tells:
         _warn_of_subjects([data] if config.split in ("subject", "column") else [], test_data)
     parts = _parts(data, test_data, config)
     seen, leakage = _leakage(parts, source, allow_leakage=allow_leakage)
@@ -156,10 +164,7 @@ def finetune(
         require_events(_validating(parts), data.preprocessing, config)
     identity = run_identity(config, data, test_data, source)
 
-    def begin(_: Any) -> RunFiles:
-        once(fabric, out, lambda: begin_run(out, identity, command))
-        return RunFiles(folder=out, identity=identity_of(identity))
-
+    begin = _beginning(fabric, out, identity, command, source)
     with alone_in(fabric, out), _cleaned_up(fabric, out):
         learned = learn(
             fabric, data.preprocessing, parts.train, parts.valid, config, from_model=source,
@@ -172,6 +177,23 @@ def finetune(
         )  # fmt: skip
         learned.model.cpu()
         return once(fabric, out, lambda: _finish(learned, record, seen, Path(corpus)))
+
+
+def _beginning(
+    fabric: Any, out: Path, identity: dict[str, Any], command: str | None, source: Path | None
+) -> Callable[[BIOT], RunFiles]:
+    """What makes the run's folder once its model is built, and says what this one cannot see."""
+    said: set[str] = set()  # a refit begins too
+
+    def begin(model: BIOT) -> RunFiles:
+        once(fabric, out, lambda: begin_run(out, identity, command))
+        for note in blind_spots(model, source):
+            if fabric.is_global_zero and note not in said:
+                _LOGGER.warning("%s", note)
+            said.add(note)
+        return RunFiles(folder=out, identity=identity_of(identity))
+
+    return begin
 
 
 @contextlib.contextmanager
@@ -273,7 +295,7 @@ def _baseline(
     try:
         return fit_baseline(learned.contract, learnt, config.seed), ()
     except CorpusError as error:
-        return None, (f"{RIDGE[:1].upper()}{RIDGE[1:]} could not be fitted: {error}",)
+        return None, (told_of_no_ridge(error),)
 
 
 def _figures(test: Evaluation) -> dict[str, float]:

@@ -11,18 +11,16 @@ import numpy as np
 
 from biot.corpus.corpus import Corpus
 from biot.errors import CorpusError
-from biot.evaluation.baselines.comparison import RIDGE, BaselineAnswers
+from biot.evaluation.baselines.comparison import RIDGE, BaselineAnswers, told_of_no_ridge
 from biot.evaluation.baselines.ridge import RidgeBaseline
 from biot.evaluation.tasks import plain_task
-from biot.training.baseline import features_of
+from biot.training.baseline import WHAT, features_of, tell_of_time
 from biot.training.datasets import truth_of
 from biot.training.finetuning.fold_split import Fold
 
 __all__ = ["fold_answers"]
 
 _LOGGER = logging.getLogger(__name__)
-_LONG = 5.0
-"""Seconds from which on the time is told."""
 
 
 def fold_answers(
@@ -45,8 +43,8 @@ def fold_answers(
         The answers in the order of `folds`, and None; or None, and why there are none.
     """
     began = time.monotonic()
-    rows = np.unique(np.concatenate([f.test for _, f in folds] + [f.train for _, f in folds]
-                                    + [f.valid for _, f in folds]))  # fmt: skip
+    parts = [part for _, fold in folds for part in (fold.train, fold.valid, fold.test)]
+    rows = np.unique(np.concatenate(parts))
     task, truth = plain_task(corpus.preprocessing), truth_of(corpus)
     found = []
     try:
@@ -57,16 +55,19 @@ def fold_answers(
                 features[np.searchsorted(rows, known)], truth[known], task,
                 groups=corpus.subjects[known], seed=seed,
             )  # fmt: skip
+            if ridge.n_windows < len(known):
+                _LOGGER.info(
+                    "%s of seed %d, fold %d: fitted to %d of %d windows",
+                    RIDGE, seed, fold.number, ridge.n_windows, len(known),
+                )  # fmt: skip
             predicted = ridge.predict_proba(features[np.searchsorted(rows, fold.test)])
             found.append(
                 BaselineAnswers(
                     predicted=predicted, decided=task.decided(predicted, ridge.decision),
-                    about={"what": "ridge regression on log band powers"},
+                    about={"what": WHAT},
                 )
             )  # fmt: skip
     except CorpusError as error:
-        return None, f"{RIDGE[:1].upper()}{RIDGE[1:]} could not be fitted: {error}"
-    seconds = time.monotonic() - began
-    if seconds > _LONG:
-        _LOGGER.info("%s: %d folds in %.0f s", RIDGE, len(folds), seconds)
+        return None, told_of_no_ridge(error)
+    tell_of_time(began, f"{len(folds)} folds")
     return found, None

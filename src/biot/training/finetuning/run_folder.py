@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,6 +36,7 @@ from biot.training.run import (
     provenance,
     relative,
 )
+from biot.training.settings import SPECTRUM
 
 __all__ = [
     "RunRecord",
@@ -214,6 +215,8 @@ def run_identity(
     config: FinetuneConfig, corpus: Corpus, test: Corpus | None, source: Path | None
 ) -> dict[str, Any]:
     """All that decides what is learned; a run that goes on must have the same."""
+    if source is None:
+        config = replace(config, spectrum=config.spectrum or SPECTRUM)
     return {
         "config": config.identity(),
         "corpus": {"fingerprint": corpus.fingerprint, "n_windows": len(corpus)},

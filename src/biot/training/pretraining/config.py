@@ -174,7 +174,8 @@ class PretrainConfig(TrainingSettings):
     )  # fmt: skip
     hop_length: int | None = setting(
         None,
-        help="Samples between the starts of tokens; without it half of `n_fft`.",
+        help="Samples between the starts of tokens; without it half of `n_fft`, and at most a "
+        "second.",
         least=1, group=MODEL,
     )  # fmt: skip
     drop_prob: float = setting(0.1, help="Dropout on the tokens.", least=0, below=1, group=MODEL)

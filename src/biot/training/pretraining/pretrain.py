@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,14 @@ from biot.training.pretraining.validation import held_out_rows
 from biot.training.run import (
     RUN_FILE,
     alone_in,
+    as_begun,
     checksums_of,
     identity_of,
     open_run,
     provenance,
     relative,
 )
+from biot.training.settings import SPECTRUM
 from biot.training.trainer import Schedule, Trainer
 
 __all__ = [
@@ -110,6 +113,7 @@ def pretrain(
     data = open_corpora(corpora, sfreq)
     train, valid = held_out_rows(data, config)
     fabric = launch_processes(config)
+    config = as_begun(config, out, tells=bool(fabric.is_global_zero))
     with alone_in(fabric, out):
         return _pretrain(fabric, data, (train, valid), config, out, channels, command, progress)
 
@@ -128,7 +132,8 @@ def _pretrain(
             held_out=valid,
         )  # fmt: skip
         identity = {
-            "config": config.identity(), "corpora": _fingerprints(data), "model": parts.to_dict()
+            "config": replace(config, spectrum=config.spectrum or SPECTRUM).identity(),
+            "corpora": _fingerprints(data), "model": parts.to_dict(),
         }  # fmt: skip
         paths = [relative(part.path, out) for part in data.parts]
         about = {
