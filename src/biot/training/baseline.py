@@ -49,17 +49,9 @@ _ABOUT = "about"
 _ARRAYS = ("weight", "bias", "fill")
 _PIECE = 8_000_000
 """Samples, of all channels together, that are read at a time."""
-<<<<<<< HEAD
-_WITHOUT = (
-    "Delete the file, or score the model without it: biot evaluate --no-baseline (baseline=False)."
-=======
-_DAMAGE = (
-    OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, ContractError,
-)  # fmt: skip
 _WAY_OUT = (
     "Delete the file, or score the model without it: `biot evaluate --no-baseline` "
     "(baseline=False)."
->>>>>>> main
 )
 _LONG = 5.0
 """Seconds from which on the time is told."""
@@ -131,13 +123,8 @@ class KeptBaseline:
             if about["version"] != _VERSION:
                 raise ContractError(f"version {about['version']}, this release reads {_VERSION}")
             found = _rebuilt(arrays, about, path)
-<<<<<<< HEAD
         except Exception as error:  # what a damaged archive raises is of many kinds
-            raise ContractError(f"{path}: cannot be read ({error}). {_WITHOUT}") from error
-=======
-        except _DAMAGE as error:
             raise ContractError(f"{path}: cannot be read ({error}). {_WAY_OUT}") from error
->>>>>>> main
         found.require_same(Preprocessing.load(folder), path)
         return found
 
@@ -145,14 +132,8 @@ class KeptBaseline:
         """Raise :class:`ContractError` unless it is of the same windows and outputs as a model."""
         self.contract.require_same(model, where=str(path))
         if self.contract.label_names != model.label_names or self.contract.task != model.task:
-<<<<<<< HEAD
-            raise ContractError(
-                f"{path}: predicts {', '.join(self.contract.label_names or ())}, the model beside "
-                f"it {', '.join(model.label_names or ())}. {_WITHOUT}"
-=======
             own, beside = (
                 f"{', '.join(one.label_names or ())} ({one.task})" for one in (self.contract, model)
->>>>>>> main
             )
             raise ContractError(f"{path}: predicts {own}, the model beside it {beside}. {_WAY_OUT}")
 
