@@ -204,6 +204,49 @@ def test_a_damaged_file_is_named_with_the_way_out(hard_run, hard_corpus, tmp_pat
             evaluate(model, hard_corpus.path, allow_leakage=True, device="cpu")
 
 
+def test_whatever_bytes_are_damaged_the_file_is_named_or_reads_the_same(hard_run, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    shutil.copy(hard_run / "model" / "preprocessing.json", folder)
+    path = folder / "baseline.npz"
+    whole = (hard_run / "model" / "baseline.npz").read_bytes()
+    sound = KeptBaseline.load(hard_run / "model").ridge
+    generator = np.random.default_rng(0)
+    refused = []
+    for _ in range(150):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[generator.integers(len(whole), size=3)] ^= 0x55
+        path.write_bytes(damaged.tobytes())
+        try:
+            found = KeptBaseline.load(folder).ridge
+        except ContractError as error:
+            refused.append(str(error))
+        else:
+            assert np.array_equal(found.weight, sound.weight)
+    assert len(refused) > 100
+    assert all(one.startswith(f"{path}: cannot be read (") for one in refused)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"decision": []}, "cannot be read"),
+        ({"decision": {"task": "classes", "class_weights": [1.0]}}, "class_weights belong to"),
+        ({"decision": {"task": "regression"}}, "its decision is for regression, its windows for"),
+        ({"version": 2}, "version 2, this release reads 1"),
+    ],
+)
+def test_a_rule_that_does_not_fit_its_outputs_is_refused(hard_run, tmp_path, changed, said):
+    shutil.copy(hard_run / "model" / "preprocessing.json", tmp_path)
+    with np.load(hard_run / "model" / "baseline.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    about = json.loads(arrays["about"].tobytes()) | changed
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(tmp_path / "baseline.npz", **arrays)
+    with pytest.raises(ContractError, match=rf"baseline\.npz: cannot be read .*{said}|{said}"):
+        KeptBaseline.load(tmp_path)
+
+
 def test_a_ridge_of_other_windows_or_labels_is_refused(hard_run, wave_run, tmp_path):
     model = shutil.copytree(hard_run / "model", tmp_path / "model")
     shutil.copy(wave_run / "model" / "baseline.npz", model)

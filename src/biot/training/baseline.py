@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,9 +49,6 @@ _ABOUT = "about"
 _ARRAYS = ("weight", "bias", "fill")
 _PIECE = 8_000_000
 """Samples, of all channels together, that are read at a time."""
-_DAMAGE = (
-    OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, ContractError,
-)  # fmt: skip
 _WAY_OUT = (
     "Delete the file, or score the model without it: `biot evaluate --no-baseline` "
     "(baseline=False)."
@@ -127,7 +123,7 @@ class KeptBaseline:
             if about["version"] != _VERSION:
                 raise ContractError(f"version {about['version']}, this release reads {_VERSION}")
             found = _rebuilt(arrays, about, path)
-        except _DAMAGE as error:
+        except Exception as error:  # what a damaged archive raises is of many kinds
             raise ContractError(f"{path}: cannot be read ({error}). {_WAY_OUT}") from error
         found.require_same(Preprocessing.load(folder), path)
         return found
@@ -150,10 +146,17 @@ def _rebuilt(arrays: dict[str, npt.NDArray[Any]], about: Any, path: Path) -> Kep
     n_outputs, n_features = len(contract.label_names or ()), _n_features(contract)
     shapes = {"weight": (n_outputs, n_features), "bias": (n_outputs,), "fill": (n_features,)}
     for name, shape in shapes.items():
-        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
-            raise ContractError(f"{name} must be {shape} finite numbers, got {arrays[name].shape}")
+        found = arrays[name]
+        if found.dtype.kind != "f" or found.shape != shape or not np.isfinite(found).all():
+            raise ContractError(
+                f"{name} must be {shape} finite numbers, got {found.dtype} {found.shape}"
+            )
+    decision = Decision(**rule)
+    decision.require_fit(n_outputs)
+    if decision.task != contract.task:
+        raise ContractError(f"its decision is for {decision.task}, its windows for {contract.task}")
     ridge = RidgeBaseline(
-        task=plain_task(contract), decision=Decision(**rule), penalty=float(about["penalty"]),
+        task=plain_task(contract), decision=decision, penalty=float(about["penalty"]),
         n_windows=int(about["n_windows"]), **{name: arrays[name] for name in _ARRAYS},
     )  # fmt: skip
     return KeptBaseline(ridge=ridge, contract=contract)

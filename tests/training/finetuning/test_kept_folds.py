@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from biot import plots
@@ -15,6 +17,7 @@ from biot.errors import CheckpointError, ConfigError, CorpusError
 from biot.locks import alone_on
 from biot.training import cross_validate, finetune
 from biot.training.finetuning import cross_validate as module
+from biot.training.finetuning.fold_files import KeptFolds
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -74,6 +77,28 @@ def test_the_same_command_goes_on_with_the_folds_that_are_left(
     assert trained == [1, 3]
     assert files(out) == files(undisturbed)
     assert {path.name for path in out.iterdir()} == {path.name for path in undisturbed.iterdir()}
+
+
+def test_whatever_bytes_of_a_kept_fold_are_damaged_it_is_told(tmp_path):
+    kept = KeptFolds(tmp_path)
+    numbers = np.random.default_rng(0).normal(size=200)
+    kept.save(0, 1, {"predicted": numbers}, {"best_epoch": 1})
+    path = tmp_path / "seed-0-fold-1.npz"
+    whole, generator = path.read_bytes(), np.random.default_rng(1)
+    n_told = 0
+    for _ in range(60):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[generator.integers(len(whole), size=3)] ^= 0x55
+        path.write_bytes(damaged.tobytes())
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            found = kept.load(0, 1)
+        if found is None:
+            assert "seed-0-fold-1.npz: damaged (" in str(told[0].message)
+            n_told += 1
+        else:
+            assert np.array_equal(found[0]["predicted"], numbers)
+    assert n_told > 40
 
 
 def test_a_fold_that_fails_leaves_the_others(wave_corpus, tiny_config, tmp_path, monkeypatch):

@@ -23,7 +23,10 @@ GIVEN: dict[str, Any] = {
     "clip_norm": 2.0, "ema": 0.99, "micro_batch_size": 3, "device": "cpu", "devices": 2,
     "nodes": 3, "precision": "bf16", "strategy": "ddp", "workers": 4,
     "valid_share": 0.2, "valid_every": 5, "patience": 2, "negatives": "all",
-    "spectrum": "log", "mask_share": 0.5, "spread_weight": 0.1, "spectrum_weight": 0.5,
+    "spectrum": "log",
+}  # fmt: skip
+MASKED: dict[str, Any] = {
+    "objective": "masked", "mask_share": 0.5, "spread_weight": 0.1, "spectrum_weight": 0.5,
 }  # fmt: skip
 SWITCHES = {"symmetric": True, "cache_gradients": True, "compile": True, "tensorboard": True}
 
@@ -42,10 +45,47 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
     words += [f"--{name.replace('_', '-')}" for name in SWITCHES] + ["--own-negatives"]
     assert main(["pretrain", "corpus", "--out", "run"]) == 0
     assert main(["pretrain", "corpus", "--out", "run", *words]) == 0
+    masked = [w for n, v in MASKED.items() for w in (f"--{n.replace('_', '-')}", str(v))]
+    assert main(["pretrain", "corpus", "--out", "run", *masked]) == 0
     others = {**GIVEN, **SWITCHES, "gather_negatives": False}
-    assert set(others) == {field.name for field in fields(PretrainConfig)}
-    assert seen == [PretrainConfig(), PretrainConfig(**others)]
+    assert {*others, *MASKED} == {field.name for field in fields(PretrainConfig)}
+    assert seen == [PretrainConfig(), PretrainConfig(**others), PretrainConfig(**MASKED)]
     assert "model -> run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("objective", "name", "value", "of"),
+    [
+        ("contrastive", "mask_share", 0.3, "masked"),
+        ("supervised", "spread_weight", 0.3, "masked"),
+        ("contrastive", "spectrum_weight", 0.3, "masked"),
+        ("masked", "negatives", "recording", "contrastive"),
+        ("supervised", "negatives", "recording", "contrastive"),
+        ("masked", "temperature", 0.5, "contrastive"),
+        ("masked", "perturbation", "authors", "contrastive"),
+        ("masked", "rotation", 5.0, "contrastive"),
+        ("masked", "symmetric", True, "contrastive"),
+        ("masked", "class_loss", "focal", "supervised"),
+    ],
+)
+def test_a_setting_of_another_objective_is_refused_by_its_option(
+    objective, name, value, of, tmp_path, capsys
+):
+    option = f"--{name.replace('_', '-')}"
+    with pytest.raises(ConfigError, match=rf"^{name} \({option}\) is of the {of} objective"):
+        PretrainConfig(objective=objective, **{name: value})
+    given = [option] if value is True else [option, str(value)]
+    words = ["pretrain", "corpus", "--out", str(tmp_path / "run"), "--objective", objective]
+    assert main([*words, *given]) == 1
+    said = capsys.readouterr().err
+    assert f"{option} is of the {of} objective; the objective is {objective}." in said
+    assert "Leave it out, or choose that objective (--objective)." in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_own_negatives_are_refused_without_negatives():
+    with pytest.raises(ConfigError, match=r"gather_negatives \(--own-negatives\) is of the contr"):
+        PretrainConfig(objective="masked", gather_negatives=False)
 
 
 def test_the_vocabulary_is_names_with_commas_or_a_published_one(monkeypatch: pytest.MonkeyPatch):

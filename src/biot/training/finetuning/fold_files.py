@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ class KeptFolds:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             about = json.loads(arrays.pop(_ABOUT).tobytes())
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # what a damaged archive raises is of many kinds
             warnings.warn(
                 f"{path}: damaged ({error}); seed {seed}, fold {fold} is trained again.",
                 stacklevel=2,

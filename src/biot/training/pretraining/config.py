@@ -14,7 +14,7 @@ from biot.choices import (
     Strategy,
 )
 from biot.errors import ConfigError
-from biot.settings import documented, setting
+from biot.settings import documented, setting, settings_of
 from biot.training.settings import MACHINE, MODEL, TRAINING, TrainingSettings
 
 __all__ = [
@@ -35,6 +35,13 @@ _OF_OBJECTIVE = {
     "spectrum_weight": "masked",
 }
 """Settings that only one objective knows and that earlier versions had not."""
+
+_NOT_OF_MASKED = {
+    "temperature": "contrastive", "perturbation": "contrastive", "rotation": "contrastive",
+    "symmetric": "contrastive", "gather_negatives": "contrastive", "class_loss": "supervised",
+    "focal_gamma": "supervised",
+}  # fmt: skip
+"""Older settings, which the other two objectives take without using them."""
 
 
 @documented
@@ -190,17 +197,27 @@ class PretrainConfig(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.negatives != "all" and self.objective != "contrastive":
-            raise ConfigError(
-                f"negatives are those of the contrastive objective; the objective is "
-                f"{self.objective}. Leave negatives (--negatives) out."
-            )
+        self._require_own_settings()
         if self.patience is not None and not self.valid_share:
-            raise ConfigError("patience counts validations, and valid_share is 0. Give both.")
+            raise ConfigError(
+                "patience (--patience) counts validations, and valid_share (--valid-share) is 0. "
+                "Give both."
+            )
         if self.batch_size < 2 and self.objective != "supervised":
             raise ConfigError(
                 "batch_size must be at least 2: a window needs others to differ from."
             )
+
+    def _require_own_settings(self) -> None:
+        """Refuse what was set and has no effect on the objective."""
+        others = {**_OF_OBJECTIVE, **(_NOT_OF_MASKED if self.objective == "masked" else {})}
+        for one in settings_of(type(self)):
+            objective = others.get(one.name, self.objective)
+            if objective != self.objective and getattr(self, one.name) != one.default:
+                raise ConfigError(
+                    f"{one.name} ({one.option}) is of the {objective} objective; the objective is "
+                    f"{self.objective}. Leave it out, or choose that objective (--objective)."
+                )
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide what is learned; a resumed run must have the same.
