@@ -28,7 +28,7 @@ from benchmarks.reproduce.sets import SETS, load
 from benchmarks.reproduce.splits import DATA, folds_of
 from benchmarks.reproduce.table import README, RESULTS, fill_in, sentences_of, table_of
 from biot.errors import BiotError, ConfigError, near_word
-from biot.io import write_json
+from biot.io import read_json, write_json
 
 __all__ = ["main", "reproduce"]
 
@@ -149,6 +149,17 @@ def _listed() -> None:
         sys.stdout.write(f"{name:16} recipe for the folder as published (--data)\n")
 
 
+def _for_table(arguments: argparse.Namespace, result: dict[str, Any]) -> bool:
+    """Whether a result is a row of the table: a fuller one is not replaced."""
+    changed = arguments.test is not None or arguments.quick or bool(arguments.settings)
+    if changed or len(arguments.seeds) < 3:
+        return False
+    file = RESULTS / f"{result['set']}.json"
+    before = read_json(file, ConfigError) if file.is_file() else {"scores": {}}
+    known = {method for scores in before["scores"].values() for method in scores}
+    return known <= set(result["scores"][result["metric"]])
+
+
 def _run(arguments: argparse.Namespace) -> None:
     names = _require(arguments)
     if arguments.name == "list":
@@ -164,8 +175,7 @@ def _run(arguments: argparse.Namespace) -> None:
     for name in names:
         result = reproduce(name, arguments.data, arguments.out, options, test=arguments.test)
         _tell(result)
-        for_table = arguments.test is None and not arguments.quick and not arguments.settings
-        if for_table and len(arguments.seeds) >= 3:
+        if _for_table(arguments, result):
             RESULTS.mkdir(exist_ok=True)
             write_json(RESULTS / f"{name}.json", result)
             fill_in()

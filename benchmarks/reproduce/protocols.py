@@ -59,7 +59,7 @@ PROTOCOLS = {
     "ptbxl": Protocol(
         metric=Metric(score="auroc"),
         nets=ECG_NETS,
-        note="350 of the 21,837 records, five folds by patient",
+        note="350 of the 21,837 records, four folds by patient",
         published=".930",
         source="resnet1d_wang; fcn_wang has .925 (Strodthoff et al., IEEE JBHI 2021): trained on "
         "folds 1 to 8 of all records, tested on fold 10",

@@ -108,13 +108,7 @@ def run_set(name: str, problem: Problem, fold_of: Ints, options: Options, out: P
     folder.mkdir(parents=True, exist_ok=True)
     seeds = options.seeds[:1] if options.quick else options.seeds
     folds = sorted(set(fold_of[fold_of >= 0].tolist()))
-    # The slowest first, so that the last of them does not run alone.
-    jobs = [
-        _Job(method=method, seed=seed, fold=fold)
-        for method in reversed(methods)
-        for seed in (seeds[:1] if method in ONE_SEED else seeds)
-        for fold in folds
-    ]
+    jobs = _jobs(methods, seeds, folds)
     data = _digest(problem, fold_of)
     prints = {method: _fingerprint(data, method, recipe, options) for method in methods}
     wanted = [
@@ -134,6 +128,16 @@ def run_set(name: str, problem: Problem, fold_of: Ints, options: Options, out: P
     return folder
 
 
+def _jobs(methods: Sequence[str], seeds: Sequence[int], folds: Sequence[int]) -> list[_Job]:
+    """The slowest first, so that the last of them does not run alone."""
+    return [
+        _Job(method=method, seed=seed, fold=fold)
+        for method in reversed(methods)
+        for seed in (seeds[:1] if method in ONE_SEED else seeds)
+        for fold in folds
+    ]
+
+
 def results_of(
     name: str, problem: Problem, fold_of: Ints, options: Options, folder: Path
 ) -> dict[str, Any]:
@@ -149,8 +153,31 @@ def results_of(
     if "ours" in outputs and "ridge" in outputs:
         outputs[TOGETHER] = (outputs["ours"] + outputs["ridge"]) / 2
     metrics = (protocol.metric, *protocol.also)
-    tested = fold_of >= 0
     result: dict[str, Any] = {
+        **_about(name, problem, fold_of, options, recipe),
+        "seconds": {method: round(value, 1) for method, value in seconds.items()},
+        "scores": {},
+        "differences": {},
+    }
+    for metric in metrics:
+        found = scored(problem, fold_of, outputs, metric)
+        result["scores"][metric.name] = {m: _plain(value) for m, value in found.items()}
+    for other in outputs:
+        if "ours" in outputs and other not in ("ours", "chance", TOGETHER):
+            value = compared(problem, fold_of, outputs["ours"], outputs[other], protocol.metric)
+            result["differences"][other] = _plain(value)
+    if TOGETHER in outputs:
+        value = compared(problem, fold_of, outputs[TOGETHER], outputs["ridge"], protocol.metric)
+        result["differences"]["together"] = _plain(value)
+    return result
+
+
+def _about(
+    name: str, problem: Problem, fold_of: Ints, options: Options, recipe: Recipe
+) -> dict[str, Any]:
+    """What was tested, and how."""
+    protocol, tested = PROTOCOLS[name], fold_of >= 0
+    return {
         "set": name,
         "quick": options.quick,
         "split": "official or given test part" if (fold_of < 0).any() else "folds by subject",
@@ -167,21 +194,7 @@ def results_of(
         "members": len(recipe.members),
         "recipe": recipe.described(),
         "versions": {"biot": biot.__version__, "torch": torch.__version__},
-        "seconds": {method: round(value, 1) for method, value in seconds.items()},
-        "scores": {},
-        "differences": {},
     }
-    for metric in metrics:
-        found = scored(problem, fold_of, outputs, metric)
-        result["scores"][metric.name] = {m: _plain(value) for m, value in found.items()}
-    for other in outputs:
-        if "ours" in outputs and other not in ("ours", "chance", TOGETHER):
-            value = compared(problem, fold_of, outputs["ours"], outputs[other], protocol.metric)
-            result["differences"][other] = _plain(value)
-    if TOGETHER in outputs:
-        value = compared(problem, fold_of, outputs[TOGETHER], outputs["ridge"], protocol.metric)
-        result["differences"]["together"] = _plain(value)
-    return result
 
 
 def _plain(value: Scored) -> dict[str, Any]:

@@ -73,12 +73,12 @@ def sentences_of(result: Mapping[str, Any]) -> list[str]:
         mean, interval = difference["mean"], difference["interval"]
         name = NAMES.get(other, other)
         if interval is not None and interval[0] <= 0 <= interval[1]:
-            doubt = ", which other subjects might turn round"
+            doubt = ", but the interval holds 0: other subjects might show the opposite"
         else:
             doubt = ""
-        if mean > 0:
+        if round(mean, 3) > 0:
             said.append(f"Better than {name} by {mean:.3f}{doubt}.")
-        elif mean < 0:
+        elif round(mean, 3) < 0:
             said.append(f"Not better than {name}: {-mean:.3f} below it{doubt}.")
         else:
             said.append(f"Not better than {name}: the same score.")

@@ -116,7 +116,8 @@ def test_the_table_holds_a_row_and_says_what_is_not_better(finished, tmp_path, m
     said = table.sentences_of({"differences": {"ridge": lower, "shallow": doubtful}})
     assert said == [
         "Not better than ridge: 0.100 below it.",
-        "Not better than ShallowFBCSPNet: 0.100 below it, which other subjects might turn round.",
+        "Not better than ShallowFBCSPNet: 0.100 below it, but the interval holds 0: other "
+        "subjects might show the opposite.",
     ]
 
 
