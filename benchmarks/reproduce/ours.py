@@ -84,43 +84,37 @@ def small(**settings: Any) -> dict[str, Any]:
     return {**SMALL, **settings}
 
 
-def one(n_fft: int, epochs: int, *, hop: int | None = None, **settings: Any) -> Recipe:
+def one(n_fft: int, epochs: int, *, hop: int | None = None, **settings: Any) -> Member:
     """One model: samples of a token, which do not overlap unless `hop` says so, and passes.
 
     A hop is a second at most.
     """
+    about = {name: settings.pop(name) for name in ("scale", "reference") if name in settings}
     chosen = small(n_fft=n_fft, hop_length=hop or n_fft, epochs=epochs, **settings)
-    return Recipe(members=(Member(settings=chosen),))
+    return Member(settings=chosen, **about)
 
+
+SCALP: Mapping[str, Any] = {"reference": "average", "scale": "q95", "num_layers": 1}
+"""Of electrodes all over the head: without what all have in common, and without amplitude."""
 
 OURS: dict[str, Recipe] = {
     "uci_har": Recipe(
         members=tuple(
-            Member(settings=small(n_fft=50, hop_length=13, epochs=8, spectrum=spectrum))
-            for spectrum in ("log", "magnitude", "log+wave")
+            one(50, 8, hop=13, spectrum=spectrum) for spectrum in ("log", "magnitude", "log+wave")
         )
     ),
-    "ptbxl": one(100, 15, hop=50),
-    "cinc2017": Recipe(
-        members=tuple(
-            Member(settings=small(n_fft=n_fft, hop_length=n_fft // 2, epochs=6))
-            for n_fft in (100, 32)
-        )
-    ),
-    "eegmat": one(125, 20, num_layers=1),
-    "ssvep": Recipe(
-        members=tuple(
-            Member(settings=small(n_fft=n_fft, hop_length=64, epochs=10)) for n_fft in (128, 256)
-        )
-    ),
-    "alcohol": one(128, 10, num_layers=1, channel_drop=0.3, weight_decay=0.3),
-    "epilepsy_guinea": one(128, 14, hop=64, learning_rate=1e-3),
-    "myo_emg": one(50, 6),
-    "stress_predict": one(256, 3, hop=32, num_layers=1),
-    "dreams_spindles": one(200, 10, hop=100),
-    "muse_p300": one(50, 6, hop=25, spectrum="log+wave"),
-    "chbmit_onsets": one(256, 15, hop=128, num_layers=1),
-    "eegmmidb_s001": one(160, 20),
+    "ptbxl": Recipe(members=(one(100, 15, hop=50),)),
+    "cinc2017": Recipe(members=(one(100, 8, hop=50),)),
+    "eegmat": Recipe(members=(one(125, 20, **SCALP),)),
+    "ssvep": Recipe(members=(one(128, 10, hop=64, **SCALP), one(256, 10, hop=64, **SCALP))),
+    "alcohol": Recipe(members=(one(128, 10, reference="average", num_layers=1),)),
+    "epilepsy_guinea": Recipe(members=(one(128, 10, hop=64, learning_rate=1e-3),)),
+    "myo_emg": Recipe(members=(one(50, 6),)),
+    "stress_predict": Recipe(members=(one(128, 4, hop=32, learning_rate=1e-3),)),
+    "dreams_spindles": Recipe(members=(one(200, 10, hop=100),)),
+    "muse_p300": Recipe(members=(one(50, 6, hop=25, spectrum="log+wave"),)),
+    "chbmit_onsets": Recipe(members=(one(256, 15, hop=128, num_layers=1),)),
+    "eegmmidb_s001": Recipe(members=(one(160, 20, spectrum="log+wave", **SCALP),)),
 }
 """By the names of :data:`benchmarks.reproduce.sets.SETS`."""
 
