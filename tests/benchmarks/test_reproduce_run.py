@@ -61,12 +61,12 @@ def finished(toy, tmp_path):
 def test_every_method_is_trained_scored_compared_and_kept(finished, toy, tmp_path, monkeypatch):
     problem, folder, result = finished
     scores = result["scores"]["balanced accuracy per window"]
-    assert set(scores) == {"chance", "ridge", "shallow", "ours"}
+    assert set(scores) == {"chance", "ridge", "shallow", "ours", "ours + ridge"}
     assert scores["chance"]["mean"] == 0.5
     assert scores["ridge"]["mean"] > 0.9
     assert len(scores["ours"]["values"]) == 2
     assert set(result["scores"]) == {"balanced accuracy per window", "balanced accuracy per record"}
-    assert set(result["differences"]) == {"ridge", "shallow"}
+    assert set(result["differences"]) == {"ridge", "shallow", "together"}
     expected = scores["ours"]["mean"] - scores["ridge"]["mean"]
     assert result["differences"]["ridge"]["mean"] == pytest.approx(expected)
     assert (result["passes"], result["members"]) == (2, 2)
@@ -92,7 +92,7 @@ def test_a_set_of_tags_is_trained_too(toy, tmp_path, monkeypatch):
     options = Options(seeds=(0,), jobs=1, only=("ours", "ridge"))
     folder = run_set("toy", problem, fold_of, options, tmp_path)
     scores = results_of("toy", problem, fold_of, options, folder)["scores"]["AUROC per window"]
-    assert set(scores) == {"ridge", "ours"}
+    assert set(scores) == {"ridge", "ours", "ours + ridge"}
     assert scores["ridge"]["mean"] > 0.9
     assert scores["ours"]["mean"] > 0.9
 
@@ -119,6 +119,15 @@ def test_the_table_holds_a_row_and_says_what_is_not_better(finished, tmp_path, m
         "Not better than ShallowFBCSPNet: 0.100 below it, but the interval holds 0: other "
         "subjects might show the opposite.",
     ]
+
+
+def test_a_recipe_can_be_run_with_other_settings(monkeypatch):
+    recipe = Recipe(members=(Member(settings=TINY), Member(settings={**TINY, "epochs": 3})))
+    monkeypatch.setitem(run.OURS, "toy", recipe)
+    changed = run.recipe_of("toy", Options(settings={"spectrum": "magnitude", "scale": "q95"}))
+    assert [one.scale for one in changed.members] == ["q95", "q95"]
+    assert [one.settings["spectrum"] for one in changed.members] == ["magnitude", "magnitude"]
+    assert [one.settings["epochs"] for one in changed.members] == [TINY["epochs"], 3]
 
 
 def test_a_method_that_the_set_lacks_is_named(toy, tmp_path):

@@ -51,7 +51,7 @@ def test_a_kept_split_is_read_again(tmp_path):
     write_split("eegmat", problem, tmp_path)
     fold_of = folds_of("eegmat", problem, tmp_path)
     assert fold_of[0] == fold_of[6]
-    assert set(fold_of) == {0, 1, 2, 3, 4}
+    assert set(fold_of) == {0, 1, 2, 3}
 
 
 def test_a_test_part_is_the_only_fold(tmp_path):
