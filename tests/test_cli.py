@@ -128,9 +128,12 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
         "label_smoothing": 0.1, "regression_loss": "huber", "ema": 0.9, "mixup": 0.2,
         "time_shift": 0.5, "channel_drop": 0.1, "band_stop": 3.0, "amplitude": 0.3,
         "checkpoint_every": 7, "devices": 2, "nodes": 3, "strategy": "ddp",
-        "event_background": "rest", "event_scoring": "szcore",
+        "event_background": "rest", "event_scoring": "szcore", "spectrum": "log+wave",
     }  # fmt: skip
-    switches = {"compile": True, "tensorboard": True, "calibration": False, "tune_events": True}
+    switches = {
+        "compile": True, "tensorboard": True, "calibration": False, "tune_events": True,
+        "refit": True, "baseline": False,
+    }  # fmt: skip
     assert {*given, *switches} == {field.name for field in fields(FinetuneConfig)}
     words = [
         word
