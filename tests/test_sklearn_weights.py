@@ -25,8 +25,10 @@ TINY = {
     "sfreq": 10.0, "embed_dim": 8, "num_heads": 2, "num_layers": 1, "device": "cpu",
     "random_state": 0,
 }  # fmt: skip
-WHOLE = TINY | {"epochs": 6, "patience": 6, "batch_size": 500, "learning_rate": 0.02}
-"""All windows in one step: nothing depends on which come together."""
+WHOLE = TINY | {
+    "epochs": 6, "patience": 6, "batch_size": 500, "learning_rate": 0.02, "spectrum": "magnitude",
+}  # fmt: skip
+"""All windows in one step: nothing depends on which come together, nor do statistics of spectra."""
 
 
 def data(n: int = 60, seed: int = 0, rare: int = 2):

@@ -76,7 +76,9 @@ def test_probabilities_of_a_rare_class_are_truthful_and_decisions_serve_it(
     )  # fmt: skip
     found = {}
     for calibration in (True, False):
-        config = tiny_config(class_weights=kind, calibration=calibration, epochs=5)
+        config = tiny_config(
+            class_weights=kind, calibration=calibration, epochs=5, spectrum="magnitude"
+        )
         out = tmp_path / str(calibration)
         found[calibration] = finetune(tmp_path / "corpus", out, config=config)
         contract = Preprocessing.load(out / "model")

@@ -9,7 +9,7 @@ import pytest
 
 from biot.evaluation.tasks import Classes
 from biot.training.finetuning import linear_probe
-from biot.training.finetuning.cross_validate import _deal
+from biot.training.finetuning.fold_split import _deal
 
 
 def known(n: int = 60):
