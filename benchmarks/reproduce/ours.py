@@ -108,7 +108,7 @@ OURS: dict[str, Recipe] = {
     "eegmat": Recipe(members=(one(125, 20, **SCALP),)),
     "ssvep": Recipe(members=(one(128, 10, hop=64, **SCALP), one(256, 10, hop=64, **SCALP))),
     "alcohol": Recipe(members=(one(128, 10, reference="average", num_layers=1),)),
-    "epilepsy_guinea": Recipe(members=(one(128, 10, hop=64, learning_rate=1e-3),)),
+    "epilepsy_guinea": Recipe(members=(one(128, 10, num_layers=1),)),
     "myo_emg": Recipe(members=(one(50, 6),)),
     "stress_predict": Recipe(members=(one(128, 4, hop=32, learning_rate=1e-3),)),
     "dreams_spindles": Recipe(members=(one(200, 10, hop=100),)),
