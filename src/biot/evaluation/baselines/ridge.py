@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -221,7 +221,7 @@ def _decision(task: Task, truth: Truth, outputs_WK: Floats, rows: Ints) -> Decis
     known = np.isfinite(outputs_WK).all(axis=1)
     if not known.any() or task.plain_decision.task == "regression":
         return task.plain_decision
-    fair: Task = replace(task, weights=None)  # type: ignore[call-arg]
+    fair: Task = MultiLabel(names=task.names)
     if isinstance(task, Classes):
         weights = tuple(_balancing(truth, len(task.names)).tolist())
         fair = Classes(names=task.names, weights=weights)
