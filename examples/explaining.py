@@ -2,8 +2,8 @@
 Explaining a prediction
 =======================
 
-Which channels, which moments and which bands speak for what a model says? Each part of a window is made
-missing in turn, as if it had not been recorded, and the change of the log-odds is its score.
+Which channels, which moments and which bands speak for what a model says? Each part of a window is
+made missing in turn, as if it had not been recorded, and the change of the log-odds is its score.
 """
 
 import tempfile
@@ -44,7 +44,7 @@ channels.set_title("channels")
 largest = np.nanmax(np.abs(explanation.cell_scores))
 image = cells.imshow(
     explanation.cell_scores, aspect="auto", cmap="RdBu_r", vmin=-largest, vmax=largest,
-    extent=(explanation.stretches[0, 0], explanation.stretches[-1, 1], len(explanation.ch_names), 0),
+    extent=(*explanation.stretches[[0, -1], [0, 1]], len(explanation.ch_names), 0),
 )  # fmt: skip
 cells.set(title="channels in time", xlabel="seconds", yticks=[])
 figure.colorbar(image, ax=cells, label="log-odds of spike-wave")

@@ -5,8 +5,8 @@ From a folder of EDF files to a report
 Recordings with annotated events become a corpus of windows, a model learns from them, and a
 recording of a subject that it has not seen becomes probabilities, events and a page to look at.
 
-The EEG is simulated, so that the script needs no data: rest, spindles and spike-and-wave discharges.
-Put your own folder in its place.
+The EEG is simulated, so that the script needs no data: rest, spindles and spike-and-wave
+discharges. Put your own folder in its place.
 """
 
 import tempfile

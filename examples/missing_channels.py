@@ -2,9 +2,9 @@
 Missing channels
 ================
 
-Recordings lack channels: an electrode comes off, another clinic uses fewer. What is missing is masked
-exactly: it gives no tokens, and the others are as they would have been. No channel is filled with zeros
-or guessed from its neighbours.
+Recordings lack channels: an electrode comes off, another clinic uses fewer. What is missing is
+masked exactly: it gives no tokens, and the others are as they would have been. No channel is filled
+with zeros or guessed from its neighbours.
 """
 
 import tempfile
@@ -70,9 +70,7 @@ shares = [
 figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 axes.plot(kept, shares, "o", color="tab:blue", alpha=0.4)
 axes.plot(kept, np.mean(shares, axis=1), color="tab:blue", label="mean of three draws")
-axes.set(
-    xlabel=f"channels that are left of {n_chans}", ylabel="windows labelled right", ylim=(0, 1.02)
-)
+axes.set(xlabel=f"channels left of {n_chans}", ylabel="windows labelled right", ylim=(0, 1.02))
 axes.invert_xaxis()
 axes.legend(frameon=False)
 plt.show()

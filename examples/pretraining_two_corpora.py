@@ -3,8 +3,8 @@ Pretraining on two corpora
 ==========================
 
 An encoder learns without labels from corpora of different channels, lengths and rates, and a
-fine-tuned model starts from it. This run is far too short to be of use, and the data are simulated: it
-shows how, not how well. What pretraining was worth on real sets is in :doc:`/benchmarks`.
+fine-tuned model starts from it. This run is far too short to be of use, and the data are simulated:
+it shows how, not how well. What pretraining was worth on real sets is in :doc:`/benchmarks`.
 """
 
 import tempfile

@@ -45,11 +45,8 @@ print(found)
 
 truth = raw.annotations.copy()
 raw.set_annotations(found)
-figure = raw.plot(
-    start=0, duration=60, n_channels=8, scalings={"eeg": 60e-6}, show_scrollbars=False
-)
+figure = raw.plot(duration=60, scalings={"eeg": 60e-6}, show_scrollbars=False)
 for label in sorted(set(truth.description) - {"rest"}):
-    total = sum(truth.duration[truth.description == label])
-    print(
-        f"{label}: {total:.0f} s annotated, {sum(e.duration for e in events.of_label(label)):.0f} s found"
-    )
+    annotated = sum(truth.duration[truth.description == label])
+    seconds = sum(event.duration for event in events.of_label(label))
+    print(f"{label}: {annotated:.0f} s annotated, {seconds:.0f} s found")

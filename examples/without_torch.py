@@ -28,7 +28,8 @@ biot.finetune(work / "corpus", work / "run", **model, epochs=6, batch_size=32, l
 # Export. ONNX Runtime repeats the model's scores before the file gets its name.
 
 predictor = biot.Predictor.from_pretrained(work / "run" / "model")
-path = export_onnx(predictor.model, work / "model.onnx", preprocessing=predictor.preprocessing)
+trained = biot.BIOT.from_pretrained(work / "run" / "model")
+path = export_onnx(trained, work / "model.onnx", preprocessing=predictor.preprocessing)
 print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
 
 # %%
@@ -50,9 +51,8 @@ recording = biot.signals.resampled(biot.read_recording(new), preprocessing["sfre
 window = recording.read(0, 800).astype(np.float32)
 scale = biot.signals.q95_scale(window)
 x = (window / scale)[None]
-rows = [
-    json.loads(metadata["channels"]).index(biot.signals.canonical(n)) for n in recording.ch_names
-]
+channels = json.loads(metadata["channels"])
+rows = [channels.index(name) for name in recording.ch_names]
 scores = session.run(
     ["scores"],
     {"x": x, "channel_ids": np.array([rows]), "valid": np.isfinite(x)},
