@@ -41,7 +41,7 @@ suppress_warnings = ["config.cache"]  # the gallery's order is a class, which ca
 
 # Pages in Markdown ------------------------------------------------------------------------------
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 myst_fence_as_directive = ["mermaid"]
 
@@ -64,7 +64,6 @@ sphinx_gallery_conf: dict[str, Any] = {
     "filename_pattern": r".*\.py$",
     "within_subsection_order": FileNameSortKey,
     "download_all_examples": False,
-    "abort_on_example_error": True,
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,

@@ -47,7 +47,7 @@ def windows(n: int, n_times: int, *, seed: int) -> tuple[torch.Tensor, torch.Ten
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run all steps of docs/adapting.md."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser = argparse.ArgumentParser(description="From a checkpoint to a model of your own.")
     parser.add_argument("--model", help="folder, file or repository to start from")
     parser.add_argument("--push", help="repository to upload the result to: owner/name")
     args = parser.parse_args(argv)
