@@ -50,7 +50,7 @@ print(metadata["probabilities"])
 recording = biot.signals.resampled(biot.read_recording(new), preprocessing["sfreq"])
 window = recording.read(0, 800).astype(np.float32)
 scale = biot.signals.q95_scale(window)
-x = (window / scale)[None]
+x = (window / scale[:, None])[None]
 channels = json.loads(metadata["channels"])
 rows = [channels.index(name) for name in recording.ch_names]
 scores = session.run(
