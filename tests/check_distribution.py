@@ -36,30 +36,37 @@ LARGEST = 600_000
 OPEN_AND_RUN = """
 import sys, torch, biot
 from biot import BIOT
+from biot.preprocessing import Preprocessing
 assert "site-packages" in biot.__file__, biot.__file__
 torch.manual_seed(0)
 model = BIOT(n_outputs=2, n_chans=4, n_times=400, sfreq=200, embed_dim=32, num_layers=1).eval()
 x = torch.randn(3, 4, 400)
 x[0, 1, 100:300] = float("nan")
-again = BIOT.from_pretrained(model.save_pretrained("model")).eval()
+contract = Preprocessing(sfreq=200, window=2, ch_names=("A", "B", "C", "D"), units=("µV",) * 4)
+folder = model.save_pretrained("model", preprocessing=contract.with_labels(("no", "yes")))
+again = BIOT.from_pretrained(folder).eval()
 assert again(x).isfinite().all() and torch.equal(again(x), model(x))
 """
 """What the wheel must do without any extra."""
 NEEDS_EXTRA = {
-    "prepare in --out corpus --sfreq 200 --window 2": "signals",
-    "info in/a.edf": "signals",
-    "labels in --layout bids --out labels.tsv": "signals",
+    "prepare in/a.csv --table-sfreq 200 --out made --sfreq 200 --window 2": "corpus",
+    "info in/a.fif": "signals",
     "demo --out demo": "signals",
-    "predict model in/a.edf --out p.csv": "signals",
-    "explain model in/a.edf": "signals",
+    "predict model in/a.fif --out p.csv": "signals",
+    "explain model in/a.fif --at 0": "signals",
     "live model --lsl EEG": "live",
-    "finetune corpus --out run": "corpus",
-    "pretrain corpus --out run": "corpus",
+    "finetune corpus --out run": "training",
+    "pretrain corpus --out run": "training",
     "evaluate model corpus": "corpus",
-    "corpus drop corpus --subject P01": "corpus",
     "export model --out model.onnx": "export",
 }
 """Commands that an extra brings, and the first that they ask for."""
+FILES = {
+    "in/a.csv": "C3,C4\n" + "".join(f"{i % 7}.5,{i % 11}.25\n" for i in range(800)),
+    "in/a.fif": "0",
+    "corpus/manifest.json": "{}",
+}
+"""What the commands are given."""
 WORK_WITHOUT = ("--version", "layouts", "info model", "convert model --out converted")
 
 
@@ -173,10 +180,9 @@ def try_without_extras(wheel: Path, folder: Path) -> None:
 
 def try_bare(python: Path, work: Path) -> None:
     """The same, in an environment that is there."""
-    (work / "in").mkdir(parents=True)
-    (work / "in" / "a.edf").write_bytes(b"0".ljust(256))
-    (work / "corpus").mkdir()
-    (work / "corpus" / "manifest.json").write_text("{}", encoding="utf-8")
+    for name, content in FILES.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(content, encoding="utf-8")
     must_work(python, "python", "-c", OPEN_AND_RUN, cwd=work)
     for command in WORK_WITHOUT:
         must_work(python, "biot", *command.split(), cwd=work)
