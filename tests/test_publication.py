@@ -40,7 +40,9 @@ def test_the_pages_show_the_figures_of_the_benchmark(figure: ModuleType) -> None
     for page, names in figure.PAGES.items():
         shown = text_of(page).split(figure.BEGIN)[1].split(figure.END)[0]
         assert summary_of(RESULTS.values()) in shown, AGAIN
-        rows = re.findall(r"^\| .*\| *([.\d]+) *\| *([.\d]+) *\| *([.\d]+) \[(.*)\] *\|$", shown, re.M)
+        rows = re.findall(
+            r"^\| .*\| *([.\d]+) *\| *([.\d]+) *\| *([.\d]+) \[(.*)\] *\|$", shown, re.M
+        )
         expected = []
         for name in names:
             scores = RESULTS[name]["scores"][RESULTS[name]["metric"]]
@@ -67,7 +69,13 @@ def test_the_paper_has_the_form_that_its_journal_wants() -> None:
     fields = yaml.safe_load(header)
     assert {"title", "tags", "authors", "affiliations", "date", "bibliography"} <= set(fields)
     headings = re.findall(r"^# (.+)$", body, re.MULTILINE)
-    needed = ["Summary", "Statement of need", "State of the field", "Acknowledgements", "References"]
+    needed = [
+        "Summary",
+        "Statement of need",
+        "State of the field",
+        "Acknowledgements",
+        "References",
+    ]
     assert [heading for heading in headings if heading in needed] == needed
     prose = re.sub(r"<!-- results: begin.*?results: end -->", "", body, flags=re.DOTALL)
     assert 750 <= len(re.findall(r"\w[\w'-]*", prose)) <= 1750

@@ -91,7 +91,7 @@ def draw(results: Mapping[str, Mapping[str, Any]], out: Path) -> None:
     mpl.rcParams["svg.fonttype"], mpl.rcParams["svg.hashsalt"] = "none", "biot"
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axis = figure.subplots()
-    for row, (name, task) in enumerate(reversed(TASKS.items())):
+    for row, name in enumerate(reversed(TASKS)):
         result = results[name]
         scores = result["scores"][result["metric"]]
         ours, ridge, chance = (scores[who]["mean"] for who in ("ours", "ridge", "chance"))

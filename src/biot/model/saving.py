@@ -18,7 +18,7 @@ from biot.model.card import model_card
 from biot.model.config import is_same_setting
 from biot.preprocessing import FILE_NAME, Preprocessing, difference
 
-__all__ = ["CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
+__all__ = ["CARD_NAME", "CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
 
 CONFIG_NAME = "config.json"
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
@@ -35,6 +35,7 @@ def save_pretrained(
     preprocessing: Preprocessing | None = None,
     corpora: Sequence[str] = (),
     metrics: Mapping[str, float] | None = None,
+    population: Mapping[str, str] | None = None,
     model_card_kwargs: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a model into a folder; see :meth:`biot.BIOT.save_pretrained`.
@@ -49,7 +50,7 @@ def save_pretrained(
     _require_same_config(model, config)
     card = model_card(
         model, source or folder.name, preprocessing=preprocessing, corpora=corpora,
-        metrics=metrics, front_matter=model_card_kwargs or {},
+        metrics=metrics, population=population, front_matter=model_card_kwargs or {},
     )  # fmt: skip
     tensors = published_tensors(model)
     ours = [CONFIG_NAME, *WEIGHT_NAMES, CARD_NAME, FILE_NAME]

@@ -157,7 +157,7 @@ def _pretrain(
         )
         finished = trainer.run(lambda place: _source(config, fabric, data, parts, train, place))
         if finished:
-            once(fabric, out, lambda: _finish(out, trainer, parts, data))
+            once(fabric, out, lambda: _finish(out, trainer, parts, data, config))
     return finished
 
 
@@ -239,12 +239,14 @@ def _source(
     )
 
 
-def _finish(out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora) -> None:
+def _finish(
+    out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora, config: PretrainConfig
+) -> None:
     """Write the models, ``model/`` last, and then the figure."""
     partial = out / ".models.partial"
     shutil.rmtree(partial, ignore_errors=True)
     weights = {name: value.cpu() for name, value in trainer.final_weights().items()}
-    save_models(partial, parts, weights, data)
+    save_models(partial, parts, weights, data, config.card_fields)
     for folder in sorted(partial.iterdir(), key=lambda folder: folder.name == "model"):
         if (out / folder.name).exists():  # of a run that was killed here
             shutil.rmtree(out / folder.name)
