@@ -47,7 +47,7 @@ __all__ = [
     "sklearn",
 ]
 
-_ROOMS = ("corpus", "errors", "evaluation", "inference", "model", "plots", "signals", "training")
+_ROOMS = ("corpus", "errors", "evaluation", "inference", "model", "plots", "runtime", "signals", "training")
 
 __getattr__, __dir__ = attach(
     __name__,

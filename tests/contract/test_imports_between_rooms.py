@@ -101,6 +101,7 @@ RULES = {
         "numpy torch",
         "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
     ),
+    "runtime": rule("errors io preprocessing inference", "numpy", "onnxruntime"),
     "report": rule(
         "errors io decision preprocessing plots signals corpus evaluation events",
         "numpy",
@@ -140,7 +141,7 @@ RULES = {
         "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
         "training.finetuning training.pretraining inference inference.many inference.live "
-        "simulate __init__ evaluation.events inference.scoring report inference.explaining "
+        "runtime simulate __init__ evaluation.events inference.scoring report inference.explaining "
         "report.recording",
         "",
         "numpy sklearn tabulate torch",
