@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,45 +46,25 @@ def model_of(contract: Preprocessing, **arguments: Any) -> BIOT:
     return model.eval()
 
 
-KINDS: dict[str, tuple[Preprocessing, dict[str, Any]]] = {
-    "two classes": (contract_of(thresholds=(0.3,), temperature=1.5, h_freq=20.0), {}),
-    "weighted classes": (
-        contract_of(label_names=("a", "b", "c"), class_weights=(0.5, 1.0, 4.0)),
-        {"spectrum": "log+wave"},
-    ),
-    "tags": (
-        contract_of(task="multilabel", thresholds=(0.4, 0.6), reference="average"),
-        {"spectrum": "log"},
-    ),
-    "numbers": (
-        contract_of(task="regression", label_names=("age",), scale="none"),
-        {"spectrum": "magnitude+wave"},
-    ),
-}
-"""Every task and every form of the spectrum."""
-
-
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Predictor, Path]]:
-    """The predictor of one of `KINDS`, and its ONNX file; each is exported once."""
+def export(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Predictor, Path]]:
+    """Builds a model for a contract: its predictor, and its ONNX file, which takes seconds."""
 
-    @cache
-    def export(kind: str) -> tuple[Predictor, Path]:
-        contract, arguments = KINDS[kind]
-        model = model_of(contract, **arguments)
-        path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    def exported(contract: Preprocessing, **arguments: Any) -> tuple[Predictor, Path]:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore")
+            model = model_of(contract, **arguments)
+            path = tmp_path_factory.mktemp("onnx") / "model.onnx"
             export_onnx(model, path, preprocessing=contract)
         return Predictor(model, contract, device="cpu"), path
 
-    return export
+    return exported
 
 
 @pytest.fixture(scope="session")
-def plain(exported: Callable[[str], tuple[Predictor, Path]]) -> tuple[Predictor, Path]:
-    """Of two classes."""
-    return exported("two classes")
+def plain(export: Callable[..., tuple[Predictor, Path]]) -> tuple[Predictor, Path]:
+    """Of two classes; exported once."""
+    return export(contract_of(thresholds=(0.3,), temperature=1.5))
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +88,4 @@ def recording_of(
     if gap is not None:
         data[:, round(gap[0] * sfreq) : round(gap[1] * sfreq)] = np.nan
     data *= {"µV": 1.0, "V": 1e-6}[unit]
-    return Recording.from_array(
-        data, ch_names=ch_names, sfreq=sfreq, units=(unit,) * len(ch_names)
-    )
+    return Recording.from_array(data, ch_names=ch_names, sfreq=sfreq, units=(unit,) * len(ch_names))

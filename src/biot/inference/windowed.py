@@ -54,8 +54,9 @@ class WindowPredictor(ABC):
         one = self.preprocessing
         said = {"classes": "classes", "multilabel": "tags", "regression": "numbers"}[one.task]
         return (
-            f"{type(self).__name__}({said} {', '.join(one.label_names or ())}; windows of {one.window:g} s, "
-            f"{one.n_chans} channels at {one.sfreq:g} Hz; on {self._place})"
+            f"{type(self).__name__}({said} {', '.join(one.label_names or ())}; "
+            f"windows of {one.window:g} s, {one.n_chans} channels at {one.sfreq:g} Hz; "
+            f"on {self._place})"
         )
 
     def montage(self, recording: Any) -> MontagePlan:

@@ -1,4 +1,4 @@
-"""`OnnxFile`: a file of `biot export`, checked and ready to compute, with what it says of itself."""
+"""`OnnxFile`: a file of `biot export`, ready to compute, and what it says of itself."""
 
 # B windows of a batch, C channels of the contract, T samples of a window, K outputs
 from __future__ import annotations
@@ -70,7 +70,8 @@ class OnnxFile:
         except Exception as error:  # ONNX Runtime's own kinds have no common class
             raise CheckpointError(
                 f"{self.path}: ONNX Runtime fails on windows of {windows_BCT.shape[1]} channels "
-                f"and {windows_BCT.shape[2]} samples ({_first_line(error)}). Export the model again."
+                f"and {windows_BCT.shape[2]} samples ({_first_line(error)}). Export the model "
+                "again."
             ) from error
         return np.asarray(found, dtype=np.float64)
 
@@ -134,7 +135,8 @@ def _session(path: Path) -> Any:
     except Exception as error:  # ONNX Runtime's own kinds have no common class
         raise CheckpointError(
             f"{path}: is no ONNX file, or a damaged one: ONNX Runtime {runtime.__version__} cannot "
-            f"open it ({_first_line(error)}). Write it again: biot export RUN/model --out {path.name}"
+            f"open it ({_first_line(error)}). Write it again: biot export RUN/model --out "
+            f"{path.name}"
         ) from error
 
 

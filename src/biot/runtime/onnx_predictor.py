@@ -1,4 +1,4 @@
-"""`OnnxPredictor`: an ONNX file, applied to whole recordings as `biot.Predictor` applies a model."""
+"""`OnnxPredictor`: an ONNX file, applied to whole recordings as a model is."""
 
 from __future__ import annotations
 

@@ -64,9 +64,7 @@ def parser() -> Parser:
         examples=_EXAMPLES,
         execute=_execute,
     )
-    made.add_argument(
-        "model", metavar="MODEL", type=Path, help=MODEL_HELP
-    )
+    made.add_argument("model", metavar="MODEL", type=Path, help=MODEL_HELP)
     source = made.add_mutually_exclusive_group(required=True)
     source.add_argument("--lsl", metavar="NAME", help="name of the stream; it is waited for")
     source.add_argument(

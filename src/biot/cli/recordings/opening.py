@@ -35,8 +35,8 @@ def open_predictor(args: Namespace, model: Path) -> WindowPredictor:
         ):
             if value not in allowed:
                 raise ConfigError(
-                    f"{option} {value}: an ONNX file is computed on the processor in float32. Leave "
-                    f"{option} out, or give the model folder."
+                    f"{option} {value}: an ONNX file is computed on the processor in float32. "
+                    f"Leave {option} out, or give the model folder."
                 )
         from biot.runtime.onnx_predictor import OnnxPredictor
 

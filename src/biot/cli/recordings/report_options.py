@@ -58,9 +58,7 @@ def report_asked(args: Namespace) -> bool:
     return bool(args.report)
 
 
-def require_report_options(
-    args: Namespace, predictor: WindowPredictor, pages: list[Path]
-) -> None:
+def require_report_options(args: Namespace, predictor: WindowPredictor, pages: list[Path]) -> None:
     """Refuse, before the work, a page that cannot be written.
 
     Raises

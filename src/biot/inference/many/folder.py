@@ -20,8 +20,8 @@ from biot.inference.many.sources import ListedRecording, find_recordings, runs_o
 from biot.inference.many.staging import ManyFolder
 from biot.inference.many.summary import FolderReport, write_tables
 from biot.inference.predictions import Predictions
-from biot.inference.windowed import WindowPredictor
 from biot.inference.stream import PredictionFailure, Stream
+from biot.inference.windowed import WindowPredictor
 from biot.inference.windows import step_of
 from biot.io import sha256_of
 from biot.locks import alone_on
