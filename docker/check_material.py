@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from biot import BIOT, Preprocessing, Predictor
+from biot import BIOT, Predictor, Preprocessing
 from biot.inference import export_onnx
 from biot.simulate import simulate_eeg, write_edf
 
