@@ -108,7 +108,7 @@ class Provenance:
         if values.get("version") != _VERSION:
             raise CheckpointError(
                 f"{path}: version must be {_VERSION}, got {values.get('version')!r}. Use the "
-                "version of this package that wrote it, or delete the file: only what it says is lost."
+                "version of this package that wrote it, or delete the file: no more is lost."
             )
         try:
             return _from_dict(values)
