@@ -10,6 +10,7 @@ from typing import Any
 from biot.errors import visible
 from biot.model.spectra import spectrum_in_words
 from biot.preprocessing import Preprocessing
+from biot.provenance import Provenance
 
 __all__ = ["model_card"]
 
@@ -22,12 +23,16 @@ def model_card(
     corpora: Sequence[str] = (),
     metrics: Mapping[str, float] | None = None,
     front_matter: Mapping[str, Any] | None = None,
+    provenance: Provenance | None = None,
 ) -> str:
     """Markdown with the Hub's front matter; `source` is what ``from_pretrained`` opens.
 
     `front_matter` are further fields of it, such as ``license``, by the Hub's names.
     """
     facts = _facts(model, preprocessing, corpora)
+    if provenance is not None:
+        facts["Package"] = provenance.package
+        facts["Parent model"] = provenance.parent_in_words
     lines = [
         "---",
         _front_matter(front_matter or {}),

@@ -38,7 +38,7 @@ from biot.training.finetuning.run_folder import (
     write_run,
 )
 from biot.training.finetuning.tuner import Learned, learn, require_means
-from biot.training.run import alone_in, as_begun, identity_of
+from biot.training.run import alone_in, as_begun, identity_of, made_by
 from biot.training.scoring import labelled_rows
 
 __all__ = [
@@ -244,6 +244,7 @@ def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -
             **_figures(record.evaluations["test"]),
             **({} if record.events is None else record.events.figures),
         },
+        provenance=made_by("finetune", [record.train.corpus], record.from_model),
     )
     seen.save(folder)
     if record.baseline is not None:
