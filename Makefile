@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint reproduce clean
+.PHONY: demo test lint reproduce dist check-dist clean
 
 # Once, and again when the versions change: an environment with all that any command needs.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -29,6 +29,14 @@ test: lint
 # make reproduce SET=eegmat [TEST=held_out.npz] [OPTIONS="--only ours ridge"]
 reproduce: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reproduce $(or $(SET),list) $(if $(TEST),--test "$(TEST)") $(OPTIONS)
+
+# The wheel and the source archive, built twice to the same bits; check-dist also installs the wheel
+# into empty environments (some minutes, and 3 GB for as long as it takes).
+dist: $(VENV)/installed
+	$(BIN)/python tests/check_distribution.py --out dist
+
+check-dist: $(VENV)/installed
+	$(BIN)/python tests/check_distribution.py --out dist --install --all
 
 clean:
 	rm -rf "$(VENV)" demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -51,15 +51,17 @@ GREY = "#6B6F76"
 LIGHT = "#D5D8DC"
 
 
-def require_figures() -> None:
+def require_figures(extra: str = "plots") -> None:
     """Find out before the work, not after it, whether figures can be drawn.
+
+    `extra` is the one to install for that work, which may need more than figures.
 
     Raises
     ------
     MissingDependencyError
         If matplotlib is not installed.
     """
-    require("matplotlib.figure", extra="plots")
+    require("matplotlib.figure", extra=extra)
 
 
 def new_figure(width: float, height: float) -> Figure:
