@@ -53,7 +53,7 @@ def curves(
             axes.set_ylim(bottom=0)
     if probe is not None:
         _probe_panel(figure, np.asarray(steps), probe)
-    for axes in figure.axes[-2:]:
+    for axes in figure.axes[2:] if probe is None else figure.axes[-1:]:
         axes.set_xlabel("step")
         ticks: Any = axes.xaxis.get_major_locator()  # that of an axis of numbers, a MaxNLocator
         ticks.set_params(integer=True)
