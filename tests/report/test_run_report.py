@@ -15,8 +15,10 @@ import biot
 from biot.cli import main
 from biot.errors import ConfigError
 from biot.report import run as run_module
+from biot.report.parts import Table
 from biot.report.run import add_run_report, run_report, write_run_report
 from biot.report.runs.folder import read_run
+from biot.report.runs.scores import score_parts
 from biot.report.runs.window_table import read_window_table
 from biot.report.runs.windows import _scores_by_threshold
 from biot.training.finetuning.cross_validate import cross_validate

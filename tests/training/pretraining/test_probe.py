@@ -97,8 +97,9 @@ def test_a_share_that_leaves_nobody_to_train_on_is_refused(
 
 
 def test_one_subject_cannot_be_held_out(tmp_path: Path):
-    from_arrays(np.random.default_rng(0).normal(size=(4, 1, 100)), ["a", "b"] * 2, sfreq=50.0,
-                subject=["one"] * 4, ch_names=("Fz",), units="µV", out=tmp_path / "own")  # fmt: skip
+    signals = np.random.default_rng(0).normal(size=(4, 1, 100))
+    from_arrays(signals, ["a", "b"] * 2, subject=["one"] * 4, sfreq=50.0, ch_names=("Fz",),
+                units="µV", out=tmp_path / "own")  # fmt: skip
     data = Corpora.of([load_corpus(tmp_path / "own")])
     with pytest.raises(CorpusError, match=r"--valid-share\) keeps whole subjects .* one subject"):
         held_out_rows(data, CONFIG)
