@@ -11,6 +11,7 @@ import numpy.typing as npt
 from biot.plots import colour, new_figure, plain_frame
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["curves"]
@@ -43,8 +44,9 @@ def curves(
         "Embedding standard deviation": embedding_std,
         "Effective rank": effective_rank,
     }
-    figure = new_figure(9.0, 5.4 if probe is None else 8.1)
-    cells = figure.subplots(2 if probe is None else 3, 2, sharex=True).flat
+    rows = [["loss", "top1"], ["spread", "rank"], *([] if probe is None else [["probe", "probe"]])]
+    figure = new_figure(9.0, 2.7 * len(rows))
+    cells = list(figure.subplot_mosaic(rows, sharex=True).values())
     for index, (axes, (title, values)) in enumerate(zip(cells, panels.items(), strict=False)):
         axes.plot(np.asarray(steps), np.asarray(values, float), color=colour(index))
         axes.set(title=title)
@@ -52,23 +54,16 @@ def curves(
         if index > 0:
             axes.set_ylim(bottom=0)
     if probe is not None:
-        _probe_panel(figure, np.asarray(steps), probe)
-    for axes in figure.axes[2:] if probe is None else figure.axes[-1:]:
+        _draw_probe(cells[-1], np.asarray(steps), probe)
+    for axes in cells[2:] if probe is None else cells[-1:]:
         axes.set_xlabel("step")
         ticks: Any = axes.xaxis.get_major_locator()  # that of an axis of numbers, a MaxNLocator
         ticks.set_params(integer=True)
     return figure
 
 
-def _probe_panel(
-    figure: Figure, steps: npt.NDArray[Any], probe: Mapping[str, npt.ArrayLike]
-) -> None:
-    """The last row of a figure, over its whole width: a curve through what was validated."""
-    first, second = figure.axes[-2:]
-    grid = first.get_subplotspec().get_gridspec()
-    first.remove()
-    second.remove()
-    axes = figure.add_subplot(grid[-1, :], sharex=figure.axes[0])
+def _draw_probe(axes: Axes, steps: npt.NDArray[Any], probe: Mapping[str, npt.ArrayLike]) -> None:
+    """Curves through what was validated."""
     for index, (name, given) in enumerate(probe.items()):
         values = np.asarray(given, float)
         known = np.isfinite(values)
