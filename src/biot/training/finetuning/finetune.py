@@ -268,7 +268,7 @@ def _record(
         scored["valid"] = learned.validated.assess(parts.valid, predicted["valid"], config)
     if learned.before is not None:
         before = learned.before.predict(fabric, parts.test, config)
-        scored["before_refit"] = learned.before.assess(parts.test, before, config)
+        scored["before_refit"] = learned.before.assess(parts.test, before, config, ridge)
     return RunRecord(
         out=out, command=command, config=config, identity=identity, from_model=source,
         device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,
