@@ -76,7 +76,8 @@ def test_what_is_pushed_comes_back_with_equal_logits(hub: Hub, model: BIOT, x: T
     )
     assert address == f"{hub.url}/me/model/commit/{'0' * 40}"
     files = hub.repositories["me/model"]["main"]
-    assert set(files) == {"README.md", "config.json", "model.safetensors", "preprocessing.json"}
+    jsons = {"config.json", "preprocessing.json", "provenance.json"}
+    assert set(files) == {"README.md", "model.safetensors"} | jsons
     card = files["README.md"].decode()
     assert 'BIOT.from_pretrained("me/model")' in card
     assert "| Corpora | TUAB |" in card
@@ -241,12 +242,12 @@ def test_every_keyword_of_the_mixin_is_taken(method: str, names: tuple[str, ...]
 def test_patterns_choose_what_is_pushed_and_what_is_deleted(hub: Hub, model: BIOT) -> None:
     model.push_to_hub("me/model", token="good", allow_patterns=["*.json", "*.safetensors"])
     files = hub.repositories["me/model"]["main"]
-    assert set(files) == {"config.json", "model.safetensors"}
+    assert set(files) == {"config.json", "model.safetensors", "provenance.json"}
     model.push_to_hub("me/model", token="good", ignore_patterns="*.safetensors")
-    assert set(files) == {"config.json", "model.safetensors", "README.md"}
+    assert set(files) == {"config.json", "model.safetensors", "provenance.json", "README.md"}
     files["old.bin"] = b"1"
     model.push_to_hub("me/model", token="good", delete_patterns="*.bin")
-    assert set(files) == {"config.json", "model.safetensors", "README.md"}
+    assert set(files) == {"config.json", "model.safetensors", "provenance.json", "README.md"}
 
 
 def test_saving_pushes_on_request_and_returns_the_address(

@@ -27,6 +27,7 @@ from biot.model.spectra import PUBLISHED, SpectrumStatistics, require_spectrum
 from biot.model.state_dict import LoadReport, rename_authors
 from biot.model.vocabulary import ChannelVocabulary
 from biot.preprocessing import Preprocessing
+from biot.provenance import Provenance
 
 __all__ = ["BIOT"]
 
@@ -85,6 +86,7 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
     """
 
     load_report: LoadReport | None = None
+    provenance: Provenance | None = None
     """What was loaded, when the model came from a file."""
     mapping: Mapping[str, str] | None = None
     """The reference's table of other names of weights, of which BIOT has none."""
@@ -344,10 +346,11 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
         corpora: Sequence[str] = (),
         metrics: Mapping[str, float] | None = None,
         population: Mapping[str, str] | None = None,
+        provenance: Provenance | None = None,
         folder: str | Path | None = None,
         **push_to_hub_kwargs: Any,
     ) -> Path | str:
-        """Write ``config.json``, ``model.safetensors`` and a model card (``README.md``).
+        """Write ``config.json``, ``model.safetensors``, ``provenance.json`` and a model card.
 
         braindecode opens the folder too, where it can express the model. The folder holds the old
         model or the new one at any moment; other files in it stay.
@@ -371,6 +374,10 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
             Names of the training corpora, and figures by name, for the card.
         population
             Whom these data are of: ``{"Subjects": "24", "Ages": "18 to 30"}``.
+        provenance
+            Who the model is. Default: what the folder said from which it was opened, as long as the
+            weights are the same; where they are others, that model is the parent; and of a new
+            model no more than when, and by which version, it was saved.
         folder
             Another name of the first parameter.
 
@@ -395,6 +402,7 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
         card: dict[str, Any] = {
             "config": config, "model_card_kwargs": model_card_kwargs, "metrics": metrics,
             "preprocessing": preprocessing, "corpora": corpora, "population": population,
+            "provenance": provenance,
         }  # fmt: skip
         if push_to_hub_kwargs and not push_to_hub:
             names = ", ".join(push_to_hub_kwargs)
@@ -436,8 +444,8 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
         allow_patterns, ignore_patterns, delete_patterns
             Which files to upload, and which of the repository's to delete.
         config, model_card_kwargs, **card
-            As in :meth:`save_pretrained`, with its `preprocessing`, `corpora`, `metrics` and
-            `population`.
+            As in :meth:`save_pretrained`, with its `preprocessing`, `corpora`, `metrics`,
+            `population`, `provenance`.
         folder
             That holds this model; by default what it was opened from, if it is the same still.
 

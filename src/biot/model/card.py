@@ -10,6 +10,7 @@ from typing import Any
 from biot.errors import visible
 from biot.model.spectra import spectrum_in_words
 from biot.preprocessing import Preprocessing
+from biot.provenance import Provenance
 from biot.signals.channels import kind
 
 __all__ = ["LICENSE_UNKNOWN", "model_card", "renamed_card"]
@@ -33,6 +34,7 @@ def model_card(
     metrics: Mapping[str, float] | None = None,
     population: Mapping[str, str] | None = None,
     front_matter: Mapping[str, Any] | None = None,
+    provenance: Provenance | None = None,
 ) -> str:
     """Markdown with the Hub's front matter; `source` is what ``from_pretrained`` opens.
 
@@ -41,6 +43,9 @@ def model_card(
     """
     facts = _facts(model, preprocessing, corpora)
     header = _header(model, preprocessing, corpora) | dict(front_matter or {})
+    if provenance is not None:
+        facts["Package"] = provenance.package
+        facts["Parent model"] = provenance.parent_in_words
     lines = [
         "---",
         _yaml(header),

@@ -40,7 +40,7 @@ from biot.training.finetuning.run_folder import (
     write_run,
 )
 from biot.training.finetuning.tuner import Learned, learn, require_means
-from biot.training.run import alone_in, as_begun, identity_of
+from biot.training.run import alone_in, as_begun, identity_of, made_by
 from biot.training.scoring import labelled_rows
 
 __all__ = [
@@ -248,6 +248,7 @@ def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -
             **_figures(record.evaluations["test"]),
             **({} if record.events is None else record.events.figures),
         },
+        provenance=made_by("finetune", [record.train.corpus], record.from_model),
     )
     seen.save(folder)
     if record.baseline is not None:
@@ -284,7 +285,7 @@ def _record(
         scored["valid"] = learned.validated.assess(parts.valid, predicted["valid"], config)
     if learned.before is not None:
         before = learned.before.predict(fabric, parts.test, config)
-        scored["before_refit"] = learned.before.assess(parts.test, before, config)
+        scored["before_refit"] = learned.before.assess(parts.test, before, config, ridge)
     return RunRecord(
         out=out, command=command, config=config, identity=identity, from_model=source,
         device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,

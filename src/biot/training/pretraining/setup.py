@@ -35,6 +35,7 @@ from biot.training.pretraining.probe import FeatureProbe, probed_corpora
 from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedObjective
 from biot.training.pretraining.validation import validation_batches
 from biot.training.pretraining.views import Perturbation, Turning, sensors
+from biot.training.run import made_by
 
 __all__ = [
     "RUN_LENGTH",
@@ -319,6 +320,7 @@ def save_models(
         if name.startswith("encoder.")
     }
     seen = SeenData.of(data).by_checksum()
+    made = made_by("pretrain", data.parts)
     outputs = {"model": None, **{f"heads/{spec.name}": spec for spec in parts.specs}}
     for number, (place, spec) in enumerate(outputs.items()):
         contract = parts.contract
@@ -336,7 +338,7 @@ def save_models(
             model.pick_channels(contract.ch_names)
         model.save_pretrained(
             folder / place, preprocessing=contract, corpora=list(data.names),
-            population=population, model_card_kwargs=card_fields,
+            population=population, model_card_kwargs=card_fields, provenance=made,
         )  # fmt: skip
         seen.save(folder / place)
 
