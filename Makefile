@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs reproduce clean
+.PHONY: demo test lint docs reproduce dist check-dist clean
 
 # Once, and again when the versions change: an environment with all that any command needs.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -35,6 +35,14 @@ docs: $(VENV)/installed
 # make reproduce SET=eegmat [TEST=held_out.npz] [OPTIONS="--only ours ridge"]
 reproduce: $(VENV)/installed
 	$(BIN)/python -m benchmarks.reproduce $(or $(SET),list) $(if $(TEST),--test "$(TEST)") $(OPTIONS)
+
+# The wheel and the source archive, built twice to the same bits; check-dist also installs the wheel
+# into empty environments (some minutes, and 3 GB for as long as it takes).
+dist: $(VENV)/installed
+	$(BIN)/python tests/check_distribution.py --out dist
+
+check-dist: $(VENV)/installed
+	$(BIN)/python tests/check_distribution.py --out dist --install --all
 
 clean:
 	rm -rf "$(VENV)" demo dist build site docs/gallery docs/reference .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
