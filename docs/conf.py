@@ -97,11 +97,16 @@ _OUTSIDE = (
 )
 """Files beside docs/ that pages lead to, and the pages that include them."""
 
+_WITHOUT_PAGE = ("CITATION.cff", "CODE_OF_CONDUCT.md", "SECURITY.md", "paper/paper.md")
+"""Files that have no page in the site; links to them become their text."""
+
 
 def _lead_to_pages(text: str) -> str:
     """Links to files of the repository become links to the pages that hold them."""
     for file, page in _OUTSIDE:
         text = re.sub(rf"\]\((?:\.\./)*{re.escape(file)}", f"]({page}", text)
+    for file in _WITHOUT_PAGE:
+        text = re.sub(rf"\[([^\]]+)\]\((?:\.\./)*{re.escape(file)}\)", r"\1", text)
     return re.sub(r"\]\((?:\.\./)*docs/", "](", text)
 
 
