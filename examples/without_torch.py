@@ -9,6 +9,7 @@ and the labels. `biot.runtime` predicts with it where PyTorch is not installed.
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import biot
@@ -45,3 +46,13 @@ found = onnx.predict(new, stride=1)
 print(found.to_events(background="rest"))
 known_to_torch = predictor.predict(new, stride=1)
 print(f"largest difference: {np.abs(found.probabilities - known_to_torch.probabilities).max():.1e}")
+
+figure, axes = plt.subplots(figsize=(7, 2.5), layout="constrained")
+for column, label in enumerate(found.label_names):
+    line = axes.plot(known_to_torch.start + 2, known_to_torch.probabilities[:, column], linewidth=4)
+    axes.plot(found.start + 2, found.probabilities[:, column], "k--", linewidth=1)
+    line[0].set(alpha=0.4, label=f"{label}, PyTorch")
+axes.plot([], [], "k--", linewidth=1, label="ONNX Runtime")
+axes.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.02))
+figure.legend(loc="outside right center", frameon=False)
+plt.show()
