@@ -20,7 +20,7 @@ from biot.model.config import is_same_setting
 from biot.preprocessing import FILE_NAME, Preprocessing, difference
 from biot.provenance import PROVENANCE, Provenance
 
-__all__ = ["CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
+__all__ = ["CARD_NAME", "CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
 
 CONFIG_NAME = "config.json"
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
@@ -37,6 +37,7 @@ def save_pretrained(
     preprocessing: Preprocessing | None = None,
     corpora: Sequence[str] = (),
     metrics: Mapping[str, float] | None = None,
+    population: Mapping[str, str] | None = None,
     model_card_kwargs: Mapping[str, Any] | None = None,
     provenance: Provenance | None = None,
 ) -> Path:
@@ -55,7 +56,8 @@ def save_pretrained(
     made = _provenance(model, provenance, hashlib.sha256(weights).hexdigest())
     card = model_card(
         model, source or folder.name, preprocessing=preprocessing, corpora=corpora,
-        metrics=metrics, front_matter=model_card_kwargs or {}, provenance=made,
+        metrics=metrics, population=population, front_matter=model_card_kwargs or {},
+        provenance=made,
     )  # fmt: skip
     ours = [CONFIG_NAME, *WEIGHT_NAMES, CARD_NAME, FILE_NAME, PROVENANCE]
     keeps_readme = _is_a_persons(folder / CARD_NAME)

@@ -304,9 +304,16 @@ def _contract(data: Corpora, vocabulary: tuple[str, ...]) -> Preprocessing:
 
 
 def save_models(
-    folder: Path, parts: PretrainParts, weights: Mapping[str, Tensor], data: Corpora
-) -> None:
+    folder: Path, parts: PretrainParts, weights: Mapping[str, Tensor], data: Corpora,
+    card_fields: Mapping[str, Any],
+) -> None:  # fmt: skip
     """Write ``model/``, and with heads ``heads/NAME/`` for each corpus, from trained weights."""
+    population = {
+        "Subjects": "; ".join(
+            f"{name} {len(np.unique(part.subjects))}"
+            for name, part in zip(data.names, data.parts, strict=True)
+        )
+    }
     encoder = {
         name.removeprefix("encoder."): value
         for name, value in weights.items()
@@ -330,8 +337,9 @@ def save_models(
             model.final_layer.load_state_dict(head)
             model.pick_channels(contract.ch_names)
         model.save_pretrained(
-            folder / place, preprocessing=contract, corpora=list(data.names), provenance=made
-        )
+            folder / place, preprocessing=contract, corpora=list(data.names),
+            population=population, model_card_kwargs=card_fields, provenance=made,
+        )  # fmt: skip
         seen.save(folder / place)
 
 
