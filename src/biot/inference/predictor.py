@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from biot.choices import Device, Precision
-from biot.device import find_device
+from biot.device import find_device, warn_if_slow
 from biot.errors import ConfigError
 from biot.events.event import Event
 from biot.inference.explaining.bands import GivenBands, bands_of
@@ -53,7 +53,8 @@ class Predictor:
     device
         ``"auto"`` takes the GPU if there is one.
     precision
-        ``"bf16"`` computes in bfloat16 where that is safe.
+        ``"bf16"`` computes in bfloat16 where that is safe; slow on a processor without
+        instructions for it, which is warned of.
 
     Raises
     ------
@@ -78,6 +79,7 @@ class Predictor:
         self._device = find_device(device)
         self.precision: Precision = precision
         """Of the computation."""
+        warn_if_slow(precision, self._device)
         self._model = model.to(self._device).eval()
 
     @classmethod
