@@ -18,7 +18,7 @@ def test_bfloat16_is_warned_of_where_the_processor_has_no_instructions_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     a_processor(monkeypatch, architecture="x86_64", avx2=True, avx512_bf16=False, amx_bf16=False)
-    with pytest.warns(SlowPrecisionWarning, match=r"precision='bf16' is slow on this processor"):
+    with pytest.warns(SlowPrecisionWarning, match=r"precision=bf16 is slow on this processor"):
         warn_if_slow("bf16", torch.device("cpu"))
 
 

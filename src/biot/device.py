@@ -47,9 +47,9 @@ def warn_if_slow(precision: str, device: torch.device) -> None:
     """
     if precision == "bf16" and device.type == "cpu" and _lacks_bfloat16():
         warnings.warn(
-            "precision='bf16' is slow on this processor, which has no instructions for bfloat16 "
+            "precision=bf16 is slow on this processor, which has no instructions for bfloat16 "
             "(avx512_bf16 or amx_bf16): about a sixth of the speed of float32 was measured. Leave "
-            "it at precision='32' here.",
+            "it at precision=32 here.",
             SlowPrecisionWarning,
             stacklevel=3,
         )
