@@ -45,10 +45,11 @@ CH_NAMES = ("C3", "C4", "O1", "O2")
 SFREQ, SECONDS, WINDOW = 100, 20, 5
 N_FFT = 100
 BATCH, BATCHES = 64, 200
-DAY_NAMES = tuple(
-    "Fp1 Fp2 AF3 AF4 F7 F3 Fz F4 F8 FC5 FC1 FC2 FC6 T7 C3 Cz C4 T8 CP5 CP1 CP2 CP6 P7 P3 Pz P4 P8 "
-    "PO3 PO4 O1 Oz O2".split()
-)
+DAY_NAMES = (
+    "Fp1", "Fp2", "AF3", "AF4", "F7", "F3", "Fz", "F4", "F8", "FC5", "FC1", "FC2", "FC6", "T7",
+    "C3", "Cz", "C4", "T8", "CP5", "CP1", "CP2", "CP6", "P7", "P3", "Pz", "P4", "P8", "PO3", "PO4",
+    "O1", "Oz", "O2",
+)  # fmt: skip
 DAY_SFREQ, DAY_WINDOW = 128, 10
 QUICK = {"recordings": 32, "windows": 800, "hours": 0.08}
 STEPS = {
