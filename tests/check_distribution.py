@@ -49,7 +49,7 @@ assert again(x).isfinite().all() and torch.equal(again(x), model(x))
 """
 """What the wheel must do without any extra."""
 NEEDS_EXTRA = {
-    "prepare in/a.csv --table-sfreq 200 --out made --sfreq 200 --window 2": "corpus",
+    "prepare in/a.csv --table-sfreq 200 --out made --sfreq 200 --window 2": "signals",
     "info in/a.fif": "signals",
     "demo --out demo": "signals",
     "predict model in/a.fif --out p.csv": "signals",
@@ -57,14 +57,13 @@ NEEDS_EXTRA = {
     "live model --lsl EEG": "live",
     "finetune corpus --out run": "training",
     "pretrain corpus --out run": "training",
-    "evaluate model corpus": "corpus",
     "export model --out model.onnx": "export",
 }
 """Commands that an extra brings, and the first that they ask for."""
 FILES = {
     "in/a.csv": "C3,C4\n" + "".join(f"{i % 7}.5,{i % 11}.25\n" for i in range(800)),
     "in/a.fif": "0",
-    "corpus/manifest.json": "{}",
+    "corpus/state.json": "{}",
 }
 """What the commands are given."""
 WORK_WITHOUT = ("--version", "layouts", "info model", "convert model --out converted")
