@@ -50,17 +50,20 @@ GREY = "#6B6F76"
 LIGHT = "#D5D8DC"
 
 
-def require_figures(extra: str = "plots") -> None:
+def require_figures(*, training: bool = False) -> None:
     """Find out before the work, not after it, whether figures can be drawn.
 
-    `extra` is the one to install for that work, which may need more than figures.
+    The message names the extra to install for that work, which may need more than figures.
 
     Raises
     ------
     MissingDependencyError
         If matplotlib is not installed.
     """
-    require("matplotlib.figure", extra=extra)
+    if training:
+        require("matplotlib.figure", extra="training")
+    else:
+        require("matplotlib.figure", extra="plots")
 
 
 def new_figure(width: float, height: float) -> Figure:

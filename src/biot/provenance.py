@@ -163,7 +163,7 @@ def _from_dict(values: Mapping[str, Any]) -> Provenance:
         for name, value in vars(part).items():
             if name not in ("parent", "corpora") and not isinstance(value, str | None):
                 raise ValueError(f"{name} must be text, got {value!r}")
-    for one in (found.weights, found.parent and found.parent.weights):
+    for one in (found.weights, None if found.parent is None else found.parent.weights):
         if one is not None and not _SHA256.fullmatch(one):
             raise ValueError(f"weights must be a SHA-256, got {one!r}")
     if found.date is None or found.made_by is None:

@@ -95,6 +95,7 @@ RULES = {
         "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
         "model evaluation evaluation.baselines training signals.channels report",
         "numpy torch",
+        "matplotlib",
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "

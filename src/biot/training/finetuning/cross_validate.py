@@ -355,7 +355,7 @@ def cross_validate(
     """
     config = config or FinetuneConfig()
     require_means(config, from_model)
-    plots.require_figures(extra="training")
+    plots.require_figures(training=True)
     _require_numbers(config, n_seeds, workers)
     source = None if from_model is None else Path(from_model)
     out = Path(out)

@@ -146,7 +146,7 @@ def finetune(
     """
     config = configured(FinetuneConfig, config, settings)
     require_means(config, from_model)
-    plots.require_figures(extra="training")
+    plots.require_figures(training=True)
     source, out = None if from_model is None else Path(from_model), Path(out)
     require_unfinished(out)
     data = load_corpus(Path(corpus))

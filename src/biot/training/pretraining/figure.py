@@ -44,7 +44,8 @@ def curves(
         "Embedding standard deviation": embedding_std,
         "Effective rank": effective_rank,
     }
-    rows = [["loss", "top1"], ["spread", "rank"], *([] if probe is None else [["probe", "probe"]])]
+    rows: list[Any] = [["loss", "top1"], ["spread", "rank"]]
+    rows += [] if probe is None else [["probe", "probe"]]
     figure = new_figure(9.0, 2.7 * len(rows))
     cells = list(figure.subplot_mosaic(rows, sharex=True).values())
     for index, (axes, (title, values)) in enumerate(zip(cells, panels.items(), strict=False)):

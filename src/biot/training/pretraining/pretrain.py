@@ -110,7 +110,7 @@ def pretrain(
         If matplotlib, or TensorBoard where it is asked for, is not installed.
     """
     config, out = configured(PretrainConfig, config, settings), Path(out)
-    plots.require_figures(extra="training")
+    plots.require_figures(training=True)
     data = open_corpora(corpora, sfreq)
     train, valid = held_out_rows(data, config)
     fabric = launch_processes(config)
