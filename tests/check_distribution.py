@@ -143,12 +143,19 @@ def check_files(sdist: Path, wheel: Path) -> None:
         names = archive.namelist()
         (metadata,) = (archive.read(name).decode() for name in names if name.endswith("/METADATA"))
     outside = [name for name in names if not name.startswith(("biot/", "biot-"))]
-    if outside or "biot/py.typed" not in names:
-        sys.exit(f"{wheel.name}: holds {outside}, or lacks biot/py.typed")
+    sources = {path.relative_to(ROOT / "src").as_posix() for path in modules()}
+    lacking = {*sources, "biot/py.typed"} - set(names)
+    if outside or lacking:
+        sys.exit(f"{wheel.name}: holds {outside}, lacks {sorted(lacking)}")
     relative = re.findall(r"\]\((?!https?://|#)[^)]*\)", metadata)
     if relative:
         sys.exit(f"{wheel.name}: links that an index of packages cannot follow: {relative}")
     print(f"{sdist.name}: {len(paths)} files; {wheel.name}: {len(names)}; twine check passed")
+
+
+def modules() -> list[Path]:
+    """Every file of the package that is code."""
+    return sorted((ROOT / "src" / "biot").rglob("*.py"))
 
 
 def installed(what: str, folder: Path) -> Path:
