@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BELONG = {
-    *("benchmarks", "docker", "docs", "examples", "paper", "src", "tests", ".gitignore", "LICENSE"),
+    *("benchmarks", "docs", "examples", "paper", "src", "tests", ".gitignore", "LICENSE"),
     *("CHANGELOG.md", "CITATION.cff", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "Makefile"),
     *("PKG-INFO", "README.md", "SECURITY.md", "pyproject.toml", "constraints.txt"),
     "constraints-lowest.txt",
