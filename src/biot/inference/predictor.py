@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from biot.choices import Device, Precision
-from biot.device import find_device
+from biot.device import find_device, warn_if_slow
 from biot.errors import ConfigError
 from biot.events.event import Event
 from biot.inference.explaining.bands import GivenBands, bands_of
@@ -48,7 +48,8 @@ class Predictor(WindowPredictor):
     device
         ``"auto"`` takes the GPU if there is one.
     precision
-        ``"bf16"`` computes in bfloat16 where that is safe.
+        ``"bf16"`` computes in bfloat16 where that is safe; slow on a processor without
+        instructions for it, which is warned of.
 
     Raises
     ------
@@ -73,6 +74,7 @@ class Predictor(WindowPredictor):
         self._device = find_device(device)
         self._place = str(self._device)
         self.precision = precision
+        warn_if_slow(precision, self._device)
         self._model = model.to(self._device).eval()
 
     @classmethod

@@ -423,6 +423,7 @@ def test_a_validated_run_resumes_to_the_same_bits_and_keeps_the_best(
         assert torch.equal(value, kept[best][f"encoder.{name}"]), name
 
 
+@pytest.mark.filterwarnings("ignore::biot.device.SlowPrecisionWarning")
 @pytest.mark.parametrize(
     "changes",
     [
