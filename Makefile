@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs reproduce dist check-dist clean
+.PHONY: demo test lint types docs reproduce dist check-dist clean
 
 # Once, and again when the versions change: an environment with all that any command needs.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -21,6 +21,11 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The types as later versions of Python see them; lint looks at the lowest.
+types: $(VENV)/installed
+	$(BIN)/mypy --python-version 3.12
+	$(BIN)/mypy --python-version 3.13
 
 # Two processes with one thread each: small models do not profit from more.
 test: lint

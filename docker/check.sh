@@ -7,20 +7,25 @@
 #   PYTHON=/path/to/python docker/check.sh
 #
 # PYTHON is one with this package and its extras signals and export: it makes model and recording.
+# ENVIRONMENT=FOLDER keeps the fresh environment there, and takes one that is there already.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-$root/.venv/bin/python}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/data/sub-01" "$work/output"
+venv=${ENVIRONMENT:-$work/venv}
 
 echo "Making a model and a recording ..."
 "$python" "$root/docker/check_material.py" "$work"
 
-echo "Installing packaging/runtime into a fresh environment ..."
-"$python" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$root/packaging/runtime"
-if "$work/venv/bin/python" -c "import torch" 2>/dev/null; then
+if [ ! -x "$venv/bin/biot" ]; then
+  echo "Installing packaging/runtime into a fresh environment ..."
+  "$python" -m venv "$venv"
+  "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check \
+    "$root/packaging/runtime"
+fi
+if "$venv/bin/python" -c "import torch" 2>/dev/null; then
   echo "FAILED: PyTorch was installed" && exit 1
 fi
 
@@ -32,7 +37,7 @@ words=$(sed -n 's/^CMD \["\(.*\)"\]$/\1/p' "$root/docker/Dockerfile")
 
 # run INPUT OUTPUT MODEL: the container's command, in an environment that holds nothing else
 run() {
-  "${offline[@]}" env -i PATH="$work/venv/bin:/usr/bin:/bin" INPUT="$1" OUTPUT="$2" BIOT_MODEL="$3" \
+  "${offline[@]}" env -i PATH="$venv/bin:/usr/bin:/bin" INPUT="$1" OUTPUT="$2" BIOT_MODEL="$3" \
     biot "$words" --data-root "$work/data" --output-root "$work/output" >"$work/said" 2>&1
 }
 
@@ -51,7 +56,6 @@ run sub-01/night.edf sub-01/eeg/night.tsv "$work/model.onnx" || { cat "$work/sai
 "$python" "$root/docker/check_material.py" "$work" compare
 echo "ok: $(head -n 1 "$work/said")"
 
-before=$(find "$work/output" | sort)
 printf 'no recording' >"$work/data/damaged.edf"
 printf 'no model' >"$work/damaged.onnx"
 : >"$work/output/file"
@@ -69,4 +73,4 @@ if [ "$before" != "$(find "$work/output" | sort)" ]; then
 fi
 echo "ok: nothing was written by what was refused"
 if [ ${#offline[@]} = 0 ]; then echo "note: the network could not be taken away here"; fi
-echo "Installed: $(du -sm "$work"/venv/lib/python*/site-packages | cut -f1) MB with pip and bytecode."
+echo "Installed: $(du -sm "$venv"/lib/python*/site-packages | cut -f1) MB with pip itself."

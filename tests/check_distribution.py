@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BELONG = {
-    *("benchmarks", "docker", "docs", "examples", "paper", "src", "tests", ".gitignore", "LICENSE"),
+    *("benchmarks", "docs", "examples", "paper", "src", "tests", ".gitignore", "LICENSE"),
     *("CHANGELOG.md", "CITATION.cff", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "Makefile"),
     *("PKG-INFO", "README.md", "SECURITY.md", "pyproject.toml", "constraints.txt"),
     "constraints-lowest.txt",
@@ -49,7 +49,7 @@ assert again(x).isfinite().all() and torch.equal(again(x), model(x))
 """
 """What the wheel must do without any extra."""
 NEEDS_EXTRA = {
-    "prepare in/a.csv --table-sfreq 200 --out made --sfreq 200 --window 2": "corpus",
+    "prepare in/a.csv --table-sfreq 200 --out made --sfreq 200 --window 2": "signals",
     "info in/a.fif": "signals",
     "demo --out demo": "signals",
     "predict model in/a.fif --out p.csv": "signals",
@@ -57,14 +57,13 @@ NEEDS_EXTRA = {
     "live model --lsl EEG": "live",
     "finetune corpus --out run": "training",
     "pretrain corpus --out run": "training",
-    "evaluate model corpus": "corpus",
     "export model --out model.onnx": "export",
 }
 """Commands that an extra brings, and the first that they ask for."""
 FILES = {
     "in/a.csv": "C3,C4\n" + "".join(f"{i % 7}.5,{i % 11}.25\n" for i in range(800)),
     "in/a.fif": "0",
-    "corpus/manifest.json": "{}",
+    "corpus/state.json": "{}",
 }
 """What the commands are given."""
 WORK_WITHOUT = ("--version", "layouts", "info model", "convert model --out converted")
@@ -144,12 +143,19 @@ def check_files(sdist: Path, wheel: Path) -> None:
         names = archive.namelist()
         (metadata,) = (archive.read(name).decode() for name in names if name.endswith("/METADATA"))
     outside = [name for name in names if not name.startswith(("biot/", "biot-"))]
-    if outside or "biot/py.typed" not in names:
-        sys.exit(f"{wheel.name}: holds {outside}, or lacks biot/py.typed")
+    sources = {path.relative_to(ROOT / "src").as_posix() for path in modules()}
+    lacking = {*sources, "biot/py.typed"} - set(names)
+    if outside or lacking:
+        sys.exit(f"{wheel.name}: holds {outside}, lacks {sorted(lacking)}")
     relative = re.findall(r"\]\((?!https?://|#)[^)]*\)", metadata)
     if relative:
         sys.exit(f"{wheel.name}: links that an index of packages cannot follow: {relative}")
     print(f"{sdist.name}: {len(paths)} files; {wheel.name}: {len(names)}; twine check passed")
+
+
+def modules() -> list[Path]:
+    """Every file of the package that is code."""
+    return sorted((ROOT / "src" / "biot").rglob("*.py"))
 
 
 def installed(what: str, folder: Path) -> Path:

@@ -129,6 +129,7 @@ def test_every_field_of_the_config_is_an_option_with_its_default(
         "time_shift": 0.5, "channel_drop": 0.1, "band_stop": 3.0, "amplitude": 0.3,
         "checkpoint_every": 7, "devices": 2, "nodes": 3, "strategy": "ddp",
         "event_background": "rest", "event_scoring": "szcore", "spectrum": "log+wave",
+        "weights_license": "cc-by-4.0",
     }  # fmt: skip
     switches = {
         "compile": True, "tensorboard": True, "calibration": False, "tune_events": True,

@@ -112,7 +112,7 @@ class Provenance:
             )
         try:
             return _from_dict(values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:  # CheckpointError too
             raise CheckpointError(
                 f"{path}: is damaged ({error}). Take the file of the same training, or delete it: "
                 "only what it says is lost."
@@ -153,7 +153,7 @@ def _from_dict(values: Mapping[str, Any]) -> Provenance:
     parent = given.pop("parent", None)
     corpora = given.pop("corpora", [])
     if not isinstance(corpora, list):
-        raise ValueError("corpora must be a list")
+        raise CheckpointError("corpora must be a list")
     found = Provenance(
         **{"biot_version": None, **given},
         parent=None if parent is None else Parent(**parent),
@@ -162,12 +162,12 @@ def _from_dict(values: Mapping[str, Any]) -> Provenance:
     for part in (found, *((found.parent,) if found.parent else ()), *found.corpora):
         for name, value in vars(part).items():
             if name not in ("parent", "corpora") and not isinstance(value, str | None):
-                raise ValueError(f"{name} must be text, got {value!r}")
+                raise CheckpointError(f"{name} must be text, got {value!r}")
     for one in (found.weights, None if found.parent is None else found.parent.weights):
         if one is not None and not _SHA256.fullmatch(one):
-            raise ValueError(f"weights must be a SHA-256, got {one!r}")
+            raise CheckpointError(f"weights must be a SHA-256, got {one!r}")
     if found.date is None or found.made_by is None:
-        raise ValueError("date and made_by must be there")
+        raise CheckpointError("date and made_by must be there")
     datetime.fromisoformat(found.date)
     return found
 

@@ -61,20 +61,29 @@ def model_card(
         "",
         "## Metrics",
         "",
+        *_metrics(metrics or {}),
     ]
-    if metrics:
-        lines += ["| metric | value |", "|---|---|"]
-        lines += [f"| {_in_cell(name)} | {value:.4g} |" for name, value in metrics.items()]
-    else:
-        lines += ["None were given when this model was saved."]
     lines += [
         *_section("Intended use", _use(model, preprocessing)),
         *_section("Training data and populations", _populations(corpora, population or {})),
         *_section("Overlaps", _OVERLAPS),
         *_section("Limits", _LIMITS),
         *_section("Licence", _licence(header)),
+        *_code(model, source),
     ]
-    lines += [
+    return visible("\n".join(lines))
+
+
+def _metrics(metrics: Mapping[str, float]) -> list[str]:
+    if not metrics:
+        return ["None were given when this model was saved."]
+    rows = [f"| {_in_cell(name)} | {value:.4g} |" for name, value in metrics.items()]
+    return ["| metric | value |", "|---|---|", *rows]
+
+
+def _code(model: Any, source: str) -> list[str]:
+    """How the model is opened, and what it takes."""
+    return [
         "",
         "## Use",
         "",
@@ -93,7 +102,6 @@ def model_card(
         "the Wild*, NeurIPS 2023.",
         "",
     ]
-    return visible("\n".join(lines))
 
 
 def renamed_card(card: str, source: str) -> str:

@@ -24,7 +24,7 @@ GIVEN: dict[str, Any] = {
     "clip_norm": 2.0, "ema": 0.99, "micro_batch_size": 3, "device": "cpu", "devices": 2,
     "nodes": 3, "precision": "bf16", "strategy": "ddp", "workers": 4,
     "valid_share": 0.2, "valid_every": 5, "patience": 2, "negatives": "all",
-    "spectrum": "log",
+    "spectrum": "log", "weights_license": "cc-by-4.0",
 }  # fmt: skip
 MASKED: dict[str, Any] = {
     "objective": "masked", "mask_share": 0.5, "spread_weight": 0.1, "spectrum_weight": 0.5,
