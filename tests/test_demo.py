@@ -41,7 +41,8 @@ def test_the_demo_replaces_an_earlier_one_and_nothing_else(tmp_path: Path, capsy
     assert f"{scores['balanced_accuracy']:.3f} (95 % interval" in report
     assert report.count("data:image/png;base64,") == 3
     shown = capsys.readouterr().out
-    assert shown.startswith("About a minute of processor time, in six steps:\n  1. simulate  EEG of 5 ")
+    plan = "About a minute of processor time, in six steps:\n  1. simulate  EEG of 5 subjects"
+    assert shown.startswith(plan)
     for name in ("prepare", "finetune", "evaluate", "predict"):
         assert f"$ biot {name} " in shown
     assert re.search(r"\d+ s in all, \d+ s of processor time\n$", shown)
