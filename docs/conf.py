@@ -9,8 +9,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from sphinx_gallery.sorting import FileNameSortKey
-
 import biot
 
 HERE = Path(__file__).parent
@@ -58,11 +56,29 @@ numpydoc_xref_param_type = False
 
 # Gallery ----------------------------------------------------------------------------------------
 
+
+class InOrder:
+    """Sorts the scripts of the gallery: those that are named first, then the others."""
+
+    FIRST = (
+        "folder_to_report.py", "raw_to_annotations.py", "sklearn_groups.py", "from_braindecode.py",
+        "missing_channels.py", "pretraining_two_corpora.py", "adapting.py", "explaining.py",
+    )  # fmt: skip
+
+    def __init__(self, _folder: str) -> None:
+        """Sphinx-Gallery gives the folder."""
+
+    def __call__(self, name: str) -> tuple[int, str]:
+        """Key of a script."""
+        return (self.FIRST.index(name) if name in self.FIRST else len(self.FIRST), name)
+
+
 sphinx_gallery_conf: dict[str, Any] = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r".*\.py$",
-    "within_subsection_order": FileNameSortKey,
+    "within_subsection_order": InOrder,
+    "default_thumb_file": str(HERE / "figures" / "tokens.png"),
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
@@ -97,11 +113,16 @@ _OUTSIDE = (
 )
 """Files beside docs/ that pages lead to, and the pages that include them."""
 
+_WITHOUT_PAGE = ("CITATION.cff", "CODE_OF_CONDUCT.md", "SECURITY.md", "paper/paper.md")
+"""Files that have no page in the site; links to them become their text."""
+
 
 def _lead_to_pages(text: str) -> str:
     """Links to files of the repository become links to the pages that hold them."""
     for file, page in _OUTSIDE:
         text = re.sub(rf"\]\((?:\.\./)*{re.escape(file)}", f"]({page}", text)
+    for file in _WITHOUT_PAGE:
+        text = re.sub(rf"\[([^\]]+)\]\((?:\.\./)*{re.escape(file)}\)", r"\1", text)
     return re.sub(r"\]\((?:\.\./)*docs/", "](", text)
 
 

@@ -24,16 +24,17 @@ biot.finetune(work / "corpus", work / "run", **model, epochs=20, batch_size=32, 
 predictor = biot.Predictor.from_pretrained(work / "run" / "model")
 
 # %%
-# The window in which spike-and-wave discharges are most probable.
+# The window in which spindles are most probable.
 
 predictions = predictor.predict(new, stride=1)
-probable = predictions.probabilities[:, predictions.label_names.index("spike-wave")]
+probable = predictions.probabilities[:, predictions.label_names.index("spindles")]
 start = float(predictions.start[np.nanargmax(probable)])
-explanation = predictor.explain(new, start=start, target="spike-wave")
+explanation = predictor.explain(new, start=start, target="spindles")
 print(explanation.title)
 
 # %%
-# The discharges are simulated over the front of the head, at 3 a second.
+# Spindles are simulated over the middle of the head (C3 and C4), at 12 to 15 Hz: between what are
+# called the alpha and beta bands.
 
 figure, (channels, cells, bands) = plt.subplots(
     1, 3, figsize=(11, 3.4), width_ratios=[1, 2, 1], layout="constrained"
@@ -47,7 +48,7 @@ image = cells.imshow(
     extent=(*explanation.stretches[[0, -1], [0, 1]], len(explanation.ch_names), 0),
 )  # fmt: skip
 cells.set(title="channels in time", xlabel="seconds", yticks=[])
-figure.colorbar(image, ax=cells, label="log-odds of spike-wave")
+figure.colorbar(image, ax=cells, label="log-odds of spindles")
 bands.barh([band.name for band in explanation.bands], explanation.band_scores, color="tab:blue")
 bands.set_title("bands")
 plt.show()

@@ -7,6 +7,7 @@ module names. So a script that was written for braindecode needs one line change
 then allow for missing data.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import skorch
 import torch
@@ -53,6 +54,13 @@ classifier = skorch.NeuralNetClassifier(
     callbacks=[EpochScoring("balanced_accuracy", lower_is_better=False)],
 )  # fmt: skip
 classifier.fit(X, y)
+
+figure, axes = plt.subplots(figsize=(6, 2.5), layout="constrained")
+axes.plot(classifier.history[:, "train_loss"], label="training")
+axes.plot(classifier.history[:, "valid_loss"], label="held-out subjects")
+axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+axes.legend(frameon=False)
+plt.show()
 
 # %%
 # The parts have the names that they have there, so hooks, replaced heads and adapters fit.

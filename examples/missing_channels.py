@@ -36,11 +36,11 @@ print(torch.allclose(masked, shorter, atol=1e-5))
 
 temporary = tempfile.TemporaryDirectory()
 work = Path(temporary.name)
-*known, new = biot.simulate.write_study(work / "eeg", subjects=range(8), duration=90)
+*known, new = biot.simulate.write_study(work / "eeg", subjects=range(9), duration=120)
 settings = {"sfreq": 200, "window": 4, "stride": 1, "align": "events", "labels": "annotations"}
 biot.prepare(known, work / "corpus", **settings)
 size = {"embed_dim": 32, "num_layers": 1}
-biot.finetune(work / "corpus", work / "run", **size, epochs=12, batch_size=32, learning_rate=3e-3)
+biot.finetune(work / "corpus", work / "run", **size, epochs=20, batch_size=32, learning_rate=3e-3)
 predictor = biot.Predictor.from_pretrained(work / "run" / "model")
 
 recording = biot.read_recording(new)

@@ -10,6 +10,9 @@ it shows how, not how well. What pretraining was worth on real sets is in :doc:`
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import pandas as pd
+
 import biot
 from biot.simulate import simulate_eeg, write_edf
 
@@ -41,9 +44,13 @@ finished = biot.pretrain(
     [work / "corpus_1", work / "corpus_2"], work / "pretrained", steps=40, batch_size=32, **size
 )
 print("finished:", finished)
-print((work / "pretrained" / "history.csv").read_text().splitlines()[-1])
 encoder = biot.BIOT.from_pretrained(work / "pretrained" / "model")
 print(encoder.channels)
+history = pd.read_csv(work / "pretrained" / "history.csv")
+figure, axes = plt.subplots(figsize=(6, 2.5), layout="constrained")
+axes.plot(history["step"], history["loss"], "o-", color="tab:blue")
+axes.set(xlabel="step", ylabel="contrastive loss")
+plt.show()
 
 # %%
 # Fine-tuning begins with these weights, on other subjects: a test on recordings that the encoder

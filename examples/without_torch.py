@@ -3,18 +3,18 @@ Exporting a model and running it without torch
 ==============================================
 
 An exported model is one ONNX file: the network, and in its metadata the channels, the preprocessing
-and the labels. ONNX Runtime computes it where PyTorch is not installed.
+and the labels. `biot.runtime` predicts with it where PyTorch is not installed.
 """
 
-import json
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-import onnxruntime
 
 import biot
 from biot.inference import export_onnx
+from biot.runtime import OnnxPredictor
 
 temporary = tempfile.TemporaryDirectory()
 work = Path(temporary.name)
@@ -33,28 +33,26 @@ path = export_onnx(trained, work / "model.onnx", preprocessing=predictor.preproc
 print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
 
 # %%
-# From here on, no line needs torch. What the file expects stands in it.
+# From here on, no line needs torch. The file says what it expects: channels, rate, units, labels.
 
-session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-for one in session.get_inputs():
-    print(one.name, one.type, one.shape)
-metadata = session.get_modelmeta().custom_metadata_map
-preprocessing = json.loads(metadata["preprocessing"])
-print(preprocessing["ch_names"], preprocessing["sfreq"], preprocessing["label_names"])
-print(metadata["probabilities"])
+onnx = OnnxPredictor.from_file(path)
+print(onnx)
 
 # %%
-# One window of 4 s, prepared as the file says: the rate, and each channel divided by its 95th
-# percentile.
+# It takes recordings as the model's folder does, prepares them by the same code, and gives the same
+# predictions.
 
-recording = biot.signals.resampled(biot.read_recording(new), preprocessing["sfreq"])
-window = recording.read(0, 800).astype(np.float32)
-scale = biot.signals.q95_scale(window)
-x = (window / scale)[None]
-channels = json.loads(metadata["channels"])
-rows = [channels.index(name) for name in recording.ch_names]
-scores = session.run(
-    ["scores"],
-    {"x": x, "channel_ids": np.array([rows]), "valid": np.isfinite(x)},
-)[0]
-print(scores)
+found = onnx.predict(new, stride=1)
+print(found.to_events(background="rest"))
+known_to_torch = predictor.predict(new, stride=1)
+print(f"largest difference: {np.abs(found.probabilities - known_to_torch.probabilities).max():.1e}")
+
+figure, axes = plt.subplots(figsize=(7, 2.5), layout="constrained")
+for column, label in enumerate(found.label_names):
+    line = axes.plot(known_to_torch.start + 2, known_to_torch.probabilities[:, column], linewidth=4)
+    axes.plot(found.start + 2, found.probabilities[:, column], "k--", linewidth=1)
+    line[0].set(alpha=0.4, label=f"{label}, PyTorch")
+axes.plot([], [], "k--", linewidth=1, label="ONNX Runtime")
+axes.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.02))
+figure.legend(loc="outside right center", frameon=False)
+plt.show()

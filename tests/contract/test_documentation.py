@@ -90,7 +90,7 @@ def test_every_page_is_in_the_contents():
     pages = {file.stem for file in DOCS.glob("*.md")} | {"api"}
     text = "".join(file.read_text(encoding="utf-8") for file in DOCS.glob("*.md"))
     listed = {
-        line
+        re.sub(r"^.*<(\w+)>$", r"\1", line)
         for contents in re.findall(r"^```\{toctree\}\n(.*?)^```$", text, flags=re.M | re.S)
         for line in contents.splitlines()
     }
