@@ -8,7 +8,7 @@ from biot.lazy import attach
 
 if TYPE_CHECKING:
     from biot.inference.explaining.explanation import Explanation
-    from biot.inference.export import export_onnx
+    from biot.inference.exporting.export import export_onnx
     from biot.inference.predictions import TABLE_SUFFIXES, Predictions, PredictionWarning
     from biot.inference.predictor import Predictor
     from biot.inference.reading import PredictionFailure
@@ -32,6 +32,6 @@ __getattr__, __dir__ = attach(
         "Predictions": "biot.inference.predictions",
         "Predictor": "biot.inference.predictor",
         "TABLE_SUFFIXES": "biot.inference.predictions",
-        "export_onnx": "biot.inference.export",
+        "export_onnx": "biot.inference.exporting.export",
     },
 )

@@ -36,7 +36,7 @@ def parser() -> Parser:
 def _execute(args: Namespace) -> None:
     require_writable(args.out, suffixes=(".onnx",))
     require_apart({"--out": args.out}, [args.model])
-    from biot.inference.export import export_onnx
+    from biot.inference.exporting.export import export_onnx
     from biot.model.biot import BIOT
     from biot.preprocessing import FILE_NAME, Preprocessing
 
