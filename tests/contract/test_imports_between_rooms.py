@@ -99,7 +99,12 @@ RULES = {
         "errors choices decision events io device preprocessing plots signals "
         "signals.formats signals.readers model inference.explaining",
         "numpy torch",
-        "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
+        "joblib pandas pyarrow tqdm",
+    ),
+    "inference.exporting": rule(
+        "errors io preprocessing corpus model evaluation training",
+        "numpy torch",
+        "onnx onnxruntime onnxscript",
     ),
     "report": rule(
         "errors io decision preprocessing plots signals corpus evaluation events",
@@ -139,9 +144,9 @@ RULES = {
     "cli": rule(
         "errors settings locks io preprocessing plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference inference.many inference.live "
-        "simulate __init__ evaluation.events inference.scoring report inference.explaining "
-        "report.recording",
+        "training.finetuning training.pretraining inference inference.exporting inference.many "
+        "inference.live simulate __init__ evaluation.events inference.scoring report "
+        "inference.explaining report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),

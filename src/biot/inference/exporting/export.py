@@ -7,7 +7,7 @@ from pathlib import Path
 
 from biot.errors import CheckpointError, ConfigError, require
 from biot.inference.exporting.facts import describe, facts_of
-from biot.inference.exporting.graph import Scores, to_onnx
+from biot.inference.exporting.graph import ScoresOnly, to_onnx
 from biot.inference.exporting.session import require_same_scores
 from biot.io import atomic_file, require_text_name
 from biot.model.biot import BIOT
@@ -80,7 +80,7 @@ def export_onnx(
     path = Path(path)
     require_text_name(path, ConfigError)
     _require_finite(model, path)
-    scores = Scores(copy.deepcopy(model).cpu().float()).eval()
+    scores = ScoresOnly(copy.deepcopy(model).cpu().float()).eval()
     proto = to_onnx(scores, optional_inputs=optional_inputs)
     describe(proto, facts_of(model, preprocessing))
     with atomic_file(path) as partial:

@@ -20,7 +20,7 @@ from biot.model.biot import BIOT
 from biot.model.encoder import BIOTEncoder
 from biot.model.spectra import SpectralEmbedding
 
-__all__ = ["OWN_ROW", "SIZES", "TRANSFORM", "Scores", "example", "to_onnx"]
+__all__ = ["OWN_ROW", "SIZES", "TRANSFORM", "ScoresOnly", "example", "to_onnx"]
 
 OPSET = 18
 """Of ONNX: what ONNX Runtime's quantisation and OpenVINO know, LayerNormalization included."""
@@ -32,11 +32,11 @@ SIZES = {
 """Inputs of the file and the names of their sizes, all of them free."""
 OWN_ROW = -2
 """In `channel_ids`: the row of the vocabulary that is the channel's own place in `x`."""
-TRANSFORM = ("cos_TF", "sin_TF")
+TRANSFORM = ("cosines", "sines")
 """How the names of the two constants end that the Fourier transform multiplies with."""
 
 
-class Scores(nn.Module):
+class ScoresOnly(nn.Module):
     """A model with the inputs and the output of the file; its transform is two matrix products.
 
     The model is changed in place: give a copy.
@@ -57,14 +57,14 @@ class Scores(nn.Module):
 class _ByMatrices(BIOTEncoder):
     """Spectra by products with cosines and sines, for runtimes without a Fourier transform."""
 
-    cos_TF: Tensor
-    sin_TF: Tensor
+    cosines: Tensor
+    sines: Tensor
 
     def _spectra(self, x_BCT: Tensor) -> tuple[Tensor, Tensor | None]:
         if not self._stft_is_ours():
             return super()._spectra(x_BCT)
         patches_BCNT = x_BCT.unfold(-1, self.n_fft, self.hop_length)
-        real_BCNF, imaginary_BCNF = patches_BCNT @ self.cos_TF, patches_BCNT @ self.sin_TF
+        real_BCNF, imaginary_BCNF = patches_BCNT @ self.cosines, patches_BCNT @ self.sines
         power_BCNF = real_BCNF * real_BCNF + imaginary_BCNF * imaginary_BCNF
         magnitudes_BCFN = power_BCNF.sqrt().transpose(-1, -2)
         embedding = self.patch_embedding
@@ -89,7 +89,7 @@ def _use_matrices(encoder: nn.Module) -> None:
     encoder.__class__ = type(type(encoder).__name__, (_ByMatrices, type(encoder)), {})
 
 
-def to_onnx(scores: Scores, *, optional_inputs: bool) -> Any:
+def to_onnx(scores: ScoresOnly, *, optional_inputs: bool) -> Any:
     """The graph as an ``onnx.ModelProto``.
 
     Parameters

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from biot.errors import CheckpointError, require
-from biot.inference.exporting.graph import SIZES, Scores, example
+from biot.inference.exporting.graph import SIZES, ScoresOnly, example
 
 __all__ = ["SessionModel", "open_session", "require_same_scores"]
 
@@ -43,7 +43,7 @@ class SessionModel(nn.Module):
         return torch.from_numpy(self.session.run(None, inputs)[0])
 
 
-def require_same_scores(scores: Scores, partial: Path, path: Path, *, optional: bool) -> None:
+def require_same_scores(scores: ScoresOnly, partial: Path, path: Path, *, optional: bool) -> None:
     """Run the file on batches of other sizes than it was made with, masks and NaN among them.
 
     Raises
