@@ -32,7 +32,7 @@ from biot.preprocessing import Preprocessing
 from biot.training.datasets import Subset, batches_of
 from biot.training.scoring import labelled_rows, predicted_rows
 
-__all__ = ["Int8Report", "export_int8"]
+__all__ = ["Int8Report", "export_int8", "quantize"]
 
 REPEATS = 5
 """Of each file on one batch, in turn, for the ratio of speeds."""
@@ -142,7 +142,7 @@ def export_int8(
     with tempfile.TemporaryDirectory(prefix="biot-int8-") as name:
         plain, small = Path(name) / "float32.onnx", Path(name) / "int8.onnx"
         export_onnx(network, plain, preprocessing=contract, optional_inputs=optional_inputs)
-        _quantize(plain, small)
+        quantize(plain, small)
         report = _compared(plain, small, part, contract, max_loss, batch_size)
         report = replace(report, notes=() if note is None else (note,))
         _require_little_loss(report, path)
@@ -166,10 +166,10 @@ def _windows(folder: Path, contract: Preprocessing, corpus: Path) -> tuple[Subse
     return Subset(corpus=data, rows=rows, labels=truth), note_of_leakage(leakage)
 
 
-def _quantize(plain: Path, small: Path) -> None:
-    """Weights of the large products in eight bits, of which seven are used.
+def quantize(plain: Path, small: Path) -> None:
+    """Write a float32 file of ours again, with the weights of its large products in eight bits.
 
-    With eight, processors without VNNI instructions overflow in silence.
+    Seven of them are used: with eight, processors without VNNI instructions overflow in silence.
     """
     onnx = require("onnx", extra="export")
     quantization = require("onnxruntime.quantization", extra="export")
