@@ -53,7 +53,14 @@ HALVES = (
     ("ssvep", "epilepsy_guinea", "cinc2017", "myo_emg", "stress_predict"),
 )
 SIZE: dict[str, Any] = {"embed_dim": 64, "num_heads": 8, "num_layers": 2}
-TOKENS: dict[str, Any] = {"n_fft": 64, "hop_length": 32, "spectrum": "magnitude"}
+TOKENS: dict[str, Any] = {"n_fft": 64, "hop_length": 32, "spectrum": "log"}
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "supervised": {"objective": "supervised"},
+    "masked": {"objective": "masked"},
+    "contrastive": {"objective": "contrastive"},
+    "contrastive-recording": {"objective": "contrastive", "negatives": "recording"},
+}
+"""What can be judged, and the settings that make it."""
 NO_DROPOUT: dict[str, Any] = {"drop_prob": 0.0, "att_layer_drop_prob": 0.0}
 OTHERS = ("random encoder", "mean spectrum", "band powers")
 
@@ -123,19 +130,23 @@ def corpora_of(sets: dict[str, Judged], names: tuple[str, ...], work: Path) -> l
 def settings(objective: str, steps: int, seed: int) -> PretrainConfig:
     """Of a pretraining; all but the objective alike."""
     return PretrainConfig(
-        objective=objective, steps=steps, batch_size=32, seed=seed, learning_rate=1e-3,
+        **OBJECTIVES[objective], steps=steps, batch_size=32, seed=seed, learning_rate=1e-3,
         mixing_temperature=4.0, valid_share=0.2, valid_every=max(1, steps // 2),
         log_every=max(1, steps // 10), checkpoint_every=10_000, **SIZE, **TOKENS, **NO_DROPOUT,
     )  # fmt: skip
 
 
-def random_encoder(channels: tuple[str, ...], n_times: int, seed: int) -> BIOT:
-    """The same model before any step."""
+def random_encoder(pretrained: BIOT, seed: int) -> BIOT:
+    """A model as `pretrained` was before its first step: statistics of spectra, random weights."""
     torch.manual_seed(seed)
-    return BIOT(
-        n_outputs=1, channels=channels, n_times=n_times, sfreq=SFREQ, **SIZE,
-        **TOKENS, **NO_DROPOUT,
+    fresh = BIOT(
+        n_outputs=1, channels=pretrained.channels, n_times=pretrained.n_times, sfreq=SFREQ,
+        **SIZE, **TOKENS, **NO_DROPOUT,
     ).eval()  # fmt: skip
+    statistics = dict(pretrained.encoder.patch_embedding.named_buffers())
+    for name, values in fresh.encoder.patch_embedding.named_buffers():
+        values.copy_(statistics[name])
+    return fresh
 
 
 def encoded(model: BIOT, one: Judged) -> Numbers:
@@ -218,7 +229,7 @@ def one_objective(
         config = settings(objective, given.steps, given.seed)
         pretrain(corpora_of(sets, learnt, work / "corpora"), out, config=config, channels=channels)
         model = BIOT.from_pretrained(out / "model")
-        models = (model, random_encoder(channels, model.n_times, given.seed))
+        models = (model, random_encoder(model, given.seed))
         for name in asked:
             one = sets[name]
             folds = folds_of(one)
@@ -254,7 +265,7 @@ def one_objective(
 def main() -> int:
     """Every objective that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("objectives", nargs="+", choices=("supervised", "masked", "contrastive"))
+    parser.add_argument("objectives", nargs="+", choices=tuple(OBJECTIVES))
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data")
     parser.add_argument("--runs", type=Path, help="keep the runs here; what is done stays done")
     parser.add_argument("--only", nargs="+", help="these sets only")

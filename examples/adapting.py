@@ -1,4 +1,8 @@
-"""From a checkpoint to a model of your own: inspect, features, head, channels, freeze, train, push.
+"""
+From a checkpoint to a model of your own
+========================================
+
+Inspect, features, head, channels, freeze, train, push; :doc:`/adapting` explains every step. ::
 
     python examples/adapting.py
     python examples/adapting.py --model braindecode/biot-pretrained-prest-16chs --push me/my-model
@@ -43,7 +47,7 @@ def windows(n: int, n_times: int, *, seed: int) -> tuple[torch.Tensor, torch.Ten
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run all steps of docs/adapting.md."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="From a checkpoint to a model of your own.")
     parser.add_argument("--model", help="folder, file or repository to start from")
     parser.add_argument("--push", help="repository to upload the result to: owner/name")
     args = parser.parse_args(argv)

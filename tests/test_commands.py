@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
+import torch
 
 import biot
 from biot.cli import main
@@ -98,7 +99,11 @@ def test_evaluate_shows_tables_and_writes_json(
 
 
 def test_predict_writes_the_table_and_the_timeline(
-    run: Path, recordings: Path, tmp_path: Path, capsys: Capture
+    run: Path,
+    recordings: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table, figure = tmp_path / "a.csv", tmp_path / "a.png"
     words = ["predict", str(run / "model"), str(recordings / "sub-02_eeg.edf"), "--out", str(table)]
@@ -121,7 +126,10 @@ def test_predict_writes_the_table_and_the_timeline(
     assert told in shown.out
     assert [rows[-1]["start"], rows[-1]["stop"]] == ["58.0", "60.0"]
     assert figure.read_bytes().startswith(b"\x89PNG")
+    slow = {"architecture": "x86_64"}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: slow, raising=False)
     assert main([*words[:-1], str(tmp_path / "a.parquet"), "--precision", "bf16"]) == 0
+    assert capsys.readouterr().err.count("--precision bf16 is slow on this processor") == 1
     assert (tmp_path / "a.parquet").is_file()
 
 

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from biot import plots
+from biot.training.pretraining.figure import curves as pretraining_curves
 
 LABELS = ("rest", "task", "other")
 
@@ -61,11 +62,25 @@ def test_the_curves_of_pretraining_are_what_the_history_says():
         "embedding_std": [0.5, 0.6],
         "effective_rank": [7.0, 9.0],
     }
-    figure = plots.pretraining(steps=[10, 20], **columns)
+    figure = pretraining_curves(steps=[10, 20], **columns)
     for axes, values in zip(figure.axes, columns.values(), strict=True):
         np.testing.assert_array_equal(axes.lines[0].get_xdata(), [10, 20])
         np.testing.assert_array_equal(axes.lines[0].get_ydata(), values)
     assert {"Loss", "Top-1", "Effective rank", "step"} <= texts(figure)
+
+
+def test_a_probe_of_pretraining_has_a_panel_with_the_steps_that_were_validated():
+    column = [1.0, 2.0, 3.0]
+    figure = pretraining_curves(
+        steps=[10, 20, 30], loss=column, top1=column, embedding_std=column, effective_rank=column,
+        probe={"pretrained": [0.5, np.nan, 0.75], "before the first step": [0.5, np.nan, 0.5]},
+    )  # fmt: skip
+    assert len(figure.axes) == 5
+    own, before = figure.axes[-1].lines
+    assert own.get_xdata().tolist() == [10, 30]
+    assert own.get_ydata().tolist() == [0.5, 0.75]
+    assert before.get_ydata().tolist() == [0.5, 0.5]
+    assert {"pretrained", "before the first step", "step"} <= texts(figure)
 
 
 def test_the_curves_mark_the_epoch_that_was_kept():

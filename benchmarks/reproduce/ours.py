@@ -105,7 +105,9 @@ OURS: dict[str, Recipe] = {
     ),
     "ptbxl": Recipe(members=(one(100, 15, hop=50),)),
     "cinc2017": Recipe(members=(one(100, 8, hop=50),)),
-    "eegmat": Recipe(members=(one(125, 20, **SCALP),)),
+    "eegmat": Recipe(
+        members=(one(125, 20, **SCALP), one(125, 20, num_layers=1), one(250, 20, hop=125, **SCALP))
+    ),
     "ssvep": Recipe(members=(one(128, 10, hop=64, **SCALP), one(256, 10, hop=64, **SCALP))),
     "alcohol": Recipe(members=(one(128, 10, reference="average", num_layers=1),)),
     "epilepsy_guinea": Recipe(members=(one(128, 10, num_layers=1),)),

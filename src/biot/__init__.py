@@ -47,7 +47,17 @@ __all__ = [
     "sklearn",
 ]
 
-_ROOMS = ("corpus", "errors", "evaluation", "inference", "model", "plots", "signals", "training")
+_ROOMS = (
+    "corpus",
+    "errors",
+    "evaluation",
+    "inference",
+    "model",
+    "plots",
+    "runtime",
+    "signals",
+    "training",
+)
 
 __getattr__, __dir__ = attach(
     __name__,

@@ -25,6 +25,7 @@ __all__ = [
     "atomic_file",
     "atomic_folder",
     "flush_to_disk",
+    "json_object",
     "once_each",
     "read_json",
     "remove_leftovers",
@@ -432,6 +433,19 @@ def read_json(
         raise error(f"{path}: cannot be read ({problem.strerror or problem}).") from problem
     if most_bytes is not None and len(content) > most_bytes:
         raise error(f"{path}: has more than {most_bytes} bytes, which is too large to be right.")
+    return json_object(content, str(path), error, allow_nan=allow_nan)
+
+
+def json_object(
+    content: bytes, where: str, error: type[BiotError], *, allow_nan: bool = False
+) -> dict[str, Any]:
+    """The object in a JSON text, as strictly as :func:`read_json`; `where` opens the message.
+
+    Raises
+    ------
+    BiotError
+        Of the kind `error`.
+    """
     try:
         values = _parsed(content, allow_nan=allow_nan)
     except (RecursionError, ValueError) as problem:
@@ -441,9 +455,9 @@ def read_json(
             why = "it holds half of a surrogate pair" if is_half else "it is not UTF-8"
         elif isinstance(problem, RecursionError):
             why = "it is nested too deeply"
-        raise error(f"{path}: not valid JSON ({why}).") from problem
+        raise error(f"{where}: not valid JSON ({why}).") from problem
     if not isinstance(values, dict):
-        raise error(f"{path}: expected an object, found {type(values).__name__}.")
+        raise error(f"{where}: expected an object, found {type(values).__name__}.")
     return values
 
 

@@ -10,7 +10,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,6 @@ __all__ = [
     "groups",
     "new_figure",
     "plain_frame",
-    "pretraining",
     "reliability",
     "require_figures",
     "save_png",
@@ -51,15 +50,20 @@ GREY = "#6B6F76"
 LIGHT = "#D5D8DC"
 
 
-def require_figures() -> None:
+def require_figures(*, training: bool = False) -> None:
     """Find out before the work, not after it, whether figures can be drawn.
+
+    The message names the extra to install for that work, which may need more than figures.
 
     Raises
     ------
     MissingDependencyError
         If matplotlib is not installed.
     """
-    require("matplotlib.figure", extra="plots")
+    if training:
+        require("matplotlib.figure", extra="training")
+    else:
+        require("matplotlib.figure", extra="plots")
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -364,44 +368,6 @@ def curves(
     right.plot([best_epoch], [best], "o", color=GREY, label=f"kept: epoch {best_epoch}, {best:.3f}")
     left.legend(edgecolor="none", framealpha=1)
     right.legend(edgecolor="none", framealpha=1, loc="lower right")
-    return figure
-
-
-def pretraining(
-    *,
-    steps: npt.ArrayLike,
-    loss: npt.ArrayLike,
-    top1: npt.ArrayLike,
-    embedding_std: npt.ArrayLike,
-    effective_rank: npt.ArrayLike,
-) -> Figure:
-    """Loss, share of right answers, and the spread of the features over a pretraining run.
-
-    Parameters
-    ----------
-    steps
-        Steps of the lines, ascending.
-    loss, top1, embedding_std, effective_rank
-        One value a line; NaN leaves a gap.
-    """
-    panels = {
-        "Loss": loss,
-        "Top-1": top1,
-        "Embedding standard deviation": embedding_std,
-        "Effective rank": effective_rank,
-    }
-    figure = new_figure(9.0, 5.4)
-    cells = figure.subplots(2, 2, sharex=True).flat
-    for index, (axes, (title, values)) in enumerate(zip(cells, panels.items(), strict=True)):
-        axes.plot(np.asarray(steps), np.asarray(values, float), color=colour(index))
-        axes.set(title=title)
-        plain_frame(axes)
-        if index > 0:
-            axes.set_ylim(bottom=0)
-    for axes in figure.axes[2:]:
-        axes.set_xlabel("step")
-        ticks: Any = axes.xaxis.get_major_locator()  # that of an axis of numbers, a MaxNLocator
-        ticks.set_params(integer=True)
     return figure
 
 

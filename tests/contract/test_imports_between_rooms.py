@@ -45,6 +45,7 @@ RULES = {
     "decision": rule("errors choices", "numpy"),
     "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
+    "provenance": rule("errors io"),
     "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
@@ -67,7 +68,7 @@ RULES = {
         "distributed joblib pyarrow scipy tqdm",
     ),
     "model": rule(
-        "errors choices io preprocessing signals.channels",
+        "errors choices io preprocessing provenance signals.channels",
         "numpy torch",
         "huggingface_hub safetensors tabulate torchinfo",
     ),
@@ -79,8 +80,8 @@ RULES = {
     "evaluation.baselines": rule("errors decision evaluation", "numpy", "scipy sklearn"),
     "evaluation.events": rule("errors settings evaluation plots events", "numpy"),
     "training": rule(
-        "errors choices decision settings locks io device preprocessing corpus corpus.batch "
-        "model evaluation evaluation.baselines evaluation.events",
+        "errors choices decision settings locks io device preprocessing provenance corpus "
+        "corpus.batch model evaluation evaluation.baselines evaluation.events",
         "numpy torch",
         "lightning_fabric tensorboard tqdm",
     ),
@@ -94,6 +95,7 @@ RULES = {
         "errors choices settings io preprocessing plots corpus corpus.batch corpus.loader "
         "model evaluation evaluation.baselines training signals.channels report",
         "numpy torch",
+        "matplotlib",
     ),
     "inference": rule(
         "errors choices decision events io device preprocessing plots signals "
@@ -106,6 +108,7 @@ RULES = {
         "numpy torch",
         "onnx onnxruntime onnxscript",
     ),
+    "runtime": rule("errors io preprocessing inference", "numpy", "onnxruntime"),
     "report": rule(
         "errors io decision preprocessing plots signals corpus evaluation events",
         "numpy",
@@ -142,10 +145,10 @@ RULES = {
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "errors settings locks io preprocessing plots signals signals.formats "
+        "errors settings locks io preprocessing provenance plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
         "training.finetuning training.pretraining inference inference.exporting inference.many "
-        "inference.live simulate __init__ evaluation.events inference.scoring report "
+        "inference.live runtime simulate __init__ evaluation.events inference.scoring report "
         "inference.explaining report.recording",
         "",
         "numpy sklearn tabulate torch",

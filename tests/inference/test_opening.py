@@ -32,6 +32,7 @@ def test_a_saved_model_predicts_the_same(
     )
 
 
+@pytest.mark.filterwarnings("ignore::biot.device.SlowPrecisionWarning")
 def test_bfloat16_is_near_float32(
     make_predictor: MakePredictor, make_recording: MakeRecording
 ) -> None:

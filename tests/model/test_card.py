@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,8 @@ def card(tmp_path: Path) -> str:
 def test_the_header_comes_back_from_a_parser_of_yaml(card: str) -> None:
     header = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
     assert header is not None
-    assert yaml.safe_load(header[1]) == {**FIELDS, "library_name": "biot"}
+    ours = {"library_name": "biot", "pipeline_tag": "other"}
+    assert yaml.safe_load(header[1]) == {**FIELDS, **ours}
 
 
 def test_names_stay_in_their_cell_and_are_no_markup(card: str) -> None:
@@ -50,7 +52,8 @@ def test_names_stay_in_their_cell_and_are_no_markup(card: str) -> None:
     assert r"| test &lt;b&gt;AUROC&lt;/b&gt; \| \`x\` | 0.5 |" in lines
     assert r"| Corpora | c\|\`d\` --- |" in lines
     assert [line for line in lines if line.startswith("#")] == [
-        "# BIOT, the biosignal transformer", "## Metrics", "## Use",
+        "# BIOT, the biosignal transformer", "## Metrics", "## Intended use",
+        "## Training data and populations", "## Overlaps", "## Limits", "## Licence", "## Use",
     ]  # fmt: skip
     assert "<" not in card.partition("\n# BIOT")[2]
 
@@ -68,3 +71,46 @@ def test_escape_sequences_do_not_reach_the_terminal_that_shows_the_card(tmp_path
 
 def test_the_example_opens_the_folder_whatever_it_is_called(card: str) -> None:
     assert r'model = BIOT.from_pretrained("m\"odel")' in card
+
+
+def test_a_licence_is_unknown_until_somebody_states_it(tmp_path: Path) -> None:
+    model = small("C3", "ECG", "wrist ACC X")
+    cards = [
+        saved(model, tmp_path / "a"),
+        saved(model, tmp_path / "b", model_card_kwargs={"license": "cc-by-4.0"}),
+    ]
+    headers = [yaml.safe_load(card.split("---\n")[1]) for card in cards]
+    assert [header["license"] for header in headers] == ["unknown", "cc-by-4.0"]
+    assert headers[0]["tags"] == ["biot", "biosignals", "eeg", "ecg", "accelerometer"]
+    assert headers[0]["pipeline_tag"] == "feature-extraction"
+    assert "Of the weights: not said by who saved this model." in cards[0]
+    assert "Of the weights: cc-by-4.0." in cards[1]
+    for card in cards:
+        assert "The licence of the software (BSD-3-Clause) is not theirs" in card
+
+
+def test_a_card_says_whom_the_training_data_are_of_and_what_is_unknown(tmp_path: Path) -> None:
+    model = small("C3", "C4", "O1")
+    told = saved(
+        model, tmp_path / "a", corpora=["mine", "owner/set"],
+        population={"Subjects": "24", "Ages": "18 to 26"},
+    )  # fmt: skip
+    assert "- Subjects: 24\n- Ages: 18 to 26\n- Sex: unknown: corpora keep none" in told
+    assert yaml.safe_load(told.split("---\n")[1])["datasets"] == ["owner/set"]
+    untold = saved(model, tmp_path / "b")
+    assert "- Corpora: not said by who saved this model\n- Subjects: not said" in untold
+    assert "datasets" not in yaml.safe_load(untold.split("---\n")[1])
+    for sentence in ("Not for decisions about patients.", "listed by checksum", "nothing outside"):
+        assert sentence in untold
+
+
+def small(*channels: str) -> BIOT:
+    return BIOT(
+        channels=channels, n_outputs=2, n_times=400, sfreq=200, embed_dim=16, num_heads=2,
+        num_layers=1,
+    )  # fmt: skip
+
+
+def saved(model: BIOT, folder: Path, **words: Any) -> str:
+    model.save_pretrained(folder, **words)
+    return (folder / "README.md").read_text(encoding="utf-8")

@@ -76,7 +76,8 @@ def test_what_is_pushed_comes_back_with_equal_logits(hub: Hub, model: BIOT, x: T
     )
     assert address == f"{hub.url}/me/model/commit/{'0' * 40}"
     files = hub.repositories["me/model"]["main"]
-    assert set(files) == {"README.md", "config.json", "model.safetensors", "preprocessing.json"}
+    jsons = {"config.json", "preprocessing.json", "provenance.json"}
+    assert set(files) == {"README.md", "model.safetensors"} | jsons
     card = files["README.md"].decode()
     assert 'BIOT.from_pretrained("me/model")' in card
     assert "| Corpora | TUAB |" in card
@@ -87,6 +88,44 @@ def test_what_is_pushed_comes_back_with_equal_logits(hub: Hub, model: BIOT, x: T
     assert again.load_report is not None
     assert str(again.load_report).startswith("me/model: ")
     assert {request.split()[0] for request in hub.requests} == {"HEAD", "GET", "POST", "PUT"}
+
+
+def test_what_lies_beside_a_model_is_pushed_with_it(hub: Hub, model: BIOT, tmp_path: Path) -> None:
+    contract = Preprocessing(
+        sfreq=100.0, window=4.0, ch_names=model.channels or (), units=("µV",) * 4
+    )
+    folder = model.save_pretrained(
+        tmp_path / "m", preprocessing=contract, corpora=["mine"], metrics={"kappa": 0.5}
+    )
+    beside = {"baseline.npz": b"ridge", "training_data.json": b"{}", "notes.txt": b"mine"}
+    for name, content in {**beside, ".hidden": b"no"}.items():
+        (folder / name).write_bytes(content)
+    (folder / "figures").mkdir()
+    opened = BIOT.from_pretrained(folder)
+    opened.push_to_hub("me/model", token="good")
+    files = hub.repositories["me/model"]["main"]
+    assert set(files) == {file.name for file in folder.iterdir()} - {".hidden", "figures"}
+    assert {name: files[name] for name in beside} == beside
+    assert files["preprocessing.json"] == (folder / "preprocessing.json").read_bytes()
+    card = files["README.md"].decode()
+    assert 'model = BIOT.from_pretrained("me/model")' in card
+    assert "| kappa | 0.5 |" in card
+    assert "| Corpora | mine |" in card
+
+
+def test_files_of_other_weights_are_not_pushed(hub: Hub, model: BIOT, tmp_path: Path) -> None:
+    folder = model.save_pretrained(tmp_path / "m")
+    assert isinstance(folder, Path)
+    (folder / "baseline.npz").write_bytes(b"ridge")
+    opened = BIOT.from_pretrained(folder)
+    opened.reset_head(7)
+    opened.push_to_hub("me/model", token="good")
+    assert "baseline.npz" not in hub.repositories["me/model"]["main"]
+    with pytest.raises(CheckpointError, match=r"m: holds no model, or another .* leave folder"):
+        opened.push_to_hub("me/other", token="good", folder=folder)
+    assert "me/other" not in hub.repositories
+    opened.save_pretrained(folder, push_to_hub=True, repo_id="me/third", token="good")
+    assert hub.repositories["me/third"]["main"]["baseline.npz"] == b"ridge"
 
 
 def test_a_second_push_replaces_the_first(hub: Hub, model: BIOT, x: Tensor) -> None:
@@ -203,12 +242,12 @@ def test_every_keyword_of_the_mixin_is_taken(method: str, names: tuple[str, ...]
 def test_patterns_choose_what_is_pushed_and_what_is_deleted(hub: Hub, model: BIOT) -> None:
     model.push_to_hub("me/model", token="good", allow_patterns=["*.json", "*.safetensors"])
     files = hub.repositories["me/model"]["main"]
-    assert set(files) == {"config.json", "model.safetensors"}
+    assert set(files) == {"config.json", "model.safetensors", "provenance.json"}
     model.push_to_hub("me/model", token="good", ignore_patterns="*.safetensors")
-    assert set(files) == {"config.json", "model.safetensors", "README.md"}
+    assert set(files) == {"config.json", "model.safetensors", "provenance.json", "README.md"}
     files["old.bin"] = b"1"
     model.push_to_hub("me/model", token="good", delete_patterns="*.bin")
-    assert set(files) == {"config.json", "model.safetensors", "README.md"}
+    assert set(files) == {"config.json", "model.safetensors", "provenance.json", "README.md"}
 
 
 def test_saving_pushes_on_request_and_returns_the_address(
@@ -255,7 +294,7 @@ def test_the_card_is_one_of_the_hubs(model: BIOT, tmp_path: Path) -> None:
     card = model.generate_model_card(license="mit", language="en")
     assert card.data.to_dict() == {
         "library_name": "biot", "tags": ["biot", "biosignals", "eeg"], "license": "mit",
-        "language": "en",
+        "language": "en", "pipeline_tag": "feature-extraction",
     }  # fmt: skip
     assert "Research software, not for clinical decisions." in card.text
     card.save(tmp_path / "README.md")

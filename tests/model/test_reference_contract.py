@@ -107,6 +107,38 @@ def test_the_fast_way_and_the_way_with_hooks_give_the_same_numbers(gradients: bo
         torch.testing.assert_close(model(x), hooked(x), atol=1e-6, rtol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize("gradients", [True, False])
+def test_complete_windows_give_the_same_without_a_mask_as_with_one(gradients: bool) -> None:
+    model, x = small(), signals(100)
+    with_mask = small()
+    with_mask.encoder.register_forward_hook(lambda *_: None)
+    with_mask.encoder.transformer.register_forward_hook(lambda *_: None)
+    with torch.set_grad_enabled(gradients):
+        torch.testing.assert_close(model(x), with_mask(x), atol=1e-6, rtol=1e-6)
+
+
+def test_the_mean_changes_no_token_of_its_caller() -> None:
+    transformer = small().encoder.transformer
+    tokens = torch.randn(3, 20, 32)
+    before = tokens.clone()
+    with torch.no_grad():
+        fast = transformer.mean(tokens)
+        torch.testing.assert_close(fast, transformer(tokens).mean(dim=1), atol=1e-6, rtol=1e-5)
+        strided = transformer.mean(tokens.mT.contiguous().mT)
+        torch.testing.assert_close(strided, fast)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = transformer.mean(tokens).float()
+        torch.testing.assert_close(half, fast, atol=0.05, rtol=0.05)
+    assert torch.equal(tokens, before)
+
+
+def test_vmap_sees_no_value_and_gets_the_same_scores() -> None:
+    model, x = small(), signals(4)
+    with torch.no_grad():
+        each = torch.func.vmap(lambda one: model(one.unsqueeze(0))[0])(x)
+        torch.testing.assert_close(each, model(x), atol=1e-6, rtol=1e-5)
+
+
 def test_what_takes_the_place_of_a_module_is_used() -> None:
     x = signals()
     model = small()

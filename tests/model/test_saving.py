@@ -74,8 +74,8 @@ def test_a_new_model_replaces_every_file_of_the_old_and_no_other(tmp_path: Path)
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("mine", encoding="utf-8")
     BIOT(**{**SMALL, "n_outputs": 2}).save_pretrained(folder)
-    kept = {"config.json", "model.safetensors", "README.md", "seen.csv", "notes/a.txt"}
-    assert set(contents(folder)) == kept
+    ours = {"config.json", "model.safetensors", "provenance.json", "README.md"}
+    assert set(contents(folder)) == ours | {"seen.csv", "notes/a.txt"}
     assert BIOT.from_pretrained(folder).n_outputs == 2
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from biot import BIOT
 from biot.errors import CheckpointError, ConfigError
-from biot.model.spectra import FLOOR, LEAST_STD, SpectralEmbedding
+from biot.model.spectra import BUFFERS, FLOOR, LEAST_STD, SpectralEmbedding
 from biot.signals.scale import scaled_window
 
 FORMS = ("magnitude", "log", "magnitude+wave", "log+wave")
@@ -139,6 +139,21 @@ def test_batches_tell_their_channels_by_their_rows():
     for name in ("spectrum_mean", "spectrum_std", "spectrum_floor"):
         a, b = (getattr(embedding_of(model), name) for model in (together, apart))
         assert torch.allclose(a, b, rtol=1e-6)
+
+
+def test_a_window_of_weight_two_counts_as_two_windows():
+    x, weight = windows(), torch.ones(len(windows()))
+    weight[::4], weight[1::4] = 2, 0
+    weighted, repeated = small("log+wave", fitted=False), small("log+wave", fitted=False)
+    weighted.fit_spectrum([(x, None, weight)])
+    repeated.fit_spectrum(x[torch.arange(len(x)).repeat_interleave(weight.long())])
+    for name in BUFFERS:
+        a, b = (getattr(embedding_of(model), name) for model in (weighted, repeated))
+        assert torch.allclose(a, b, rtol=1e-6), name
+    plain = small("log+wave", fitted=False)
+    plain.fit_spectrum(x)
+    mean = embedding_of(plain).spectrum_mean
+    assert not torch.allclose(mean, embedding_of(weighted).spectrum_mean, rtol=1e-4)
 
 
 def test_a_channel_that_is_hardly_there_takes_the_statistics_of_all():

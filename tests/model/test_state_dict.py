@@ -44,6 +44,7 @@ def test_the_keys_and_the_metadata_on_disk_are_the_published_ones(tmp_path: Path
         "README.md",
         "config.json",
         "model.safetensors",
+        "provenance.json",
     ]
     with safe_open(tmp_path / "m" / "model.safetensors", "pt") as file:
         assert file.metadata() == {"format": "pt"}

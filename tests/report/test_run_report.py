@@ -15,8 +15,10 @@ import biot
 from biot.cli import main
 from biot.errors import ConfigError
 from biot.report import run as run_module
+from biot.report.parts import Table
 from biot.report.run import add_run_report, run_report, write_run_report
 from biot.report.runs.folder import read_run
+from biot.report.runs.scores import score_parts
 from biot.report.runs.window_table import read_window_table
 from biot.report.runs.windows import _scores_by_threshold
 from biot.training.finetuning.cross_validate import cross_validate
@@ -381,3 +383,14 @@ def test_the_pages_of_other_runs_can_be_read_in_a_browser(
     page = show(request.getfixturevalue(kind) / "report.html", 360)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator("figure svg").count() >= 2
+
+
+def test_the_interval_of_a_difference_stands_below_it_so_that_the_table_fits_the_page() -> None:
+    table = next(part for part in score_parts({
+        "balanced_accuracy": 0.5, "n_windows": 60, "n_subjects": 3,
+        "baselines": {"ridge": {"balanced_accuracy": 0.75,
+                                "intervals": {"balanced_accuracy": [0.7, 0.8]}}},
+        "differences": {"ridge": {"balanced_accuracy": {"value": -0.25, "interval": [-0.3, 0.1]}}},
+    }) if isinstance(part, Table))  # fmt: skip
+    assert table.rows[0][-2:] == ("0.750\n(0.700 to 0.800)", "-0.250\n(-0.300 to +0.100)")
+    assert table.is_number[-2:] == [True, True]

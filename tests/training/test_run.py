@@ -14,10 +14,11 @@ import pytest
 
 from biot.corpus import Corpus
 from biot.errors import ConfigError
+from biot.provenance import git_revision
 from biot.training import FinetuneConfig
 from biot.training.finetuning.run_folder import run_identity
 from biot.training.pretraining.config import PretrainConfig
-from biot.training.run import _revision, as_begun, open_run, provenance
+from biot.training.run import as_begun, open_run, provenance
 
 
 def git(folder: Path, *words: str) -> str:
@@ -31,17 +32,17 @@ def test_the_revision_is_that_of_our_sources_and_of_no_repository_around_them(tm
     source = tmp_path / "env" / "biot.py"
     source.parent.mkdir()
     source.write_text("1")
-    assert _revision(source) is None
+    assert git_revision.__wrapped__(source) is None
     git(tmp_path, "init", "-q")
     (tmp_path / "mine").write_text("1")
     git(tmp_path, "add", "mine")
     git(tmp_path, "commit", "-q", "-m", "work of the user")
-    assert _revision(source) is None  # git knows the folder, not the file
+    assert git_revision.__wrapped__(source) is None  # git knows the folder, not the file
     git(tmp_path, "add", "env")
     git(tmp_path, "commit", "-q", "-m", "sources")
-    assert _revision(source) == git(tmp_path, "rev-parse", "HEAD")
+    assert git_revision.__wrapped__(source) == git(tmp_path, "rev-parse", "HEAD")
     source.write_text("2")
-    assert _revision(source) == git(tmp_path, "rev-parse", "HEAD") + "-dirty"
+    assert git_revision.__wrapped__(source) == git(tmp_path, "rev-parse", "HEAD") + "-dirty"
 
 
 def begun(folder: Path, **what: Any) -> Path:

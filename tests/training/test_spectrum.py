@@ -160,3 +160,19 @@ def test_estimators_standardise_by_what_they_are_fitted_to():
                            for m in (transformer.model_, model))  # fmt: skip
         assert torch.allclose(found, expected, rtol=1e-5)
     assert np.isfinite(transformer.transform(X)).all()
+
+
+def test_a_classifier_standardises_by_what_windows_count():
+    X = np.random.default_rng(0).normal(size=(60, 2, 150)).cumsum(-1).astype(np.float32)
+    y, weight = np.arange(60) % 2, np.repeat([1.0, 2.0, 0.0], 20)
+    asked: dict[str, Any] = {
+        **SMALL, "sfreq": 50, "ch_names": ["C3", "C4"], "spectrum": "log", "epochs": 1,
+        "valid_share": 0,
+    }  # fmt: skip
+    weighted = BIOTClassifier(**asked).fit(X, y, sample_weight=weight)
+    times = np.arange(60).repeat(weight.astype(int))
+    repeated = BIOTClassifier(**asked).fit(X[times], y[times])
+    for name in ("spectrum_mean", "spectrum_std", "spectrum_floor"):
+        found, expected = (getattr(m.model_.encoder.patch_embedding, name)
+                           for m in (weighted, repeated))  # fmt: skip
+        assert torch.allclose(found, expected, rtol=1e-5), name

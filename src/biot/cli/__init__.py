@@ -69,6 +69,11 @@ exit codes: 0 done, 1 something that you can put right (one line says what), 2 w
 Research software, not for clinical decisions.
 """
 
+_WITHOUT_TORCH = (
+    "PyTorch (torch) is not installed, and this needs it. Install it with: pip install torch. "
+    "Without it biot predict, szcore and live take a file that biot export wrote (.onnx)."
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -93,6 +98,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (BiotError, OSError) as error:
         complain(f"biot: error: {_told(error)}")
+        _flush()
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        complain(f"biot: error: {_WITHOUT_TORCH}")
         _flush()
         return 1
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import time
@@ -52,8 +53,8 @@ def parser() -> Parser:
         "demo",
         description="Simulate the EEG of several subjects, with annotated spike-and-wave "
         "discharges and spindles, as EDF files; prepare, fine-tune, evaluate on subjects that the "
-        "model has not seen, predict one of their recordings, and write a report. Takes a minute "
-        "or two; every step is one of the other commands, and is shown.",
+        "model has not seen, predict one of their recordings, and write a report. Takes about a "
+        "minute of processor time; every step is one of the other commands, and is shown.",
         examples=_EXAMPLES,
         execute=_execute,
     )
@@ -99,8 +100,9 @@ def run_demo(out: Path, study: Study, *, computing: list[str]) -> None:
     """
     from biot.cli.reports.demo import write_demo_report
 
-    started = time.monotonic()
+    started, busy = time.monotonic(), _processor_time()
     with _fresh_folder(out, study):
+        say(_plan(out, study))
         recording = _simulate(out, study)
         commands = _commands(out, study, recording, computing)
         for words in commands:
@@ -114,7 +116,31 @@ def run_demo(out: Path, study: Study, *, computing: list[str]) -> None:
     say(f"report      -> {out / 'report.html'}")
     say(f"predictions -> {out / 'predictions.csv'}")
     say(f"model       -> {out / 'run' / 'model'}")
-    say(f"{time.monotonic() - started:.0f} s in all")
+    busy = _processor_time() - busy
+    say(f"{time.monotonic() - started:.0f} s in all, {busy:.0f} s of processor time")
+
+
+def _plan(out: Path, study: Study) -> str:
+    """What the demo will do, and how long it takes, for its first lines."""
+    minutes = f"{study.duration / 60:g} minutes"
+    n_all = study.n_learning + study.n_unseen
+    steps = (
+        f"simulate  EEG of {n_all} subjects, {minutes} each, as EDF files",
+        f"prepare   windows of 4 s: {study.n_learning} subjects to learn from, {study.n_unseen} "
+        "that the model will not see",
+        f"finetune  a small model from scratch, {study.epochs} passes: most of the time",
+        f"evaluate  its scores on the {study.n_unseen} subjects",
+        "predict   one of their recordings, as a table and a picture",
+        f"report    {out / 'report.html'}",
+    )
+    numbered = "".join(f"  {number}. {step}\n" for number, step in enumerate(steps, 1))
+    return f"About a minute of processor time, in six steps:\n{numbered}"
+
+
+def _processor_time() -> float:
+    """Seconds of all processors that this process and its children that ended have used."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 _MOVING, _EARLIER, _GONE = ".earlier.moving", ".earlier", ".earlier.gone"

@@ -3,9 +3,6 @@
 # B windows of a batch, C channels of the contract, T samples of a window, K classes
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, get_args
@@ -16,22 +13,20 @@ import torch
 from torch import Tensor
 
 from biot.choices import Device, Precision
-from biot.device import find_device
+from biot.device import find_device, warn_if_slow
 from biot.errors import ConfigError
 from biot.events.event import Event
 from biot.inference.explaining.bands import GivenBands, bands_of
 from biot.inference.explaining.choosing import place_at, place_from, surest_place
 from biot.inference.explaining.explain import Explainer, explained, require_target
 from biot.inference.explaining.explanation import Explanation
-from biot.inference.predictions import Predictions, PredictionWarning
-from biot.inference.reading import item_of
-from biot.inference.stream import BATCH, PredictionFailure, Stream, predictions_of
-from biot.inference.windows import ModelWindows, named_as, planned, step_of
+from biot.inference.stream import predictions_of
+from biot.inference.windowed import WindowPredictor
+from biot.inference.windows import ModelWindows, step_of
 from biot.model.biot import BIOT
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 from biot.signals.formats.mne import is_epochs
-from biot.signals.montage import MontagePlan
 from biot.signals.readers import recording_of
 
 __all__ = [
@@ -41,7 +36,7 @@ __all__ = [
 ]
 
 
-class Predictor:
+class Predictor(WindowPredictor):
     """Predicts every window of a recording, prepared as the model's corpus was.
 
     Parameters
@@ -53,7 +48,8 @@ class Predictor:
     device
         ``"auto"`` takes the GPU if there is one.
     precision
-        ``"bf16"`` computes in bfloat16 where that is safe.
+        ``"bf16"`` computes in bfloat16 where that is safe; slow on a processor without
+        instructions for it, which is warned of.
 
     Raises
     ------
@@ -76,8 +72,9 @@ class Predictor:
         require_fit(model, preprocessing, labelled=True)
         self.preprocessing = preprocessing
         self._device = find_device(device)
-        self.precision: Precision = precision
-        """Of the computation."""
+        self._place = str(self._device)
+        self.precision = precision
+        warn_if_slow(precision, self._device)
         self._model = model.to(self._device).eval()
 
     @classmethod
@@ -92,6 +89,10 @@ class Predictor:
             As the class does, and where a file is missing or damaged.
         """
         path = Path(folder)
+        if path.suffix == ".onnx" and path.is_file():
+            raise ConfigError(
+                f"{path}: is an ONNX file; open it with biot.runtime.OnnxPredictor.from_file."
+            )
         if not path.is_dir():
             raise ConfigError(f"{path}: no such folder. Give the model folder of a run, RUN/model.")
         if (path / "model").is_dir() and not (path / "config.json").is_file():
@@ -101,121 +102,22 @@ class Predictor:
         require_fit(model, preprocessing, labelled=True, where=path)
         return cls(model, preprocessing, device=device, precision=precision)
 
-    def __repr__(self) -> str:
-        one = self.preprocessing
-        said = {"classes": "classes", "multilabel": "tags", "regression": "numbers"}[one.task]
-        return (
-            f"Predictor({said} {', '.join(one.label_names or ())}; windows of {one.window:g} s, "
-            f"{one.n_chans} channels at {one.sfreq:g} Hz; on {self._device})"
-        )
-
-    def montage(self, recording: Any) -> MontagePlan:
-        """How the channels of a recording, in any form, meet the model's; printable.
-
-        Raises
-        ------
-        ChannelError
-            If no channel matches, or two may; the message opens with the recording's name.
-        """
-        contract = self.preprocessing
-        found = recording_of(recording, columns=contract.ch_names)
-        return planned(named_as(found, contract), contract)
-
-    def predict(
-        self, recording: Any, *, stride: float | None = None, progress: bool = False
-    ) -> Predictions:
-        """Predict the whole recording, window by window.
+    def outputs(self, windows_BCT: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(B, K) outputs, from which probabilities follow; NaN without usable data.
 
         Parameters
         ----------
-        recording
-            A ``Recording``, the path of a file, an MNE ``Raw`` or ``Epochs``; of any rate. Channels
-            are found by name, and those that are absent give no tokens. Every epoch is cut into
-            windows by itself: one as long as the window gives one row. MNE's epochs include their
-            last instant, ``tmax``: this one sample more makes no window of its own.
-        stride
-            Seconds between the starts of windows; default: the window, so that none overlap. The
-            last window reaches the recording's end; what it lacks beyond is missing data.
-        progress
-            Show a bar on stderr.
-
-        Returns
-        -------
-        Predictions
-            A row for every window, also where nothing usable was recorded.
-
-        Raises
-        ------
-        InputTypeError
-            If it is no recording, such as an array.
-        RecordingError
-            If a file cannot be read.
-        ChannelError
-            If no channel matches.
-        ContractError
-            If a unit cannot be converted to the model's.
-        ConfigError
-            If `stride` is not positive.
+        windows_BCT
+            As for :meth:`probabilities`.
         """
-        contract = self.preprocessing
-        step = step_of(stride, contract)
-        source = ModelWindows(
-            recording_of(recording, columns=contract.ch_names),
-            contract,
-            without_last_instant=is_epochs(recording),
+        signal_BCT = torch.from_numpy(windows_BCT)
+        bfloat16 = torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self.precision == "bf16"
         )
-        places = source.places(step)
-        values = self.values_at(source, places, progress=progress)
-        found = predictions_of(source.recording.name, places, values, contract, source.facts())
-        found = replace(found, notes=(*source.notes(), *found.notes))
-        for note in found.notes:
-            warnings.warn(note, PredictionWarning, stacklevel=2)
-        return found
-
-    def predict_many(
-        self,
-        recordings: Iterable[Any],
-        *,
-        workers: int = 1,
-        stride: float | None = None,
-        progress: bool = False,
-    ) -> Iterator[Predictions | PredictionFailure]:
-        """Predict many recordings, with windows of several in one batch.
-
-        What :meth:`predict` would warn of stands in the notes of each result, and so does what the
-        reader of its file warns of.
-
-        Parameters
-        ----------
-        recordings
-            Each in any form that :meth:`predict` takes.
-        workers
-            With 1, this process reads and computes by turns; with more, so many processes read
-            files while the model computes.
-        stride
-            Seconds between the starts of windows; see :meth:`predict`.
-        progress
-            Show a bar on stderr, with the time that is left.
-
-        Yields
-        ------
-        Predictions or PredictionFailure
-            One for each recording, in the order given, as soon as it is known. A recording that
-            cannot be read or does not fit the model is a :class:`PredictionFailure` with the
-            reason; the others go on.
-
-        Raises
-        ------
-        ConfigError
-            If `workers` or `stride` is out of range.
-        """
-        given = [recordings] if isinstance(recordings, str | Path) else list(recordings)
-        contract = self.preprocessing
-        items = [item_of(one, contract) for one in given]
-        stream = Stream(
-            contract, self.probabilities, step=step_of(stride, contract), workers=workers
-        )
-        return stream.predictions([items], progress=progress)
+        with torch.no_grad(), bfloat16:
+            out = self._model(signal_BCT.to(self._device))
+        logits_BK: Tensor = out[0] if self._model.return_feature else out
+        return np.asarray(logits_BK.double().cpu().numpy())
 
     def explain(
         self,
@@ -307,63 +209,6 @@ class Predictor:
                 one, windows, contract, distance, lambda some: self.values_at(windows, some)
             )
         return explained(explainer, windows, place, target=target, step=step, bands=chosen)
-
-    def values_at(
-        self, source: ModelWindows, places: Sequence[tuple[int, int]], *, progress: bool = False
-    ) -> npt.NDArray[np.float64]:
-        """(n_places, K) probabilities or numbers of windows of a recording; NaN without data.
-
-        Parameters
-        ----------
-        source
-            The recording; what lies in one of its gaps is not read.
-        places
-            First sample of each window, and the one after its last, at the contract's rate.
-        progress
-            Show a bar on stderr.
-        """
-        from tqdm import tqdm
-
-        recorded = np.array([not source.is_gap(*place) for place in places])
-        inside = [place for place, is_there in zip(places, recorded, strict=True) if is_there]
-        values = np.full((len(places), len(self.preprocessing.label_names or ())), np.nan)
-        parts = []
-        bar = tqdm(total=len(inside), unit="window", disable=not progress, dynamic_ncols=True)
-        with bar:
-            for first in range(0, len(inside), BATCH):
-                windows_BCT = source.read(inside[first : first + BATCH])
-                parts.append(self.probabilities(windows_BCT))
-                bar.update(len(windows_BCT))
-        if parts:
-            values[recorded] = np.concatenate(parts)
-        return values
-
-    def probabilities(self, windows_BCT: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """(B, K) probabilities, or numbers of a regression; NaN without usable data.
-
-        Parameters
-        ----------
-        windows_BCT
-            (B, C, T) windows as the contract has them, scaled; NaN where a sample is missing.
-        """
-        return self.preprocessing.decision.probabilities(self.outputs(windows_BCT))
-
-    def outputs(self, windows_BCT: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """(B, K) outputs, from which probabilities follow; NaN without usable data.
-
-        Parameters
-        ----------
-        windows_BCT
-            As for :meth:`probabilities`.
-        """
-        signal_BCT = torch.from_numpy(windows_BCT)
-        bfloat16 = torch.autocast(
-            self._device.type, torch.bfloat16, enabled=self.precision == "bf16"
-        )
-        with torch.no_grad(), bfloat16:
-            out = self._model(signal_BCT.to(self._device))
-        logits_BK: Tensor = out[0] if self._model.return_feature else out
-        return np.asarray(logits_BK.double().cpu().numpy())
 
     def _event(self, number: int | None, windows: ModelWindows, step: float) -> Event:
         """The event of this number, counted from 1, among those of the whole recording."""

@@ -27,6 +27,7 @@ from biot.model.spectra import PUBLISHED, SpectrumStatistics, require_spectrum
 from biot.model.state_dict import LoadReport, rename_authors
 from biot.model.vocabulary import ChannelVocabulary
 from biot.preprocessing import Preprocessing
+from biot.provenance import Provenance
 
 __all__ = ["BIOT"]
 
@@ -85,6 +86,7 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
     """
 
     load_report: LoadReport | None = None
+    provenance: Provenance | None = None
     """What was loaded, when the model came from a file."""
     mapping: Mapping[str, str] | None = None
     """The reference's table of other names of weights, of which BIOT has none."""
@@ -343,10 +345,12 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
         preprocessing: Preprocessing | None = None,
         corpora: Sequence[str] = (),
         metrics: Mapping[str, float] | None = None,
+        population: Mapping[str, str] | None = None,
+        provenance: Provenance | None = None,
         folder: str | Path | None = None,
         **push_to_hub_kwargs: Any,
     ) -> Path | str:
-        """Write ``config.json``, ``model.safetensors`` and a model card (``README.md``).
+        """Write ``config.json``, ``model.safetensors``, ``provenance.json`` and a model card.
 
         braindecode opens the folder too, where it can express the model. The folder holds the old
         model or the new one at any moment; other files in it stay.
@@ -362,12 +366,18 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
         push_to_hub, repo_id, **push_to_hub_kwargs
             Upload too, to `repo_id` (default: the folder's name), as :meth:`push_to_hub` does.
         model_card_kwargs
-            Further fields of the card's front matter, such as ``{"license": "mit"}``.
+            Further fields of the card's front matter: ``{"license": "mit"}``, of the weights.
         preprocessing
             The contract with the data; written as ``preprocessing.json`` and told in the card.
             Without it, one that an earlier model left in the folder is removed.
         corpora, metrics
             Names of the training corpora, and figures by name, for the card.
+        population
+            Whom these data are of: ``{"Subjects": "24", "Ages": "18 to 30"}``.
+        provenance
+            Who the model is. Default: what the folder said from which it was opened, as long as the
+            weights are the same; where they are others, that model is the parent; and of a new
+            model no more than when, and by which version, it was saved.
         folder
             Another name of the first parameter.
 
@@ -391,13 +401,15 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
         place = Path(_one_of("save_pretrained", save_directory, folder, "folder"))
         card: dict[str, Any] = {
             "config": config, "model_card_kwargs": model_card_kwargs, "metrics": metrics,
-            "preprocessing": preprocessing, "corpora": corpora,
+            "preprocessing": preprocessing, "corpora": corpora, "population": population,
+            "provenance": provenance,
         }  # fmt: skip
         if push_to_hub_kwargs and not push_to_hub:
             names = ", ".join(push_to_hub_kwargs)
             raise ConfigError(f"save_pretrained() takes {names} only with push_to_hub=True.")
         save_pretrained(self, place, **card)
         if push_to_hub:
+            push_to_hub_kwargs["folder"] = place
             return self.push_to_hub(repo_id or place.name, **card, **push_to_hub_kwargs)
         return place
 
@@ -415,9 +427,13 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
         ignore_patterns: list[str] | str | None = None,
         delete_patterns: list[str] | str | None = None,
         model_card_kwargs: Mapping[str, Any] | None = None,
+        folder: str | Path | None = None,
         **card: Any,
     ) -> str:
         """Save into a repository on the Hub, made if need be, and return the commit's address.
+
+        What else lies in `folder`, such as ``baseline.npz``, is uploaded too, and its card unless
+        anything is given for a card.
 
         Parameters
         ----------
@@ -428,17 +444,20 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
         allow_patterns, ignore_patterns, delete_patterns
             Which files to upload, and which of the repository's to delete.
         config, model_card_kwargs, **card
-            As in :meth:`save_pretrained`, with its `preprocessing`, `corpora` and `metrics`.
+            As in :meth:`save_pretrained`, with its `preprocessing`, `corpora`, `metrics`,
+            `population`, `provenance`.
+        folder
+            That holds this model; by default what it was opened from, if it is the same still.
 
         Raises
         ------
         CheckpointError
-            If the Hub refuses or cannot be reached.
+            If `folder` holds another model, or the Hub refuses or cannot be reached.
         """
         return push_to_hub(
             self, repo_id, commit_message=commit_message, private=private, token=token,
             branch=branch, create_pr=create_pr, allow_patterns=allow_patterns,
-            ignore_patterns=ignore_patterns, delete_patterns=delete_patterns,
+            ignore_patterns=ignore_patterns, delete_patterns=delete_patterns, folder=folder,
             config=config, model_card_kwargs=model_card_kwargs, **card,
         )  # fmt: skip
 

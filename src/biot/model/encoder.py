@@ -19,6 +19,7 @@ from biot.model.layers import (
     is_plain,
     is_tracing,
     masked_mean,
+    runs_eagerly,
     runs_eagerly_without_gradients,
 )
 from biot.model.spectra import SpectralEmbedding, WaveProjection, embedding_of
@@ -192,7 +193,8 @@ class BIOTEncoder(nn.Module):
         transformer: Any = self.transformer
         pooled_BE: Tensor
         if not is_making_graph() and is_plain(transformer):
-            pooled_BE = transformer.mean(tokens_BNE, mask_BN)
+            complete = runs_eagerly(mask_BN) and bool(mask_BN.all())
+            pooled_BE = transformer.mean(tokens_BNE, None if complete else mask_BN)
         else:
             encoded_BNE = call_with_mask(transformer, tokens_BNE, mask_BN)
             pooled_BE = masked_mean(encoded_BNE, _fitting(mask_BN, encoded_BNE))
@@ -215,18 +217,25 @@ class BIOTEncoder(nn.Module):
         self, x_BCT: Tensor, present_BCT: Tensor, channel_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Tokens without their positions, and which are valid: (B, C, N, E) and (B, C, N) bool."""
-        mask = token_mask(present_BCT, self.n_fft, self.hop_length)
-        spectra, waves = self._spectra(torch.where(present_BCT, x_BCT, 0.0))
+        # One look at the data, where it costs little, saves masks that would mask nothing.
+        complete = runs_eagerly(present_BCT) and bool(present_BCT.all())
+        if complete:
+            mask = present_BCT.new_ones((*x_BCT.shape[:2], self.n_tokens(x_BCT.shape[2])))
+        else:
+            mask = token_mask(present_BCT, self.n_fft, self.hop_length)
+            x_BCT = torch.where(present_BCT, x_BCT, 0.0)
+        spectra, waves = self._spectra(x_BCT)
         if not is_tracing() and spectra.shape[-1] != mask.shape[-1]:
             mask = self._other_tokens(mask, spectra.shape[-1])
-        spectra = torch.where(mask.unsqueeze(2), spectra, 0.0)
+        if not complete:
+            spectra = torch.where(mask.unsqueeze(2), spectra, 0.0)
         if channel_ids is None:
             rows = self.index[: x_BCT.shape[1]]
         else:
             rows = channel_ids.clamp(min=0).long()
         embedded: Tensor
         if isinstance(self.patch_embedding, SpectralEmbedding):
-            if waves is not None:
+            if waves is not None and not complete:
                 waves = torch.where(mask.unsqueeze(3), waves, 0.0)
             embedded = self.patch_embedding(spectra, waves, rows)
         elif isinstance(self.patch_embedding, PatchFrequencyEmbedding):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any
 
 from biot.errors import CheckpointError
 from biot.io import require_text_name
-from biot.model.saving import CONFIG_NAME, WEIGHT_NAMES, save_pretrained
+from biot.model.card import renamed_card
+from biot.model.saving import CARD_NAME, CONFIG_NAME, WEIGHT_NAMES, save_pretrained
 from biot.signals.channels import PREST_16, PREST_18
 
 __all__ = ["PUBLISHED_CHANNELS", "Download", "locate", "push_to_hub"]
@@ -136,19 +138,23 @@ def push_to_hub(
     allow_patterns: list[str] | str | None,
     ignore_patterns: list[str] | str | None,
     delete_patterns: list[str] | str | None,
+    folder: str | Path | None = None,
     **saving: Any,
 ) -> str:
     """Save a model into a repository, made if need be; see :meth:`biot.BIOT.push_to_hub`."""
     import huggingface_hub
 
     with tempfile.TemporaryDirectory() as parent:
-        folder = save_pretrained(model, Path(parent) / "model", source=repo_id, **saving)
+        staged = save_pretrained(model, Path(parent) / "model", source=repo_id, **saving)
+        own = _folder_of(model, staged, folder)
+        if own is not None:
+            _add_files(staged, own, repo_id, keep_card=not any(saving.values()))
         try:
             api = huggingface_hub.HfApi(token=token)
             api.create_repo(repo_id, private=private, exist_ok=True)
             commit = api.upload_folder(
                 repo_id=repo_id,
-                folder_path=folder,
+                folder_path=staged,
                 commit_message=commit_message,
                 revision=branch,
                 create_pr=create_pr,
@@ -161,6 +167,39 @@ def push_to_hub(
                 f"{repo_id}: uploading the model failed: {_first_line(error)}"
             ) from error
     return str(commit)
+
+
+def _folder_of(model: Any, staged: Path, given: str | Path | None) -> Path | None:
+    """The folder that holds the very model that is to be uploaded; None if none is known."""
+    opened = getattr(model.load_report, "source", None)
+    place = given if given is not None else opened
+    if place is None:
+        return None
+    folder = Path(place)
+    same = all(
+        (folder / name).is_file() and (folder / name).read_bytes() == (staged / name).read_bytes()
+        for name in (CONFIG_NAME, WEIGHT_NAMES[0])
+    )
+    if given is not None and not same:
+        raise CheckpointError(
+            f"{folder}: holds no model, or another than the one to upload. Save this one there "
+            "first with save_pretrained(), or leave folder out."
+        )
+    return folder if same else None
+
+
+def _add_files(staged: Path, folder: Path, repo_id: str, *, keep_card: bool) -> None:
+    """Put what lies beside a model's weights into what is uploaded, and its card by the new name.
+
+    Hidden files and folders are left out.
+    """
+    for file in sorted(folder.iterdir()):
+        wanted = file.is_file() and not file.name.startswith(".")
+        if wanted and file.name not in {path.name for path in staged.iterdir()}:
+            shutil.copyfile(file, staged / file.name)
+    if keep_card and (folder / CARD_NAME).is_file():
+        card = (folder / CARD_NAME).read_text(encoding="utf-8", errors="replace")
+        (staged / CARD_NAME).write_text(renamed_card(card, repo_id), encoding="utf-8")
 
 
 def _first_line(error: BaseException) -> str:

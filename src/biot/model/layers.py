@@ -33,6 +33,7 @@ __all__ = [
     "is_plain",
     "is_tracing",
     "masked_mean",
+    "runs_eagerly",
     "runs_eagerly_without_gradients",
     "without_rows",
 ]
@@ -85,8 +86,9 @@ class SelfAttention(nn.Module):
         q, k, v = self.to_q(tokens_BNE), self.to_k(tokens_BNE), self.to_v(tokens_BNE)
         if input_mask is not None:
             k = torch.where(input_mask.unsqueeze(-1), k, -torch.inf)
-        q_BHND = self._heads(q).softmax(dim=-1)
-        k_BHND = self._heads(k.softmax(dim=1))
+        # Softmax and product read heads that lie one after another faster than scattered ones.
+        q_BHND = q.unflatten(-1, (self.heads, -1)).softmax(dim=-1).transpose(1, 2)
+        k_BHND = self._heads(k.softmax(dim=1)).contiguous()
         context_BHDD = (k_BHND.mT @ self._heads(v)) * q_BHND.shape[-1] ** -0.5
         attended_BHND = q_BHND @ context_BHDD
         added: Tensor = self.dropout(self.to_out(attended_BHND.transpose(1, 2).flatten(2)))
@@ -205,19 +207,20 @@ class LinearAttentionTransformer(nn.Module):
 
         The last projection is linear, so the mean is taken before it; without gradients, on a CPU,
         the wide part of a feed-forward network sees some tokens at a time, so that it stays in the
-        cache. Modules inside are not each called once, hence only for transformers that are
-        plain (:func:`is_plain`).
+        cache, and its results are added in place. Modules inside are not each called once, hence
+        only for transformers that are plain (:func:`is_plain`).
         """
         layers: Any = list(self.layers.layers)
         for number, (attention, feed_forward) in enumerate(layers, 1):
-            tokens_BNE = tokens_BNE + attention(tokens_BNE, input_mask=input_mask)
+            tokens_BNE = (tokens_BNE + attention(tokens_BNE, input_mask=input_mask)).contiguous()
             if number == len(layers):
                 return masked_mean(tokens_BNE, input_mask) + _mean(
                     feed_forward, tokens_BNE, input_mask
                 )
-            parts = _split(tokens_BNE, _tokens_at_a_time(tokens_BNE), dim=1)
-            added = [feed_forward(part) for part in parts]
-            tokens_BNE = tokens_BNE + (added[0] if len(added) == 1 else torch.cat(added, dim=1))
+            if runs_eagerly_without_gradients(tokens_BNE):
+                _add_in_place(feed_forward, tokens_BNE)  # the sum above: nobody else has it
+            else:
+                tokens_BNE = tokens_BNE + feed_forward(tokens_BNE)
         return masked_mean(tokens_BNE, input_mask)
 
 
@@ -228,13 +231,40 @@ def _layer(embed_dim: int, num_heads: int, drop_prob: float) -> nn.ModuleList:
     return nn.ModuleList([PreNorm(embed_dim, attention), PreNorm(embed_dim, feed_forward)])
 
 
+def _add_in_place(block: Any, tokens_BNE: Tensor) -> None:
+    """Add a pre-norm feed-forward block to its input, some tokens at a time."""
+    network: FeedForward = block.fn.fn
+    rows_ME = tokens_BNE.view(-1, tokens_BNE.shape[-1])
+    for part in rows_ME.split(max(1, INNER_BYTES // _inner_bytes(tokens_BNE))):
+        inner = _activated(network, block.norm(part))
+        if torch.is_autocast_enabled("cpu"):  # which knows no products in place
+            part += network.w2(inner)
+            continue
+        if network.w2.bias is not None:
+            part += network.w2.bias
+        part.addmm_(inner, network.w2.weight.T)
+
+
+def _activated(network: FeedForward, tokens: Tensor) -> Tensor:
+    """`FeedForward.inner`, its GELU in place: without gradients nobody needs what was there."""
+    inner: Tensor = network.w1(tokens)
+    return torch.ops.aten.gelu_(inner, approximate=network.act.approximate)
+
+
+def _inner_bytes(tokens_BNE: Tensor) -> int:
+    """Bytes of a token inside a feed-forward network."""
+    return max(1, 4 * tokens_BNE.shape[-1] * tokens_BNE.element_size())
+
+
 def _mean(block: Any, tokens_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
     """Mean over the tokens of a pre-norm feed-forward block, (B, E)."""
     network: FeedForward = block.fn.fn
     size = _tokens_at_a_time(tokens_BNE)
     shares_B1N = _shares(tokens_BNE, mask_BN).unsqueeze(1)
     parts = zip(_split(shares_B1N, size, dim=2), _split(tokens_BNE, size, dim=1), strict=True)
-    inner = [torch.bmm(shares, network.inner(block.norm(part))) for shares, part in parts]
+    in_place = runs_eagerly_without_gradients(tokens_BNE)
+    inner_of = functools.partial(_activated, network) if in_place else network.inner
+    inner = [torch.bmm(shares, inner_of(block.norm(part))) for shares, part in parts]
     mean: Tensor = network.w2(functools.reduce(torch.add, inner).squeeze(1))
     return mean
 
@@ -242,9 +272,7 @@ def _mean(block: Any, tokens_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
 def _tokens_at_a_time(tokens_BNE: Tensor) -> int:
     if not runs_eagerly_without_gradients(tokens_BNE):
         return tokens_BNE.shape[1]
-    n_samples, _, embed_dim = tokens_BNE.shape
-    token_bytes = 4 * embed_dim * tokens_BNE.element_size() * n_samples
-    return max(1, INNER_BYTES // max(1, token_bytes))
+    return max(1, INNER_BYTES // (_inner_bytes(tokens_BNE) * max(1, tokens_BNE.shape[0])))
 
 
 def _split(values: Tensor, size: int, dim: int) -> tuple[Tensor, ...]:
@@ -308,8 +336,17 @@ def without_rows(outputs: Any, nothing_B: Tensor) -> Any:
 
 
 def runs_eagerly_without_gradients(x: Tensor) -> bool:
-    """Whether work may be cut into pieces that stay in cache: on a CPU, nothing kept for later."""
-    return x.device.type == "cpu" and not torch.is_grad_enabled() and not is_making_graph()
+    """Whether work may be done in pieces and in place: on a CPU, nothing kept for later."""
+    return runs_eagerly(x) and not torch.is_grad_enabled()
+
+
+def runs_eagerly(x: Tensor) -> bool:
+    """Whether code may look at values, at little cost: on a CPU, with no graph or transform made.
+
+    On a GPU a look waits for all that was started there.
+    """
+    transformed = torch._C._are_functorch_transforms_active()  # vmap and the like: x has no value
+    return x.device.type == "cpu" and not is_making_graph() and not transformed
 
 
 def is_tracing() -> bool:

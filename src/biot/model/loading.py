@@ -18,6 +18,7 @@ from biot.model.settings import HEAD, complete_settings, head_outputs, require_k
 from biot.model.spectra import BUFFERS, PLACE, form_of
 from biot.model.state_dict import LoadReport, is_known_unused, standard_name
 from biot.model.weights import read_config, read_tensors, wrapper_of
+from biot.provenance import Provenance
 
 __all__ = ["NewChannels", "from_pretrained"]
 
@@ -79,7 +80,15 @@ def from_pretrained(
         model.reset_head(wanted)
         report = _with_fresh_head(report, model)
     model.load_report = report
+    model.provenance = _provenance(source, weights_path)
     return model.to(map_location).eval()
+
+
+def _provenance(source: str | Path, weights: Path) -> Provenance | None:
+    """Who a model is that is opened from a folder, where it says so."""
+    path = Path(source)
+    folder = path if path.is_dir() else path.parent
+    return Provenance.load(folder) if weights.parent == folder else None
 
 
 def _by_standard_names(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,9 @@ from biot.io import atomic_folder
 from biot.model.card import model_card
 from biot.model.config import is_same_setting
 from biot.preprocessing import FILE_NAME, Preprocessing, difference
+from biot.provenance import PROVENANCE, Provenance
 
-__all__ = ["CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
+__all__ = ["CARD_NAME", "CONFIG_NAME", "WEIGHT_NAMES", "require_fit", "save_pretrained"]
 
 CONFIG_NAME = "config.json"
 WEIGHT_NAMES = ("model.safetensors", "pytorch_model.bin")
@@ -35,7 +37,9 @@ def save_pretrained(
     preprocessing: Preprocessing | None = None,
     corpora: Sequence[str] = (),
     metrics: Mapping[str, float] | None = None,
+    population: Mapping[str, str] | None = None,
     model_card_kwargs: Mapping[str, Any] | None = None,
+    provenance: Provenance | None = None,
 ) -> Path:
     """Write a model into a folder; see :meth:`biot.BIOT.save_pretrained`.
 
@@ -47,24 +51,34 @@ def save_pretrained(
     if preprocessing is not None:
         require_fit(model, preprocessing)
     _require_same_config(model, config)
+    # Not by save_file, whose error of a full disk is no OSError.
+    weights = save(published_tensors(model), metadata={"format": "pt"})
+    made = _provenance(model, provenance, hashlib.sha256(weights).hexdigest())
     card = model_card(
         model, source or folder.name, preprocessing=preprocessing, corpora=corpora,
-        metrics=metrics, front_matter=model_card_kwargs or {},
+        metrics=metrics, population=population, front_matter=model_card_kwargs or {},
+        provenance=made,
     )  # fmt: skip
-    tensors = published_tensors(model)
-    ours = [CONFIG_NAME, *WEIGHT_NAMES, CARD_NAME, FILE_NAME]
+    ours = [CONFIG_NAME, *WEIGHT_NAMES, CARD_NAME, FILE_NAME, PROVENANCE]
     keeps_readme = _is_a_persons(folder / CARD_NAME)
     if keeps_readme:
         ours.remove(CARD_NAME)
     with atomic_folder(folder, ours=ours) as partial:
-        # Not by save_file, whose error of a full disk is no OSError.
-        (partial / WEIGHT_NAMES[0]).write_bytes(save(tensors, metadata={"format": "pt"}))
+        (partial / WEIGHT_NAMES[0]).write_bytes(weights)
+        made.save(partial)
         (partial / CONFIG_NAME).write_text(_config_text(model), encoding="utf-8")
         if not keeps_readme:
             (partial / CARD_NAME).write_text(card, encoding="utf-8")
         if preprocessing is not None:
             preprocessing.save(partial)
     return folder
+
+
+def _provenance(model: Any, given: Provenance | None, weights: str) -> Provenance:
+    """Who the model is: as it is told, as it was opened, or made now."""
+    known = given or getattr(model, "provenance", None) or Provenance.of_now("save_pretrained")
+    found: Provenance = known.of_weights(weights)
+    return found
 
 
 def _is_a_persons(readme: Path) -> bool:

@@ -41,8 +41,9 @@ BUFFERS = ("spectrum_mean", "spectrum_std", "spectrum_floor", "wave_scale")
 """What is set from training windows, by the names in a file; a model has those it needs."""
 SMALLEST = 1e-12
 """Magnitude that stands for zero where nothing was set."""
-Windows = Sequence[tuple[Tensor, Tensor | None]]
-"""Batches of signals (B, C, T), NaN where missing, and their channel_ids (B, C), or None."""
+Windows = Sequence[tuple[Tensor, Tensor | None] | tuple[Tensor, Tensor | None, Tensor | None]]
+"""Batches of signals (B, C, T), NaN where missing, and their channel_ids (B, C), or None; and,
+where windows do not count alike, how often each counts (B,)."""
 
 FLOOR = 1e-4
 """Of a channel's root mean square magnitude: smaller magnitudes are as good as none.
@@ -266,7 +267,8 @@ class SpectrumStatistics:
         ----------
         windows
             (batch, n_chans, n_times) signals as the model will see them, NaN where missing; or a
-            list of such batches, each a pair of signals and ``channel_ids`` (None: in order).
+            list of such batches, each a pair of signals and ``channel_ids`` (None: in order), or
+            with a third tensor, (batch,): a window of weight 2 counts as two such windows.
         again
             Set everything anew.
 
@@ -324,7 +326,9 @@ def _sums(
     n_freq, n_rows = encoder.n_fft // 2 + 1, len(encoder.index)
     sums_CF = torch.zeros(n_rows, n_freq, dtype=torch.float64)
     count_C = torch.zeros(n_rows, dtype=torch.float64)
-    for x, ids in batches:
+    for batch in batches:
+        x, ids = batch[:2]
+        weight_B = batch[2] if len(batch) == 3 else None
         x_BCT, ids_BC = x.cpu(), None if ids is None else ids.cpu()
         present = ~x_BCT.isnan()
         if ids_BC is not None:
@@ -334,8 +338,10 @@ def _sums(
         rows_BC = torch.arange(x.shape[1]) if ids_BC is None else ids_BC.long()
         rows_P = rows_BC.expand(x.shape[:2]).unsqueeze(-1).expand(mask_BCN.shape)[mask_BCN]
         patches_PF = magnitudes.transpose(-1, -2)[mask_BCN].double()
-        sums_CF.index_add_(0, rows_P, what(patches_PF, rows_P))
-        count_C.index_add_(0, rows_P, torch.ones(len(rows_P), dtype=torch.float64))
+        times_B = torch.ones(len(x)) if weight_B is None else weight_B.cpu()
+        times_P = times_B.double()[:, None, None].expand(mask_BCN.shape)[mask_BCN]
+        sums_CF.index_add_(0, rows_P, what(patches_PF, rows_P) * times_P.unsqueeze(1))
+        count_C.index_add_(0, rows_P, times_P)
     return sums_CF, count_C.unsqueeze(1)
 
 

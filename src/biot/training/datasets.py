@@ -245,14 +245,24 @@ def spread_rows(n_windows: int, n_chans: int, n_times: int) -> Ints:
     return np.unique(np.linspace(0, n_windows - 1, min(n_windows, most)).round().astype(np.int64))
 
 
-def spread(windows: LabelledWindows, batch_size: int = 64) -> list[tuple[Tensor, Tensor | None]]:
-    """Signals from all over a set and their channels, for :meth:`biot.BIOT.fit_spectrum`."""
+def spread(
+    windows: LabelledWindows, batch_size: int = 64
+) -> list[tuple[Tensor, Tensor | None, Tensor | None]]:
+    """Signals from all over a set, their channels, and how much each window counts.
+
+    They are for :meth:`biot.BIOT.fit_spectrum`. Windows of weight 0 are left out.
+    """
     first = next(iter(windows.batches(np.arange(1), 1)))
-    rows = spread_rows(len(windows.truth), *first.signal.shape[1:])
-    return [
-        (batch.signal, getattr(batch, "channel_ids", None))
-        for batch in windows.batches(rows, batch_size)
-    ]
+    weight = weights_of(windows)
+    counting = np.arange(len(windows.truth)) if weight is None else np.flatnonzero(weight)
+    rows = counting[spread_rows(len(counting), *first.signal.shape[1:])]
+    found = []
+    for start in range(0, len(rows), batch_size):
+        some = rows[start : start + batch_size]
+        times = None if weight is None else torch.from_numpy(weight[some])
+        for batch in windows.batches(some, batch_size):
+            found.append((batch.signal, getattr(batch, "channel_ids", None), times))
+    return found
 
 
 def usable(windows: LabelledWindows, *, n_fft: int, hop_length: int, batch_size: int) -> Ints:

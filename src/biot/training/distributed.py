@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from biot.choices import Device, PretrainPrecision, Strategy
-from biot.device import find_device
+from biot.device import find_device, warn_if_slow
 from biot.errors import BiotError, CheckpointError, ConfigError, require
 
 __all__ = ["launch", "launch_processes", "once", "placed", "quiet_fabric"]
@@ -40,6 +40,11 @@ def launch(
     ------
     ConfigError
         If the machine has no GPU and one is needed.
+
+    Warns
+    -----
+    SlowPrecisionWarning
+        If bfloat16 is slower than float32 here.
     """
     on_gpu = find_device(device).type == "cuda"
     if precision == "16" and not on_gpu:
@@ -53,6 +58,8 @@ def launch(
         precision=_PRECISIONS[precision],
     )
     fabric.launch()
+    if fabric.is_global_zero:
+        warn_if_slow(precision, fabric.device)
     return fabric
 
 

@@ -7,9 +7,8 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +25,8 @@ from biot.io import (
     write_json,
 )
 from biot.locks import alone_on
+from biot.model.saving import WEIGHT_NAMES
+from biot.provenance import Parent, Provenance, TrainedOn, git_revision
 from biot.training.distributed import once
 from biot.training.settings import EARLIER_SPECTRUM, SPECTRUM, TrainingSettings
 
@@ -36,6 +37,7 @@ __all__ = [
     "checksums_of",
     "describe_corpus",
     "identity_of",
+    "made_by",
     "open_run",
     "provenance",
     "relative",
@@ -46,7 +48,7 @@ _PACKAGES = ("biot", "torch", "numpy", "lightning-fabric", "scikit-learn", "pyar
 
 def provenance() -> dict[str, Any]:
     """``versions`` of what computes, and the ``git_revision`` of our sources, if git holds them."""
-    return {"versions": _versions(), "git_revision": _revision(Path(__file__))}
+    return {"versions": _versions(), "git_revision": git_revision(Path(__file__))}
 
 
 def _versions() -> dict[str, str]:
@@ -59,25 +61,6 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _revision(file: Path) -> str | None:
-    """The commit that holds a file, and ``-dirty`` if the working tree differs from it.
-
-    None where git does not track the file: an environment may lie in a repository of its user's.
-    """
-    git = ["git", "-C", str(file.parent)]
-    told = ""
-    for words in (("ls-files", file.name), ("describe", "--always", "--abbrev=40", "--dirty",
-                                            "--exclude=*")):  # fmt: skip
-        try:
-            answer = subprocess.run([*git, *words], capture_output=True, timeout=10)
-        except (OSError, subprocess.SubprocessError):
-            return None
-        told = answer.stdout.decode().strip() if answer.returncode == 0 else ""
-        if not told:
-            return None
-    return told
-
-
 def describe_corpus(corpus: Corpus, out: Path) -> dict[str, Any]:
     """Where a corpus lies, seen from a run's folder, and what tells it from others."""
     state = read_json(corpus.path / STATE_FILE, CorpusError)
@@ -86,6 +69,39 @@ def describe_corpus(corpus: Corpus, out: Path) -> dict[str, Any]:
         "fingerprint": state.get("_fingerprint"),
         "n_windows": len(corpus),
     }
+
+
+def made_by(command: str, corpora: Sequence[Corpus], source: Path | None = None) -> Provenance:
+    """Who a model is that a run ends with, for its ``provenance.json``.
+
+    Parameters
+    ----------
+    command
+        ``finetune`` or ``pretrain``.
+    corpora
+        That it was trained on.
+    source
+        Model folder, file or repository from which training began.
+    """
+    trained_on = tuple(
+        TrainedOn(name=one.path.resolve().name, fingerprint=one.fingerprint) for one in corpora
+    )
+    parent = None if source is None else _parent(source)
+    return Provenance.of_now(command, parent=parent, corpora=trained_on)
+
+
+def _parent(source: Path) -> Parent:
+    if not source.exists():
+        return Parent(name=source.as_posix())
+    place = source.resolve()
+    name = f"{place.parent.name}/{place.name}".lstrip("/")
+    files = [source] if source.is_file() else [source / name for name in WEIGHT_NAMES]
+    weights = next((file for file in files if file.is_file()), None)
+    known = Provenance.load(source) if source.is_dir() else None
+    return Parent(
+        name=name, weights=None if weights is None else sha256_of(weights),
+        date=None if known is None else known.date,
+    )  # fmt: skip
 
 
 def relative(path: Path, start: Path) -> str:

@@ -26,7 +26,7 @@ class TrainingSettings(Settings):
     may_change: ClassVar[frozenset[str]] = frozenset(
         (
             "checkpoint_every", "micro_batch_size", "device", "strategy", "devices", "nodes",
-            "compile", "tensorboard",
+            "compile", "tensorboard", "weights_license",
         )
     )  # fmt: skip
     """What a resumed run may be told otherwise: how it computes, not what."""
@@ -72,7 +72,18 @@ class TrainingSettings(Settings):
         None, help="Nodes; without it as torchrun or SLURM says, else 1.", least=1, group=MACHINE
     )
     compile: bool = setting(False, help="Compile the model.", group=MACHINE)
+    weights_license: str | None = setting(
+        None,
+        help="Licence of the weights, by the Hub's short name, such as cc-by-4.0, for the model "
+        "card. Without it unknown: it can depend on the terms of the recordings.",
+        group=TRAINING, metavar="NAME",
+    )  # fmt: skip
     tensorboard: bool = setting(False, help="Write the history for TensorBoard too.", group=MACHINE)
+
+    @property
+    def card_fields(self) -> dict[str, Any]:
+        """What is told of the header of the model card, by the Hub's names."""
+        return {} if self.weights_license is None else {"license": self.weights_license}
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide what is learned; a resumed run must have the same."""

@@ -249,6 +249,11 @@ def test_options_of_events_without_events_are_refused(model_folder, recordings, 
     words = ["evaluate", str(model_folder), str(recordings), "--events", "nothere"]
     assert cli.main(words) == 1
     assert "--events must be a table of labels" in capsys.readouterr().err
+    for more in (["--no-baseline"], ["--by", "vote"], ["--per", "subject"]):
+        assert cli.main([*words, *more]) == 1
+        said = capsys.readouterr().err
+        assert f"{more[0]} is for labels of windows, and cannot go with --events" in said
+        assert f"Leave {more[0]} out" in said
 
 
 def test_stages_of_sleep_are_scored_by_night(make_predictor, make_model, recordings, tmp_path):

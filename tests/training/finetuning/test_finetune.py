@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from biot.corpus import from_arrays, load_corpus
 from biot.corpus.builder.writer import write_description
 from biot.corpus.manifest import Manifest
 from biot.errors import ConfigError, ContractError, CorpusError
+from biot.io import sha256_of
 from biot.model import BIOT
 from biot.preprocessing import Preprocessing
+from biot.provenance import Parent, Provenance, TrainedOn
 from biot.training import evaluate, finetune
 from biot.training.finetuning.tuner import class_weights
+from biot.training.run import made_by
 
 
 def read_json(path):
@@ -39,6 +43,21 @@ def test_the_folder_holds_what_was_promised(wave_run):
     }  # fmt: skip
     assert Preprocessing.load(wave_run / "model").label_names == ("noise", "wave")
     assert BIOT.from_pretrained(wave_run / "model").channels == ("Fz", "Cz")
+
+
+def test_the_model_says_who_made_it_and_is_a_parent_by_its_weights(wave_run, wave_corpus):
+    found = Provenance.load(wave_run / "model")
+    assert (found.made_by, found.parent) == ("finetune", None)
+    trained_on = TrainedOn(name=wave_corpus.path.name, fingerprint=wave_corpus.fingerprint)
+    assert found.corpora == (trained_on,)
+    weights = wave_run / "model" / "model.safetensors"
+    assert found.weights == sha256_of(weights)
+    for source, parent in (
+        (weights.parent, Parent(name="run/model", weights=found.weights, date=found.date)),
+        (weights, Parent(name="model/model.safetensors", weights=found.weights)),
+        (Path("me/model"), Parent(name="me/model")),  # on the Hub
+    ):
+        assert made_by("finetune", [wave_corpus], source).parent == parent
 
 
 def test_the_history_has_one_line_an_epoch(wave_run):

@@ -108,6 +108,7 @@ def test_validation_windows_without_usable_data_alone_are_an_error():
         run(lambda _: [empty])
 
 
+@pytest.mark.filterwarnings("ignore::biot.device.SlowPrecisionWarning")
 def test_bfloat16_learns_too():
     _, history, _ = run(lambda _: [make_batch(1)], precision="bf16", epochs=30, patience=30)
     assert history[-1].valid_score > 0.9

@@ -81,6 +81,16 @@ def test_a_refit_is_a_training_on_everyone_for_the_epochs_that_validation_chose(
     assert len(lines) == 1 + metrics["best_epoch"] == 1 + metrics["refit"]["epochs"]
 
 
+def test_the_ridge_stands_beside_the_model_before_the_refit_too(few, others, tiny_config, tmp_path):
+    config = tiny_config(**REFIT | {"epochs": 1, "baseline": True})
+    found = finetune(few, tmp_path / "run", test=others, config=config)
+    before, after = found["before_refit"], found["test"]
+    assert before["baselines"]["ridge"] == after["baselines"]["ridge"]
+    for scores in (before, after):
+        apart = scores["differences"]["ridge"]["auroc"]["value"]
+        assert apart == pytest.approx(scores["auroc"] - scores["baselines"]["ridge"]["auroc"])
+
+
 def test_what_validation_chose_and_the_model_before_the_refit_are_those_of_a_run_without(
     few, others, tiny_config, refitted, tmp_path
 ):

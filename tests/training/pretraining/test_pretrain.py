@@ -119,9 +119,14 @@ def undisturbed(
 # what a run leaves ----------------------------------------------------------------------------
 
 
-def test_the_model_opens_and_knows_every_channel(undisturbed: Callable[[str], Path]):
+def test_the_model_opens_and_knows_every_channel(
+    corpora: list[Path], undisturbed: Callable[[str], Path]
+):
     run = undisturbed("contrastive")
     model = BIOT.from_pretrained(run / "model")
+    assert model.provenance is not None
+    assert model.provenance.made_by == "pretrain"
+    assert [one.name for one in model.provenance.corpora] == [path.name for path in corpora]
     contract = Preprocessing.load(run / "model")
     assert model.channels == contract.ch_names == ("CZ", "FZ", "OZ", "PZ")
     assert (model.n_times, contract.n_times, contract.label_names) == (150, 150, None)
@@ -418,6 +423,7 @@ def test_a_validated_run_resumes_to_the_same_bits_and_keeps_the_best(
         assert torch.equal(value, kept[best][f"encoder.{name}"]), name
 
 
+@pytest.mark.filterwarnings("ignore::biot.device.SlowPrecisionWarning")
 @pytest.mark.parametrize(
     "changes",
     [

@@ -13,6 +13,7 @@ from biot import BIOT
 from biot.corpus import Corpus, from_arrays, load_corpus
 from biot.corpus.batch import collate
 from biot.corpus.corpora import Corpora
+from biot.errors import CorpusError
 from biot.evaluation.baselines.ridge import RidgeBaseline
 from biot.training.pretraining.config import PretrainConfig
 from biot.training.pretraining.probe import FeatureProbe, probed_corpora
@@ -72,6 +73,36 @@ def test_it_scores_held_out_subjects_beside_the_encoder_before_its_first_step(da
     ])  # fmt: skip
     assert found.more["probe_gain"] == pytest.approx(gain)
     assert found.rank == found.score == found.more["probe_score"]
+
+
+def test_a_share_that_leaves_nobody_to_train_on_is_refused(
+    make_corpus: Callable[..., Corpus], tmp_path: Path
+):
+    make_corpus(tmp_path / "waves")  # of six subjects
+    data = Corpora.of([load_corpus(tmp_path / "waves")])
+
+    def config(share: float) -> PretrainConfig:
+        return PretrainConfig(objective="masked", valid_share=share)
+
+    with pytest.raises(
+        CorpusError,
+        match=r"waves: valid_share 0\.99 \(--valid-share\) is all 6 subjects, and leaves none to "
+        r"train on\. Give at most 0\.833",
+    ):
+        held_out_rows(data, config(0.99))
+    train, valid = held_out_rows(data, config(5 / 6))
+    assert train is not None
+    assert len(np.unique(data.subjects[train])) == 1
+    assert len(np.unique(data.subjects[valid])) == 5
+
+
+def test_one_subject_cannot_be_held_out(tmp_path: Path):
+    signals = np.random.default_rng(0).normal(size=(4, 1, 100))
+    from_arrays(signals, ["a", "b"] * 2, subject=["one"] * 4, sfreq=50.0, ch_names=("Fz",),
+                units="µV", out=tmp_path / "own")  # fmt: skip
+    data = Corpora.of([load_corpus(tmp_path / "own")])
+    with pytest.raises(CorpusError, match=r"--valid-share\) keeps whole subjects .* one subject"):
+        held_out_rows(data, CONFIG)
 
 
 def test_labels_of_a_held_out_kind_alone_do_not_serve(data: Corpora):

@@ -90,7 +90,8 @@ def _add_computing(made: Parser) -> None:
     made.add_argument(
         "--no-baseline",
         action="store_true",
-        help="leave out the ridge on log band powers that `biot finetune` kept beside the model",
+        help="leave out the ridge on log band powers that `biot finetune` kept beside the model; "
+        "with --events there is none",
     )
     made.add_argument(
         "--bootstrap",
@@ -109,14 +110,25 @@ def _add_computing(made: Parser) -> None:
     )
 
 
+def _require_none_of_windows(args: Namespace) -> None:
+    """Raise :class:`ConfigError` for an option that event scores have no use for."""
+    of_windows = {"per": "--per", "by": "--by", "no_baseline": "--no-baseline"}
+    for name, option in of_windows.items():
+        if name in args.given:
+            why = " (no ridge is scored by events)" if name == "no_baseline" else ""
+            raise ConfigError(
+                f"{option} is for labels of windows, and cannot go with --events{why}. "
+                f"Leave {option} out."
+            )
+
+
 def _execute(args: Namespace) -> None:
     event_scores.require_events(args)
     if args.json is not None:
         require_writable(args.json, suffixes=(".json",))
         require_apart({"--json": args.json}, [args.model, args.corpus])
     if args.events is not None:
-        if args.per is not None:
-            raise ConfigError("--per is for labels of windows, and cannot go with --events.")
+        _require_none_of_windows(args)
         event_scores.execute(args)
         return
     from biot.io import write_json

@@ -32,7 +32,7 @@ from biot.cli.recordings.report_options import (
 if TYPE_CHECKING:
     from biot.cli.options import Parser
     from biot.inference.predictions import Predictions
-    from biot.inference.predictor import Predictor
+    from biot.inference.windowed import WindowPredictor
     from biot.signals.recording import Recording
 
 __all__ = [
@@ -80,7 +80,7 @@ def is_asked(args: Namespace) -> bool:
     return events_asked(args) or report_asked(args)
 
 
-def require_possible(args: Namespace, predictor: Predictor, places: list[Place]) -> None:
+def require_possible(args: Namespace, predictor: WindowPredictor, places: list[Place]) -> None:
     """Refuse, before the work, what this model cannot give or what cannot be written.
 
     Raises
@@ -90,7 +90,7 @@ def require_possible(args: Namespace, predictor: Predictor, places: list[Place])
     """
     named = [place for place in places if place.stem]
     require_event_options(args, predictor.preprocessing, [(p.events, p.stem) for p in named])
-    require_report_options(args, [place.page for place in named])
+    require_report_options(args, predictor, [place.page for place in named])
 
 
 def parameters(args: Namespace) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def parameters(args: Namespace) -> dict[str, Any]:
 
 def write(
     args: Namespace,
-    predictor: Predictor,
+    predictor: WindowPredictor,
     predictions: Predictions,
     recording: Recording,
     place: Place,
@@ -119,7 +119,7 @@ def describe(args: Namespace, folder: Path) -> None:
     describe_event_folder(args, folder / "events")
 
 
-def tell(args: Namespace, recordings: Sequence[Predictions], predictor: Predictor) -> None:
+def tell(args: Namespace, recordings: Sequence[Predictions], predictor: WindowPredictor) -> None:
     """What is said of all recordings besides their tables."""
     if events_asked(args) and recordings:
         tell_events(args, recordings, predictor.preprocessing)

@@ -27,6 +27,7 @@ from biot.cli.options import (
     require_writable,
     with_given_units,
 )
+from biot.cli.recordings.opening import MODEL_HELP, open_predictor
 from biot.cli.terminal import say
 from biot.errors import ConfigError
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from biot.inference.live.engine import LiveEngine
     from biot.inference.live.lsl import LslStream
     from biot.inference.live.rows import LiveRow
-    from biot.inference.predictor import Predictor
+    from biot.inference.windowed import WindowPredictor
 
 __all__ = ["parser"]
 
@@ -63,9 +64,7 @@ def parser() -> Parser:
         examples=_EXAMPLES,
         execute=_execute,
     )
-    made.add_argument(
-        "model", metavar="MODEL", type=Path, help="the model folder of a run: RUN/model"
-    )
+    made.add_argument("model", metavar="MODEL", type=Path, help=MODEL_HELP)
     source = made.add_mutually_exclusive_group(required=True)
     source.add_argument("--lsl", metavar="NAME", help="name of the stream; it is waited for")
     source.add_argument(
@@ -140,9 +139,7 @@ def _execute(args: Namespace) -> None:
     if args.out is not None:
         require_writable(args.out, suffixes=(".jsonl",))
     require_apart({"--out": args.out}, [args.model, args.replay, args.units])
-    from biot.inference.predictor import Predictor
-
-    predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
+    predictor = open_predictor(args, args.model)
     with ExitStack() as stack:
         stopped = stack.enter_context(_asked_to_stop())
         opened = _open_stream if args.replay is None else _open_replay
@@ -172,7 +169,7 @@ def _require_fitting_options(args: Namespace) -> None:
 
 
 def _open_replay(
-    args: Namespace, predictor: Predictor, stopped: Event
+    args: Namespace, predictor: WindowPredictor, stopped: Event
 ) -> tuple[LiveEngine, Iterator[list[LiveRow]]]:
     from biot.inference.live.engine import QUEUE, LiveEngine
     from biot.inference.live.replay import replayed
@@ -187,7 +184,7 @@ def _open_replay(
 
 
 def _open_stream(
-    args: Namespace, predictor: Predictor, stopped: Event
+    args: Namespace, predictor: WindowPredictor, stopped: Event
 ) -> tuple[LiveEngine, Iterator[list[LiveRow]]] | None:
     import time
 
@@ -224,7 +221,7 @@ def _open_stream(
     return engine, rows
 
 
-def _require_causal(predictor: Predictor) -> None:
+def _require_causal(predictor: WindowPredictor) -> None:
     """Before a stream is waited for."""
     from biot.inference.live.engine import require_causal
 
@@ -287,7 +284,7 @@ def _show(
     engine: LiveEngine,
     rows: Iterator[list[LiveRow]],
     stack: ExitStack,
-    predictor: Predictor,
+    predictor: WindowPredictor,
 ) -> None:
     """Print, record and send the rows as they come; then how long they took."""
     say(engine.montage)
@@ -314,7 +311,7 @@ def _show(
 
 
 def _takers(
-    args: Namespace, stack: ExitStack, predictor: Predictor
+    args: Namespace, stack: ExitStack, predictor: WindowPredictor
 ) -> list[Callable[[LiveRow], None]]:
     """What is done with each row; the file first."""
     takers: list[Callable[[LiveRow], None]] = []

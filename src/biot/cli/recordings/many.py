@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from biot.cli.options import as_table, config_of, note_in_options, require_apart
 from biot.cli.recordings import extras
+from biot.cli.recordings.opening import open_predictor
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from biot.inference.many.sources import ListedRecording
     from biot.inference.many.summary import FolderReport
     from biot.inference.predictions import Predictions
-    from biot.inference.predictor import Predictor
+    from biot.inference.windowed import WindowPredictor
 
 __all__ = ["predict_folder"]
 
@@ -31,9 +32,8 @@ def predict_folder(args: Namespace) -> None:
     from biot.inference.many.folder import predict_folder as predicted
     from biot.inference.many.settings import ManySettings
     from biot.inference.many.staging import RECORDINGS, SUBJECTS, WINDOWS
-    from biot.inference.predictor import Predictor
 
-    predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
+    predictor = open_predictor(args, args.model)
     place = extras.Place(events=args.out / "events", reports=args.out / "reports", stem="")
     extras.require_possible(args, predictor, [place])
     report = predicted(
@@ -86,7 +86,7 @@ def _require_folder(args: Namespace) -> None:
             raise ConfigError(f"{one}: there is no such file or folder of recordings.")
 
 
-def _extras(args: Namespace, predictor: Predictor) -> Extras:
+def _extras(args: Namespace, predictor: WindowPredictor) -> Extras:
     """What is written of each recording besides the tables, in the words of the library."""
     from biot.inference.many.folder import Extras
 

@@ -24,6 +24,7 @@ from biot.cli.options import (
 )
 from biot.cli.recordings import extras
 from biot.cli.recordings.many import predict_folder
+from biot.cli.recordings.opening import MODEL_HELP, open_predictor
 from biot.cli.recordings.truth import annotations_of
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError
@@ -43,6 +44,7 @@ _EXAMPLES = """\
   biot predict run/model night.edf --out night.csv --events --event-format bids,edf
   biot predict run/model night.edf --out night.csv --report
   biot predict run/model recordings/ --out predicted --workers 2 --per subject
+  biot predict model.onnx night.edf --out night.csv
 """
 
 
@@ -82,9 +84,7 @@ def parser() -> Parser:
 
 def _add_inputs(made: Parser) -> None:
     """What is read, and where the tables go."""
-    made.add_argument(
-        "model", metavar="MODEL", type=Path, help="the model folder of a run: RUN/model"
-    )
+    made.add_argument("model", metavar="MODEL", type=Path, help=MODEL_HELP)
     made.add_argument(
         "recordings",
         metavar="FILE|FOLDER",
@@ -134,11 +134,10 @@ def _predict_one(args: Namespace, path: Path) -> None:
     if args.png is not None:
         require_writable(args.png, suffixes=(".png",))
     require_apart({"--out": args.out, "--png": args.png}, [args.model, path, args.units])
-    from biot.inference.predictor import Predictor
     from biot.signals.naming import renames_of
 
     place = extras.Place.beside(args.out)
-    predictor = Predictor.from_pretrained(args.model, device=args.device, precision=args.precision)
+    predictor = open_predictor(args, args.model)
     if args.png is not None and predictor.preprocessing.task != "classes":
         raise ConfigError(f"{args.png}: a timeline shows classes, which this model does not say.")
     extras.require_possible(args, predictor, [place])

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from biot.cli.options import Parser, note_in_options, require_apart, require_writable, whole
 from biot.cli.recordings.event_options import events_asked, rules_of
 from biot.cli.recordings.truth import annotations_of
+from biot.cli.terminal import say
 from biot.errors import ConfigError
 
 if TYPE_CHECKING:
     from biot.events.event import Event, Events
     from biot.inference.explaining.explanation import Explanation
     from biot.inference.predictions import Predictions
-    from biot.inference.predictor import Predictor
+    from biot.inference.windowed import WindowPredictor
     from biot.signals.recording import Annotation, Recording
 
 __all__ = [
@@ -57,7 +58,7 @@ def report_asked(args: Namespace) -> bool:
     return bool(args.report)
 
 
-def require_report_options(args: Namespace, pages: list[Path]) -> None:
+def require_report_options(args: Namespace, predictor: WindowPredictor, pages: list[Path]) -> None:
     """Refuse, before the work, a page that cannot be written.
 
     Raises
@@ -76,6 +77,13 @@ def require_report_options(args: Namespace, pages: list[Path]) -> None:
 
     require_pages()
     require_timeline()
+    if not hasattr(predictor, "explain"):
+        if args.n_explained:
+            raise ConfigError(
+                f"--explain {args.n_explained}: {args.model} is an ONNX file, which explains "
+                "nothing. Give the model folder, or --explain 0."
+            )
+        say("The report tells no reasons: an ONNX file explains nothing; a model folder does.")
     for page in pages:
         if page.parent.is_dir():
             require_writable(page, suffixes=(".html",))
@@ -89,7 +97,7 @@ def parameters_of_report(args: Namespace) -> dict[str, Any]:
 
 def write_report(
     args: Namespace,
-    predictor: Predictor,
+    predictor: WindowPredictor,
     predictions: Predictions,
     recording: Recording,
     page: Path,
@@ -144,15 +152,18 @@ def _n_explained(args: Namespace) -> int:
 
 
 def _explanations(
-    args: Namespace, predictor: Predictor, recording: Recording, events: Events | None
+    args: Namespace, predictor: WindowPredictor, recording: Recording, events: Events | None
 ) -> list[Explanation]:
     """Reasons for the surest events."""
     contract = predictor.preprocessing
     if events is None or (contract.task == "classes" and len(contract.label_names or ()) < 2):
         return []
+    explain = getattr(predictor, "explain", None)
+    if explain is None:
+        return []
     surest = sorted(events, key=_confidence, reverse=True)[: _n_explained(args)]
     return [
-        predictor.explain(recording, event=event, stride=args.stride)
+        explain(recording, event=event, stride=args.stride)
         for event in sorted(surest, key=lambda event: event.onset)
     ]
 

@@ -23,6 +23,7 @@ from biot.cli.options import (
     require_apart,
 )
 from biot.cli.recordings.event_options import changed_rules, rules_of
+from biot.cli.recordings.opening import open_predictor
 from biot.cli.terminal import complain, say, show_progress
 from biot.errors import ConfigError
 from biot.events.rules import EventRules
@@ -58,11 +59,11 @@ def parser() -> Parser:
         "words",
         metavar="MODEL INPUT OUTPUT",
         nargs="*",
-        help="the model folder of a run (RUN/model), the recording, and the table to write; what "
-        "is left out comes from the environment",
+        help="the model folder of a run (RUN/model) or an ONNX file of biot export, the recording, "
+        "and the table to write; what is left out comes from the environment",
     )
     made.add_argument(
-        "--model", metavar="FOLDER", type=Path, default=None,
+        "--model", metavar="MODEL", type=Path, default=None,
         help=f"the model, in place of MODEL and ${_MODEL}",
     )  # fmt: skip
     made.add_argument(
@@ -105,10 +106,9 @@ def _execute(args: Namespace) -> None:
     require_apart({"OUTPUT": target}, [model, source, args.units])
     from biot.events.files.szcore import write_szcore
     from biot.inference.predictions import PredictionWarning
-    from biot.inference.predictor import Predictor
     from biot.signals.naming import renames_of
 
-    predictor = Predictor.from_pretrained(model, device=args.device, precision=args.precision)
+    predictor = open_predictor(args, model)
     contract = predictor.preprocessing
     chosen = _seizure_labels(args, contract)
     renames = renames_of(contract.rename_channels)

@@ -68,7 +68,7 @@ def describe_model(folder: Path) -> str:
         rows.append(("channels", f"{len(channels)}: {', '.join(map(str, channels))}"))
     else:
         rows.append(("channels", f"{config.get('n_chans', 'not said')}, unnamed"))
-    rows += _preprocessing(folder) + _training_data(folder)
+    rows += _preprocessing(folder) + _training_data(folder) + _provenance(folder, weights)
     run = folder.resolve().parent
     if is_run(run):
         about = read_json(run / "run.json", ConfigError, most_bytes=_MOST_BYTES)
@@ -135,6 +135,21 @@ def _training_data(folder: Path) -> list[tuple[str, str]]:
         subjects = list(map(str, _sized(values["subjects"])))
         text += f" of {_count(subjects)}: {_first(subjects)}"
     return [("trained on", text)]
+
+
+def _provenance(folder: Path, weights: Path) -> list[tuple[str, str]]:
+    """Who made the model, if it says so of these weights."""
+    from biot.io import sha256_of
+    from biot.provenance import PROVENANCE, Provenance
+
+    found = Provenance.load(folder)
+    if found is None:
+        return [("made", f"not said: there is no {PROVENANCE}")]
+    rows = list(found.in_words().items())
+    if found.weights is not None and found.weights != sha256_of(weights):
+        text = f"{PROVENANCE} speaks of other weights than {weights.name}: one of them was replaced"
+        rows.insert(0, ("warning", text))
+    return rows
 
 
 def describe_run(folder: Path) -> str:

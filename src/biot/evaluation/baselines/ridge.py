@@ -24,6 +24,8 @@ _VALUES_FOR_PENALTY = 4_000_000
 """Windows times features by which the penalty is chosen, at most."""
 _VALUES = 40_000_000
 """Windows times features of the last fit, at most: 320 MB."""
+_AT_ONCE = 64
+"""Features whose moments are computed together."""
 
 
 def window_limit(n_features: int) -> int:
@@ -87,15 +89,18 @@ class RidgeBaseline:
         CorpusError
             If no window has a feature.
         """
-        x, target = np.asarray(features, dtype=np.float64), np.asarray(truth)
-        place = np.zeros(len(x)) if groups is None else np.asarray(groups)
-        rows = np.flatnonzero(np.isfinite(x).any(axis=1))
+        given, target = np.asarray(features), np.asarray(truth)
+        place = np.zeros(len(given)) if groups is None else np.asarray(groups)
+        rows = np.flatnonzero(np.isfinite(given).any(axis=1))
         if not len(rows):
-            raise CorpusError(f"None of the {len(x)} windows has a feature: nothing to learn from.")
-        rows = _drawn(rows, window_limit(x.shape[1]), seed)
-        x, target, place = x[rows], target[rows], place[rows]
+            raise CorpusError(
+                f"None of the {len(given)} windows has a feature: nothing to learn from."
+            )
+        rows = _drawn(rows, window_limit(given.shape[1]), seed)
+        x = given[rows].astype(np.float64)
+        target, place = target[rows], place[rows]
         mean, spread = _moments(x)
-        standard = np.where(np.isfinite(x), (x - mean) / spread, 0.0)
+        standard = _standardised(x, mean, spread)
         wanted, weight_W, middle, unit = _wanted(task, target)
         few = _drawn(np.arange(len(x)), max(500, _VALUES_FOR_PENALTY // max(1, x.shape[1])), seed)
         penalty, outputs = _chosen(
@@ -134,11 +139,26 @@ def _drawn(rows: Ints, most: int, seed: int) -> Ints:
 
 def _moments(x_WF: Floats) -> tuple[Floats, Floats]:
     """Mean and standard deviation of what is there of each feature; 0 and 1 of nothing."""
+    some = [_moments_of(x_WF[:, i : i + _AT_ONCE]) for i in range(0, x_WF.shape[1], _AT_ONCE)]
+    mean, spread = (np.concatenate(found) for found in zip(*some, strict=True))
+    return mean, spread
+
+
+def _moments_of(x_WF: Floats) -> tuple[Floats, Floats]:
     known = np.isfinite(x_WF)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, x_WF, 0.0).sum(axis=0) / count
     spread = np.sqrt((np.where(known, x_WF - mean, 0.0) ** 2).sum(axis=0) / count)
     return mean, np.where(spread > 1e-12 * (1 + np.abs(mean)), spread, 1.0)
+
+
+def _standardised(x_WF: Floats, mean_F: Floats, spread_F: Floats) -> Floats:
+    """In place, for there may be hundreds of megabytes; what is missing becomes the mean."""
+    missing = ~np.isfinite(x_WF)
+    x_WF -= mean_F
+    x_WF /= spread_F
+    x_WF[missing] = 0.0
+    return x_WF
 
 
 def _wanted(task: Task, truth: Truth) -> tuple[Floats, Floats | None, Floats, Floats]:
@@ -213,7 +233,7 @@ def _chosen(
 
 def _solver(penalty: float) -> Any:
     linear = require("sklearn.linear_model", extra="training")
-    return linear.Ridge(alpha=penalty, solver="cholesky")
+    return linear.Ridge(alpha=penalty, solver="cholesky", copy_X=False)
 
 
 def _decision(task: Task, truth: Truth, outputs_WK: Floats, rows: Ints) -> Decision:

@@ -22,7 +22,7 @@ from biot.errors import ContractError
 from biot.inference.live.buffer import SampleBuffer
 from biot.inference.live.rows import LiveRow
 from biot.inference.predictions import Predictions
-from biot.inference.predictor import Predictor
+from biot.inference.windowed import WindowPredictor
 from biot.inference.windows import ModelWindows, Place, step_of
 from biot.preprocessing import Preprocessing
 from biot.signals.filters import fir
@@ -69,7 +69,7 @@ class LiveEngine:
 
     def __init__(
         self,
-        predictor: Predictor,
+        predictor: WindowPredictor,
         recording: Recording,
         *,
         stride: float | None = None,

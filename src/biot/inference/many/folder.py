@@ -20,8 +20,8 @@ from biot.inference.many.sources import ListedRecording, find_recordings, runs_o
 from biot.inference.many.staging import ManyFolder
 from biot.inference.many.summary import FolderReport, write_tables
 from biot.inference.predictions import Predictions
-from biot.inference.predictor import Predictor
 from biot.inference.stream import PredictionFailure, Stream
+from biot.inference.windowed import WindowPredictor
 from biot.inference.windows import step_of
 from biot.io import sha256_of
 from biot.locks import alone_on
@@ -46,7 +46,7 @@ class Extras:
 
 @takes_settings(ManySettings)
 def predict_folder(
-    predictor: Predictor,
+    predictor: WindowPredictor,
     model: str | Path,
     paths: str | Path | Sequence[str | Path],
     out: str | Path,
@@ -71,7 +71,7 @@ def predict_folder(
     predictor
         Made of `model`.
     model
-        The model folder.
+        The model folder, or the ONNX file.
     paths
         Files, and folders that are searched as :func:`biot.prepare` does.
     out
@@ -309,6 +309,8 @@ def _files_of(stem: str) -> set[str]:
 
 
 def _model_checksum(model: Path) -> str:
+    if model.is_file():
+        return sha256_of(model)
     return sha256_of(*(model / name for name in _MODEL_FILES if (model / name).is_file()))
 
 

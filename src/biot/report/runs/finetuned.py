@@ -91,7 +91,8 @@ def _lacking(run: ReadRun) -> list[str]:
 
 
 def _started(run: ReadRun) -> list[tuple[str, str]]:
-    metric, best = run.metrics.get("metric"), run.metrics.get("best_epoch")
+    key, best = str(run.metrics.get("metric")), run.metrics.get("best_epoch")
+    metric = {**SCORES, **TAG_SCORES, **TARGET_SCORES}.get(key, key)
     n_epochs, refit = run.metrics.get("epochs"), inner(run.metrics, "refit")
     kept = f"epoch {best} of {n_epochs}, the best by validation {metric}"
     if refit:

@@ -53,8 +53,8 @@ def score_parts(scores: Mapping[str, Any]) -> list[Part]:
         rows=[
             (
                 name, number(scores.get(key)), interval(ends.get(key)),
-                *(guess_cell(inner(guesses, guess), key) for guess in guesses),
-                *(difference_cell(inner(apart, guess), key) for guess in apart),
+                *(_on_two_lines(guess_cell(inner(guesses, guess), key)) for guess in guesses),
+                *(_on_two_lines(difference_cell(inner(apart, guess), key)) for guess in apart),
             )
             for key, name in names.items() if key in scores
         ],
@@ -72,6 +72,11 @@ def score_parts(scores: Mapping[str, Any]) -> list[Part]:
     if scores.get("decision"):
         parts.append(Text(f"How it is decided: {scores['decision']}."))
     return parts
+
+
+def _on_two_lines(cell: str) -> str:
+    """A value, and its interval below: side by side the table is wider than the page."""
+    return cell.replace(" (", "\n(", 1)
 
 
 _GUESSES = (

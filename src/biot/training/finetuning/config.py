@@ -243,7 +243,7 @@ class FinetuneConfig(TrainingSettings):
     precision: Precision = setting(
         "32",
         help="bf16 computes in bfloat16 where that is safe: faster, a little less exact; weights "
-        "stay float32.",
+        "stay float32. On a processor without instructions for bfloat16 it is slower.",
         group=MACHINE,
     )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +23,7 @@ from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.decision import Decision
+from biot.device import SlowPrecisionWarning, find_device, warn_if_slow
 from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, require
 from biot.evaluation.baselines.comparison import BaselineAnswers
 from biot.evaluation.metrics import Floats, Ints
@@ -355,7 +357,7 @@ def cross_validate(
     """
     config = config or FinetuneConfig()
     require_means(config, from_model)
-    plots.require_figures()
+    plots.require_figures(training=True)
     _require_numbers(config, n_seeds, workers)
     source = None if from_model is None else Path(from_model)
     out = Path(out)
@@ -524,6 +526,8 @@ def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tes
     """Each result as soon as it is there."""
     from tqdm import tqdm
 
+    if jobs:
+        warn_if_slow(jobs[0].config.precision, find_device(jobs[0].config.device))
     with tqdm(total=len(jobs), unit="fold", disable=not progress, dynamic_ncols=True) as bar:
         if workers == 1:
             results: Any = map(_run, jobs)
@@ -548,7 +552,9 @@ def _run(job: _Job) -> Tested:
     config, fold = job.config, job.fold
     try:
         corpus = load_corpus(job.corpus)
-        fabric = launch(config.device, config.precision)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SlowPrecisionWarning)  # said once, for all folds
+            fabric = launch(config.device, config.precision)
         train, test = (
             part_of(corpus, rows, role)
             for rows, role in ((fold.train, "training"), (fold.test, "the test"))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from biot import plots
 from biot.corpus.corpus import Corpus
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
@@ -38,7 +40,7 @@ from biot.training.finetuning.run_folder import (
     write_run,
 )
 from biot.training.finetuning.tuner import Learned, learn, require_means
-from biot.training.run import alone_in, as_begun, identity_of
+from biot.training.run import alone_in, as_begun, identity_of, made_by
 from biot.training.scoring import labelled_rows
 
 __all__ = [
@@ -144,7 +146,7 @@ def finetune(
     """
     config = configured(FinetuneConfig, config, settings)
     require_means(config, from_model)
-    plots.require_figures()
+    plots.require_figures(training=True)
     source, out = None if from_model is None else Path(from_model), Path(out)
     require_unfinished(out)
     data = load_corpus(Path(corpus))
@@ -240,15 +242,31 @@ def _finish(learned: Learned, record: RunRecord, seen: SeenData, corpus: Path) -
         folder,
         preprocessing=learned.contract,
         corpora=[corpus.resolve().name],
+        population=_population(record),
+        model_card_kwargs=record.config.card_fields,
         metrics={
             **_figures(record.evaluations["test"]),
             **({} if record.events is None else record.events.figures),
         },
+        provenance=made_by("finetune", [record.train.corpus], record.from_model),
     )
     seen.save(folder)
     if record.baseline is not None:
         record.baseline.save(folder)
     return write_run(record.out, record, learned.model.get_config())
+
+
+def _population(record: RunRecord) -> dict[str, str]:
+    """Whom a model has learnt from, as far as a corpus says."""
+    learnt = record.train if record.refit is None else record.refit
+    corpus = learnt.corpus
+    names, counts = np.unique(corpus.labels[learnt.rows], return_counts=True)
+    n_subjects = len(np.unique(corpus.subjects[learnt.rows]))
+    told = {"Subjects": f"{n_subjects}, as the corpus counts them"}
+    if corpus.task == "classes":
+        numbers = zip(names.tolist(), counts.tolist(), strict=True)
+        told["Windows"] = ", ".join(f"{name} {count}" for name, count in numbers)
+    return told
 
 
 def _record(
@@ -267,7 +285,7 @@ def _record(
         scored["valid"] = learned.validated.assess(parts.valid, predicted["valid"], config)
     if learned.before is not None:
         before = learned.before.predict(fabric, parts.test, config)
-        scored["before_refit"] = learned.before.assess(parts.test, before, config)
+        scored["before_refit"] = learned.before.assess(parts.test, before, config, ridge)
     return RunRecord(
         out=out, command=command, config=config, identity=identity, from_model=source,
         device=fabric.device, train=parts.train.chosen(learned.kept), valid=parts.valid,

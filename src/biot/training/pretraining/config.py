@@ -185,7 +185,8 @@ class PretrainConfig(TrainingSettings):
 
     precision: PretrainPrecision = setting(
         "32",
-        help="bf16 and 16 compute narrower where that is safe; weights stay float32.",
+        help="bf16 and 16 compute narrower where that is safe; weights stay float32. On a "
+        "processor without instructions for bfloat16 bf16 is slower.",
         group=MACHINE,
     )
     cache_gradients: bool = setting(

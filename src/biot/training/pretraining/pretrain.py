@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from biot.training.distributed import launch_processes, once
 from biot.training.history import History
 from biot.training.pretraining.collapse import collapse
 from biot.training.pretraining.config import PretrainConfig
+from biot.training.pretraining.figure import curves
 from biot.training.pretraining.objective import COLUMNS
 from biot.training.pretraining.setup import (
     RUN_LENGTH,
@@ -108,7 +110,7 @@ def pretrain(
         If matplotlib, or TensorBoard where it is asked for, is not installed.
     """
     config, out = configured(PretrainConfig, config, settings), Path(out)
-    plots.require_figures()
+    plots.require_figures(training=True)
     data = open_corpora(corpora, sfreq)
     train, valid = held_out_rows(data, config)
     fabric = launch_processes(config)
@@ -157,7 +159,7 @@ def _pretrain(
         )
         finished = trainer.run(lambda place: _source(config, fabric, data, parts, train, place))
         if finished:
-            once(fabric, out, lambda: _finish(out, trainer, parts, data))
+            once(fabric, out, lambda: _finish(out, trainer, parts, data, config))
     return finished
 
 
@@ -239,12 +241,14 @@ def _source(
     )
 
 
-def _finish(out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora) -> None:
+def _finish(
+    out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora, config: PretrainConfig
+) -> None:
     """Write the models, ``model/`` last, and then the figure."""
     partial = out / ".models.partial"
     shutil.rmtree(partial, ignore_errors=True)
     weights = {name: value.cpu() for name, value in trainer.final_weights().items()}
-    save_models(partial, parts, weights, data)
+    save_models(partial, parts, weights, data, config.card_fields)
     for folder in sorted(partial.iterdir(), key=lambda folder: folder.name == "model"):
         if (out / folder.name).exists():  # of a run that was killed here
             shutil.rmtree(out / folder.name)
@@ -256,15 +260,26 @@ def _finish(out: Path, trainer: Trainer, parts: PretrainParts, data: Corpora) ->
     write_json(out / RUN_FILE, {**about, "notes": _notes(lines), "files": files})
     plots.draw(
         out / "curves.png",
-        lambda: plots.pretraining(
+        lambda: curves(
             steps=[int(line["step"]) for line in lines],
             loss=[line["loss"] for line in lines],
             top1=[line["top1"] for line in lines],
             embedding_std=[line["embedding_std"] for line in lines],
             effective_rank=[line["effective_rank"] for line in lines],
+            probe=_probe_of(lines),
         ),
     )
     add_run_report(out)
+
+
+def _probe_of(lines: Sequence[Mapping[str, float]]) -> dict[str, list[float]] | None:
+    """The curves of the probe, where there was one."""
+    if not any("probe_score" in line for line in lines):
+        return None
+    columns = {"pretrained": "probe_score", "before the first step": "probe_random"}
+    return {
+        title: [line.get(column, math.nan) for line in lines] for title, column in columns.items()
+    }
 
 
 def _notes(lines: Sequence[Mapping[str, float]]) -> list[str]:

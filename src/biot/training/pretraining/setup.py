@@ -35,6 +35,7 @@ from biot.training.pretraining.probe import FeatureProbe, probed_corpora
 from biot.training.pretraining.supervised import HeadSpec, SupervisedModel, SupervisedObjective
 from biot.training.pretraining.validation import validation_batches
 from biot.training.pretraining.views import Perturbation, Turning, sensors
+from biot.training.run import made_by
 
 __all__ = [
     "RUN_LENGTH",
@@ -303,15 +304,23 @@ def _contract(data: Corpora, vocabulary: tuple[str, ...]) -> Preprocessing:
 
 
 def save_models(
-    folder: Path, parts: PretrainParts, weights: Mapping[str, Tensor], data: Corpora
-) -> None:
+    folder: Path, parts: PretrainParts, weights: Mapping[str, Tensor], data: Corpora,
+    card_fields: Mapping[str, Any],
+) -> None:  # fmt: skip
     """Write ``model/``, and with heads ``heads/NAME/`` for each corpus, from trained weights."""
+    population = {
+        "Subjects": "; ".join(
+            f"{name} {len(np.unique(part.subjects))}"
+            for name, part in zip(data.names, data.parts, strict=True)
+        )
+    }
     encoder = {
         name.removeprefix("encoder."): value
         for name, value in weights.items()
         if name.startswith("encoder.")
     }
     seen = SeenData.of(data).by_checksum()
+    made = made_by("pretrain", data.parts)
     outputs = {"model": None, **{f"heads/{spec.name}": spec for spec in parts.specs}}
     for number, (place, spec) in enumerate(outputs.items()):
         contract = parts.contract
@@ -327,7 +336,10 @@ def save_models(
             head = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
             model.final_layer.load_state_dict(head)
             model.pick_channels(contract.ch_names)
-        model.save_pretrained(folder / place, preprocessing=contract, corpora=list(data.names))
+        model.save_pretrained(
+            folder / place, preprocessing=contract, corpora=list(data.names),
+            population=population, model_card_kwargs=card_fields, provenance=made,
+        )  # fmt: skip
         seen.save(folder / place)
 
 

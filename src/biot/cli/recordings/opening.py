@@ -1,0 +1,46 @@
+"""The model of a command: a model folder in PyTorch, or an ONNX file in ONNX Runtime."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from biot.errors import ConfigError
+
+if TYPE_CHECKING:
+    from biot.inference.windowed import WindowPredictor
+
+__all__ = ["MODEL_HELP", "open_predictor"]
+
+MODEL_HELP = (
+    "the model folder of a run (RUN/model), or a file that biot export wrote (.onnx), which needs "
+    "no PyTorch"
+)
+
+
+def open_predictor(args: Namespace, model: Path) -> WindowPredictor:
+    """What predicts with a model, with ``--device`` and ``--precision``.
+
+    Raises
+    ------
+    BiotError
+        If the model cannot be opened, or an ONNX file is to be computed in another way than on
+        the processor in float32.
+    """
+    if model.is_file() or model.suffix == ".onnx":
+        for option, value, allowed in (
+            ("--device", args.device, ("auto", "cpu")),
+            ("--precision", args.precision, ("32",)),
+        ):
+            if value not in allowed:
+                raise ConfigError(
+                    f"{option} {value}: an ONNX file is computed on the processor in float32. "
+                    f"Leave {option} out, or give the model folder."
+                )
+        from biot.runtime.onnx_predictor import OnnxPredictor
+
+        return OnnxPredictor.from_file(model)
+    from biot.inference.predictor import Predictor
+
+    return Predictor.from_pretrained(model, device=args.device, precision=args.precision)

@@ -1,0 +1,62 @@
+"""The gate of pretraining compares like with like."""
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("sklearn")
+
+from benchmarks.pretraining_gate import (
+    NO_DROPOUT,
+    OBJECTIVES,
+    SFREQ,
+    SIZE,
+    TOKENS,
+    Judged,
+    difference,
+    random_encoder,
+    settings,
+)
+from biot import BIOT
+
+
+def judged(y: np.ndarray, subject: np.ndarray) -> Judged:
+    x = np.zeros((len(y), 1, 64), np.float32)
+    return Judged(
+        name="made up", x=x, raw=x, y=y, subject=subject, ch_names=("Cz",), units=("µV",),
+        label_names=("a", "b"),
+    )  # fmt: skip
+
+
+def test_the_random_encoder_has_the_statistics_of_the_pretrained_one_and_other_weights() -> None:
+    model = BIOT(
+        n_outputs=1, channels=("Cz", "Pz"), n_times=200, sfreq=SFREQ, **SIZE, **TOKENS, **NO_DROPOUT
+    )
+    model.fit_spectrum(torch.randn(60, 2, 200, generator=torch.Generator().manual_seed(3)))
+
+    fresh = random_encoder(model, seed=1)
+
+    assert not fresh.needs_spectrum
+    ours, theirs = model.encoder.patch_embedding, fresh.encoder.patch_embedding
+    assert torch.equal(ours.spectrum_mean, theirs.spectrum_mean)
+    assert torch.equal(ours.spectrum_std, theirs.spectrum_std)
+    assert not torch.equal(ours.projection.weight, theirs.projection.weight)
+
+
+def test_a_gain_is_the_mean_over_subjects_of_the_share_that_is_right() -> None:
+    subject = np.array(["a"] * 3 + ["b"])
+    one = judged(np.array([0, 1, 0, 1]), subject)
+    right, other = np.array([True, True, True, False]), np.array([True, False, False, True])
+
+    mean, low, high = difference(one, right, other)
+
+    assert mean == pytest.approx((2 / 3 - 1) / 2)
+    assert low == pytest.approx(-1)
+    assert high == pytest.approx(2 / 3)
+
+
+def test_every_objective_that_can_be_judged_is_one_that_pretraining_takes() -> None:
+    for name, given in OBJECTIVES.items():
+        config = settings(name, steps=10, seed=0)
+        assert config.objective == given["objective"]
+    assert settings("contrastive-recording", steps=10, seed=0).negatives == "recording"

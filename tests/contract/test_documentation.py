@@ -1,0 +1,106 @@
+"""The site describes every public name, every kind of error and warning, and leaves out no page."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+API = (DOCS / "api.rst").read_text(encoding="utf-8")
+TREES = [
+    ast.parse(file.read_text(encoding="utf-8")) for file in sorted((ROOT / "src").rglob("*.py"))
+]
+MODULES_OF_THE_FACE = ("biot.errors", "biot.plots", "biot.preprocessing", "biot.simulate")
+"""Single files that users import from, besides the packages."""
+
+
+def _faces() -> list[str]:
+    """Packages that say what is public in them, and the files that users import from."""
+    faces = list(MODULES_OF_THE_FACE)
+    for file in sorted((ROOT / "src").rglob("__init__.py")):
+        if re.search(r"^__all__\b.*= [\[(]\s*\"", file.read_text(encoding="utf-8"), re.MULTILINE):
+            faces.append(".".join(file.parent.relative_to(ROOT / "src").parts))
+    return faces
+
+
+def _sections() -> dict[str, str]:
+    """Text of the reference about each module."""
+    parts = re.split(r"^\.\. currentmodule:: (\S+)$", API, flags=re.MULTILINE)
+    sections = {}
+    for above, name, below in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
+        introduction = above.rpartition("\n---")[2]
+        sections[name] = introduction + re.split(r"^\S.*\n-+$", below, flags=re.MULTILINE)[0]
+    return sections
+
+
+def _described(text: str) -> dict[str, str]:
+    """Names of a section, and the place that describes each; itself where that is here."""
+    listed = re.findall(r"^   ([A-Za-z]\w*)$", text, flags=re.MULTILINE)
+    elsewhere = re.findall(r":obj:`(\w+) <([\w.]+)>`", text)
+    return {**dict.fromkeys(listed, ""), **dict(elsewhere)}
+
+
+@pytest.mark.parametrize("face", _faces())
+def test_the_reference_has_every_public_name(face):
+    module = importlib.import_module(face)
+    public = {name for name in module.__all__ if not isinstance(getattr(module, name), ModuleType)}
+    found = _described(_sections().get(face, ""))
+    assert set(found) == public, f"docs/api.rst: the section of {face} lists other names"
+    for name, place in found.items():
+        if place:
+            home, _, original = place.rpartition(".")
+            there = getattr(importlib.import_module(home), original)
+            assert there is getattr(module, name)
+            assert original in _described(_sections()[home])
+
+
+def test_the_reference_lists_what_exists():
+    for name, text in _sections().items():
+        module = importlib.import_module(name)
+        assert set(_described(text)) <= set(module.__all__), name
+
+
+def test_troubleshooting_has_every_kind_of_error_and_warning():
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^`(\w+)`\n: .*?\*What to\s+do:\*", page, flags=re.M | re.S)
+    assert set(explained) == _kinds({"BiotError"}) | _kinds({"UserWarning", "FutureWarning"})
+
+
+def _kinds(known: set[str]) -> set[str]:
+    """These classes, and the public ones that are made from them anywhere in the package."""
+    classes = [node for tree in TREES for node in tree.body if isinstance(node, ast.ClassDef)]
+    while True:
+        more = {
+            node.name
+            for node in classes
+            if not node.name.startswith("_") and known & {ast.unparse(base) for base in node.bases}
+        }
+        if more <= known:
+            return known
+        known = known | more
+
+
+def test_every_page_is_in_the_contents():
+    pages = {file.stem for file in DOCS.glob("*.md")} | {"api"}
+    text = "".join(file.read_text(encoding="utf-8") for file in DOCS.glob("*.md"))
+    listed = {
+        re.sub(r"^.*<(\w+)>$", r"\1", line)
+        for contents in re.findall(r"^```\{toctree\}\n(.*?)^```$", text, flags=re.M | re.S)
+        for line in contents.splitlines()
+    }
+    assert pages - {"index"} <= listed
+
+
+def test_the_gallery_has_a_title_for_every_script():
+    scripts = sorted((ROOT / "examples").glob("*.py"))
+    assert len(scripts) >= 8
+    for script in scripts:
+        doc = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+        title, line, *_ = doc.splitlines()
+        assert line == "=" * len(title), script.name

@@ -1,0 +1,158 @@
+"""Predicting with an ONNX file where PyTorch cannot be imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biot import Predictor
+from biot.cli import main
+from biot.inference import Predictions
+from biot.signals import Recording
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT_TORCH = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name.partition(".")[0])
+
+sys.meta_path.insert(0, Blocked())
+"""
+# what `pip install biot-runtime` does not install, and this environment has
+OTHERS = (
+    *("torch", "safetensors", "huggingface_hub", "mne", "pandas", "pyarrow", "matplotlib", "wfdb"),
+    *("sklearn", "joblib", "datasets", "onnx", "onnxscript", "edfio", "jinja2", "lightning_fabric"),
+)
+
+
+def without(code: str, *, blocked: tuple[str, ...] = OTHERS) -> subprocess.CompletedProcess[str]:
+    """Run code in a process in which these packages cannot be imported."""
+    program = WITHOUT_TORCH.replace("{blocked}", repr(blocked)) + code
+    program += "\nassert 'torch' not in sys.modules"
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+
+
+def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours in such a process."""
+    return without(f"from biot.cli import main\nassert main({list(map(str, words))!r}) == 0")
+
+
+@pytest.fixture
+def night(make_recording: Callable[..., Recording], tmp_path: Path) -> Path:
+    recording = make_recording(60.0)
+    path = tmp_path / "night.npz"
+    names = np.array(recording.ch_names)
+    np.savez(path, data=recording.data, ch_names=names, sfreq=50, units="µV")
+    return path
+
+
+def test_a_file_is_predicted_alone_and_among_many(
+    plain: tuple[Predictor, Path], night: Path
+) -> None:
+    done = without(f"""
+from biot.runtime import OnnxPredictor
+import numpy as np
+predictor = OnnxPredictor.from_file({str(plain[1])!r})
+found = predictor.predict({str(night)!r}, stride=1.0)
+(other,) = predictor.predict_many([{str(night)!r}], stride=1.0)
+assert np.allclose(found.probabilities, other.probabilities, atol=1e-5)
+print(*found.probabilities[:, 1].tolist(), len(found.to_events()))
+""")
+    assert done.returncode == 0, done.stderr
+    *values, n_events = map(float, done.stdout.split())
+    expected = plain[0].predict(night, stride=1.0)
+    np.testing.assert_allclose(values, expected.probabilities[:, 1], atol=1e-4)
+    assert n_events == len(expected.to_events()) > 0
+
+
+def test_the_command_predicts_with_an_onnx_file(
+    plain: tuple[Predictor, Path], night: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "night.csv"
+    done = command("predict", plain[1], night, "--out", out, "--events")
+    assert done.returncode == 0, done.stderr
+    assert f"30 windows -> {out}" in done.stdout
+    found = Predictions.load(out)
+    expected = plain[0].predict(night)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
+    assert found.labels == expected.labels
+    assert (tmp_path / "night_desc-biot_events.tsv").is_file()
+
+
+def test_a_command_that_needs_torch_says_so_in_one_line(night: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    code = "from biot.cli import main\nassert main({}) == 1"
+    for words in (
+        ["predict", str(tmp_path / "model"), str(night), "--out", str(tmp_path / "a.csv")],
+        ["export", str(tmp_path / "model"), "--out", str(tmp_path / "a.onnx")],
+    ):
+        done = without(code.format(repr(words)))
+        assert done.returncode == 0, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert "PyTorch (torch) is not installed" in line
+        assert "pip install torch" in line
+        assert ".onnx" in line
+
+
+def test_a_folder_of_recordings_is_predicted_with_an_onnx_file(
+    plain: tuple[Predictor, Path], night: Path, tmp_path: Path
+) -> None:
+    code = "from biot.cli import main\nassert main({}) == 0"
+    words = ["predict", str(plain[1]), str(night), "--out", str(tmp_path / "out")]
+    done = without(code.format(repr(words)), blocked=("torch",))
+    assert done.returncode == 0, done.stderr
+    found = Predictions.load(tmp_path / "out" / "predictions.parquet", recording="night.npz")
+    expected = plain[0].predict(night)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
+    assert found.in_training is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--precision", "bf16"], "--precision bf16: an ONNX file is computed on the processor"),
+        (["--device", "cuda"], "--device cuda: an ONNX file is computed on the processor"),
+        (["--report", "--explain", "2"], "--explain 2: "),
+    ],
+)
+def test_what_an_onnx_file_cannot_do_is_refused_before_the_work(
+    words: list[str],
+    message: str,
+    plain: tuple[Predictor, Path],
+    night: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    out = tmp_path / "night.csv"
+    assert main(["predict", str(plain[1]), str(night), "--out", str(out), *words]) == 1
+    assert message in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_distribution_without_torch_is_the_same_package_with_fewer_dependencies() -> None:
+    def project(folder: Path) -> dict[str, object]:
+        return dict(tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"])
+
+    full, slim = project(ROOT), project(ROOT / "packaging" / "runtime")
+    extras = full["optional-dependencies"]
+    allowed = {*full["dependencies"], *extras["runtime"]}  # type: ignore[index, misc]
+    assert {*slim["dependencies"]} <= allowed  # type: ignore[misc]
+    assert not any("torch" in one for one in slim["dependencies"])  # type: ignore[attr-defined]
+    for name, needed in slim["optional-dependencies"].items():  # type: ignore[attr-defined]
+        assert needed == extras[name]  # type: ignore[index]
+    for key in ("requires-python", "license", "scripts"):
+        assert slim[key] == full[key]
+    license_of = (ROOT / "packaging" / "runtime" / "LICENSE").read_bytes()
+    assert license_of == (ROOT / "LICENSE").read_bytes()
