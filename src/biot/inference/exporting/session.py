@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from biot.errors import CheckpointError, require
-from biot.inference.exporting.graph import SIZES, ScoresOnly, example
+from biot.inference.exporting.graph import OWN_ROW, SIZES, ScoresOnly, example
 
 __all__ = ["SessionModel", "open_session", "require_same_scores"]
 
 TOLERANCE = 1e-4
 """Largest difference between the file's scores and the model's, relative to the largest score."""
 _ERRORS_ONLY = 3
+_PLAIN = {"valid": torch.ones(1, 1, 1, dtype=torch.bool), "channel_ids": torch.tensor([[OWN_ROW]])}
+"""What stands for an input that a file needs and nobody gives."""
 
 
 def open_session(path: Path) -> Any:
@@ -37,9 +39,22 @@ class SessionModel(nn.Module):
         super().__init__()
         self.session = open_session(path)
 
-    def forward(self, x: Tensor, **given: Tensor) -> Tensor:
-        """Scores, (batch, n_outputs); ``valid`` and ``channel_ids`` may be given."""
-        inputs = {name: values.numpy() for name, values in {"x": x, **given}.items()}
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        valid: Tensor | None = None,
+        channel_ids: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> Tensor:
+        """Scores, (batch, n_outputs); the arguments are those of :meth:`biot.BIOT.forward`."""
+        if lengths is not None:  # the file does not know them
+            within = (torch.arange(x.shape[2]) < lengths.unsqueeze(1)).unsqueeze(1).expand(x.shape)
+            valid = within if valid is None else valid & within
+        given = {"x": x, "valid": valid, "channel_ids": channel_ids}
+        inputs = {name: values.numpy() for name, values in given.items() if values is not None}
+        needed = {one.name for one in self.session.get_inputs()} - set(inputs)
+        inputs.update({name: _PLAIN[name].numpy() for name in needed})
         return torch.from_numpy(self.session.run(None, inputs)[0])
 
 
