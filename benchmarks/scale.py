@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import logging
 import math
 import multiprocessing
 import os
@@ -295,6 +296,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="very small sizes, for a test")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     rows: list[Row] = []
     for kind in args.only:

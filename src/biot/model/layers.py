@@ -234,21 +234,25 @@ def _layer(embed_dim: int, num_heads: int, drop_prob: float) -> nn.ModuleList:
 def _add_in_place(block: Any, tokens_BNE: Tensor) -> None:
     """Add a pre-norm feed-forward block to its input, some tokens at a time."""
     network: FeedForward = block.fn.fn
+    # Autocast casts for no product in place, and a quantised weight knows only its own layer.
+    is_usual = type(network.w2.weight) in (Tensor, nn.Parameter)
+    can_be_factor = is_usual and not torch.is_autocast_enabled("cpu")
     rows_ME = tokens_BNE.view(-1, tokens_BNE.shape[-1])
     for part in rows_ME.split(max(1, INNER_BYTES // _inner_bytes(tokens_BNE))):
         inner = _activated(network, block.norm(part))
-        if torch.is_autocast_enabled("cpu"):  # which knows no products in place
+        if can_be_factor:
+            if network.w2.bias is not None:
+                part += network.w2.bias
+            part.addmm_(inner, network.w2.weight.T)
+        else:
             part += network.w2(inner)
-            continue
-        if network.w2.bias is not None:
-            part += network.w2.bias
-        part.addmm_(inner, network.w2.weight.T)
 
 
 def _activated(network: FeedForward, tokens: Tensor) -> Tensor:
     """`FeedForward.inner`, its GELU in place: without gradients nobody needs what was there."""
     inner: Tensor = network.w1(tokens)
-    return torch.ops.aten.gelu_(inner, approximate=network.act.approximate)
+    activated: Tensor = torch.ops.aten.gelu_(inner, approximate=network.act.approximate)
+    return activated
 
 
 def _inner_bytes(tokens_BNE: Tensor) -> int:
@@ -343,10 +347,12 @@ def runs_eagerly_without_gradients(x: Tensor) -> bool:
 def runs_eagerly(x: Tensor) -> bool:
     """Whether code may look at values, at little cost: on a CPU, with no graph or transform made.
 
-    On a GPU a look waits for all that was started there.
+    On a GPU a look waits for all that was started there; other kinds of tensor may have no values.
     """
+    if type(x) is not Tensor or x.device.type != "cpu":
+        return False
     transformed = torch._C._are_functorch_transforms_active()  # vmap and the like: x has no value
-    return x.device.type == "cpu" and not is_making_graph() and not transformed
+    return not is_making_graph() and not transformed
 
 
 def is_tracing() -> bool:

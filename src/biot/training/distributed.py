@@ -14,7 +14,7 @@ from biot.choices import Device, PretrainPrecision, Strategy
 from biot.device import find_device, warn_if_slow
 from biot.errors import BiotError, CheckpointError, ConfigError, require
 
-__all__ = ["launch", "launch_processes", "once", "placed", "quiet_fabric"]
+__all__ = ["launch", "launch_processes", "once", "placed", "quiet_fabric", "warn_of_precision"]
 
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -33,6 +33,7 @@ def launch(
     strategy: Strategy = "auto",
     devices: int = 1,
     nodes: int = 1,
+    warns: bool = True,
 ) -> Any:
     """A started Lightning Fabric: one process, or DDP (gloo on CPUs, NCCL on GPUs) over several.
 
@@ -58,9 +59,14 @@ def launch(
         precision=_PRECISIONS[precision],
     )
     fabric.launch()
-    if fabric.is_global_zero:
+    if warns and fabric.is_global_zero:
         warn_if_slow(precision, fabric.device)
     return fabric
+
+
+def warn_of_precision(device: Device, precision: PretrainPrecision) -> None:
+    """The warning of :func:`launch`, for a caller that launches many times with ``warns=False``."""
+    warn_if_slow(precision, find_device(device))
 
 
 def launch_processes(config: Any) -> Any:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import logging
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +22,6 @@ from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.decision import Decision
-from biot.device import SlowPrecisionWarning, find_device, warn_if_slow
 from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, require
 from biot.evaluation.baselines.comparison import BaselineAnswers
 from biot.evaluation.metrics import Floats, Ints
@@ -34,7 +32,7 @@ from biot.locks import alone_on
 from biot.report.run import add_run_report
 from biot.settings import changed_settings
 from biot.training.datasets import batches_of, usable
-from biot.training.distributed import launch, placed
+from biot.training.distributed import launch, placed, warn_of_precision
 from biot.training.finetuning.build import blind_spots, build_model
 from biot.training.finetuning.config import FinetuneConfig
 from biot.training.finetuning.finetune import part_of, require_labels
@@ -527,7 +525,7 @@ def _run_all(jobs: Sequence[_Job], workers: int, progress: bool) -> Iterator[Tes
     from tqdm import tqdm
 
     if jobs:
-        warn_if_slow(jobs[0].config.precision, find_device(jobs[0].config.device))
+        warn_of_precision(jobs[0].config.device, jobs[0].config.precision)
     with tqdm(total=len(jobs), unit="fold", disable=not progress, dynamic_ncols=True) as bar:
         if workers == 1:
             results: Any = map(_run, jobs)
@@ -552,9 +550,7 @@ def _run(job: _Job) -> Tested:
     config, fold = job.config, job.fold
     try:
         corpus = load_corpus(job.corpus)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SlowPrecisionWarning)  # said once, for all folds
-            fabric = launch(config.device, config.precision)
+        fabric = launch(config.device, config.precision, warns=False)  # said once, for all folds
         train, test = (
             part_of(corpus, rows, role)
             for rows, role in ((fold.train, "training"), (fold.test, "the test"))
