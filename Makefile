@@ -34,6 +34,7 @@ test: lint
 
 # The site, into site/: every warning is an error. Examples run again only where they have changed.
 docs: $(VENV)/installed
+	@rm -rf docs/reference # pages of names that are gone
 	OMP_NUM_THREADS=1 MPLBACKEND=agg $(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs site
 	@echo "The site: site/index.html"
 

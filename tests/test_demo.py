@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -40,8 +41,11 @@ def test_the_demo_replaces_an_earlier_one_and_nothing_else(tmp_path: Path, capsy
     assert f"{scores['balanced_accuracy']:.3f} (95 % interval" in report
     assert report.count("data:image/png;base64,") == 3
     shown = capsys.readouterr().out
+    plan = "About a minute of processor time, in six steps:\n  1. simulate  EEG of 5 subjects"
+    assert shown.startswith(plan)
     for name in ("prepare", "finetune", "evaluate", "predict"):
         assert f"$ biot {name} " in shown
+    assert re.search(r"\d+ s in all, \d+ s of processor time\n$", shown)
     assert f"report      -> {out / 'report.html'}" in shown
 
 

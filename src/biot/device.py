@@ -57,6 +57,7 @@ def warn_if_slow(precision: str, device: torch.device) -> None:
 
 def _lacks_bfloat16() -> bool:
     """Whether torch knows this processor and sees that it cannot multiply bfloat16 itself."""
-    known = getattr(torch.cpu, "get_capabilities", dict)()  # torch before 2.11 does not tell
+    # torch before 2.11 does not tell
+    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     native = known.get("avx512_bf16") or known.get("amx_bf16")
     return known.get("architecture") == "x86_64" and not native

@@ -101,7 +101,12 @@ RULES = {
         "errors choices decision events io device preprocessing plots signals "
         "signals.formats signals.readers model inference.explaining",
         "numpy torch",
-        "joblib onnx onnxruntime onnxscript pandas pyarrow tqdm",
+        "joblib pandas pyarrow tqdm",
+    ),
+    "inference.exporting": rule(
+        "errors io preprocessing corpus model evaluation training",
+        "numpy torch",
+        "onnx onnxruntime onnxscript",
     ),
     "runtime": rule("errors io preprocessing inference", "numpy", "onnxruntime"),
     "report": rule(
@@ -142,9 +147,9 @@ RULES = {
     "cli": rule(
         "errors settings locks io preprocessing provenance plots signals signals.formats "
         "signals.readers corpus corpus.builder events model evaluation training "
-        "training.finetuning training.pretraining inference inference.many inference.live "
-        "runtime simulate __init__ evaluation.events inference.scoring report inference.explaining "
-        "report.recording",
+        "training.finetuning training.pretraining inference inference.exporting inference.many "
+        "inference.live runtime simulate __init__ evaluation.events inference.scoring report "
+        "inference.explaining report.recording",
         "",
         "numpy sklearn tabulate torch",
     ),

@@ -7,6 +7,7 @@ import logging
 import sys
 import warnings
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from biot import BIOT
 from biot.cli import main
 from biot.errors import CheckpointError, MissingDependencyError
-from biot.inference import export, export_onnx
+from biot.inference import export_onnx
 from biot.preprocessing import Preprocessing
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -45,7 +46,9 @@ def small(**arguments: Any) -> BIOT:
 def session_of(path: Path) -> Any:
     import onnxruntime
 
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +71,16 @@ def session(path: Path) -> Any:
     return session_of(path)
 
 
-def test_inputs_and_output_are_named_and_free_in_size(session: Any) -> None:
-    found = {entry.name: (entry.type, entry.shape) for entry in session.get_inputs()}
-    assert found == {
-        "x": ("tensor(float)", ["batch", "n_chans", "n_times"]),
-        "channel_ids": ("tensor(int64)", ["batch", "n_chans"]),
-        "valid": ("tensor(bool)", ["batch", "n_chans", "n_times"]),
+def test_inputs_and_output_are_named_and_free_in_size_and_x_alone_is_needed(session: Any) -> None:
+    def described(entries: Any) -> dict[str, Any]:
+        return {entry.name: (entry.type, entry.shape) for entry in entries}
+
+    assert described(session.get_inputs()) == {
+        "x": ("tensor(float)", ["batch", "n_chans", "n_times"])
+    }
+    assert described(session.get_overridable_initializers()) == {
+        "channel_ids": ("tensor(int64)", ["channel_ids_batch", "channel_ids_n_chans"]),
+        "valid": ("tensor(bool)", ["valid_batch", "valid_n_chans", "valid_n_times"]),
     }
     (output,) = session.get_outputs()
     assert (output.name, output.type, output.shape) == ("scores", "tensor(float)", ["batch", 3])
@@ -141,6 +148,9 @@ def test_the_file_says_which_channels_and_data_it_expects(session: Any) -> None:
         "channels": ["Fp1", "Fp2", "C3", "C4"],
         "preprocessing": json.loads(json.dumps(CONTRACT.to_dict())),
         "probabilities": "softmax(scores / temperature - log(class_weights))",
+        "labels": ["a", "b", "c"],
+        "temperature": 1.7,
+        "biot_version": version("biot"),
     }
 
 
@@ -191,7 +201,7 @@ def test_a_file_with_other_scores_is_refused_and_the_old_one_stays(
     bias = next(w for w in wrong.graph.initializer if w.name.endswith("classification_head.bias"))
     values = onnx.numpy_helper.to_array(bias) + np.float32(0.5)
     bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
-    monkeypatch.setattr(export, "_to_onnx", lambda _: wrong)
+    monkeypatch.setattr("biot.inference.exporting.export.to_onnx", lambda *_, **__: wrong)
     old = tmp_path / "model.onnx"
     old.write_bytes(b"old")
     with pytest.raises(CheckpointError, match=r"model\.onnx: ONNX Runtime .* by 0\.5; nothing was"):

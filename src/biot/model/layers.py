@@ -251,7 +251,8 @@ def _add_in_place(block: Any, tokens_BNE: Tensor) -> None:
 def _activated(network: FeedForward, tokens: Tensor) -> Tensor:
     """`FeedForward.inner`, its GELU in place: without gradients nobody needs what was there."""
     inner: Tensor = network.w1(tokens)
-    return torch.ops.aten.gelu_(inner, approximate=network.act.approximate)
+    activated: Tensor = torch.ops.aten.gelu_(inner, approximate=network.act.approximate)
+    return activated
 
 
 def _inner_bytes(tokens_BNE: Tensor) -> int:

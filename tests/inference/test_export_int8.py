@@ -1,0 +1,159 @@
+"""`biot export --int8`: written only where a corpus shows that it scores as well."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from biot import BIOT
+from biot.cli import main
+from biot.corpus import from_arrays, load_corpus
+from biot.preprocessing import Preprocessing
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: nothing can be exported")
+for package in ("onnxscript", "onnxruntime"):
+    pytest.importorskip(package, reason=f"{package} is not installed: nothing can be exported")
+pytest.importorskip("datasets", reason="datasets is not installed: there are no corpora")
+
+SFREQ = 20.0
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A model folder, and a corpus whose labels are what the model says, but for every fifth."""
+    folder = tmp_path_factory.mktemp("int8")
+    rng = np.random.default_rng(0)
+    n_windows, names = 60, ["C3", "C4"]
+    x = rng.normal(0, 20, (n_windows, 2, 80)).astype(np.float32)
+    torch.manual_seed(0)
+    model = BIOT(
+        embed_dim=16, num_heads=2, num_layers=1, hop_length=10, sfreq=SFREQ, n_outputs=2,
+        n_times=80, channels=names,
+    ).eval()  # fmt: skip
+    about: dict[str, Any] = {"sfreq": SFREQ, "units": "µV", "ch_names": names}
+    subjects = np.arange(n_windows) // 10
+    from_arrays(x, np.arange(n_windows) % 2, subject=subjects, out=folder / "first", **about)
+    scaled = torch.stack(list(_signals(folder / "first")))
+    with torch.no_grad():
+        outputs = model(scaled).numpy()
+        model.final_layer.classification_head.bias -= torch.from_numpy(np.median(outputs, axis=0))
+        said = model(scaled).numpy().argmax(axis=1)
+    said[::5] = 1 - said[::5]
+    from_arrays(x, said, subject=subjects, out=folder / "corpus", **about)
+    contract = load_corpus(folder / "corpus").preprocessing
+    model.save_pretrained(folder / "model", preprocessing=contract)
+    return folder / "model", folder / "corpus"
+
+
+def _signals(folder: Path) -> Any:
+    from biot.corpus.batch import batches
+
+    corpus = load_corpus(folder)
+    for batch in batches(corpus, np.arange(len(corpus)), 60):
+        yield from batch.signal
+
+
+def session_of(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def test_int8_tells_both_scores_and_keeps_them_in_the_file(
+    data: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, corpus = data
+    out = tmp_path / "small.onnx"
+    words = ["export", str(model), "--out", str(out), "--int8", "--calibrate", str(corpus)]
+    assert main([*words, "--max-loss", "1"]) == 0
+    said = capfd.readouterr()
+    assert said.err == ""
+    session = session_of(out)
+    facts = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items()}
+    truth = np.array(load_corpus(corpus).labels)
+    signals = torch.stack(list(_signals(corpus)))
+    kept = facts["quantization"]
+    network = BIOT.from_pretrained(model)
+    with torch.no_grad():
+        outputs = [network(signals).numpy(), session.run(None, {"x": signals.numpy()})[0]]
+    expected = [
+        np.mean([(o.argmax(1)[truth == label] == label).mean() for label in (0, 1)])
+        for o in outputs
+    ]
+    np.testing.assert_allclose([kept["float32"], kept["int8"]], expected, atol=1e-9)
+    assert 0.7 < expected[0] < 0.9
+    assert (kept["n_windows"], kept["corpus"], kept["max_loss"]) == (60, "corpus", 1.0)
+    assert (kept["metric"], kept["form"]) == ("balanced_accuracy", "dynamic int8")
+    first = f"balanced accuracy on 60 windows of corpus: float32 {expected[0]:.4f}, "
+    assert first.lower() in said.out.lower()
+    assert re.search(r"size: float32 0\.\d\d MB, int8 0\.\d\d MB\n", said.out)
+    assert facts["preprocessing"] == Preprocessing.load(model).to_dict() | {}
+    assert "onnx.quant.pre_process" not in facts
+    kinds = [node.op_type for node in onnx.load(out).graph.node]
+    assert kinds.count("MatMulInteger") == 7
+
+
+def test_a_loss_above_the_limit_is_refused_and_nothing_is_written(
+    data: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    values = iter([0.90, 0.87])
+    monkeypatch.setattr("biot.inference.exporting.int8._score", lambda *_: next(values))
+    out = tmp_path / "small.onnx"
+    out.write_bytes(b"old")
+    model, corpus = map(str, data)
+    words = ["export", model, "--out", str(out), "--int8", "--calibrate", corpus]
+    assert main([*words, "--max-loss", "0.02"]) == 1
+    said = capsys.readouterr().err
+    assert "falls from 0.9000 to 0.8700, by 0.0300; --max-loss 0.02 allows less" in said
+    assert out.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--int8", "--int8 is given without --calibrate. Give --calibrate CORPUS"),
+        ("--calibrate corpus", "--calibrate is for --int8. Give --int8 too"),
+        ("--max-loss 0.1", "--max-loss is for --int8. Give --int8 too"),
+        ("--int8 --calibrate {corpus} --max-loss 2", "--max-loss must lie in 0 to 1, got 2"),
+        ("--int8 --calibrate ./none", "none"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_with_the_way_out(
+    data: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    message: str,
+) -> None:
+    out = tmp_path / "small.onnx"
+    told = words.format(corpus=data[1]).split()
+    assert main(["export", str(data[0]), "--out", str(out), *told]) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_corpus_that_was_prepared_otherwise_is_refused(
+    data: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 2, 80)).astype(np.float32)
+    from_arrays(
+        x, [0, 1, 0, 1], subject=[1, 1, 2, 2], sfreq=SFREQ, units="mV", ch_names=["C3", "C4"],
+        out=tmp_path / "other",
+    )  # fmt: skip
+    out = tmp_path / "small.onnx"
+    words = ["export", str(data[0]), "--out", str(out), "--int8"]
+    assert main([*words, "--calibrate", str(tmp_path / "other")]) == 1
+    assert "other was prepared differently: units is" in capsys.readouterr().err
+    assert not out.exists()
