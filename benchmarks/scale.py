@@ -256,7 +256,9 @@ def table(rows: list[Row]) -> str:
         figures = [whole["processor"], whole["wall"], growth[0], whole["memory"], growth[1]]
         lines.append([f"{step}, {whole['size']:,} {kind}", *figures])
     headers = ["step", "processor, s", "wall, s", "growth", "peak, MiB", "growth"]
-    return tabulate(lines, headers, tablefmt="github", floatfmt=("", ".2f", ".2f", ".2f", ".0f"))
+    return tabulate(
+        lines, headers, tablefmt="github", floatfmt=("", ".2f", ".2f", ".2f", ".0f", ".2f")
+    )
 
 
 def _growth(half: object, whole: object) -> float:
