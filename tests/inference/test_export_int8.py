@@ -78,7 +78,7 @@ def test_int8_tells_both_scores_and_keeps_them_in_the_file(
     assert said.err == ""
     session = session_of(out)
     facts = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items()}
-    truth = np.array(load_corpus(corpus).labels)
+    truth = load_corpus(corpus).label_ids
     signals = torch.stack(list(_signals(corpus)))
     kept = facts["quantization"]
     network = BIOT.from_pretrained(model)

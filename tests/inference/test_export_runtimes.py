@@ -142,7 +142,10 @@ def test_the_graph_is_plain_onnx_of_opset_18_with_every_shape_and_no_path(path: 
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_quantisation_and_its_preprocessing_accept_the_file(path: Path, tmp_path: Path) -> None:
+def test_quantisation_and_its_preprocessing_accept_the_file(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where the shape inference leaves scratch files
     pytest.importorskip("sympy", reason="sympy is not installed: quantisation infers no shapes")
     quantization = pytest.importorskip("onnxruntime.quantization")
     before, after = tmp_path / "before.onnx", tmp_path / "int8.onnx"
