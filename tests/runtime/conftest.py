@@ -40,6 +40,7 @@ def model_of(contract: Preprocessing, **arguments: Any) -> BIOT:
             n_outputs=len(contract.label_names or ()) or 2, channels=contract.ch_names,
             n_times=contract.n_times, **arguments,
         )  # fmt: skip
+        model.fit_spectrum(20 * torch.randn(40, len(contract.ch_names), contract.n_times))
     with torch.no_grad():
         for parameter in model.final_layer.parameters():
             parameter.mul_(3)  # so that probabilities differ between windows

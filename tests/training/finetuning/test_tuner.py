@@ -93,7 +93,7 @@ def test_without_matplotlib_nothing_is_trained_in_vain(
 ):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setattr("biot.training.finetuning.finetune.load_corpus", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[plots\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'biot\[training\]'"):
         finetune(wave_corpus.path, tmp_path / "run", config=tiny_config())
     assert list(tmp_path.iterdir()) == []
 

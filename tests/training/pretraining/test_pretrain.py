@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from biot import BIOT, plots
+from biot import BIOT
 from biot.corpus import from_arrays, load_corpus
 from biot.corpus.corpora import Corpora
 from biot.errors import (
@@ -293,7 +293,7 @@ def test_what_is_not_installed_is_told_before_a_run_is_begun(
 ):
     for module, extra, settings in (
         ("tensorboard", "tensorboard", config(tensorboard=True)),
-        ("matplotlib.figure", "plots", config()),
+        ("matplotlib.figure", "training", config()),
     ):
         with monkeypatch.context() as patched:
             patched.setitem(sys.modules, module, None)
@@ -780,7 +780,7 @@ def test_a_figure_that_fails_costs_nothing_else(
     def fail(**_: Any) -> None:
         raise RuntimeError("no such font")
 
-    monkeypatch.setattr(plots, "pretraining", fail)
+    monkeypatch.setattr("biot.training.pretraining.pretrain.curves", fail)
     with pytest.warns(UserWarning, match=r"curves\.png: no such font\. The figure is left out"):
         assert pretrain(corpora, tmp_path / "run", **(TINY | {"steps": 1}))
     files = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["files"]
