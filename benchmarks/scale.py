@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -232,11 +232,11 @@ def in_a_process(step: str, folder: Path) -> Row:
     return row
 
 
-def grown(kind: str, largest: float) -> list[Row]:
-    """All steps of a kind at four sizes."""
+def grown(kind: str, largest: float, shares: Sequence[int]) -> list[Row]:
+    """All steps of a kind at sizes that double: the largest divided by each share."""
     make = {"recordings": make_recordings, "windows": make_windows, "hours": make_hours}[kind]
     rows = []
-    for share in (8, 4, 2, 1):
+    for share in shares:
         size = largest / share if kind == "hours" else max(1, round(largest / share))
         with tempfile.TemporaryDirectory() as folder:
             make(Path(folder), size)
@@ -302,7 +302,8 @@ def main() -> int:
     torch.set_num_threads(1)
     rows: list[Row] = []
     for kind in args.only:
-        rows += grown(kind, QUICK[kind] if args.quick else getattr(args, kind))
+        largest, shares = getattr(args, kind), (8, 4, 2, 1)
+        rows += grown(kind, QUICK[kind], (2, 1)) if args.quick else grown(kind, largest, shares)
     args.out.mkdir(parents=True, exist_ok=True)
     draw(rows, args.out / "scale.png")
     sys.stdout.write(f"load {os.getloadavg()[0]:.1f}, one thread\n\n{table(rows)}\n")
