@@ -8,8 +8,8 @@ Ridge is fitted, on four folds by subject, to the frozen features of the pretrai
 those of the encoder before its first step, to the mean log spectrum of each window (over channels
 and time) and to log band powers of each channel. Differences are paired by subject, and their 95 %
 intervals are over subjects (bootstrap). With ``--few`` the whole model is also fine-tuned on the
-windows of 10 % of the training subjects of one fold (three at least), from the pretrained encoder
-and from scratch, with the same settings.
+windows of 10 % of the training subjects of one fold (three at least, and one of every class), from
+the pretrained encoder and from scratch, for as many epochs.
 
 The gate holds if the pretrained features beat all three others on at least five sets and
 fine-tuning beats scratch on average.
@@ -204,13 +204,16 @@ def few_labels(one: Judged, folder: Path | None, seed: int) -> float:
     train, test = folds_of(one)[0]
     rng = np.random.default_rng(seed)
     people = rng.permutation(np.unique(one.subject[train]))
-    kept = people[: max(3, round(0.1 * len(people)))]
-    rows = train[np.isin(one.subject[train], kept)]
+    n_kept, n_classes = max(3, round(0.1 * len(people))), len(np.unique(one.y[train]))
+    rows = train[np.isin(one.subject[train], people[:n_kept])]
+    while len(np.unique(one.y[rows])) < n_classes:  # people of one class each
+        n_kept += 1
+        rows = train[np.isin(one.subject[train], people[:n_kept])]
     size = {} if folder is not None else {**SIZE, **TOKENS}
     model = BIOTClassifier(
         sfreq=SFREQ, ch_names=one.ch_names, units="µV", scale="none", from_model=folder, epochs=15,
-        patience=15, batch_size=16, valid_share=0.34, calibration=False, random_state=seed,
-        settings=NO_DROPOUT, **size,
+        batch_size=16, valid_share=0.0, calibration=False, random_state=seed, settings=NO_DROPOUT,
+        **size,
     )  # fmt: skip
     model.fit(one.x[rows], one.y[rows], groups=one.subject[rows])
     return balanced(model.predict(one.x[test]) == one.y[test], one.y[test])
