@@ -211,8 +211,9 @@ def few_labels(one: Judged, folder: Path | None, seed: int) -> float:
         rows = train[np.isin(one.subject[train], people[:n_kept])]
     size = {} if folder is not None else {**SIZE, **TOKENS}
     model = BIOTClassifier(
-        sfreq=SFREQ, ch_names=one.ch_names, units="µV", scale="none", from_model=folder, epochs=15,
-        batch_size=16, valid_share=0.0, calibration=False, random_state=seed, settings=NO_DROPOUT,
+        sfreq=SFREQ, ch_names=one.ch_names, units=("µV",) * len(one.ch_names), scale="none",
+        from_model=folder, epochs=15, batch_size=16, valid_share=0.0, calibration=False,
+        random_state=seed, settings=NO_DROPOUT,
         **size,
     )  # fmt: skip
     model.fit(one.x[rows], one.y[rows], groups=one.subject[rows])
