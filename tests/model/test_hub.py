@@ -341,6 +341,8 @@ def test_a_missing_repository_is_said_to_be_missing(hub: Hub, model: BIOT) -> No
         BIOT.from_pretrained("me/none")
     with pytest.raises(CheckpointError, match=r"^run/model/: no such folder or file"):
         BIOT.from_pretrained("run/model/")
+    with pytest.raises(CheckpointError, match=r"^me/none: no such .*: hf download me/none --"):
+        BIOT.from_pretrained(Path("me/none"))
     with pytest.raises(CheckpointError, match=r"^a--b: fetching config\.json failed: "):
         BIOT.from_pretrained("a--b")
 

@@ -65,7 +65,12 @@ def locate(
     if path.is_dir():
         return _in_folder(path, names)
     if not isinstance(source, str) or not _REPOSITORY.fullmatch(source):
-        raise CheckpointError(f"{source}: no such folder or file.")
+        fetch = (
+            f" If it is a repository on the Hub, fetch it first: hf download {source} --local-dir "
+            "FOLDER"
+        )
+        is_name = _REPOSITORY.fullmatch(str(source)) and "/" in str(source)
+        raise CheckpointError(f"{source}: no such folder or file.{fetch if is_name else ''}")
     return _on_hub(source, download, names)
 
 
