@@ -198,6 +198,9 @@ def test_info_shows_an_onnx_file_and_how_channels_meet_it(
     with_file = capsys.readouterr().out
     assert main(["info", str(night), "--vocabulary", "Fp1,C3,O1"]) == 0
     assert with_file == capsys.readouterr().out
+    many = ["Fp1", "C3", "O1", *(f"EEG {number}" for number in range(100))]  # no name of a file
+    assert main(["info", str(night), "--vocabulary", ",".join(many)]) == 0
+    assert "3 matched, 0 derived, 100 absent" in capsys.readouterr().out
     assert main(["info", str(plain[1]), "--vocabulary", "C3"]) == 1
     assert "--vocabulary is not for an exported model" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
-from biot.cli.recordings.opening import contract_of, is_onnx
+from biot.cli.recordings.opening import contract_of
 from biot.cli.reports.folders import describe_model, describe_run, is_model, is_run
 from biot.cli.terminal import say
 from biot.errors import ConfigError, listed
@@ -158,9 +159,10 @@ def _missing(recording: Recording) -> str:
     return "\n".join(lines)
 
 
-def _is_model_name(given: Path) -> bool:
-    """Whether ``--vocabulary`` names a model; else it names channels."""
-    return given.is_dir() or is_onnx(given)
+def _names_a_model(given: str) -> bool:
+    """Whether ``--vocabulary`` names a model; else it names channels, perhaps very many."""
+    # unlike those of Path, these take a text that is too long for the name of a file
+    return os.path.isdir(given) or os.path.isfile(given) or given.endswith(".onnx")
 
 
 def _show_recording(args: Namespace) -> None:
@@ -172,7 +174,7 @@ def _show_recording(args: Namespace) -> None:
     if args.plot is not None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
     contract, vocabulary = None, None
-    if args.vocabulary is not None and _is_model_name(Path(args.vocabulary)):
+    if args.vocabulary is not None and _names_a_model(args.vocabulary):
         contract = contract_of(Path(args.vocabulary))
         vocabulary = list(contract.ch_names)
     elif args.vocabulary is not None:

@@ -236,7 +236,7 @@ def _facts(
         "Spectrum": spectrum_in_words(model.encoder.patch_embedding) or "magnitudes, as published",
         "Unit": _UNSAID,
         "Scale": _UNSAID,
-        "Outputs": f"{model.n_outputs}",
+        **_outputs(model, preprocessing),
         "Corpora": ", ".join(corpora) or _UNSAID,
         "Size": f"{sum(p.numel() for p in model.parameters()):,} parameters",
     }
@@ -251,23 +251,20 @@ def _facts(
         facts["Flat channels"] = "kept" if preprocessing.keep_flat else "missing data"
         if preprocessing.filter:
             facts["Filter"] = preprocessing.filter
-        if preprocessing.label_names:
-            facts |= _answers(preprocessing, preprocessing.label_names)
+        if preprocessing.label_names and preprocessing.task != "regression":
+            facts["Probabilities"] = preprocessing.decision.formula
+            facts["Decision"] = preprocessing.decision.described(preprocessing.label_names)
         if preprocessing.events is not None:
             facts["Events"] = str(preprocessing.events)
     return facts
 
 
-def _answers(preprocessing: Preprocessing, names: Sequence[str]) -> dict[str, str]:
-    """What the outputs are called, and how it is decided what holds."""
-    if preprocessing.task == "regression":
-        return {"Numbers": ", ".join(names)}
-    decision = preprocessing.decision
-    return {
-        "Tags" if preprocessing.task == "multilabel" else "Classes": ", ".join(names),
-        "Probabilities": decision.formula,
-        "Decision": decision.described(names),
-    }
+def _outputs(model: Any, preprocessing: Preprocessing | None) -> dict[str, str]:
+    """What the outputs are called, or how many there are."""
+    if preprocessing is None or not preprocessing.label_names:
+        return {"Outputs": f"{model.n_outputs}"}
+    kinds = {"classes": "Classes", "multilabel": "Tags", "regression": "Numbers"}
+    return {kinds[preprocessing.task]: ", ".join(preprocessing.label_names)}
 
 
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from biot.inference.windowed import WindowPredictor
     from biot.preprocessing import Preprocessing
 
-__all__ = ["MODEL_HELP", "contract_of", "is_onnx", "open_predictor"]
+__all__ = ["MODEL_HELP", "contract_of", "open_predictor"]
 
 MODEL_HELP = (
     "the model folder of a run (RUN/model), or a file that biot export wrote (.onnx), which needs "
@@ -20,7 +20,7 @@ MODEL_HELP = (
 )
 
 
-def is_onnx(model: Path) -> bool:
+def _is_onnx(model: Path) -> bool:
     """Whether a model is given as an ONNX file, there or not; else it is a folder."""
     return model.is_file() or model.suffix == ".onnx"
 
@@ -33,7 +33,7 @@ def contract_of(model: Path) -> Preprocessing:
     BiotError
         If there is none, or the file cannot be opened.
     """
-    if is_onnx(model):
+    if _is_onnx(model):
         from biot.runtime.onnx_file import OnnxFile
 
         return OnnxFile(model).preprocessing
@@ -51,7 +51,7 @@ def open_predictor(args: Namespace, model: Path) -> WindowPredictor:
         If the model cannot be opened, or an ONNX file is to be computed in another way than on
         the processor in float32.
     """
-    if is_onnx(model):
+    if _is_onnx(model):
         for option, value, allowed in (
             ("--device", args.device, ("auto", "cpu")),
             ("--precision", args.precision, ("32",)),
