@@ -148,5 +148,7 @@ def test_a_card_of_an_encoder_speaks_of_outputs_alone(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "m")
     card = (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
     assert "To get features of windows" in card
+    assert "`biot finetune --from` and `BIOTTransformer` start from it." in card
+    assert "biot predict" not in card
     assert "| Outputs | 2 |" in card
     assert "class" not in card

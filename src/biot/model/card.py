@@ -160,9 +160,13 @@ def _use(model: Any, preprocessing: Preprocessing | None) -> list[str]:
     window = f"windows of {model.input_window_seconds:g} s of recordings as the table describes"
     task = "features" if preprocessing is None or not names else preprocessing.task
     purpose = _PURPOSES[task].format(_in_cell(", ".join(names or ())))
+    use = (
+        "`biot finetune --from` and `BIOTTransformer` start from it."
+        if task == "features"
+        else "`biot predict` and `biot.Predictor` prepare whole recordings that way."
+    )
     return [
-        f"{purpose} {window}, in research. `biot predict` and `biot.Predictor` prepare whole "
-        "recordings that way.",
+        f"{purpose} {window}, in research. {use}",
         "",
         "Not for decisions about patients. Not for other channels, references, devices or people "
         "than those of the training data, before labelled recordings of these were scored with "
