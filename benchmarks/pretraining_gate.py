@@ -11,7 +11,7 @@ which is what a head gets, and besides the mean of each channel's, side by side,
 band powers of each channel keep too. Differences are paired by subject, and their 95 %
 intervals are over subjects (bootstrap). With ``--few`` the whole model is also fine-tuned on the
 windows of 10 % of the training subjects of one fold (three at least, and one of every class), from
-the pretrained encoder and from scratch, for as many epochs.
+the pretrained encoder and from scratch, for as many steps.
 
 The gate holds if the pretrained features beat all three others on at least five sets and
 fine-tuning beats scratch on average.
@@ -65,6 +65,8 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "contrastive-recording": {"objective": "contrastive", "negatives": "recording"},
 }
 """What can be judged, and the settings that make it."""
+FEW_STEPS, FEW_BATCH = 300, 16
+"""Of fine-tuning with few labels, about: so many that it ends, on a set of any size."""
 NO_DROPOUT: dict[str, Any] = {"drop_prob": 0.0, "att_layer_drop_prob": 0.0}
 OTHERS = ("random encoder", "mean spectrum", "band powers")
 
@@ -215,9 +217,10 @@ def few_labels(one: Judged, folder: Path | None, seed: int) -> float:
         n_kept += 1
         rows = train[np.isin(one.subject[train], people[:n_kept])]
     size = {} if folder is not None else {**SIZE, **TOKENS}
+    epochs = math.ceil(FEW_STEPS * FEW_BATCH / len(rows))
     model = BIOTClassifier(
         sfreq=SFREQ, ch_names=one.ch_names, units=("µV",) * len(one.ch_names), scale="none",
-        from_model=folder, epochs=15, batch_size=16, valid_share=0.0, calibration=False,
+        from_model=folder, epochs=epochs, batch_size=FEW_BATCH, valid_share=0.0, calibration=False,
         random_state=seed, settings=NO_DROPOUT,
         **size,
     )  # fmt: skip
