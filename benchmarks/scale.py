@@ -270,20 +270,23 @@ def draw(rows: list[Row], path: Path) -> None:
     """Time and memory of all steps against the share of the largest size, both by logarithm."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    figure = Figure(figsize=(10, 5.2), layout="constrained")
     axes = figure.subplots(1, 2)
     for kind, step in dict.fromkeys((row["kind"], row["step"]) for row in rows):
         own = [row for row in rows if (row["kind"], row["step"]) == (kind, step)]
         sizes = [row["size"] for row in own]
         for ax, key in zip(axes, ("processor", "memory"), strict=True):
             shares = [size / max(sizes) for size in sizes]
-            ax.plot(shares, [row[key] for row in own], "o-", label=f"{step}, {max(sizes):,} {kind}")
+            ax.plot(
+                shares, [row[key] for row in own], "o-", label=f"{step}, {max(sizes):,.9g} {kind}"
+            )
     for ax, name in zip(axes, ("processor time (s)", "peak above imports (MiB)"), strict=True):
         ax.set(xscale="log", yscale="log", xlabel="share of the largest size", ylabel=name)
         ax.set_xticks([0.125, 0.25, 0.5, 1], ["1/8", "1/4", "1/2", "1"], minor=False)
         ax.minorticks_off()
         ax.grid(visible=True, alpha=0.3)
-    axes[1].legend(fontsize="x-small")
+    lines, names = axes[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=3, fontsize="small")
     figure.savefig(path, dpi=150)
 
 

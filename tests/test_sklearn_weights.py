@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -16,10 +17,12 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from biot import BIOT
+from biot.corpus import from_arrays
 from biot.errors import ConfigError
 from biot.evaluation.metrics import scores
 from biot.evaluation.tasks import best_threshold
-from biot.sklearn import BIOTClassifier
+from biot.sklearn import BIOTClassifier, BIOTTransformer
 
 TINY = {
     "sfreq": 10.0, "embed_dim": 8, "num_heads": 2, "num_layers": 1, "device": "cpu",
@@ -273,6 +276,27 @@ def test_units_that_do_not_suit_are_refused_with_those_that_do(units, message):
         return
     with pytest.raises(ConfigError, match=message):
         model.fit(X, y)
+
+
+@pytest.mark.parametrize(("units", "factor"), [("µV", 1.0), ("mV", 1e-3), (["uV", "V"], (1, 1e-6))])
+def test_windows_get_the_units_of_the_pretrained_model(tmp_path, units, factor):
+    X, y = data()
+    corpus = from_arrays(
+        X, y, subject=np.arange(60) % 6, sfreq=10, ch_names=NAMED["ch_names"], units="µV",
+        scale="none", out=tmp_path / "corpus",
+    )  # fmt: skip
+    assert corpus.preprocessing.units == ("µV", "µV")  # an estimator makes mV of an ECG
+    size = {"embed_dim": 8, "num_heads": 2, "num_layers": 1}
+    pretrained = BIOT(
+        n_outputs=2, channels=NAMED["ch_names"], n_times=20, sfreq=10, hop_length=5, **size
+    )
+    pretrained.save_pretrained(tmp_path / "model", preprocessing=corpus.preprocessing)
+    given = {"sfreq": 10, "from_model": tmp_path / "model", "scale": "none", "device": "cpu"}
+    scaled = X * np.broadcast_to(factor, 2)[:, None]
+    features = BIOTTransformer(**given, **NAMED, units=units).fit(scaled)
+    with torch.no_grad():
+        expected = pretrained.eval().encoder(torch.from_numpy(X).float())
+    np.testing.assert_allclose(features.transform(scaled), expected, atol=1e-5)
 
 
 def test_volts_that_are_taken_for_microvolts_are_told():

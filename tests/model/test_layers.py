@@ -1,4 +1,4 @@
-"""The feed-forward network taken some tokens at a time is the whole one."""
+"""Attention and feed-forward network, taken in pieces, are the whole ones."""
 
 import pytest
 import torch
@@ -31,6 +31,29 @@ def test_without_gradients_it_takes_some_tokens_at_a_time_and_gives_the_same(
     torch.testing.assert_close(found, whole, rtol=1e-5, atol=1e-5)
     assert sum(seen) == shape[0] * shape[1]
     assert max(seen) <= max(608, shape[0])
+
+
+@pytest.mark.parametrize("shape", [(7, 200), (1, 2000), (1500, 2)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_takes_some_samples_at_a_time_and_leaves_the_tokens_that_it_gets(
+    shape: tuple[int, int], dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    transformer = LinearAttentionTransformer(32, 4, 2, 0.0).to(dtype)
+    tokens = torch.randn(*shape, 32).to(dtype)
+    mask = torch.rand(shape) < 0.8
+    mask[:, 0] = True
+    given, seen = tokens.clone(), []
+    whole = transformer.mean(tokens, mask).detach()
+    query = transformer.layers.layers[0][0].fn.to_q
+    query.register_forward_hook(lambda _m, _i, out: seen.append(tuple(out.shape[:2])))
+    with torch.no_grad():
+        found = transformer.mean(tokens, mask)
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    torch.testing.assert_close(found, whole, rtol=tolerance, atol=tolerance)
+    assert torch.equal(tokens, given)
+    assert sum(n for n, _ in seen) == shape[0]
+    assert all(n == 1 or n * n_tokens <= 608 for n, n_tokens in seen)
 
 
 def test_the_mean_is_the_mean_of_the_encoded_tokens() -> None:

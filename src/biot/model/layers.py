@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -38,7 +39,9 @@ __all__ = [
     "without_rows",
 ]
 
-INNER_BYTES = 2_490_368  # inner activations at a time that stay in cache: 608 tokens in float32
+PIECE = 608
+"""Tokens that attention and feed-forward networks see at a time where nothing is kept for later."""
+INNER_BYTES = 4 * 4 * 256 * PIECE  # inner activations of so many tokens in float32, 256 wide
 LANES = 4  # numbers of 16 bits in one of 64
 LEVELS = 1 << 16
 
@@ -206,19 +209,25 @@ class LinearAttentionTransformer(nn.Module):
         """Mean of the encoded tokens, (batch, embed_dim); cheaper than the mean of `forward`.
 
         The last projection is linear, so the mean is taken before it; without gradients, on a CPU,
-        the wide part of a feed-forward network sees some tokens at a time, so that it stays in the
-        cache, and its results are added in place. Modules inside are not each called once, hence
-        only for transformers that are plain (:func:`is_plain`).
+        attention sees some samples and the feed-forward network some tokens at a time, so that
+        what they need stays in the cache and is not asked anew of the operating system, and
+        their results are added in place. Modules inside are not each called once, hence only for
+        transformers that are plain (:func:`is_plain`).
         """
         layers: Any = list(self.layers.layers)
+        in_pieces = runs_eagerly_without_gradients(tokens_BNE)
         for number, (attention, feed_forward) in enumerate(layers, 1):
-            tokens_BNE = (tokens_BNE + attention(tokens_BNE, input_mask=input_mask)).contiguous()
+            if in_pieces:  # from the second layer on nobody else has the tokens
+                into = tokens_BNE if number > 1 else tokens_BNE.new_empty(tokens_BNE.shape)
+                tokens_BNE = _attended(attention, tokens_BNE, input_mask, into=into)
+            else:
+                tokens_BNE = tokens_BNE + attention(tokens_BNE, input_mask=input_mask)
             if number == len(layers):
                 return masked_mean(tokens_BNE, input_mask) + _mean(
                     feed_forward, tokens_BNE, input_mask
                 )
-            if runs_eagerly_without_gradients(tokens_BNE):
-                _add_in_place(feed_forward, tokens_BNE)  # the sum above: nobody else has it
+            if in_pieces:
+                _add_in_place(feed_forward, tokens_BNE)
             else:
                 tokens_BNE = tokens_BNE + feed_forward(tokens_BNE)
         return masked_mean(tokens_BNE, input_mask)
@@ -229,6 +238,16 @@ def _layer(embed_dim: int, num_heads: int, drop_prob: float) -> nn.ModuleList:
     feed_forward = Chunk(FeedForward(embed_dim))
     attention = SelfAttention(embed_dim, num_heads, drop_prob)
     return nn.ModuleList([PreNorm(embed_dim, attention), PreNorm(embed_dim, feed_forward)])
+
+
+def _attended(block: Any, tokens_BNE: Tensor, mask_BN: Tensor | None, *, into: Tensor) -> Tensor:
+    """Tokens and what a pre-norm attention block adds to them, some samples at a time."""
+    n_samples = max(1, PIECE // max(1, tokens_BNE.shape[1]))
+    masks = itertools.repeat(None) if mask_BN is None else mask_BN.split(n_samples)
+    pieces = zip(tokens_BNE.split(n_samples), masks, into.split(n_samples), strict=False)
+    for tokens, mask, target in pieces:
+        torch.add(tokens, block(tokens, input_mask=mask), out=target)
+    return into
 
 
 def _add_in_place(block: Any, tokens_BNE: Tensor) -> None:

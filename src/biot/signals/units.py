@@ -26,6 +26,7 @@ __all__ = [
     "KNOWN_UNITS",
     "conversion",
     "is_known_unit",
+    "ratio",
     "respelled",
     "tell_of_amplitudes",
     "unit_factors",
@@ -183,14 +184,14 @@ def unit_factors(
         found = {recording.units[index] for index in sources}
         if not found or found == {wanted}:
             continue
-        ratios = {unit: _ratio(unit, wanted) for unit in found}
+        ratios = {unit: ratio(unit, wanted) for unit in found}
         if len(ratios) > 1 or None in ratios.values():
             raise ContractError(_cannot(recording, entry.name, wanted, sources))
         factors[row] = ratios.popitem()[1]
     return factors
 
 
-def _ratio(unit: str, wanted: str) -> float | None:
+def ratio(unit: str, wanted: str) -> float | None:
     """How many `wanted` a `unit` is; None unless one can be converted to the other."""
     (factor, common), (wanted_factor, wanted_common) = (
         conversion(unit, "eeg"),

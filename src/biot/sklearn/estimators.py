@@ -27,6 +27,7 @@ from biot.sklearn.inputs import (
     Units,
     WindowFormat,
     array_in_units,
+    as_trained,
     format_of_array,
     format_of_sources,
     require_as_many,
@@ -102,16 +103,20 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         how = rereferencing(contract.ch_names, contract.units, contract.reference, where="X")
         return np.asarray(how.apply(windows))
 
+    def _for_model(self, found: WindowFormat) -> WindowFormat:
+        """The format with the units of the pretrained model, if there is one."""
+        return found if self.from_model is None else as_trained(found, Path(self.from_model))
+
     def fitting_windows(self, X: Any, **given: Any) -> tuple[Array, Any]:
         """Windows to be fitted to, (n, C, T) float32 in the contract's units; and y, if given."""
         sources = sources_of(X)
         said: dict[str, Any] = {"sfreq": self.sfreq, "ch_names": self.ch_names, "units": self.units}
         if sources is None:
             windows, y = self._validated(X, reset=True, **given)
-            self._format: WindowFormat = format_of_array(windows.shape, **said)
+            self._format = self._for_model(format_of_array(windows.shape, **said))
             windows = self._prepared(array_in_units(windows, self._format, self.units))
         else:
-            self._format = format_of_sources(sources, **said)
+            self._format = self._for_model(format_of_sources(sources, **said))
             windows = windows_of(sources, self.contract_of(None), _say)
             require_as_many(windows, given.get("y"))
             windows, y = self._validated(windows, reset=True, **given)

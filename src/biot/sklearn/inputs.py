@@ -27,6 +27,7 @@ from biot.signals.units import (
     KNOWN_UNITS,
     conversion,
     is_known_unit,
+    ratio,
     tell_of_amplitudes,
     unit_factors,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Units",
     "WindowFormat",
     "array_in_units",
+    "as_trained",
     "format_of_array",
     "format_of_sources",
     "require_as_many",
@@ -376,12 +378,13 @@ def array_in_units(X: Array, wanted: WindowFormat, units: Units) -> Array:
     factors = []
     for name, unit, expected in zip(wanted.ch_names, said, wanted.units, strict=True):
         factor, found = _converted(unit, name)
-        if found != expected:
+        further = ratio(found, expected)
+        if further is None:
             raise ConfigError(
                 f"{name} is in {unit!r} in X, the estimator was fitted with {expected!r}. Say the "
                 "unit of each channel of X with units=, or convert X."
             )
-        factors.append(factor)
+        factors.append(factor * further)
     changed = X
     if set(factors) != {1.0}:
         changed = X * np.asarray(factors, dtype=np.float32)[:, None]
@@ -403,6 +406,23 @@ def _tell_of_array(X: Array, wanted: WindowFormat) -> None:
         n_times=n_windows * length, read_samples=read_samples,
     )  # fmt: skip
     tell_of_amplitudes(recording)
+
+
+def as_trained(found: WindowFormat, source: Path) -> WindowFormat:
+    """The format with the units that a pretrained model was trained with, where they convert.
+
+    A corpus of arrays keeps the units that were said of it, say an ECG in µV, of which mV would
+    be made here. Other units stay, for :func:`require_known_to` to refuse.
+    """
+    if not (source / FILE_NAME).is_file():
+        return found
+    trained = Preprocessing.load(source)
+    units = dict(zip(map(canonical, trained.ch_names), trained.units, strict=True))
+    wanted = []
+    for name, unit in zip(found.ch_names, found.units, strict=True):
+        expected = units.get(canonical(name), unit)
+        wanted.append(unit if ratio(unit, expected) is None else expected)
+    return replace(found, units=tuple(wanted))
 
 
 def require_known_to(source: Path, windows: Preprocessing) -> None:
