@@ -13,7 +13,8 @@ import torch
 from biot import BIOT
 from biot.cli import main
 from biot.errors import CheckpointError
-from biot.provenance import Parent, Provenance, TrainedOn, git_revision, package_version
+from biot.installation import package_version
+from biot.provenance import Parent, Provenance, TrainedOn, git_revision
 
 SMALL: dict[str, Any] = {
     "embed_dim": 8, "num_heads": 2, "num_layers": 1, "sfreq": 20, "hop_length": 10,

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from biot.installation import install_command
+
 __all__ = [
     "BiotError",
     "ChannelError",
@@ -105,7 +107,7 @@ def require(module: str, *, extra: str) -> Any:
         if (error.name or "").partition(".")[0] != package:
             raise  # the package is there; something that it needs is broken
         raise MissingDependencyError(
-            f"{package} is not installed. Install it with: pip install 'biot[{extra}]'"
+            f"{package} is not installed. {install_command(extra)}"
         ) from error
 
 

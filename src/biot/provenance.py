@@ -9,17 +9,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from biot.errors import CheckpointError
+from biot.installation import package_version
 from biot.io import read_json, write_json
 
-__all__ = ["PROVENANCE", "Parent", "Provenance", "TrainedOn", "git_revision", "package_version"]
+__all__ = ["PROVENANCE", "Parent", "Provenance", "TrainedOn", "git_revision"]
 
 PROVENANCE = "provenance.json"
-_DISTRIBUTIONS = ("biot", "biot-runtime")
 _VERSION = 1
 _MOST_BYTES = 2**24
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -183,16 +182,6 @@ def _date() -> str:
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def package_version() -> str | None:
-    """Of this package, as it is installed."""
-    for name in _DISTRIBUTIONS:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
 
 
 @lru_cache(maxsize=8)

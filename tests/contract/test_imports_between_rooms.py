@@ -35,7 +35,8 @@ def rule(ours: str = "", packages: str = "", in_functions: str = "") -> Rule:
 
 # The longest name that fits a module decides. docs/architecture.md shows the same table.
 RULES = {
-    "errors": rule(),
+    "installation": rule(),
+    "errors": rule("installation"),
     "choices": rule(),
     "lazy": rule(),
     "settings": rule("errors"),
@@ -45,17 +46,17 @@ RULES = {
     "decision": rule("errors choices", "numpy"),
     "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
-    "provenance": rule("errors io"),
+    "provenance": rule("errors installation io"),
     "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
     "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
     "signals.formats": rule(
-        "errors signals",
+        "errors installation signals",
         "numpy",
         "h5py mne pandas pyarrow pymatreader pyxdf wfdb",
     ),
     "signals.readers": rule("errors signals signals.formats"),
     "corpus": rule(
-        "errors choices io preprocessing plots signals",
+        "errors choices installation io preprocessing plots signals",
         "numpy",
         "datasets pyarrow tabulate",
     ),
@@ -104,7 +105,7 @@ RULES = {
         "joblib pandas pyarrow tqdm",
     ),
     "inference.exporting": rule(
-        "errors io preprocessing corpus model evaluation training",
+        "errors installation io preprocessing corpus model evaluation training",
         "numpy torch",
         "onnx onnxruntime onnxscript",
     ),
@@ -131,8 +132,8 @@ RULES = {
         "pyarrow",
     ),
     "report.recording": rule(
-        "errors events inference.explaining inference.predictions preprocessing report "
-        "report.timeline signals",
+        "errors events inference.explaining inference.predictions installation preprocessing "
+        "report report.timeline signals",
     ),
     "report.timeline": rule(
         "errors events inference.explaining inference.predictions report signals",
@@ -145,8 +146,8 @@ RULES = {
         "numpy sklearn torch",
     ),
     "cli": rule(
-        "errors settings locks io preprocessing provenance plots signals signals.formats "
-        "signals.readers corpus corpus.builder events model evaluation training "
+        "errors installation settings locks io preprocessing provenance plots signals "
+        "signals.formats signals.readers corpus corpus.builder events model evaluation training "
         "training.finetuning training.pretraining inference inference.exporting inference.many "
         "inference.live runtime simulate __init__ evaluation.events inference.scoring report "
         "inference.explaining report.recording",

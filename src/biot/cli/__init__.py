@@ -21,6 +21,7 @@ from biot.cli.terminal import (
     silence_stdout,
 )
 from biot.errors import BiotError, near_word
+from biot.installation import install_needed
 
 __all__ = ["execute", "main", "run"]
 
@@ -69,10 +70,12 @@ exit codes: 0 done, 1 something that you can put right (one line says what), 2 w
 Research software, not for clinical decisions.
 """
 
-_WITHOUT_TORCH = (
-    "PyTorch (torch) is not installed, and this needs it. Install it with: pip install torch. "
-    "Without it biot predict, szcore and live take a file that biot export wrote (.onnx)."
-)
+_NOT_IN_RUNTIME = {
+    "torch": "PyTorch (torch)",
+    "safetensors": "safetensors",
+    "huggingface_hub": "huggingface_hub",
+}
+"""Packages that `biot` needs and `biot-runtime` does without."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,9 +104,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _flush()
         return 1
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        if error.name not in _NOT_IN_RUNTIME:
             raise
-        complain(f"biot: error: {_WITHOUT_TORCH}")
+        complain(
+            f"biot: error: {_NOT_IN_RUNTIME[error.name]} is not installed, and this needs it. "
+            f"{install_needed(error.name)}. Without it biot predict, szcore and live take a file "
+            "that biot export wrote (.onnx)."
+        )
         _flush()
         return 1
     except KeyboardInterrupt:

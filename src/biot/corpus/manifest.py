@@ -14,6 +14,7 @@ from typing import Any
 from biot.corpus.schema import MANIFEST_FILE, PARTS, REPAIR, STATE_FILE, Label, shard_path
 from biot.corpus.seal import has_changed
 from biot.errors import CorpusError, listed
+from biot.installation import package_version
 from biot.io import read_json, write_json
 from biot.preprocessing import Task
 from biot.signals.flat import FlatChannels
@@ -86,7 +87,7 @@ class LabelCounts:
 _VERSION = 1
 
 
-_PACKAGES = ("biot", "numpy", "scipy", "pyarrow")
+_PACKAGES = ("numpy", "scipy", "pyarrow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,7 +355,8 @@ def left_out_of(records: Mapping[str, Record]) -> Counter[str]:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide over the bytes of a corpus."""
-    found = {}
+    ours = package_version()
+    found = {} if ours is None else {"biot": ours}
     for package in _PACKAGES:
         try:
             found[package] = version(package)

@@ -14,6 +14,7 @@ from biot.errors import ChannelError, ConfigError, MissingDependencyError, liste
 from biot.events.event import Events
 from biot.inference.explaining.explanation import Explanation
 from biot.inference.predictions import Predictions
+from biot.installation import install_command
 from biot.preprocessing import Preprocessing
 from biot.report.page import asset, write_page
 from biot.report.parts import Pairs, Table
@@ -53,9 +54,7 @@ def require_timeline() -> tuple[str, str]:
         script, style = folder / "uPlot.iife.js", folder / "uPlot.min.css"
         if script.is_file() and style.is_file():
             return script.read_text(encoding="utf-8"), style.read_text(encoding="utf-8")
-    raise MissingDependencyError(
-        "uplot-python is not installed. Install it with: pip install 'biot[report]'"
-    )
+    raise MissingDependencyError(f"uplot-python is not installed. {install_command('report')}")
 
 
 def recording_report(

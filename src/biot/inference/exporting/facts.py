@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import metadata
 from typing import Any
 
 from biot.errors import require
+from biot.installation import package_version
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing
 
@@ -20,7 +20,7 @@ def facts_of(model: BIOT, preprocessing: Preprocessing | None) -> dict[str, Any]
     ``thresholds`` are those that the model decides by: also where they follow from the class
     weights, as :meth:`biot.decision.Decision.limits` has it.
     """
-    facts: dict[str, Any] = {"n_fft": model.n_fft, "biot_version": _version()}
+    facts: dict[str, Any] = {"n_fft": model.n_fft, "biot_version": package_version() or "unknown"}
     if model.channels is not None:
         facts["channels"] = model.channels
     if preprocessing is None:
@@ -45,10 +45,3 @@ def describe(proto: Any, facts: Mapping[str, Any]) -> None:
     proto.ClearField("metadata_props")
     texts = {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
     onnx.helper.set_model_props(proto, texts)
-
-
-def _version() -> str:
-    try:
-        return metadata.version("biot")
-    except metadata.PackageNotFoundError:  # run from its sources, not installed
-        return "unknown"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from biot.errors import MissingDependencyError, require
+from biot.installation import install_command
 from biot.signals.recording import Annotation
 
 __all__ = ["JOIN", "as_eeglab_means", "require_hdf5_reader"]
@@ -50,6 +51,6 @@ def require_hdf5_reader(path: Path) -> None:
     except MissingDependencyError as error:
         raise MissingDependencyError(
             f"{path.name}: is a MATLAB 7.3 file (HDF5), for which the packages pymatreader and "
-            "h5py are needed. Install them with: pip install 'biot[eeglab]'. Or save the data set "
-            "again in EEGLAB without the preference for 7.3 files (save -v7)."
+            f"h5py are needed. {install_command('eeglab')}. Or save the data set again in EEGLAB "
+            "without the preference for 7.3 files (save -v7)."
         ) from error
