@@ -6,10 +6,12 @@ none of its labels. Everything is resampled to 100 Hz.
 
 Ridge is fitted, on four folds by subject, to the frozen features of the pretrained encoder, to
 those of the encoder before its first step, to the mean log spectrum of each window (over channels
-and time) and to log band powers of each channel. Differences are paired by subject, and their 95 %
+and time) and to log band powers of each channel. Features are the mean of the encoded tokens,
+which is what a head gets, and besides the mean of each channel's, side by side, which keep what
+band powers of each channel keep too. Differences are paired by subject, and their 95 %
 intervals are over subjects (bootstrap). With ``--few`` the whole model is also fine-tuned on the
 windows of 10 % of the training subjects of one fold (three at least, and one of every class), from
-the pretrained encoder and from scratch, for as many epochs.
+the pretrained encoder and from scratch, for as many steps.
 
 The gate holds if the pretrained features beat all three others on at least five sets and
 fine-tuning beats scratch on average.
@@ -26,6 +28,8 @@ import math
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +65,8 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "contrastive-recording": {"objective": "contrastive", "negatives": "recording"},
 }
 """What can be judged, and the settings that make it."""
+FEW_STEPS, FEW_BATCH = 300, 16
+"""Of fine-tuning with few labels, about: so many that it ends, on a set of any size."""
 NO_DROPOUT: dict[str, Any] = {"drop_prob": 0.0, "att_layer_drop_prob": 0.0}
 OTHERS = ("random encoder", "mean spectrum", "band powers")
 
@@ -149,16 +155,17 @@ def random_encoder(pretrained: BIOT, seed: int) -> BIOT:
     return fresh
 
 
-def encoded(model: BIOT, one: Judged) -> Numbers:
-    """Features of each window, (W, F)."""
+def encoded(model: BIOT, one: Judged) -> dict[str, Numbers]:
+    """Features of each window: the mean of its tokens, (W, F), and each channel's, (W, C F)."""
     place = {canonical(name): row for row, name in enumerate(model.channels or ())}
     ids = torch.tensor([[place[canonical(name)] for name in one.ch_names]])
+    encoder, parts = model.encoder, []
     with torch.no_grad():
-        parts = [
-            model.encoder(x, channel_ids=ids.expand(len(x), -1))
-            for x in torch.from_numpy(one.x).split(64)
-        ]
-    return torch.cat(parts).double().numpy()
+        for x in torch.from_numpy(one.x).split(64):
+            tokens, mask = encoder.tokens(x, ~x.isnan(), ids.expand(len(x), -1))
+            parts.append(encoder.encoded(tokens, mask).mean(dim=2))
+    channels = torch.cat(parts).double().numpy()
+    return {"window": channels.mean(axis=1), "each channel": channels.reshape(len(channels), -1)}
 
 
 def mean_spectrum(one: Judged) -> Numbers:
@@ -210,9 +217,10 @@ def few_labels(one: Judged, folder: Path | None, seed: int) -> float:
         n_kept += 1
         rows = train[np.isin(one.subject[train], people[:n_kept])]
     size = {} if folder is not None else {**SIZE, **TOKENS}
+    epochs = math.ceil(FEW_STEPS * FEW_BATCH / len(rows))
     model = BIOTClassifier(
         sfreq=SFREQ, ch_names=one.ch_names, units=("µV",) * len(one.ch_names), scale="none",
-        from_model=folder, epochs=15, batch_size=16, valid_share=0.0, calibration=False,
+        from_model=folder, epochs=epochs, batch_size=FEW_BATCH, valid_share=0.0, calibration=False,
         random_state=seed, settings=NO_DROPOUT,
         **size,
     )  # fmt: skip
@@ -220,11 +228,32 @@ def few_labels(one: Judged, folder: Path | None, seed: int) -> float:
     return balanced(model.predict(one.x[test]) == one.y[test], one.y[test])
 
 
+def compared(one: Judged, models: tuple[BIOT, BIOT]) -> Iterator[tuple[list[str], bool]]:
+    """A row of the table for each kind of features, and whether they beat all three others."""
+    folds = folds_of(one)
+    known = [
+        mean_spectrum(one), band_powers(one.raw, SFREQ, kinds=signal_kinds(one.units))
+    ]  # fmt: skip
+    simple = [rightly(features, one, folds) for features in known]
+    ours, fresh = (encoded(model, one) for model in models)
+    for kind, features in ours.items():
+        right = [rightly(features, one, folds), rightly(fresh[kind], one, folds), *simple]
+        gains = [difference(one, right[0], they) for they in right[1:]]
+        row = [
+            f"{one.name} ({len(np.unique(one.subject))})", kind,
+            *(f"{balanced(r, one.y):.3f}" for r in right),
+            *(f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]" for mean, low, high in gains),
+        ]  # fmt: skip
+        yield row, all(gain[1] > 0 for gain in gains)
+
+
 def one_objective(
     objective: str, sets: dict[str, Judged], work: Path, given: argparse.Namespace
 ) -> str:
     """Pretrain twice, judge every set, and say it in a table."""
-    started, rows, few, n_better = time.process_time(), [], [], 0
+    started, few = time.process_time(), []
+    rows: list[list[str]] = []
+    better: Counter[str] = Counter()
     channels = tuple(dict.fromkeys(canonical(c) for one in sets.values() for c in one.ch_names))
     for own, other in (HALVES, HALVES[::-1]):
         learnt = tuple(name for name in own if name in sets)
@@ -233,37 +262,37 @@ def one_objective(
         config = settings(objective, given.steps, given.seed)
         pretrain(corpora_of(sets, learnt, work / "corpora"), out, config=config, channels=channels)
         model = BIOT.from_pretrained(out / "model")
-        models = (model, random_encoder(model, given.seed))
         for name in asked:
-            one = sets[name]
-            folds = folds_of(one)
-            inputs = [encoded(model, one) for model in models]
-            inputs += [mean_spectrum(one),
-                       band_powers(one.raw, SFREQ, kinds=signal_kinds(one.units))]  # fmt: skip
-            right = [rightly(features, one, folds) for features in inputs]
-            gains = [difference(one, right[0], they) for they in right[1:]]
-            n_better += all(gain[1] > 0 for gain in gains)
-            rows.append([
-                f"{name} ({len(np.unique(one.subject))})",
-                *(f"{balanced(r, one.y):.3f}" for r in right),
-                *(f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]" for mean, low, high in gains),
-            ])  # fmt: skip
+            for row, is_better in compared(sets[name], (model, random_encoder(model, given.seed))):
+                rows.append(row)
+                better[row[1]] += is_better
+                sys.stderr.write(f"{objective}, {' '.join(row)}\n")
             if given.few:
-                few.append([
-                    name, *(few_labels(one, path, given.seed) for path in (out / "model", None))
-                ])  # fmt: skip
-            sys.stderr.write(f"{objective}, {name}: {' '.join(rows[-1][1:])}\n")
-    heads = ["set (subjects)", "pretrained", *OTHERS, *(f"gain on {o}" for o in OTHERS)]
-    told = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+                scores = (
+                    few_labels(sets[name], path, given.seed) for path in (out / "model", None)
+                )
+                few.append([name, *scores])
     seconds = time.process_time() - started
     sized = f"{given.steps} steps a half, {given.most} windows of {given.longest:g} s a set at most"
-    told = f"### {objective} ({sized}, {seconds:.0f} s of processor time)\n\n{told}\n\n"
-    told += f"Better than all three, with intervals above 0, on {n_better} of {len(rows)} sets."
+    title = f"### {objective} ({sized}, {seconds:.0f} s of processor time)"
+    return "\n\n".join([title, *told(rows, better, few)])
+
+
+def told(rows: list[list[str]], better: Counter[str], few: list[Any]) -> Iterator[str]:
+    """The tables and what they come to."""
+    heads = [
+        "set (subjects)", "features", "pretrained", *OTHERS, *(f"gain on {o}" for o in OTHERS)
+    ]  # fmt: skip
+    yield tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+    for kind, n_better in better.items():
+        yield (
+            f"Features of {kind}: better than all three, with intervals above 0, on {n_better} of "
+            f"{len(rows) // len(better)} sets."
+        )
     if few:
-        table = tabulate(few, ["10 % of the labels", "pretrained", "scratch"], "github", ".3f")
+        yield tabulate(few, ["10 % of the labels", "pretrained", "scratch"], "github", ".3f")
         gain = float(np.mean([a - b for _, a, b in few]))
-        told += f"\n\n{table}\n\nFine-tuned, pretrained minus scratch: {gain:+.3f} on average."
-    return told
+        yield f"Fine-tuned, pretrained minus scratch: {gain:+.3f} on average."
 
 
 def main() -> int:

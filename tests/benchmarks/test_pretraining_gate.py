@@ -1,5 +1,7 @@
 """The gate of pretraining compares like with like."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from benchmarks.pretraining_gate import (
     TOKENS,
     Judged,
     difference,
+    encoded,
     random_encoder,
     settings,
 )
@@ -41,6 +44,27 @@ def test_the_random_encoder_has_the_statistics_of_the_pretrained_one_and_other_w
     assert torch.equal(ours.spectrum_mean, theirs.spectrum_mean)
     assert torch.equal(ours.spectrum_std, theirs.spectrum_std)
     assert not torch.equal(ours.projection.weight, theirs.projection.weight)
+
+
+def test_features_are_the_mean_that_a_head_gets_and_the_mean_of_each_channel() -> None:
+    model = BIOT(
+        n_outputs=1, channels=("Pz", "Cz"), n_times=200, sfreq=SFREQ, **SIZE, **TOKENS, **NO_DROPOUT
+    ).eval()
+    x = torch.randn(5, 2, 200, generator=torch.Generator().manual_seed(3))
+    model.fit_spectrum(x)
+    one = replace(
+        judged(np.zeros(5, np.int64), np.array(["a"] * 5)), x=x.numpy(), ch_names=("Cz", "Pz")
+    )
+
+    found = encoded(model, one)
+
+    with torch.no_grad():
+        expected = model.encoder(x, channel_ids=torch.tensor([[1, 0]]).expand(5, -1))
+    np.testing.assert_allclose(found["window"], expected, atol=1e-5)
+    assert found["each channel"].shape == (5, 2 * SIZE["embed_dim"])
+    halves = found["each channel"].reshape(5, 2, -1)
+    np.testing.assert_allclose(halves.mean(axis=1), found["window"], atol=1e-12)
+    assert not np.allclose(halves[:, 0], halves[:, 1], atol=1e-3)
 
 
 def test_a_gain_is_the_mean_over_subjects_of_the_share_that_is_right() -> None:

@@ -97,6 +97,24 @@ def test_a_set_of_tags_is_trained_too(toy, tmp_path, monkeypatch):
     assert scores["ours"]["mean"] > 0.9
 
 
+@pytest.mark.parametrize(
+    ("gains", "counted"),
+    [
+        ({"ridge": 0.0, "a": 0.1, "b": 0.2}, "1 of 1 sets, above both nets on 1 of 1"),
+        ({"ridge": -0.1, "a": 0.1, "b": -0.2}, "0 of 1 sets, above both nets on 0 of 1"),
+        ({"ridge": 0.1, "a": -0.1}, "1 of 1 sets, above both nets on 0 of 1"),  # b cannot help
+        ({"ridge": 0.1, "a": 0.1}, "1 of 1 sets, above both nets on 0 of 0"),  # b may be above
+        ({"a": 0.1, "b": 0.1}, "0 of 0 sets, above both nets on 1 of 1"),
+    ],
+)
+def test_a_set_counts_as_soon_as_it_is_known_whether_ours_is_above_both_nets(gains, counted):
+    result = {
+        "metric": "auroc", "scores": {"auroc": {"ours": {}}}, "nets": ["a", "b"],
+        "differences": {name: {"mean": gain} for name, gain in gains.items()},
+    }  # fmt: skip
+    assert table.summary_of([result]) == f"At or above the ridge on {counted}."
+
+
 def test_the_table_holds_a_row_and_says_what_is_not_better(finished, tmp_path, monkeypatch):
     _, _, result = finished
     monkeypatch.setattr(table, "PROTOCOLS", {"toy": None})

@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from biot import cli
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 API = (DOCS / "api.rst").read_text(encoding="utf-8")
@@ -104,3 +106,63 @@ def test_the_gallery_has_a_title_for_every_script():
         doc = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
         title, line, *_ = doc.splitlines()
         assert line == "=" * len(title), script.name
+
+
+PAGES = [*sorted(DOCS.glob("*.md")), *(ROOT / name for name in ("README.md", "SECURITY.md"))]
+OF_OTHER_PROGRAMS = {"--build-arg", "--signal"}
+"""Options of docker and SLURM that pages name."""
+
+
+def _options() -> dict[str, set[str]]:
+    """Options of each command, those of its sub-commands among them."""
+
+    def of(parser):
+        found = {word for action in parser._actions for word in action.option_strings}
+        below = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
+        return found.union(*(of(one) for choices in below for one in choices.values()))
+
+    places = {name: f"biot.cli.{cli._ROOMS.get(name, '')}{name}" for name in cli._COMMANDS}
+    return {name: of(importlib.import_module(place).parser()) for name, place in places.items()}
+
+
+def test_pages_name_options_that_exist_and_give_commands_only_their_own():
+    options = _options()
+    words = "|".join(options)
+    wrong = []
+    for page in PAGES:
+        text = re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8"))
+        for line in re.findall(rf"(?:^|`|\s)biot ((?:{words})\b[^`\n|]*)", text):
+            own = options[line.split()[0]]
+            given = re.findall(r"(?<!\S)(--[a-z][\w-]*)", line)
+            wrong += [f"{page.name}: biot {line}" for option in given if option not in own]
+        known = OF_OTHER_PROGRAMS.union(*options.values())
+        named = set(re.findall(r"`(--[a-z][\w-]*)", text))
+        wrong += [f"{page.name}: {option}" for option in sorted(named - known)]
+    assert not wrong
+
+
+def _exists(name: str) -> bool:
+    """Whether a dotted name leads to a module, and what follows stands in it."""
+    place = ROOT / "src"
+    parts = name.split(".")
+    for number, part in enumerate(parts):
+        if (place / part).is_dir():
+            place /= part
+            continue
+        file, rest = place / f"{part}.py", parts[number + 1 :]
+        if not file.is_file():
+            file, rest = place / "__init__.py", [part]
+        text = file.read_text(encoding="utf-8")
+        return all(re.search(rf"\b{word}\b", text) for word in rest)
+    return True
+
+
+def test_pages_name_modules_and_functions_that_exist():
+    rooms = "corpus|evaluation|inference|signals|training"
+    wrong = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        found = set(re.findall(r"\b(biot(?:\.[A-Za-z_]\w*)+)", text))
+        found |= {f"biot.{name}" for name in re.findall(rf"`((?:{rooms})\.[\w.]+)`", text)}
+        wrong += [f"{page.name}: {name}" for name in sorted(found) if not _exists(name)]
+    assert not wrong

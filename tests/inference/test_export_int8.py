@@ -59,6 +59,33 @@ def _signals(folder: Path) -> Any:
         yield from batch.signal
 
 
+def _saved(folder: Path, task: str) -> tuple[Path, Path, Any, Any]:
+    """A model of tags or numbers, a corpus that it nearly knows, the signals and the truth."""
+    rng = np.random.default_rng(1)
+    n_windows, names = 40, ["C3", "C4"]
+    x = rng.normal(0, 20, (n_windows, 2, 80)).astype(np.float32)
+    torch.manual_seed(0)
+    model = BIOT(
+        embed_dim=16, num_heads=2, num_layers=1, hop_length=10, sfreq=SFREQ, n_outputs=2,
+        n_times=80, channels=names,
+    ).eval()  # fmt: skip
+    about: dict[str, Any] = {"sfreq": SFREQ, "units": "µV", "ch_names": names}
+    subjects = np.arange(n_windows) // 10
+    from_arrays(x, None, subject=subjects, out=folder / "plain", **about)
+    signals = torch.stack(list(_signals(folder / "plain")))
+    with torch.no_grad():
+        outputs = model(signals).numpy().astype(np.float64)
+    noisy = outputs + outputs.std(axis=0) * rng.normal(0, 0.7, outputs.shape)
+    truth = noisy > np.median(noisy, axis=0) if task == "multilabel" else noisy
+    from_arrays(
+        x, truth.astype(float), subject=subjects, out=folder / "corpus", task=task,
+        label_names=["one", "two"], **about,
+    )  # fmt: skip
+    contract = load_corpus(folder / "corpus").preprocessing
+    model.save_pretrained(folder / "model", preprocessing=contract)
+    return folder / "model", folder / "corpus", signals.numpy(), truth
+
+
 def session_of(path: Path) -> Any:
     import onnxruntime
 
@@ -104,6 +131,42 @@ def test_int8_tells_both_scores_and_keeps_them_in_the_file(
     constants = {one.name for one in onnx.load(out).graph.initializer}
     products = [node for node in onnx.load(out).graph.node if node.op_type == "MatMul"]
     assert sum(node.input[1] in constants for node in products) == 2
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "name"), [("multilabel", "auroc", "macro AUROC"), ("regression", "r2", "R²")]
+)
+def test_tags_and_numbers_are_scored_by_their_own_score_also_with_all_inputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], task: str, metric: str, name: str
+) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    model, corpus, signals, truth = _saved(tmp_path, task)
+    out = tmp_path / "small.onnx"
+    words = ["export", str(model), "--out", str(out), "--int8", "--calibrate", str(corpus)]
+    assert main([*words, "--max-loss", "1", "--all-inputs"]) == 0
+    session = session_of(out)
+    given = {
+        "x": signals,
+        "channel_ids": np.tile(np.arange(2), (len(signals), 1)),
+        "valid": np.ones(signals.shape, bool),
+    }
+    assert [one.name for one in session.get_inputs()] == list(given)
+    small = session.run(None, given)[0]
+    with torch.no_grad():
+        whole = BIOT.from_pretrained(model)(torch.from_numpy(signals)).numpy()
+    score = metrics.roc_auc_score if task == "multilabel" else metrics.r2_score
+    expected = [score(truth, outputs) for outputs in (whole, small)]
+    facts = session.get_modelmeta().custom_metadata_map
+    kept = json.loads(facts["quantization"])
+    np.testing.assert_allclose([kept["float32"], kept["int8"]], expected, atol=1e-6)
+    assert 0.5 < expected[0] < 0.95
+    assert kept["metric"] == metric
+    said = capsys.readouterr().out
+    assert f"{name} on 40 windows of corpus: float32 {expected[0]:.4f}, int8 " in said
+    assert main(["info", str(out)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"dynamic int8: {metric} on 40 windows of corpus: float32 {kept['float32']}" in told
+    assert "x, channel_ids, valid channels 2: C3, C4" in told
 
 
 def test_a_loss_above_the_limit_is_refused_and_nothing_is_written(

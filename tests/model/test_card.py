@@ -114,3 +114,41 @@ def small(*channels: str) -> BIOT:
 def saved(model: BIOT, folder: Path, **words: Any) -> str:
     model.save_pretrained(folder, **words)
     return (folder / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("task", "purpose", "limit", "row"),
+    [
+        ("classes", "To tell age, sex apart in windows", "one of the model's classes", "Classes"),
+        ("multilabel", "To say which of age, sex hold in windows", "Each tag is decided", "Tags"),
+        ("regression", "To estimate age, sex from windows", "gets numbers, also one", "Numbers"),
+    ],
+)
+def test_a_card_speaks_of_classes_of_tags_or_of_numbers(
+    tmp_path: Path, task: Any, purpose: str, limit: str, row: str
+) -> None:
+    model = BIOT(
+        n_chans=1, n_outputs=2, n_times=400, sfreq=200, embed_dim=16, num_heads=2, num_layers=1
+    )
+    contract = Preprocessing(sfreq=200, window=2.0, ch_names=("C3",), units=("µV",), task=task)
+    model.save_pretrained(tmp_path / "m", preprocessing=contract.with_labels(("age", "sex")))
+    card = (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+    assert purpose in card
+    assert limit in card
+    assert f"| {row} | age, sex |\n" in card
+    others = {"Classes", "Tags", "Numbers", "Outputs"} - {row}
+    assert not [name for name in others if f"| {name} |" in card]
+    assert ("| Decision |" in card) == (task != "regression")
+
+
+def test_a_card_of_an_encoder_speaks_of_outputs_alone(tmp_path: Path) -> None:
+    model = BIOT(
+        n_chans=1, n_outputs=2, n_times=400, sfreq=200, embed_dim=16, num_heads=2, num_layers=1
+    )
+    model.save_pretrained(tmp_path / "m")
+    card = (tmp_path / "m" / "README.md").read_text(encoding="utf-8")
+    assert "To get features of windows" in card
+    assert "`biot finetune --from` and `BIOTTransformer` start from it." in card
+    assert "biot predict" not in card
+    assert "| Outputs | 2 |" in card
+    assert "class" not in card

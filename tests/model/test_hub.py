@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from biot import BIOT
 from biot.errors import CheckpointError, ConfigError
 from biot.preprocessing import Preprocessing
+from biot.provenance import Provenance, TrainedOn
 from biot.signals.channels import PREST_16, PREST_18
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +89,37 @@ def test_what_is_pushed_comes_back_with_equal_logits(hub: Hub, model: BIOT, x: T
     assert again.load_report is not None
     assert str(again.load_report).startswith("me/model: ")
     assert {request.split()[0] for request in hub.requests} == {"HEAD", "GET", "POST", "PUT"}
+
+
+def test_who_a_model_is_comes_back_with_it(
+    hub: Hub, model: BIOT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Provenance.of_now("pretrain", corpora=(TrainedOn(name="mine", fingerprint="a" * 8),))
+    folder = model.save_pretrained(tmp_path / "m", provenance=made)
+    BIOT.from_pretrained(folder).push_to_hub("me/model", token="good")
+    expected = Provenance.load(Path(folder))
+    assert expected is not None
+    assert BIOT.from_pretrained("me/model").provenance == expected
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    again = BIOT.from_pretrained("me/model")
+    assert again.provenance == expected
+    again.save_pretrained(tmp_path / "again")
+    assert Provenance.load(tmp_path / "again") == expected
+    again.reset_head(7)
+    again.save_pretrained(tmp_path / "other")
+    other = Provenance.load(tmp_path / "other")
+    assert other is not None
+    assert other.parent is not None
+    assert other.parent.weights == expected.weights
+
+
+def test_a_damaged_provenance_on_the_hub_is_told_and_the_model_opens(hub: Hub, model: BIOT) -> None:
+    model.push_to_hub("me/model", token="good")
+    hub.repositories["me/model"]["main"]["provenance.json"] = b'{"version": 9}'
+    with pytest.warns(UserWarning, match=r"^me/model: who made .*version must be 1, got 9") as said:
+        opened = BIOT.from_pretrained("me/model")
+    assert opened.provenance is None
+    assert said[0].filename == __file__
 
 
 def test_what_lies_beside_a_model_is_pushed_with_it(hub: Hub, model: BIOT, tmp_path: Path) -> None:
@@ -309,6 +341,8 @@ def test_a_missing_repository_is_said_to_be_missing(hub: Hub, model: BIOT) -> No
         BIOT.from_pretrained("me/none")
     with pytest.raises(CheckpointError, match=r"^run/model/: no such folder or file"):
         BIOT.from_pretrained("run/model/")
+    with pytest.raises(CheckpointError, match=r"^me/none: no such .*: hf download me/none --"):
+        BIOT.from_pretrained(Path("me/none"))
     with pytest.raises(CheckpointError, match=r"^a--b: fetching config\.json failed: "):
         BIOT.from_pretrained("a--b")
 

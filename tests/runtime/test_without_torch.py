@@ -13,6 +13,7 @@ import pytest
 
 from biot import Predictor
 from biot.cli import main
+from biot.corpus import from_arrays
 from biot.inference import Predictions
 from biot.signals import Recording
 
@@ -139,6 +140,69 @@ def test_what_an_onnx_file_cannot_do_is_refused_before_the_work(
     assert main(["predict", str(plain[1]), str(night), "--out", str(out), *words]) == 1
     assert message in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate {model} {corpus}",
+        "evaluate {model} {corpus} --events windows",
+        "explain {model} {night} --at 1",
+        "export {model} --out {out}.onnx",
+        "convert {model} --out {out}",
+        "finetune {corpus} --out {out} --from {model}",
+    ],
+)
+def test_what_needs_the_folder_says_so_of_an_onnx_file(
+    words: str,
+    plain: tuple[Predictor, Path],
+    night: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("datasets", reason="datasets is not installed: there are no corpora")
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    given = {"model": plain[1], "night": night, "corpus": corpus, "out": out}
+    if "{corpus}" in words:
+        x = np.random.default_rng(0).normal(0, 20, (8, 3, 100)).astype(np.float32)
+        from_arrays(
+            x, np.arange(8) % 2, subject=np.arange(8) // 2, out=corpus, sfreq=50,
+            units="µV", ch_names=["Fp1", "C3", "O1"],
+        )  # fmt: skip
+        capsys.readouterr()
+    before = sorted(tmp_path.iterdir())
+    assert main([str(word).format(**given) for word in words.split()]) == 1
+    said = capsys.readouterr().err
+    assert f"{plain[1]}: is an ONNX file" in said
+    assert "RUN/model" in said
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_info_shows_an_onnx_file_and_how_channels_meet_it(
+    plain: tuple[Predictor, Path], night: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = command("info", plain[1])
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    for text in (
+        f"model {plain[1]}: BIOT, the biosignal transformer, as an ONNX file",
+        "inputs x; channel_ids, valid if wanted",
+        "channels 3: Fp1, C3, O1",
+        "rate 50 Hz",
+        "labels 2 classes: rest, event",
+        "decision event from p ≥ 0.3 on, else rest",
+        "probabilities temperature 1.5",
+    ):
+        assert text in said
+    assert main(["info", str(night), "--vocabulary", str(plain[1])]) == 0
+    with_file = capsys.readouterr().out
+    assert main(["info", str(night), "--vocabulary", "Fp1,C3,O1"]) == 0
+    assert with_file == capsys.readouterr().out
+    many = ["Fp1", "C3", "O1", *(f"EEG {number}" for number in range(100))]  # no name of a file
+    assert main(["info", str(night), "--vocabulary", ",".join(many)]) == 0
+    assert "3 matched, 0 derived, 100 absent" in capsys.readouterr().out
+    assert main(["info", str(plain[1]), "--vocabulary", "C3"]) == 1
+    assert "--vocabulary is not for an exported model" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(

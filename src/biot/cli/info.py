@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
+from biot.cli.recordings.opening import contract_of
 from biot.cli.reports.folders import describe_model, describe_run, is_model, is_run
 from biot.cli.terminal import say
 from biot.errors import ConfigError, listed
@@ -34,6 +36,7 @@ _EXAMPLES = """\
   biot info night.edf --vocabulary run/model
   biot info run
   biot info run/model
+  biot info model.onnx
 """
 
 
@@ -51,7 +54,7 @@ def parser() -> Parser:
         execute=_execute,
     )
     made.add_argument(
-        "path", metavar="CORPUS|FILE|MODEL|RUN", type=Path, help="folder or recording"
+        "path", metavar="CORPUS|FILE|MODEL|RUN", type=Path, help="folder, recording or ONNX file"
     )
     made.add_argument(
         "--plot", metavar="PNG", type=Path, help="draw the overview of a corpus into this file"
@@ -59,8 +62,8 @@ def parser() -> Parser:
     made.add_argument(
         "--vocabulary",
         metavar="NAMES|MODEL",
-        help="channels to meet a recording with: a model folder, names with commas between them, "
-        "or prest-16, prest-18: the published montages",
+        help="channels to meet a recording with: a model (folder or ONNX file), names with commas "
+        "between them, or prest-16, prest-18: the published montages",
     )
     made.add_argument(
         "--check",
@@ -80,6 +83,9 @@ def _execute(args: Namespace) -> None:
     if args.check:
         _check(args)
         return
+    if path.suffix == ".onnx" and path.is_file():
+        _show_onnx(args)
+        return
     if path.is_file():
         _show_recording(args)
         return
@@ -93,6 +99,17 @@ def _execute(args: Namespace) -> None:
         say(describe_run(path) if is_run(path) else describe_model(path))
     else:
         _show_corpus(args)
+
+
+def _show_onnx(args: Namespace) -> None:
+    from biot.cli.reports.exported import describe_onnx
+
+    for option in ("plot", "vocabulary"):
+        if getattr(args, option) is not None:
+            raise ConfigError(
+                f"--{option} is not for an exported model; {args.path} is one. Leave it out."
+            )
+    say(describe_onnx(args.path))
 
 
 def _check(args: Namespace) -> None:
@@ -114,7 +131,9 @@ def _show_corpus(args: Namespace) -> None:
 
     if not args.path.exists() and not staging_folder(args.path).is_dir():
         raise ConfigError(
-            f"{args.path} does not exist. Name a corpus, a recording, a model folder or a run."
+            f"{args.path} does not exist. Name a corpus, a recording, a model folder, an ONNX file "
+            "or a run. A repository of the Hugging Face Hub is fetched first: hf download "
+            "OWNER/NAME --local-dir FOLDER."
         )
     found = overview(args.path)
     say(in_options(str(found), {"label_rule=": "--label-rule"}))
@@ -140,8 +159,13 @@ def _missing(recording: Recording) -> str:
     return "\n".join(lines)
 
 
+def _names_a_model(given: str) -> bool:
+    """Whether ``--vocabulary`` names a model; else it names channels, perhaps very many."""
+    # unlike those of Path, these take a text that is too long for the name of a file
+    return os.path.isdir(given) or os.path.isfile(given) or given.endswith(".onnx")
+
+
 def _show_recording(args: Namespace) -> None:
-    from biot.preprocessing import Preprocessing
     from biot.signals.naming import renames_of
     from biot.signals.notes import note_of_other_reference, note_of_rate
     from biot.signals.reference import recorded_reference
@@ -150,8 +174,8 @@ def _show_recording(args: Namespace) -> None:
     if args.plot is not None:
         raise ConfigError(f"--plot draws a corpus; {args.path} is a file. Leave it out.")
     contract, vocabulary = None, None
-    if args.vocabulary is not None and Path(args.vocabulary).is_dir():
-        contract = Preprocessing.load(Path(args.vocabulary))
+    if args.vocabulary is not None and _names_a_model(args.vocabulary):
+        contract = contract_of(Path(args.vocabulary))
         vocabulary = list(contract.ch_names)
     elif args.vocabulary is not None:
         vocabulary = channel_names(args.vocabulary)

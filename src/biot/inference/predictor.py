@@ -91,7 +91,9 @@ class Predictor(WindowPredictor):
         path = Path(folder)
         if path.suffix == ".onnx" and path.is_file():
             raise ConfigError(
-                f"{path}: is an ONNX file; open it with biot.runtime.OnnxPredictor.from_file."
+                f"{path}: is an ONNX file; open it with biot.runtime.OnnxPredictor.from_file, "
+                "which predicts but does not explain, or give the model folder that it was "
+                "exported from, RUN/model."
             )
         if not path.is_dir():
             raise ConfigError(f"{path}: no such folder. Give the model folder of a run, RUN/model.")

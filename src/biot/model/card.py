@@ -67,7 +67,7 @@ def model_card(
         *_section("Intended use", _use(model, preprocessing)),
         *_section("Training data and populations", _populations(corpora, population or {})),
         *_section("Overlaps", _OVERLAPS),
-        *_section("Limits", _LIMITS),
+        *_section("Limits", _limits(preprocessing)),
         *_section("Licence", _licence(header)),
         *_code(model, source),
     ]
@@ -146,13 +146,27 @@ def _section(title: str, lines: Iterable[str]) -> list[str]:
     return ["", f"## {title}", "", *lines]
 
 
+_PURPOSES = {
+    "features": "To get features of",
+    "classes": "To tell {} apart in",
+    "multilabel": "To say which of {} hold in",
+    "regression": "To estimate {} from",
+}
+"""What a model is for, by the task of its contract with labels, else features."""
+
+
 def _use(model: Any, preprocessing: Preprocessing | None) -> list[str]:
     names = None if preprocessing is None else preprocessing.label_names
     window = f"windows of {model.input_window_seconds:g} s of recordings as the table describes"
-    gives = f"To tell {_in_cell(', '.join(names))} apart in" if names else "To get features of"
+    task = "features" if preprocessing is None or not names else preprocessing.task
+    purpose = _PURPOSES[task].format(_in_cell(", ".join(names or ())))
+    use = (
+        "`biot finetune --from` and `BIOTTransformer` start from it."
+        if task == "features"
+        else "`biot predict` and `biot.Predictor` prepare whole recordings that way."
+    )
     return [
-        f"{gives} {window}, in research. `biot predict` and `biot.Predictor` prepare whole "
-        "recordings that way.",
+        f"{purpose} {window}, in research. {use}",
         "",
         "Not for decisions about patients. Not for other channels, references, devices or people "
         "than those of the training data, before labelled recordings of these were scored with "
@@ -185,8 +199,21 @@ _LIMITS = (
     "give much lower ones.",
     "- A window sees nothing outside itself. Missing samples are left out; where much is missing, "
     "less is known, and the output does not say so.",
-    "- Every window gets one of the model's classes, also one that shows none of them.",
 )
+_OF_TASK = {
+    "classes": "- Every window gets one of the model's classes, also one that shows none of them.",
+    "multilabel": "- Each tag is decided by itself. A window without a tag may show what no tag is "
+    "for.",
+    "regression": "- Every window gets numbers, also one unlike all that the model has learnt "
+    "from.",
+}
+"""The last limit, by the task of a contract with labels."""
+
+
+def _limits(preprocessing: Preprocessing | None) -> tuple[str, ...]:
+    if preprocessing is None or not preprocessing.label_names:
+        return _LIMITS
+    return (*_LIMITS, _OF_TASK[preprocessing.task])
 
 
 def _licence(header: Mapping[str, Any]) -> list[str]:
@@ -213,7 +240,7 @@ def _facts(
         "Spectrum": spectrum_in_words(model.encoder.patch_embedding) or "magnitudes, as published",
         "Unit": _UNSAID,
         "Scale": _UNSAID,
-        "Classes": f"{model.n_outputs}",
+        **_outputs(model, preprocessing),
         "Corpora": ", ".join(corpora) or _UNSAID,
         "Size": f"{sum(p.numel() for p in model.parameters()):,} parameters",
     }
@@ -228,13 +255,20 @@ def _facts(
         facts["Flat channels"] = "kept" if preprocessing.keep_flat else "missing data"
         if preprocessing.filter:
             facts["Filter"] = preprocessing.filter
-        if preprocessing.label_names:
-            facts["Classes"] = ", ".join(preprocessing.label_names)
+        if preprocessing.label_names and preprocessing.task != "regression":
             facts["Probabilities"] = preprocessing.decision.formula
             facts["Decision"] = preprocessing.decision.described(preprocessing.label_names)
         if preprocessing.events is not None:
             facts["Events"] = str(preprocessing.events)
     return facts
+
+
+def _outputs(model: Any, preprocessing: Preprocessing | None) -> dict[str, str]:
+    """What the outputs are called, or how many there are."""
+    if preprocessing is None or not preprocessing.label_names:
+        return {"Outputs": f"{model.n_outputs}"}
+    kinds = {"classes": "Classes", "multilabel": "Tags", "regression": "Numbers"}
+    return {kinds[preprocessing.task]: ", ".join(preprocessing.label_names)}
 
 
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}

@@ -16,7 +16,7 @@ from biot.model.card import renamed_card
 from biot.model.saving import CARD_NAME, CONFIG_NAME, WEIGHT_NAMES, save_pretrained
 from biot.signals.channels import PREST_16, PREST_18
 
-__all__ = ["PUBLISHED_CHANNELS", "Download", "locate", "push_to_hub"]
+__all__ = ["PUBLISHED_CHANNELS", "Download", "fetched_beside", "locate", "push_to_hub"]
 
 PUBLISHED_CHANNELS: Mapping[str, tuple[str, ...]] = {
     "braindecode/biot-pretrained-prest-16chs": PREST_16,
@@ -53,13 +53,24 @@ def locate(
     names = WEIGHT_NAMES if filename is None else (filename,)
     path = Path(source)
     require_text_name(path, CheckpointError)
+    if path.is_file() and path.suffix == ".onnx":
+        raise CheckpointError(
+            f"{path}: is an ONNX file, which cannot be opened as a model. Give the model folder "
+            "that it was exported from, RUN/model. (biot predict, szcore and live take the file, "
+            "and so does biot.runtime.OnnxPredictor.)"
+        )
     if path.is_file():
         beside = path.parent / CONFIG_NAME
         return (beside if path.name in WEIGHT_NAMES and beside.is_file() else None), path
     if path.is_dir():
         return _in_folder(path, names)
     if not isinstance(source, str) or not _REPOSITORY.fullmatch(source):
-        raise CheckpointError(f"{source}: no such folder or file.")
+        fetch = (
+            f" If it is a repository on the Hub, fetch it first: hf download {source} --local-dir "
+            "FOLDER"
+        )
+        is_name = _REPOSITORY.fullmatch(str(source)) and "/" in str(source)
+        raise CheckpointError(f"{source}: no such folder or file.{fetch if is_name else ''}")
     return _on_hub(source, download, names)
 
 
@@ -92,6 +103,14 @@ def _on_hub(repo_id: str, download: Download, names: Sequence[str]) -> tuple[Pat
         if weights is not None:
             return config, weights
     raise failure or CheckpointError(f"{repo_id}: the repository holds {_neither(names)}.")
+
+
+def fetched_beside(repo_id: str, name: str, download: Download) -> Path | None:
+    """A file that a repository may hold beside its model; None where it cannot be had."""
+    try:
+        return _fetch(repo_id, name, download)
+    except CheckpointError:  # offline, or out of order: the model itself is here
+        return None
 
 
 def _neither(names: Sequence[str]) -> str:

@@ -253,18 +253,23 @@ def _attended(block: Any, tokens_BNE: Tensor, mask_BN: Tensor | None, *, into: T
 def _add_in_place(block: Any, tokens_BNE: Tensor) -> None:
     """Add a pre-norm feed-forward block to its input, some tokens at a time."""
     network: FeedForward = block.fn.fn
-    # Autocast casts for no product in place, and a quantised weight knows only its own layer.
-    is_usual = type(network.w2.weight) in (Tensor, nn.Parameter)
-    can_be_factor = is_usual and not torch.is_autocast_enabled("cpu")
     rows_ME = tokens_BNE.view(-1, tokens_BNE.shape[-1])
-    for part in rows_ME.split(max(1, INNER_BYTES // _inner_bytes(tokens_BNE))):
-        inner = _activated(network, block.norm(part))
-        if can_be_factor:
-            if network.w2.bias is not None:
-                part += network.w2.bias
-            part.addmm_(inner, network.w2.weight.T)
-        else:
-            part += network.w2(inner)
+    parts = rows_ME.split(max(1, INNER_BYTES // _inner_bytes(tokens_BNE)))
+    # Autocast casts for no product in place, and a quantised weight knows only its own layer.
+    linears = (network.w1, network.w2)
+    is_usual = all(type(one.weight) in (Tensor, nn.Parameter) for one in linears)
+    has_biases = all(isinstance(one.bias, Tensor) for one in linears)
+    if not is_usual or not has_biases or torch.is_autocast_enabled("cpu"):
+        for part in parts:
+            part += network.w2(_activated(network, block.norm(part)))
+        return
+    inner = rows_ME.new_empty(len(parts[0]) if parts else 0, network.w1.out_features)
+    for part in parts:
+        wide = inner[: len(part)]
+        torch.addmm(network.w1.bias, block.norm(part), network.w1.weight.T, out=wide)
+        torch.ops.aten.gelu_(wide, approximate=network.act.approximate)
+        part += network.w2.bias
+        part.addmm_(wide, network.w2.weight.T)
 
 
 def _activated(network: FeedForward, tokens: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from biot.model.settings import HEAD, complete_settings, head_outputs, require_k
 from biot.model.spectra import BUFFERS, PLACE, form_of
 from biot.model.state_dict import LoadReport, is_known_unused, standard_name
 from biot.model.weights import read_config, read_tensors, wrapper_of
-from biot.provenance import Provenance
+from biot.provenance import PROVENANCE, Provenance
 
 __all__ = ["NewChannels", "from_pretrained"]
 
@@ -47,7 +47,8 @@ def from_pretrained(
     require_known(cls, config)
     if n_outputs is not None:
         integer("n_outputs", n_outputs)
-    config_path, weights_path = hub.locate(source, download or hub.Download(), filename=filename)
+    download = download or hub.Download()
+    config_path, weights_path = hub.locate(source, download, filename=filename)
     saved = {} if config_path is None else read_config(config_path)
     entries, wrapped = _by_standard_names(weights_path, read_tensors(weights_path))
     names = hub.PUBLISHED_CHANNELS.get(str(source))
@@ -80,15 +81,29 @@ def from_pretrained(
         model.reset_head(wanted)
         report = _with_fresh_head(report, model)
     model.load_report = report
-    model.provenance = _provenance(source, weights_path)
+    model.provenance = _provenance(source, weights_path, download)
     return model.to(map_location).eval()
 
 
-def _provenance(source: str | Path, weights: Path) -> Provenance | None:
-    """Who a model is that is opened from a folder, where it says so."""
+def _provenance(source: str | Path, weights: Path, download: hub.Download) -> Provenance | None:
+    """Who a model is that is opened from a folder or a repository, where it says so."""
     path = Path(source)
+    if not path.exists():
+        return _published_provenance(str(source), download)
     folder = path if path.is_dir() else path.parent
     return Provenance.load(folder) if weights.parent == folder else None
+
+
+def _published_provenance(repo_id: str, download: hub.Download) -> Provenance | None:
+    """Who a model of the Hub is; its file there cannot be mended here, so damage is a warning."""
+    found = hub.fetched_beside(repo_id, PROVENANCE, download)
+    try:
+        return None if found is None else Provenance.load(found.parent)
+    except CheckpointError as error:
+        warnings.warn(
+            f"{repo_id}: who made this model cannot be read: {error}", UserWarning, stacklevel=5
+        )
+        return None
 
 
 def _by_standard_names(

@@ -46,10 +46,11 @@ class OnnxFile:
         """Where it lies."""
         self._session = _session(self.path)
         self._inputs = self._known_inputs()
-        said = self._metadata()
-        self.preprocessing = _contract(said, self.path)
+        self.metadata = self._metadata()
+        """What the file says of itself: JSON texts by key."""
+        self.preprocessing = _contract(self.metadata, self.path)
         """How its windows were made, with the names of its outputs."""
-        self._require_fit(said)
+        self._require_fit()
 
     def scores(self, windows_BCT: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """(B, K) outputs of (B, C, T) windows; NaN is a missing sample.
@@ -96,10 +97,15 @@ class OnnxFile:
             ) from error
         return said
 
-    def _require_fit(self, said: Mapping[str, str]) -> None:
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of the inputs that have to be given."""
+        return self._inputs
+
+    def _require_fit(self) -> None:
         """Raise unless channels and outputs are those of the contract, and the file computes."""
         contract = self.preprocessing
-        channels = _channels(said, self.path)
+        channels = _channels(self.metadata, self.path)
         if channels is not None and channels != contract.ch_names:
             how = difference("ch_names", contract.ch_names, channels)
             raise ContractError(

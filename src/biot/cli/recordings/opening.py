@@ -10,13 +10,36 @@ from biot.errors import ConfigError
 
 if TYPE_CHECKING:
     from biot.inference.windowed import WindowPredictor
+    from biot.preprocessing import Preprocessing
 
-__all__ = ["MODEL_HELP", "open_predictor"]
+__all__ = ["MODEL_HELP", "contract_of", "open_predictor"]
 
 MODEL_HELP = (
     "the model folder of a run (RUN/model), or a file that biot export wrote (.onnx), which needs "
     "no PyTorch"
 )
+
+
+def _is_onnx(model: Path) -> bool:
+    """Whether a model is given as an ONNX file, there or not; else it is a folder."""
+    return model.is_file() or model.suffix == ".onnx"
+
+
+def contract_of(model: Path) -> Preprocessing:
+    """How the windows of a model were made: of a folder, or of an ONNX file.
+
+    Raises
+    ------
+    BiotError
+        If there is none, or the file cannot be opened.
+    """
+    if _is_onnx(model):
+        from biot.runtime.onnx_file import OnnxFile
+
+        return OnnxFile(model).preprocessing
+    from biot.preprocessing import Preprocessing
+
+    return Preprocessing.load(model)
 
 
 def open_predictor(args: Namespace, model: Path) -> WindowPredictor:
@@ -28,7 +51,7 @@ def open_predictor(args: Namespace, model: Path) -> WindowPredictor:
         If the model cannot be opened, or an ONNX file is to be computed in another way than on
         the processor in float32.
     """
-    if model.is_file() or model.suffix == ".onnx":
+    if _is_onnx(model):
         for option, value, allowed in (
             ("--device", args.device, ("auto", "cpu")),
             ("--precision", args.precision, ("32",)),

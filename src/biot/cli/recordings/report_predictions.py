@@ -13,6 +13,7 @@ from biot.cli.options import (
     require_apart,
     require_writable,
 )
+from biot.cli.recordings.opening import contract_of
 from biot.cli.recordings.report_options import events_of_annotations, in_words_of_the_command
 from biot.cli.recordings.truth import annotations_of
 from biot.cli.terminal import say
@@ -55,7 +56,8 @@ def add_prediction_options(parser: Parser) -> None:
         "--model",
         metavar="MODEL",
         type=Path,
-        help="of predictions: the model folder, RUN/model, to tell what it makes of each channel",
+        help="of predictions: the model folder, RUN/model, or the ONNX file, to tell what it makes "
+        "of each channel",
     )
     add_table_options(parser)
 
@@ -134,10 +136,9 @@ def _require_apart(args: Namespace, table: Path, page: Path) -> None:
 
 
 def _page(args: Namespace, predictions: Predictions, page: Path) -> Path:
-    from biot.preprocessing import Preprocessing
     from biot.report.recording import recording_report
 
-    contract = None if args.model is None else Preprocessing.load(args.model)
+    contract = None if args.model is None else contract_of(args.model)
     recording = _recording(args, predictions, contract)
     return recording_report(
         page,

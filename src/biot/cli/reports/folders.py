@@ -20,7 +20,7 @@ from biot.training.pretraining.config import PretrainConfig
 if TYPE_CHECKING:
     from biot.preprocessing import Preprocessing
 
-__all__ = ["describe_model", "describe_run", "is_model", "is_run"]
+__all__ = ["contract_rows", "describe_model", "describe_run", "is_model", "is_run", "lines_of"]
 
 _MOST_BYTES = 2**26
 """Of a JSON file; a run of many windows lists their numbers."""
@@ -76,7 +76,7 @@ def describe_model(folder: Path) -> str:
         rows += _event_scores(run / "metrics.json") if "events" in dict(rows) else []
     else:
         rows.append(("versions", "not said: the run that made this model does not lie beside it"))
-    return _lines(rows)
+    return lines_of(rows)
 
 
 def _tokens(folder: Path, config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -94,7 +94,11 @@ def _preprocessing(folder: Path) -> list[tuple[str, str]]:
 
     if not (folder / FILE_NAME).is_file():
         return [("preprocessing", f"not said: there is no {FILE_NAME}")]
-    found = Preprocessing.load(folder)
+    return contract_rows(Preprocessing.load(folder))
+
+
+def contract_rows(found: Preprocessing) -> list[tuple[str, str]]:
+    """What a contract says, each fact with its name."""
     names = found.label_names
     kinds = {"classes": "classes", "multilabel": "tags", "regression": "numbers"}
     return [
@@ -184,7 +188,7 @@ def describe_run(folder: Path) -> str:
         rows.append(("settings", _changed(_inner(about, "config"), FinetuneConfig)))
     if (folder / "model").is_dir():
         rows.append(("model", f"{folder / 'model'} (`biot info` shows it)"))
-    parts = [_lines(rows)]
+    parts = [lines_of(rows)]
     if (folder / "metrics.json").is_file():
         parts.append(_scores(folder))
     return "\n\n".join(parts)
@@ -259,7 +263,7 @@ def _changed(config: Mapping[str, Any], kind: type[Settings]) -> str:
     return _words(changed) or "the defaults"
 
 
-def _lines(rows: Sequence[tuple[str, str]]) -> str:
+def lines_of(rows: Sequence[tuple[str, str]]) -> str:
     """A line for each fact, its name before it; long ones are wrapped."""
     width = max(len(name) for name, _ in rows) + 2
     return "\n".join(
