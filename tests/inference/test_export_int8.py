@@ -165,7 +165,7 @@ def test_tags_and_numbers_are_scored_by_their_own_score_also_with_all_inputs(
     assert f"{name} on 40 windows of corpus: float32 {expected[0]:.4f}, int8 " in said
     assert main(["info", str(out)]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert f"dynamic int8: {metric} on 40 windows of corpus: float32 {kept['float32']}" in told
+    assert f"dynamic int8: {metric} on 40 windows of corpus: float32 {expected[0]:.4f}" in told
     assert "x, channel_ids, valid channels 2: C3, C4" in told
 
 

@@ -54,11 +54,11 @@ def _quantization(found: Any) -> list[tuple[str, str]]:
     """What eight bits cost, by the corpus that the file was scored on."""
     if not isinstance(found, dict):
         return []
-    scores = ", ".join(f"{name} {found.get(name)}" for name in ("float32", "int8"))
-    return [
-        (
-            "weights",
-            f"{found.get('form')}: {found.get('metric')} on {found.get('n_windows')} windows of "
-            f"{found.get('corpus')}: {scores}",
-        )
-    ]
+    scores = ", ".join(f"{name} {_short(found.get(name))}" for name in ("float32", "int8"))
+    metric = str(found.get("metric")).replace("_", " ")
+    where = f"{found.get('n_windows')} windows of {found.get('corpus')}"
+    return [("weights", f"{found.get('form')}: {metric} on {where}: {scores}")]
+
+
+def _short(score: Any) -> str:
+    return f"{score:.4f}" if isinstance(score, float) else f"{score}"
