@@ -139,6 +139,8 @@ def check_files(sdist: Path, wheel: Path) -> None:
     strangers |= {path for path, size in paths.items() if size > LARGEST}
     if strangers:
         sys.exit(f"{sdist.name}: does not belong there: {', '.join(sorted(strangers))}")
+    if "README.md" not in paths:  # tests and pages read it
+        sys.exit(f"{sdist.name}: lacks README.md")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (metadata,) = (archive.read(name).decode() for name in names if name.endswith("/METADATA"))
