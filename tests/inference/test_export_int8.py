@@ -24,28 +24,34 @@ pytest.importorskip("datasets", reason="datasets is not installed: there are no 
 SFREQ = 20.0
 
 
+ABOUT: dict[str, Any] = {"sfreq": SFREQ, "units": "µV", "ch_names": ["C3", "C4"]}
+
+
+def _untrained() -> BIOT:
+    """A small model with two outputs; always the same."""
+    torch.manual_seed(0)
+    return BIOT(
+        embed_dim=16, num_heads=2, num_layers=1, hop_length=10, sfreq=SFREQ, n_outputs=2,
+        n_times=80, channels=ABOUT["ch_names"],
+    ).eval()  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A model folder, and a corpus whose labels are what the model says, but for every fifth."""
     folder = tmp_path_factory.mktemp("int8")
     rng = np.random.default_rng(0)
-    n_windows, names = 60, ["C3", "C4"]
+    n_windows = 60
     x = rng.normal(0, 20, (n_windows, 2, 80)).astype(np.float32)
-    torch.manual_seed(0)
-    model = BIOT(
-        embed_dim=16, num_heads=2, num_layers=1, hop_length=10, sfreq=SFREQ, n_outputs=2,
-        n_times=80, channels=names,
-    ).eval()  # fmt: skip
-    about: dict[str, Any] = {"sfreq": SFREQ, "units": "µV", "ch_names": names}
-    subjects = np.arange(n_windows) // 10
-    from_arrays(x, np.arange(n_windows) % 2, subject=subjects, out=folder / "first", **about)
+    model, subjects = _untrained(), np.arange(n_windows) // 10
+    from_arrays(x, np.arange(n_windows) % 2, subject=subjects, out=folder / "first", **ABOUT)
     scaled = torch.stack(list(_signals(folder / "first")))
     with torch.no_grad():
         outputs = model(scaled).numpy()
         model.final_layer.classification_head.bias -= torch.from_numpy(np.median(outputs, axis=0))
         said = model(scaled).numpy().argmax(axis=1)
     said[::5] = 1 - said[::5]
-    from_arrays(x, said, subject=subjects, out=folder / "corpus", **about)
+    from_arrays(x, said, subject=subjects, out=folder / "corpus", **ABOUT)
     contract = load_corpus(folder / "corpus").preprocessing
     model.save_pretrained(folder / "model", preprocessing=contract)
     return folder / "model", folder / "corpus"
@@ -62,16 +68,10 @@ def _signals(folder: Path) -> Any:
 def _saved(folder: Path, task: str) -> tuple[Path, Path, Any, Any]:
     """A model of tags or numbers, a corpus that it nearly knows, the signals and the truth."""
     rng = np.random.default_rng(1)
-    n_windows, names = 40, ["C3", "C4"]
+    n_windows = 40
     x = rng.normal(0, 20, (n_windows, 2, 80)).astype(np.float32)
-    torch.manual_seed(0)
-    model = BIOT(
-        embed_dim=16, num_heads=2, num_layers=1, hop_length=10, sfreq=SFREQ, n_outputs=2,
-        n_times=80, channels=names,
-    ).eval()  # fmt: skip
-    about: dict[str, Any] = {"sfreq": SFREQ, "units": "µV", "ch_names": names}
-    subjects = np.arange(n_windows) // 10
-    from_arrays(x, None, subject=subjects, out=folder / "plain", **about)
+    model, subjects = _untrained(), np.arange(n_windows) // 10
+    from_arrays(x, None, subject=subjects, out=folder / "plain", **ABOUT)
     signals = torch.stack(list(_signals(folder / "plain")))
     with torch.no_grad():
         outputs = model(signals).numpy().astype(np.float64)
@@ -79,7 +79,7 @@ def _saved(folder: Path, task: str) -> tuple[Path, Path, Any, Any]:
     truth = noisy > np.median(noisy, axis=0) if task == "multilabel" else noisy
     from_arrays(
         x, truth.astype(float), subject=subjects, out=folder / "corpus", task=task,
-        label_names=["one", "two"], **about,
+        label_names=["one", "two"], **ABOUT,
     )  # fmt: skip
     contract = load_corpus(folder / "corpus").preprocessing
     model.save_pretrained(folder / "model", preprocessing=contract)
