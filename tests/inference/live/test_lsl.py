@@ -20,7 +20,7 @@ from biot.cli import main
 from biot.errors import ChannelError, ConfigError, ContractError, RecordingError
 from biot.inference import Predictor
 from biot.inference.live.engine import LiveEngine
-from biot.inference.live.lsl import LslStream, described
+from biot.inference.live.lsl import LslStream, StreamLostError, described
 from biot.inference.live.rows import LiveRow
 from biot.inference.live.streaming import streamed
 from biot.preprocessing import Preprocessing
@@ -205,14 +205,17 @@ def test_a_stream_that_begins_later_is_waited_for_and_jitter_is_no_loss(
 
 
 def test_what_is_lost_while_the_sender_is_away_is_missing_data(
-    sender: Sender, name: str, make_predictor: Make, make_recording: Make
-) -> None:
+    sender: Sender, name: str, make_predictor: Make, make_recording: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     predictor, recording = make_predictor(), make_recording(12.0)
     held = recording.data.copy()
     held[:, 150:170], held[:, 300:420] = np.nan, np.nan
     expected = Recording.from_array(held, ch_names=CH_NAMES, sfreq=50.0, units=("µV",) * 3)
     for attempt in range(4):  # LSL may drop samples that are pushed while an inlet connects
-        rows, told, n_lost = away_and_back(sender, f"{name}-{attempt}", predictor, recording)
+        rows, told, n_lost = away_and_back(
+            sender, f"{name}-{attempt}", predictor, recording, monkeypatch
+        )
         if rows and rows[-1].start == 10.0:
             break
     assert_same(rows, predictor, expected, 1.0)
@@ -222,9 +225,12 @@ def test_what_is_lost_while_the_sender_is_away_is_missing_data(
 
 
 def away_and_back(
-    sender: Sender, name: str, predictor: Predictor, recording: Recording
-) -> tuple[list[LiveRow], list[str], int]:
+    sender: Sender, name: str, predictor: Predictor, recording: Recording,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[list[LiveRow], list[str], int]:  # fmt: skip
     """A sender skips 20 samples, is closed after 300, and goes on 120 later under the same name."""
+    silent = "biot.inference.live.lsl._SILENT"
+    monkeypatch.setattr(silent, PATIENCE)
     key = sender.open(name, source_id="amplifier")
     stream = LslStream(name)
     found = stream.find(waiting())
@@ -240,6 +246,7 @@ def away_and_back(
     def tell(text: str) -> None:
         told.append(text)
         if "was lost" in text:
+            monkeypatch.setattr(silent, PATIENCE)
             keys.append(sender.open(name, source_id="amplifier"))
         else:
             sender.push(keys[0], recording.data[:, 420:], stamps[420:])
@@ -249,12 +256,40 @@ def away_and_back(
         if rows and key and rows[-1].start == 4.0:  # all of the first part has come
             sender.close(key)
             key = ""
+            monkeypatch.setattr(silent, 0.5)  # LSL does not always close the connection
         if rows and rows[-1].start == 10.0:
             break
     for left in [key, *keys]:
         if left:
             sender.close(left)
     return rows, told, engine.n_lost
+
+
+def test_a_silent_stream_is_lost_when_twice_it_is_not_announced_and_only_then(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, asked = LslStream(name), []
+    answers = iter(([], ["this one"], [], []))
+    stream._inlet = SimpleNamespace(pull_sample=lambda timeout: ([], None))
+    stream._uid, stream._heard = "this one", time.monotonic()
+
+    def named() -> list[Any]:
+        asked.append(time.monotonic())
+        return [SimpleNamespace(uid=uid) for uid in next(answers)]
+
+    monkeypatch.setattr(stream, "_named", named)
+    monkeypatch.setattr("biot.inference.live.lsl._SILENT", 3600.0)
+    assert len(stream.pull()[1]) == 0
+    assert asked == []  # it is not silent for long enough
+    monkeypatch.setattr("biot.inference.live.lsl._SILENT", 0.0)
+    for _ in range(3):  # absent, there, absent
+        assert len(stream.pull()[1]) == 0
+    with pytest.raises(StreamLostError) as caught:
+        stream.pull()
+    assert len(asked) == 4
+    assert str(caught.value) == (
+        f"{name}: the stream was lost (nothing came for 0 s, and it is not announced any longer)."
+    )
 
 
 def test_two_streams_of_one_name_are_listed_and_told_apart_by_their_source(

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ _RESOLVE = 1.0
 """Seconds in which streams answer."""
 _OPEN = 5.0
 _PULL = 0.1
+_SILENT = 5.0
+"""Seconds without a sample after which it is asked whether the stream is still there."""
 _AT_ONCE = 1024
 _VOLTAGES = ("eeg", "eog", "ecg", "emg", "seeg", "ecog", "dbs", "bio", "ref_eeg")
 _CONFIGURATIONS = ("lsl_api.cfg", "~/lsl_api/lsl_api.cfg", "/etc/lsl_api/lsl_api.cfg")
@@ -81,6 +84,7 @@ class LslStream:
         self.trouble = ""
         """Why a stream that was found could not be opened, the last time."""
         self._own: tuple[Any, ...] | None = None  # what was found, to tell it from others
+        self._uid, self._heard, self._unanswered = "", 0.0, 0
         self._facts: tuple[Any, ...] | None = None
         self._factors_C = np.ones(0)
         self.clock: Callable[[], float] = self._lsl.local_clock
@@ -156,6 +160,7 @@ class LslStream:
             )
         self._inlet, self._facts, self._factors_C = inlet, facts, factors_C
         self._own = _identity(found)
+        self._uid, self._heard, self._unanswered = found.uid, time.monotonic(), 0
         return recording
 
     def pull(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
@@ -171,7 +176,9 @@ class LslStream:
         Raises
         ------
         StreamLostError
-            If the sender has gone; :meth:`find` waits for it.
+            If the sender has gone; :meth:`find` waits for it. A sender whose program goes on does
+            not always close the connection: after some seconds without a sample it is asked
+            whether the stream is still there, and lost when twice it is not.
         """
         try:
             sample, stamp = self._inlet.pull_sample(timeout=_PULL)
@@ -184,10 +191,27 @@ class LslStream:
         except (RuntimeError, TimeoutError) as error:
             self.close()
             raise StreamLostError(f"{self.name}: the stream was lost ({error}).") from error
+        self._require_announced(bool(parts))
         n_chans = len(self._factors_C)
         data = np.concatenate([np.zeros((0, n_chans)), *(part for part, _ in parts)])
         times = np.concatenate([np.zeros(0), *(times for _, times in parts)])
         return (data * self._factors_C).T.astype(np.float32), times
+
+    def _require_announced(self, heard: bool) -> None:
+        if heard:
+            self._heard, self._unanswered = time.monotonic(), 0
+        if time.monotonic() - self._heard < _SILENT:
+            return
+        there = any(one.uid == self._uid for one in self._named())
+        self._unanswered = 0 if there else self._unanswered + 1
+        if there:
+            self._heard = time.monotonic()
+        elif self._unanswered == 2:
+            self.close()
+            raise StreamLostError(
+                f"{self.name}: the stream was lost (nothing came for {_SILENT:g} s, and it is not "
+                "announced any longer)."
+            )
 
     def close(self) -> None:
         """Take leave of the sender."""
