@@ -86,8 +86,9 @@ class BIOT(SignalParameters, ChannelVocabulary, SpectrumStatistics, nn.Module):
     """
 
     load_report: LoadReport | None = None
-    provenance: Provenance | None = None
     """What was loaded, when the model came from a file."""
+    provenance: Provenance | None = None
+    """Who the model is, where the folder or repository that it was opened from says so."""
     mapping: Mapping[str, str] | None = None
     """The reference's table of other names of weights, of which BIOT has none."""
     _own_settings: Mapping[str, Any] = MappingProxyType({})
