@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,49 @@ def test_the_same_model_at_the_same_time_gives_the_same_bytes(tmp_path: Path, no
         folders.append(Path(BIOT(**SMALL).save_pretrained(tmp_path / name)))
     one, other = ({p.name: p.read_bytes() for p in folder.iterdir()} for folder in folders)
     assert one == other
+
+
+@pytest.mark.parametrize("epoch", ["1700000000000", "9" * 40, "yesterday", "-5"])
+def test_a_time_without_a_date_is_not_taken_and_costs_no_model(
+    epoch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    before = datetime.now(UTC).replace(microsecond=0)
+    BIOT(**SMALL).save_pretrained(tmp_path / "m")
+    found = Provenance.load(tmp_path / "m")
+    assert found is not None
+    assert before <= datetime.fromisoformat(found.date) <= datetime.now(UTC)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_revision_is_of_a_file_that_git_holds_and_says_if_the_tree_differs(
+    tmp_path: Path,
+) -> None:
+    def git(*words: str) -> str:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+        done = subprocess.run(
+            ["git", "-C", str(tmp_path), *who, *words], capture_output=True, check=True, text=True
+        )
+        return done.stdout.strip()
+
+    held, beside = tmp_path / "held.py", tmp_path / "environment" / "beside.py"
+    beside.parent.mkdir()
+    for file in (held, beside):
+        file.write_text("x = 1\n", encoding="utf-8")
+    git_revision.cache_clear()
+    try:
+        git("init", "--quiet")
+        git("add", "held.py")
+        git("commit", "--quiet", "-m", "first")
+        git("tag", "v1")
+        commit = git("rev-parse", "HEAD")
+        assert git_revision(held) == commit
+        assert git_revision(beside) is None
+        held.write_text("x = 2\n", encoding="utf-8")
+        git_revision.cache_clear()
+        assert git_revision(held) == f"{commit}-dirty"
+    finally:
+        git_revision.cache_clear()
 
 
 @pytest.mark.parametrize(

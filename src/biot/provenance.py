@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -179,8 +180,11 @@ def _known(value: Any) -> Any:
 
 
 def _date() -> str:
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
+    """Of now; ``SOURCE_DATE_EPOCH`` stands for it if it is a number of seconds with a date."""
+    epoch, now = os.environ.get("SOURCE_DATE_EPOCH", ""), datetime.now(UTC)
+    if epoch.isdecimal():
+        with suppress(ValueError, OverflowError, OSError):  # a model is not lost for its date
+            now = datetime.fromtimestamp(int(epoch), UTC)
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
