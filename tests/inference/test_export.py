@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from biot import BIOT
 from biot.cli import main
-from biot.errors import CheckpointError, MissingDependencyError
+from biot.errors import CheckpointError, ContractError, MissingDependencyError
 from biot.inference import export_onnx
 from biot.preprocessing import Preprocessing
 
@@ -28,8 +28,8 @@ for package in ("onnx", "onnxscript", "onnxruntime"):
 
 N_FFT, HOP = 20, 8
 CONTRACT = Preprocessing(
-    sfreq=20.0, window=4.0, ch_names=("C3", "C4"), units=("µV", "µV"), label_names=("a", "b", "c"),
-    class_weights=(0.5, 1.0, 4.0), temperature=1.7,
+    sfreq=20.0, window=4.0, ch_names=("Fp1", "Fp2", "C3", "C4"), units=("µV",) * 4,
+    label_names=("a", "b", "c"), class_weights=(0.5, 1.0, 4.0), temperature=1.7,
 )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def test_the_formula_in_the_file_gives_the_predictors_probabilities(
     from biot.inference import Predictor
     from biot.signals import Recording
 
-    contract = replace(CONTRACT, ch_names=("Fp1", "Fp2", "C3", "C4"), units=("µV",) * 4)
+    contract = CONTRACT
     x = np.random.default_rng(0).normal(size=(4, 80))
     recording = Recording.from_array(
         x, ch_names=contract.ch_names, sfreq=20.0, units=contract.units
@@ -230,6 +230,38 @@ def test_the_command_exports_a_folder_with_its_contract(
     facts = session_of(out).get_modelmeta().custom_metadata_map
     assert json.loads(facts["preprocessing"])["label_names"] == ["a", "b", "c"]
     assert logging.getLogger("torch.onnx").level == logging.NOTSET
+
+
+def test_a_contract_of_another_model_is_refused_and_nothing_is_written(
+    model: BIOT, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "run_model", tmp_path / "model.onnx"
+    model.save_pretrained(folder)
+    for changes, message in (
+        ({"ch_names": ("Fp1", "Fp2", "C4", "C3")}, "ch_names"),
+        ({"label_names": ("a", "b"), "class_weights": None}, "the model has 3 outputs"),
+        ({"window": 2.0}, "the model has 80 samples a window"),
+    ):
+        other = replace(CONTRACT, **changes)
+        with pytest.raises(ContractError, match=message):
+            export_onnx(model, out, preprocessing=other)
+        other.save(folder)
+        assert main(["export", str(folder), "--out", str(out)]) == 1
+        said = capsys.readouterr().err
+        assert f"{folder}: Model and preprocessing.json differ: " in said
+        assert message in said
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_without_a_contract_is_exported_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "run_model", tmp_path / "model.onnx"
+    small(num_layers=1).save_pretrained(folder)
+    assert main(["export", str(folder), "--out", str(out)]) == 0
+    note = f"Note: there is no {folder / 'preprocessing.json'}, so that {out} does not say how"
+    assert note in capsys.readouterr().out
+    assert "preprocessing" not in session_of(out).get_modelmeta().custom_metadata_map
 
 
 @pytest.mark.parametrize(

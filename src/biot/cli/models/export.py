@@ -83,12 +83,20 @@ def _execute(args: Namespace) -> None:
 def _export(args: Namespace) -> None:
     from biot.inference.exporting.export import export_onnx
     from biot.model.biot import BIOT
+    from biot.model.saving import require_fit
     from biot.preprocessing import FILE_NAME, Preprocessing
 
     model = BIOT.from_pretrained(args.model)
     folder = Path(args.model)
     contract = Preprocessing.load(folder) if (folder / FILE_NAME).is_file() else None
+    if contract is not None:
+        require_fit(model, contract, where=folder)
     export_onnx(model, args.out, preprocessing=contract, optional_inputs=not args.all_inputs)
+    if contract is None:
+        say(
+            f"Note: there is no {folder / FILE_NAME}, so that {args.out} does not say how "
+            "recordings are prepared, and biot predict does not take it."
+        )
 
 
 def _require_together(args: Namespace) -> None:

@@ -11,6 +11,7 @@ from biot.inference.exporting.graph import ScoresOnly, to_onnx
 from biot.inference.exporting.session import require_same_scores
 from biot.io import atomic_file, require_text_name
 from biot.model.biot import BIOT
+from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 
 __all__ = ["export_onnx", "require_packages"]
@@ -59,7 +60,8 @@ def export_onnx(
     path
         File to write, usually ``model.onnx``; its folder must exist.
     preprocessing
-        How the data were prepared that the model expects.
+        How the data were prepared that the model expects: rate, window, channels and outputs must
+        be the model's.
     optional_inputs
         Whether ``x`` alone is enough; False for OpenVINO with ``channel_ids`` and ``valid``.
 
@@ -72,6 +74,8 @@ def export_onnx(
     ------
     MissingDependencyError
         If onnx, onnxscript or onnxruntime is not installed.
+    ContractError
+        If `preprocessing` is not of this model; nothing is written.
     CheckpointError
         If a weight is NaN or infinite, or ONNX Runtime computes other scores than the model;
         nothing is written.
@@ -79,6 +83,8 @@ def export_onnx(
     require_packages()
     path = Path(path)
     require_text_name(path, ConfigError)
+    if preprocessing is not None:
+        require_fit(model, preprocessing)
     _require_finite(model, path)
     scores = ScoresOnly(copy.deepcopy(model).cpu().float()).eval()
     proto = to_onnx(scores, optional_inputs=optional_inputs)
