@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch
 from biot import BIOT
 from biot.cli import main
 from biot.corpus import from_arrays, load_corpus
+from biot.errors import CheckpointError
+from biot.inference.exporting.int8 import Int8Report, _require_little_loss
 from biot.preprocessing import Preprocessing
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: nothing can be exported")
@@ -186,6 +189,17 @@ def test_a_loss_above_the_limit_is_refused_and_nothing_is_written(
     assert "falls from 0.9000 to 0.8700, by 0.0300; --max-loss 0.02 allows less" in said
     assert out.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_loss_of_just_the_limit_is_allowed(tmp_path: Path) -> None:
+    said = Int8Report(
+        metric="balanced_accuracy", metric_name="Balanced accuracy", float32=0.90, int8=0.88,
+        n_windows=100, corpus="corpus", max_loss=0.02, float32_bytes=2, int8_bytes=1, speed=1.0,
+    )  # fmt: skip
+    assert said.float32 - said.int8 > said.max_loss  # by rounding
+    _require_little_loss(said, tmp_path / "small.onnx")
+    with pytest.raises(CheckpointError, match=r"by 0\.0201; max_loss=0\.02 allows less"):
+        _require_little_loss(replace(said, int8=0.8799), tmp_path / "small.onnx")
 
 
 @pytest.mark.parametrize(
