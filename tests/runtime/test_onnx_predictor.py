@@ -236,6 +236,21 @@ def test_files_that_are_no_onnx_or_cut_off_are_named(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("name", ["night.edf", "model.safetensors", "model"])
+def test_a_file_of_another_kind_is_not_to_be_written_again(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"0" * 300)
+    with pytest.raises(BiotError) as caught:
+        OnnxPredictor.from_file(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: is no ONNX file of a model: ONNX Runtime ")
+    assert said.endswith(
+        "Give the .onnx file that biot export wrote, or the model folder of a run, RUN/model."
+    )
+    with pytest.raises(ConfigError, match=f"{name}: is a file. Give the model folder of a run"):
+        Predictor.from_pretrained(path)
+
+
 def test_another_programs_onnx_file_is_no_model_of_ours(tmp_path: Path) -> None:
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     node = helper.make_node("Relu", ["image"], ["mask"])

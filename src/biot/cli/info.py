@@ -118,7 +118,10 @@ def _check(args: Namespace) -> None:
     if args.plot is not None or args.vocabulary is not None:
         raise ConfigError("--check checks and shows nothing else. Leave the other options out.")
     if args.path.is_file():
-        raise ConfigError(f"--check is for corpora, models and runs; {args.path} is a file.")
+        raise ConfigError(
+            f"--check is for the folders of corpora, models and runs; {args.path} is a file. Give "
+            "a folder, or leave --check out."
+        )
     if is_run(args.path) or is_model(args.path):
         check_run_or_model(args.path)
     else:

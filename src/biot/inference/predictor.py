@@ -96,7 +96,8 @@ class Predictor(WindowPredictor):
                 "exported from, RUN/model."
             )
         if not path.is_dir():
-            raise ConfigError(f"{path}: no such folder. Give the model folder of a run, RUN/model.")
+            what = "is a file" if path.is_file() else "no such folder"
+            raise ConfigError(f"{path}: {what}. Give the model folder of a run, RUN/model.")
         if (path / "model").is_dir() and not (path / "config.json").is_file():
             raise ConfigError(f"{path}: is a run; its model is {path / 'model'}")
         preprocessing = Preprocessing.load(path)

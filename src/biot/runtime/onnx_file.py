@@ -139,11 +139,18 @@ def _session(path: Path) -> Any:
         # From bytes: so the file cannot name others that would be read too.
         return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own kinds have no common class
+        found = "a damaged ONNX file" if path.suffix == ".onnx" else "no ONNX file of a model"
         raise CheckpointError(
-            f"{path}: is no ONNX file, or a damaged one: ONNX Runtime {runtime.__version__} cannot "
-            f"open it ({_first_line(error)}). Write it again: biot export RUN/model --out "
-            f"{path.name}"
+            f"{path}: is {found}: ONNX Runtime {runtime.__version__} cannot open it "
+            f"({_first_line(error)}). {_another(path)}"
         ) from error
+
+
+def _another(path: Path) -> str:
+    """What to do about a file that cannot be opened: it may be no model at all."""
+    if path.suffix == ".onnx":
+        return f"Write it again: biot export RUN/model --out {path.name}"
+    return "Give the .onnx file that biot export wrote, or the model folder of a run, RUN/model."
 
 
 def _contract(said: Mapping[str, str], path: Path) -> Preprocessing:
