@@ -38,7 +38,10 @@ def in_torch(model: BIOT, x: Any) -> Any:
 
 def in_openvino(file: Path, x: Any, threads: int) -> Call:
     """A call of the file in OpenVINO, in float32."""
-    import openvino
+    try:
+        import openvino
+    except ImportError as error:
+        raise SystemExit(f"{error}. Install it with: pip install 'biot[openvino]'") from error
 
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
     compiled = openvino.compile_model(str(file), "CPU", settings)

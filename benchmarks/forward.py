@@ -90,7 +90,7 @@ def memory_row(arguments: argparse.Namespace) -> list[object]:
         found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         mebibytes.append(float(found.split()[-1]))
     name = f"batch {arguments.batch}, float32: peak MiB"
-    return [name, *mebibytes, mebibytes[1] / mebibytes[0], None]
+    return [name, *mebibytes, mebibytes[1] / mebibytes[0]]
 
 
 def main() -> int:
@@ -106,7 +106,7 @@ def main() -> int:
     rows = timing_rows(arguments.repeats, arguments.batch, busy=arguments.busy)
     sys.stdout.write(f"{machine()}\n\n{timing_table('inference', 'scores differ by', rows)}")
     headers = ["memory", "braindecode", "ours", "ours / braindecode"]
-    row = memory_row(arguments)[:4]
+    row = memory_row(arguments)
     sys.stdout.write("\n\n" + tabulate([row], headers, floatfmt=("", ".0f", ".0f", ".2f")) + "\n")
     return 0
 

@@ -207,7 +207,7 @@ def difference(one: Judged, right: Any, other: Any) -> tuple[float, float, float
 
 
 def few_labels(one: Judged, folder: Path | None, seed: int) -> float:
-    """Balanced accuracy of the first fold after fine-tuning on a tenth of its training windows."""
+    """Balanced accuracy of the first fold after fine-tuning on a tenth of its training subjects."""
     train, test = folds_of(one)[0]
     rng = np.random.default_rng(seed)
     people = rng.permutation(np.unique(one.subject[train]))
@@ -260,7 +260,8 @@ def one_objective(
         asked = tuple(name for name in other if name in sets)
         out = work / f"{objective}-{'-'.join(learnt)}"
         config = settings(objective, given.steps, given.seed)
-        pretrain(corpora_of(sets, learnt, work / "corpora"), out, config=config, channels=channels)
+        corpora = corpora_of(sets, learnt, work / f"corpora-{given.most}-{given.longest:g}")
+        pretrain(corpora, out, config=config, channels=channels)
         model = BIOT.from_pretrained(out / "model")
         for name in asked:
             for row, is_better in compared(sets[name], (model, random_encoder(model, given.seed))):
@@ -301,7 +302,9 @@ def main() -> int:
     parser.add_argument("objectives", nargs="+", choices=tuple(OBJECTIVES))
     parser.add_argument("--data", type=Path, default=DATA, help="the shared data")
     parser.add_argument("--runs", type=Path, help="keep the runs here; what is done stays done")
-    parser.add_argument("--only", nargs="+", help="these sets only")
+    parser.add_argument(
+        "--only", nargs="+", choices=sum(HALVES, ()), help="these sets only, some of each half"
+    )
     parser.add_argument("--most", type=int, default=400, help="windows of a set (default: 400)")
     parser.add_argument("--steps", type=int, default=200, help="of a pretraining (default: 200)")
     parser.add_argument(
@@ -312,6 +315,9 @@ def main() -> int:
         "--few", action="store_true", help="also fine-tune with 10 %% of the labels"
     )
     given = parser.parse_args()
+    if given.only is not None and any(not {*half} & {*given.only} for half in HALVES):
+        halves = "; ".join(", ".join(half) for half in HALVES)
+        parser.error(f"--only must name sets of both halves, one judges the other: {halves}")
     names = [name for half in HALVES for name in half if given.only is None or name in given.only]
     with tempfile.TemporaryDirectory() as scratch:
         work = given.runs or Path(scratch)

@@ -220,7 +220,7 @@ def measured(step: str, folder: Path, results: Any) -> None:
 
 
 def in_a_process(step: str, folder: Path) -> Row:
-    """:func:`measured` in a process that begins as a copy of this one (Linux, macOS)."""
+    """:func:`measured` in a process that begins as a copy of this one (Linux)."""
     context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()
     process = context.Process(target=measured, args=(step, folder, results))
@@ -303,11 +303,11 @@ def main() -> int:
     warnings.simplefilter("ignore")
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     torch.set_num_threads(1)
+    args.out.mkdir(parents=True, exist_ok=True)  # before the hours of work
     rows: list[Row] = []
     for kind in args.only:
         largest, shares = getattr(args, kind), (8, 4, 2, 1)
         rows += grown(kind, QUICK[kind], (2, 1)) if args.quick else grown(kind, largest, shares)
-    args.out.mkdir(parents=True, exist_ok=True)
     draw(rows, args.out / "scale.png")
     sys.stdout.write(f"load {os.getloadavg()[0]:.1f}, one thread\n\n{table(rows)}\n")
     return 0

@@ -149,15 +149,22 @@ def _listed() -> None:
         sys.stdout.write(f"{name:16} recipe for the folder as published (--data)\n")
 
 
-def _for_table(arguments: argparse.Namespace, result: dict[str, Any]) -> bool:
-    """Whether a result is a row of the table: a fuller one is not replaced."""
-    changed = arguments.test is not None or arguments.quick or bool(arguments.settings)
-    if changed or len(arguments.seeds) < 3:
-        return False
+def _why_not_in_table(arguments: argparse.Namespace, result: dict[str, Any]) -> str | None:
+    """Why a result is no row of the table, if it is none; a fuller one is not replaced."""
+    changed = {
+        "--test": arguments.test is not None, "--quick": arguments.quick,
+        "--settings": bool(arguments.settings),
+    }  # fmt: skip
+    for option, is_given in changed.items():
+        if is_given:
+            return f"{option} was given"
+    if len(arguments.seeds) < 3:
+        return "it has fewer than three seeds"
     file = RESULTS / f"{result['set']}.json"
     before = read_json(file, ConfigError) if file.is_file() else {"scores": {}}
     known = {method for scores in before["scores"].values() for method in scores}
-    return known <= set(result["scores"][result["metric"]])
+    lacking = sorted(known - set(result["scores"][result["metric"]]))
+    return f"{file} has {', '.join(lacking)} too" if lacking else None
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -175,11 +182,14 @@ def _run(arguments: argparse.Namespace) -> None:
     for name in names:
         result = reproduce(name, arguments.data, arguments.out, options, test=arguments.test)
         _tell(result)
-        if _for_table(arguments, result):
+        reason = _why_not_in_table(arguments, result)
+        if reason is None:
             RESULTS.mkdir(exist_ok=True)
             write_json(RESULTS / f"{name}.json", result)
             fill_in()
             sys.stdout.write(f"Its row in {README} is up to date.\n")
+        else:
+            sys.stdout.write(f"Its row in {README} was not changed: {reason}.\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

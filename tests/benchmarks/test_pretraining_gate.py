@@ -17,6 +17,7 @@ from benchmarks.pretraining_gate import (
     Judged,
     difference,
     encoded,
+    main,
     random_encoder,
     settings,
 )
@@ -77,6 +78,25 @@ def test_a_gain_is_the_mean_over_subjects_of_the_share_that_is_right() -> None:
     assert mean == pytest.approx((2 / 3 - 1) / 2)
     assert low == pytest.approx(-1)
     assert high == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["eegmta"], "argument --only: invalid choice: 'eegmta'"),
+        (["eegmat", "ptbxl"], "--only must name sets of both halves"),
+    ],
+)
+def test_sets_that_nobody_could_judge_are_refused_before_the_training(
+    names: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pretraining_gate", "masked", "--only", *names])
+    with pytest.raises(SystemExit):
+        main()
+    assert message in capsys.readouterr().err
 
 
 def test_every_objective_that_can_be_judged_is_one_that_pretraining_takes() -> None:

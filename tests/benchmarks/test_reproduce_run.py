@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,6 +138,23 @@ def test_the_table_holds_a_row_and_says_what_is_not_better(finished, tmp_path, m
         "Not better than ShallowFBCSPNet: 0.100 below it, but the interval holds 0: other "
         "subjects might show the opposite.",
     ]
+
+
+def test_a_result_that_is_no_row_of_the_table_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    result = {"set": "toy", "metric": "auroc", "scores": {"auroc": {"ours": 0, "ridge": 0}}}
+
+    def why(**changes):
+        plain = {"test": None, "quick": False, "settings": [], "seeds": [0, 1, 2]}
+        return command._why_not_in_table(SimpleNamespace(**{**plain, **changes}), result)
+
+    assert why() is None
+    assert why(settings=[("spectrum", "log")]) == "--settings was given"
+    assert why(quick=True) == "--quick was given"
+    assert why(seeds=[0, 1]) == "it has fewer than three seeds"
+    kept = {"scores": {"auroc": {"ours": 0, "ridge": 0, "shallow": 0}}}
+    (tmp_path / "toy.json").write_text(json.dumps(kept), encoding="utf-8")
+    assert why() == f"{tmp_path / 'toy.json'} has shallow too"
 
 
 def test_a_recipe_can_be_run_with_other_settings(monkeypatch):
