@@ -104,6 +104,20 @@ def test_onnx_runtime_takes_any_of_the_optional_inputs(model: BIOT, path: Path) 
     np.testing.assert_allclose(run(broadcast), of_torch(model, rows), atol=1e-4)
 
 
+def test_a_number_that_is_no_row_gives_its_sample_no_scores(path: Path, all_inputs: Path) -> None:
+    given = some_input()
+    expected = in_onnxruntime(path)(given)
+    ids = given["channel_ids"].copy()
+    ids[1, 0] = -3  # −1 would be an absent channel
+    for run in (in_onnxruntime(path), in_onnxruntime(all_inputs)):
+        found = run({**given, "channel_ids": ids})
+        assert np.isnan(found[1]).all()
+        np.testing.assert_allclose(found[[0, 2]], expected[[0, 2]], atol=1e-5)
+    found = in_openvino(all_inputs)({**given, "channel_ids": ids})
+    assert np.isnan(found[1]).all()
+    assert np.isfinite(found[[0, 2]]).all()
+
+
 def test_openvino_takes_x_alone_and_a_channel_of_nan_is_absent(model: BIOT, path: Path) -> None:
     run, given = in_openvino(path), {"x": some_input()["x"]}
     np.testing.assert_allclose(run(given), of_torch(model, given), atol=1e-4)

@@ -36,7 +36,7 @@ def export_onnx(
 
     Both may have the size 1 along any axis, which stands for all. The file does not check that each
     row comes once in a sample. A row that the model lacks is refused by ONNX Runtime; OpenVINO
-    gives NaN for its sample.
+    gives NaN for its sample. So do both for a number below −2.
 
     The graph is plain ONNX of opset 18 without a Fourier transform: ONNX Runtime, OpenVINO and
     ``onnxruntime.quantization`` read it. OpenVINO takes an input that has a value in the file for

@@ -190,7 +190,8 @@ def _forget_origins(proto: Any) -> None:
 def _let_inputs_broadcast(proto: Any, encoder: Any, *, optional: bool) -> None:
     """Let ``channel_ids`` and ``valid`` be of size one, which stands for all; name own rows.
 
-    A row beyond the table makes its sample missing: not every runtime refuses it.
+    A number that means nothing, such as a row beyond the table, makes its sample missing: not every
+    runtime refuses it.
     """
     onnx = require("onnx", extra="export")
     make, array = onnx.helper.make_node, onnx.numpy_helper.from_array
@@ -208,7 +209,9 @@ def _let_inputs_broadcast(proto: Any, encoder: Any, *, optional: bool) -> None:
         make("Equal", ["channel_ids", "own_row"], ["has_own_row"]),
         make("Where", ["has_own_row", "own_rows", "channel_ids"], ["given_rows"]),
         make("Expand", ["given_rows", "x_rows"], ["channel_ids_of_each"]),
-        make("Less", ["channel_ids_of_each", "n_rows"], ["is_known"]),
+        make("Less", ["channel_ids_of_each", "n_rows"], ["is_below_last"]),
+        make("Greater", ["channel_ids_of_each", "own_row"], ["is_row_or_absent"]),
+        make("And", ["is_below_last", "is_row_or_absent"], ["is_known"]),
         make("Not", ["is_known"], ["is_unknown"]),
         make("Cast", ["is_unknown"], ["unknown"], to=onnx.TensorProto.FLOAT),
         make("ReduceSum", ["unknown", "along_chans"], ["n_unknown"], keepdims=1),
