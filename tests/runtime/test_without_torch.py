@@ -203,6 +203,8 @@ def test_info_shows_an_onnx_file_and_how_channels_meet_it(
     assert "3 matched, 0 derived, 100 absent" in capsys.readouterr().out
     assert main(["info", str(plain[1]), "--vocabulary", "C3"]) == 1
     assert "--vocabulary is not for an exported model" in capsys.readouterr().err
+    assert main(["info", str(plain[1]), "--check"]) == 1
+    assert "is a file. Give a folder, or leave --check out." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(
