@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+import biot
 from benchmarks.reproduce.table import load_results, summary_of
 
 yaml = pytest.importorskip("yaml")
@@ -91,7 +92,7 @@ def test_the_citation_has_what_its_format_requires() -> None:
     assert {"authors", "cff-version", "message", "title"} <= set(citation)
     assert citation["cff-version"] == "1.2.0"
     assert citation["type"] == "software"
-    assert str(citation["version"]) == PROJECT["version"]
+    assert str(citation["version"]) == PROJECT["version"] == biot.__version__
     assert citation["license"] == PROJECT["license"]
     people = {"family-names", "given-names"}
     (paper,) = citation["references"]
