@@ -197,9 +197,9 @@ class BIOTEncoder(nn.Module):
         transformer: Any = self.transformer
         pooled_BE: Tensor
         if not is_making_graph() and is_plain(transformer):
-            if runs_eagerly(mask_BN):
-                tokens_BNE, mask_BN, _ = _packed(tokens_BNE, mask_BN)
-            pooled_BE = transformer.mean(tokens_BNE, mask_BN)
+            packs = runs_eagerly(mask_BN)
+            seen = _packed(tokens_BNE, mask_BN)[:2] if packs else (tokens_BNE, mask_BN)
+            pooled_BE = transformer.mean(*seen)
         else:
             encoded_BNE = call_with_mask(transformer, tokens_BNE, mask_BN)
             pooled_BE = masked_mean(encoded_BNE, _fitting(mask_BN, encoded_BNE))
