@@ -75,6 +75,19 @@ def test_gradients_are_those_of_the_masked_way(way: str, monkeypatch: pytest.Mon
         torch.testing.assert_close(with_packing, without, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("way", ["pooled", "encoded"])
+def test_autocast_goes_with_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = make_encoder().float()
+    tokens, mask = tokens_and_mask(1, 4, 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = getattr(encoder, way)(tokens.bfloat16(), mask)
+        monkeypatch.setattr(encoding, "PACKED", 0.0)
+        expected = getattr(encoder, way)(tokens.bfloat16(), mask)
+    assert found.dtype == expected.dtype
+    rows = mask if way == "encoded" else slice(None)
+    torch.testing.assert_close(found[rows], expected[rows], rtol=0.05, atol=0.05)
+
+
 def test_the_transformer_sees_no_more_tokens_than_the_fullest_sample_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -219,7 +219,7 @@ class BIOTEncoder(nn.Module):
             packed_BME, mask_BM, rows_K = _packed(tokens_BNE, mask_BN)
             encoded_BNE = transformer(packed_BME, mask_BM)
             if rows_K is not None:
-                places_KE = torch.zeros_like(tokens_BNE).flatten(0, 1)
+                places_KE = encoded_BNE.new_zeros(tokens_BNE.shape).flatten(0, 1)
                 places_KE = places_KE.index_copy(0, rows_K, encoded_BNE.flatten(0, 1))
                 encoded_BNE = places_KE.view_as(tokens_BNE)
         else:
