@@ -39,6 +39,10 @@ CACHED_TOKENS = 2432
 """Tokens at a time that stay in a core's cache: 8 windows of 16 channels × 10 s."""
 
 
+PACKED = 0.9
+"""Largest share of tokens let in at which those left out are taken away, which costs a copy."""
+
+
 class BIOTEncoder(nn.Module):
     """Signals to features: tokens of every channel, encoded as one sentence and averaged.
 
@@ -193,8 +197,9 @@ class BIOTEncoder(nn.Module):
         transformer: Any = self.transformer
         pooled_BE: Tensor
         if not is_making_graph() and is_plain(transformer):
-            complete = runs_eagerly(mask_BN) and bool(mask_BN.all())
-            pooled_BE = transformer.mean(tokens_BNE, None if complete else mask_BN)
+            packs = runs_eagerly(mask_BN)
+            seen = _packed(tokens_BNE, mask_BN)[:2] if packs else (tokens_BNE, mask_BN)
+            pooled_BE = transformer.mean(*seen)
         else:
             encoded_BNE = call_with_mask(transformer, tokens_BNE, mask_BN)
             pooled_BE = masked_mean(encoded_BNE, _fitting(mask_BN, encoded_BNE))
@@ -209,7 +214,16 @@ class BIOTEncoder(nn.Module):
         tokens_BNE = _one_sentence(self._with_positions(tokens_BCNE))
         mask_BN = _one_sentence(mask_BCN)
         mask_BN = mask_BN | ~mask_BN.any(dim=1, keepdim=True)
-        encoded_BNE = call_with_mask(self.transformer, tokens_BNE, mask_BN)
+        transformer: Any = self.transformer
+        if runs_eagerly(mask_BN) and is_plain(transformer):
+            packed_BME, mask_BM, rows_K = _packed(tokens_BNE, mask_BN)
+            encoded_BNE = transformer(packed_BME, mask_BM)
+            if rows_K is not None:
+                places_KE = encoded_BNE.new_zeros(tokens_BNE.shape).flatten(0, 1)
+                places_KE = places_KE.index_copy(0, rows_K, encoded_BNE.flatten(0, 1))
+                encoded_BNE = places_KE.view_as(tokens_BNE)
+        else:
+            encoded_BNE = call_with_mask(transformer, tokens_BNE, mask_BN)
         encoded_BCNE: Tensor = encoded_BNE.unflatten(1, mask_BCN.shape[1:])
         return encoded_BCNE
 
@@ -370,6 +384,23 @@ def _check_lengths(lengths_B: Tensor, n_times: int) -> None:
 
 def _holds_integers(values: Tensor) -> bool:
     return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
+
+
+def _packed(tokens_BNE: Tensor, mask_BN: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """What the mask lets in of each sample, one after another, and the mask of it, None if all.
+
+    Attention over all tokens and their mean know no order, so that what is left out costs nothing.
+    Third come the rows that were taken, of all samples' tokens; None if all were, in their order.
+    """
+    n_tokens, rows_K = mask_BN.shape[1], None
+    most = int(mask_BN.sum(dim=1).max()) if mask_BN.numel() else 0
+    if most <= PACKED * n_tokens:
+        order_BM = mask_BN.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
+        first_B1 = torch.arange(0, mask_BN.numel(), n_tokens).unsqueeze(1)
+        rows_K = (order_BM + first_B1).flatten()
+        tokens_BNE = tokens_BNE.flatten(0, 1).index_select(0, rows_K).unflatten(0, order_BM.shape)
+        mask_BN = mask_BN.gather(1, order_BM)
+    return tokens_BNE, None if bool(mask_BN.all()) else mask_BN, rows_K
 
 
 def _some_tokens(mask_BCN: Tensor) -> Tensor:
