@@ -108,7 +108,7 @@ def test_the_lowest_versions_are_those_that_the_project_declares() -> None:
         if line and not line.startswith("#")
     )
     needed = [*PROJECT["dependencies"]]
-    for extra in ("all", "dask"):
+    for extra in ("all", "dask", "openvino"):
         needed += requirements_of(extra)
     for requirement in needed:
         name, _, lowest = requirement.partition(">=")

@@ -22,7 +22,7 @@ FAULTS = {
     "physical_min_equals_max.edf": r"physical minimum and maximum of signal 2 \('EEG Pz-Oz'\)",
     "record_duration_zero.edf": "duration of a data record is 0 s",
     "truncated_raw.fif": "cannot be read as a FIF recording: Invalid tag",
-    "data_file_missing.vhdr": r"its file no_such_file\.eeg is missing\. Put it beside data_file_m",
+    "data_file_missing.vhdr": r"its file (no_such_file\.eeg|test\.vmrk) is missing\. Put it beside",
     "fdt_missing.set": r"as an EEGLAB recording: Could not find the .fdt data file",
 }
 IRREGULAR = {
