@@ -29,7 +29,7 @@ types: $(VENV)/installed
 
 # Two processes with one thread each: small models do not profit from more.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 --cov=biot --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses 2 --dist worksteal --cov=biot --cov-report=
 	@$(BIN)/python tests/coverage_by_room.py
 
 # The site, into site/: every warning is an error. Examples run again only where they have changed.
