@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from packaging.version import Version
 
 from biot import BIOT
 from biot.errors import CheckpointError
@@ -163,7 +164,9 @@ def test_quantisation_and_its_preprocessing_accept_the_file(
     pytest.importorskip("sympy", reason="sympy is not installed: quantisation infers no shapes")
     quantization = pytest.importorskip("onnxruntime.quantization")
     before, after = tmp_path / "before.onnx", tmp_path / "int8.onnx"
-    quantization.shape_inference.quant_pre_process(str(path), str(before))
+    # Older ones (1.26 was tried) fail on a Range of a length that is computed.
+    old = Version(pytest.importorskip("onnxruntime").__version__) < Version("1.31")
+    quantization.shape_inference.quant_pre_process(str(path), str(before), skip_symbolic_shape=old)
     for source in (path, before):
         quantization.quantize_dynamic(str(source), str(after))
         assert np.isfinite(in_onnxruntime(after)({"x": some_input()["x"]})).all()
