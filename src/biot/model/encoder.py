@@ -37,8 +37,6 @@ __all__ = ["BIOTEncoder", "present_samples"]
 
 CACHED_TOKENS = 2432
 """Tokens at a time that stay in a core's cache: 8 windows of 16 channels × 10 s."""
-
-
 PACKED = 0.9
 """Largest share of tokens let in at which those left out are taken away, which costs a copy."""
 

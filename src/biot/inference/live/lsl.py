@@ -84,7 +84,7 @@ class LslStream:
         self.trouble = ""
         """Why a stream that was found could not be opened, the last time."""
         self._own: tuple[Any, ...] | None = None  # what was found, to tell it from others
-        self._uid, self._heard, self._unanswered = "", 0.0, 0
+        self._uid, self._heard, self._unanswered = "", 0.0, 0  # when a sample came, by monotonic
         self._facts: tuple[Any, ...] | None = None
         self._factors_C = np.ones(0)
         self.clock: Callable[[], float] = self._lsl.local_clock
@@ -198,6 +198,7 @@ class LslStream:
         return (data * self._factors_C).T.astype(np.float32), times
 
     def _require_announced(self, heard: bool) -> None:
+        """Raise :class:`StreamLostError` if the stream is silent and twice was not announced."""
         if heard:
             self._heard, self._unanswered = time.monotonic(), 0
         if time.monotonic() - self._heard < _SILENT:
