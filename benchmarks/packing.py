@@ -1,7 +1,7 @@
-"""What channels that are missing cost: nothing, once their tokens are taken away.
+"""What missing channels cost, now that their tokens do not go through the transformer.
 
-Claim: with half of the channels missing, a window takes little more than half of the time. Beside
-it, ours with the tokens masked instead of taken away, and braindecode's BIOT, which has no masks
+Claim: windows that all lack half of their channels take half of the time. Where each lacks others,
+the fullest window of a batch decides. Beside it, ours with the tokens masked instead of taken away, and braindecode's BIOT, which has no masks
 and computes on zeros.
 
     PYTHONPATH=../shared/peers/stub python benchmarks/packing.py [--threads 2] [--repeats 5]

@@ -387,7 +387,7 @@ def _holds_integers(values: Tensor) -> bool:
 def _packed(tokens_BNE: Tensor, mask_BN: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """What the mask lets in of each sample, one after another, and the mask of it, None if all.
 
-    Attention over all tokens and their mean know no order, so that what is left out costs nothing.
+    Attention over all tokens and their mean know no order, so that the rest need not be computed.
     Third come the rows that were taken, of all samples' tokens; None if all were, in their order.
     """
     n_tokens, rows_K = mask_BN.shape[1], None
