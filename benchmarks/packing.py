@@ -1,8 +1,8 @@
 """What missing channels cost, now that their tokens do not go through the transformer.
 
 Claim: windows that all lack half of their channels take half of the time. Where each lacks others,
-the fullest window of a batch decides. Beside it, ours with the tokens masked instead of taken away, and braindecode's BIOT, which has no masks
-and computes on zeros.
+the fullest window of a batch decides. Beside it, ours with the tokens masked instead of taken away,
+and braindecode's BIOT, which has no masks and computes on zeros.
 
     PYTHONPATH=../shared/peers/stub python benchmarks/packing.py [--threads 2] [--repeats 5]
 """
