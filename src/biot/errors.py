@@ -21,6 +21,7 @@ __all__ = [
     "MissingDependencyError",
     "RecordingError",
     "StoppedError",
+    "counted",
     "listed",
     "near_word",
     "require",
@@ -72,6 +73,14 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     """The first few names for a message, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def counted(number: Any, one: str, several: str | None = None) -> str:
+    """A number and what it counts: ``"1 window"``, ``"2 windows"``.
+
+    `several` is for what does not only end in s, such as ``"windows are"`` beside ``"window is"``.
+    """
+    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def near_word(word: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from biot.decision import Decision
-from biot.errors import require
+from biot.errors import counted, require
 from biot.evaluation.calibration import brier_of_each, ranked
 from biot.evaluation.metrics import (
     Floats,
@@ -111,7 +111,9 @@ def notes_on(
         what = "one class" if decision.task == "classes" else "no tag both with and without it"
         done = "not corrected" if decision.class_weights is None else "corrected for weights only"
         notes.append(
-            f"Probabilities are {done}: the {len(truth)} validation windows hold {what}, so that "
+            f"Probabilities are {done}: the "
+            f"{counted(len(truth), 'validation window holds', 'validation windows hold')} {what}, "
+            "so that "
             "no temperature can be fitted."
         )
     return tuple(notes)
@@ -138,7 +140,8 @@ def _on_validation(task: Task, outputs_WK: Floats, truth: Truth, n_epochs: int) 
     predicted = task.predicted(outputs_WK)
     if task.plain_decision.task == "regression":
         r2 = mean_of_defined([one.r2 for one in per_target(truth, predicted)])
-        said = f"Training learnt nothing: the validation R² is {r2:.3f} over {len(truth)} windows"
+        over = counted(len(truth), "window")
+        said = f"Training learnt nothing: the validation R² is {r2:.3f} over {over}"
         return f"{said}, and always saying their mean gives 0." if r2 <= 0 else None
     auroc, spread = _ranking(truth, predicted)
     limit = 0.5 + float(ndtri(1 - 0.025 / max(n_epochs, 1))) * spread
@@ -146,7 +149,8 @@ def _on_validation(task: Task, outputs_WK: Floats, truth: Truth, n_epochs: int) 
         return None
     what = "learnt nothing" if auroc <= 0.5 + spread else "may have learnt nothing"
     return (
-        f"Training {what}: the validation AUROC is {auroc:.3f} over {len(truth)} windows, and a "
+        f"Training {what}: the validation AUROC is {auroc:.3f} over "
+        f"{counted(len(truth), 'window')}, and a "
         f"random ranking gives 0.5, by luck up to {min(limit, 1.0):.3f}."
     )
 

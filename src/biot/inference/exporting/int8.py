@@ -18,7 +18,7 @@ from torch import Tensor
 
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.corpus.load import load_corpus
-from biot.errors import CheckpointError, ConfigError, CorpusError, require
+from biot.errors import CheckpointError, ConfigError, CorpusError, counted, require
 from biot.evaluation.metrics import Floats
 from biot.evaluation.tasks import Task, plain_task
 from biot.inference.exporting.export import export_onnx, require_packages
@@ -75,7 +75,7 @@ class Int8Report:
     def __str__(self) -> str:
         before, after = self.float32_bytes / 1e6, self.int8_bytes / 1e6
         lines = [
-            f"{self.metric_name} on {self.n_windows} windows of {self.corpus}: float32 "
+            f"{self.metric_name} on {counted(self.n_windows, 'window')} of {self.corpus}: float32 "
             f"{self.float32:.4f}, int8 {self.int8:.4f}",
             f"size: float32 {before:.2f} MB, int8 {after:.2f} MB",
             f"speed in ONNX Runtime on this machine: int8 is {self.speed:.2f} times as fast",
@@ -243,7 +243,8 @@ def _score(
     if not np.isfinite(score):
         raise CorpusError(
             f"{part.corpus.path}: {task.score_names[task.default_metric]} cannot be computed of "
-            f"its {len(predicted)} labelled windows with usable data, so that the loss of int8 is "
+            f"its {counted(len(predicted), 'labelled window')} with usable data, so that the loss "
+            "of int8 is "
             "not known. Take a corpus with more windows, of every class or tag."
         )
     return float(score)
