@@ -22,6 +22,7 @@ __all__ = [
     "RecordingError",
     "StoppedError",
     "counted",
+    "counted_kind",
     "listed",
     "near_word",
     "require",
@@ -81,6 +82,12 @@ def counted(number: Any, one: str, several: str | None = None) -> str:
     `several` is for what does not only end in s, such as ``"windows are"`` beside ``"window is"``.
     """
     return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def counted_kind(number: int, kind: str) -> str:
+    """The same of a kind that opens with its noun, such as ``"windows without a label"``."""
+    noun, _, rest = kind.partition(" ")
+    return f"{counted(number, noun.removesuffix('s'))} {rest}"
 
 
 def near_word(word: str, known: Iterable[str]) -> str:

@@ -174,8 +174,8 @@ def doubts(manifest: Manifest, task: Task) -> list[str]:
     doubt = own_subjects(manifest)
     return [
         *([doubt] if doubt is not None else []),
-        *_alike("subjects", n_recordings, "recordings", _place_of_subjects(manifest)),
-        *_alike("labels", n_windows, "windows", _place_of_labels(manifest)),
+        *_alike("subjects", n_recordings, "recording", _place_of_subjects(manifest)),
+        *_alike("labels", n_windows, "window", _place_of_labels(manifest)),
     ]
 
 
@@ -185,7 +185,7 @@ def _alike(what: str, counts: Mapping[str, int], unit: str, where: str) -> list[
     for name in sorted(counts):
         groups[" ".join(name.split()).casefold()].append(name)
     named = [
-        (len(group), " and ".join(f"{name!r} ({counts[name]} {unit})" for name in group))
+        (len(group), " and ".join(f"{name!r} ({counted(counts[name], unit)})" for name in group))
         for group in groups.values()
         if len(group) > 1
     ]

@@ -19,7 +19,7 @@ from biot.corpus.load import load_corpus
 from biot.corpus.manifest import Manifest, left_out_of, several_lines
 from biot.corpus.schema import MISSING, QUARANTINE_FILE
 from biot.corpus.subjects import official_parts, origins
-from biot.errors import CorpusError, counted
+from biot.errors import CorpusError, counted, counted_kind
 from biot.io import true_cell
 
 __all__ = [
@@ -216,7 +216,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
 
 
 def _left_out(manifest: Manifest) -> tuple[str, ...]:
-    return tuple(f"{n} {what}" for what, n in left_out_of(manifest.recordings).items())
+    return tuple(counted_kind(n, what) for what, n in left_out_of(manifest.recordings).items())
 
 
 def _rates(manifest: Manifest) -> tuple[tuple[float, int], ...]:

@@ -356,7 +356,7 @@ def test_subjects_that_differ_by_case_or_space_are_warned_of(
 ) -> None:
     folder = folder_of("p01_a.edf", "P01_b.edf", "P01_c.edf")
     with pytest.warns(
-        UserWarning, match=r"'P01' \(2 recordings\) and 'p01' \(1 recordings\) differ.*count as 2\."
+        UserWarning, match=r"'P01' \(2 recordings\) and 'p01' \(1 recording\) differ.*count as 2\."
     ):
         prepare(folder, out, **HOW)
 

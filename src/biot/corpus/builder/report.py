@@ -11,7 +11,7 @@ from pathlib import Path
 
 from biot.corpus.manifest import Spread
 from biot.corpus.schema import LABELS_FILE, QUARANTINE_FILE
-from biot.errors import counted, listed
+from biot.errors import counted, counted_kind, listed
 from biot.io import atomic_file, safe_cell, true_cell
 from biot.preprocessing import Preprocessing
 from biot.signals.flat import FlatChannels, way_out
@@ -87,7 +87,9 @@ class PrepareReport:
             *_block("label map", list(self.label_map)),
             *_block("several", list(self.several)),
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
-            *_block("left out", [_amount(what, count) for what, count in self.dropped.items()]),
+            *_block(
+                "left out", [counted_kind(count, what) for what, count in self.dropped.items()]
+            ),
             *_block("channels", list(self.channels)),
             *_block("reference", reference_lines(contract, self.references)),
             *_block("slower", slower_lines(self.slower, self.n_recordings)),
@@ -98,12 +100,6 @@ class PrepareReport:
         ]
         width = max(len(name) for name, _ in lines) + 2
         return "\n".join(f"{name:<{width}}{text}" for name, text in lines)
-
-
-def _amount(what: str, count: int) -> str:
-    """How many windows, events or recordings of a kind were left out."""
-    noun, _, kind = what.partition(" ")
-    return f"{counted(count, noun.removesuffix('s'))} {kind}"
 
 
 def reference_lines(
