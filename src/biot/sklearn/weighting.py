@@ -53,8 +53,9 @@ def classes_of(y: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[Any], npt.N
         )
     if 2 * len(classes) > len(y) and len(classes) > _FEW:
         warnings.warn(
-            f"y holds {len(classes)} classes in {counted(len(y), 'window')}. {where} learns classes; "
-            "numbers are learned by biot.finetune, from a corpus whose task is 'regression'.",
+            f"y holds {len(classes)} classes in {counted(len(y), 'window')}. {where} learns "
+            "classes; numbers are learned by biot.finetune, from a corpus whose task is "
+            "'regression'.",
             stacklevel=4,
         )
     return classes, truth

@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"units": ["µV"]}, "1 units for 2 channels"),
+        ({"units": ["µV"]}, "1 unit for 2 channels"),
         ({"sfreq": 0}, "sfreq must be above 0"),
         ({"sfreq": -5}, "sfreq must be above 0"),
         ({"scale": "max"}, "scale must be 'q95' or 'none'"),

@@ -99,7 +99,7 @@ def test_a_csv_from_a_spreadsheet_is_read(read: Callable[..., LabelTable]) -> No
         ("file|label|label\none|x|y\n", "two columns have the same name"),
         ("file|label|onset\none|x|1\n", "the column duration is missing"),
         ("file|label|duration\none|x|1\n", "the column onset is missing"),
-        ("file|label\none|x\none\n", "line 3: 1 cells for 2 columns"),
+        ("file|label\none|x\none\n", "line 3: 1 cell for 2 columns"),
         ("file|label\none|\n", "no row can be used. 1 row of .* without a label .*: line 2"),
         ("file|label\n|x\n", "no row can be used. 1 row of .* without a recording .*: line 2"),
         ("file|label|subject\none|x|\n", "line 2: the column subject is empty"),
