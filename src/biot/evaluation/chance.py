@@ -21,7 +21,7 @@ from biot.evaluation.metrics import (
 )
 from biot.evaluation.tasks import Task, Truth
 
-__all__ = ["baselines", "notes_on", "notes_on_loss"]
+__all__ = ["baselines", "note_on_chance", "notes_on", "notes_on_loss"]
 
 
 def baselines(task: Task, truth: Truth) -> dict[str, dict[str, float]]:
@@ -152,6 +152,35 @@ def _on_validation(task: Task, outputs_WK: Floats, truth: Truth, n_epochs: int) 
         f"Training {what}: the validation AUROC is {auroc:.3f} over "
         f"{counted(len(truth), 'window')}, and a "
         f"random ranking gives 0.5, by luck up to {min(limit, 1.0):.3f}."
+    )
+
+
+def note_on_chance(task: Task, score: float, predicted_WK: Floats, truth: Truth) -> str | None:
+    """That a score is one that guesses reach too; None where it is better, or cannot be told.
+
+    Parameters
+    ----------
+    score
+        ``task.default_metric`` of these windows: balanced accuracy of classes, AUROC of tags, R² of
+        numbers. Guesses reach up to 1.96 standard deviations more than their mean.
+    predicted_WK, truth
+        Of the windows, all with usable data.
+    """
+    guess = spread = 0.0
+    if task.plain_decision.task == "multilabel":
+        guess, spread = 0.5, _ranking(truth, predicted_WK)[1]
+    elif task.plain_decision.task == "classes":
+        counts = np.bincount(truth)
+        counts = counts[counts > 0]
+        guess = 1 / len(counts)
+        spread = guess * float(np.sqrt((guess * (1 - guess) / counts).sum()))
+    limit = guess + 1.96 * spread
+    if not score <= limit:
+        return None
+    by_luck = f", by luck up to {min(limit, 1.0):.3f}" if spread else ""
+    return (
+        f"{task.score_names[task.default_metric]} {score:.3f} over {counted(len(truth), 'window')} "
+        f"is no better than guessing, which gives {guess:.3g}{by_luck}"
     )
 
 
