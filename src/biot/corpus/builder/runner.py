@@ -267,7 +267,7 @@ def _plan(
         and not _is_described(job, known[job.source.recording][0])
     }
     names = [job.source.recording for job in jobs]
-    added = [name for name in names if name not in known]
+    added = [n for n in names if n not in known]
     removed = sorted(set(known) - set(names))
     if changed or added or removed:
         # a recording that did not go with the others may do so now
@@ -286,11 +286,14 @@ def _plan(
     said += [f"{name} was added" for name in added if not begun and name not in had]
     said += [f"{name} is no longer given and was removed" for name in removed]
     if begun and there:
-        kept = counted(len(there) - len(changed), "recording was", "recordings were")
-        said.append(f"{kept} prepared by an earlier run")
+        said.append(_prepared_before(len(there) - len(changed)))
     todo = [t for t in jobs if t.source.recording in changed or t.source.recording not in known]
     died = [name for name in changed if DIED in (known[name][0].quarantine or "")]
     return _Plan(todo=todo, removed=removed, renamed=renamed, died=died, changes=tuple(said))
+
+
+def _prepared_before(n: int) -> str:
+    return f"{counted(n, 'recording was', 'recordings were')} prepared by an earlier run"
 
 
 def _is_described(job: Job, record: Record) -> bool:

@@ -144,10 +144,8 @@ def read_sheet(path: Path) -> Sheet:
         raise CorpusError(f"{path}: two columns have the same name; {sheet.has}.")
     for number, cells in body:
         if len(cells) != len(header):
-            raise CorpusError(
-                f"{path}, line {number}: {counted(len(cells), 'cell')} for "
-                f"{counted(len(header), 'column')}."
-            )
+            here, needed = counted(len(cells), "cell"), counted(len(header), "column")
+            raise CorpusError(f"{path}, line {number}: {here} for {needed}.")
     return sheet
 
 
