@@ -303,6 +303,24 @@ class Preprocessing:
         write_json(path, self.to_dict())
         return path
 
+    def decision_facts(self) -> dict[str, Any]:
+        """Labels and how scores become decisions, as an exported file says it for other programs.
+
+        ``labels``, ``probabilities`` (the formula), ``thresholds`` and ``temperature``, without
+        those that there are not. The thresholds are those that are decided by: also where they
+        follow from class weights, as :meth:`biot.decision.Decision.limits` has it.
+        """
+        if not self.label_names:
+            return {}
+        thresholds = self.decision.limits(len(self.label_names))
+        facts = {
+            "labels": list(self.label_names),
+            "probabilities": self.decision.formula,
+            "thresholds": None if thresholds is None else list(thresholds),
+            "temperature": self.decision.temperature,
+        }
+        return {name: fact for name, fact in facts.items() if fact is not None}
+
     @classmethod
     def load(cls, folder: str | Path) -> Preprocessing:
         """Read ``preprocessing.json`` from a folder."""

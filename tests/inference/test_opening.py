@@ -54,6 +54,11 @@ def test_a_folder_without_a_contract_or_of_a_whole_run_is_refused(
         Predictor.from_pretrained(model_folder)
 
 
+def test_what_may_be_a_name_on_the_hub_is_to_be_fetched_first() -> None:
+    with pytest.raises(ConfigError, match="hf download owner/name --local-dir FOLDER"):
+        Predictor.from_pretrained("owner/name")
+
+
 def test_a_contract_of_another_model_is_refused(model_folder: Path) -> None:
     path = model_folder / "preprocessing.json"
     contract = json.loads(path.read_text(encoding="utf-8"))

@@ -22,9 +22,11 @@ from loopback_hub import Hub, serve
 from torch import Tensor, nn
 
 from biot import BIOT
+from biot.cli import main
 from biot.errors import CheckpointError, ConfigError
 from biot.preprocessing import Preprocessing
 from biot.provenance import Provenance, TrainedOn
+from biot.runtime import OnnxFile
 from biot.signals.channels import PREST_16, PREST_18
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +91,23 @@ def test_what_is_pushed_comes_back_with_equal_logits(hub: Hub, model: BIOT, x: T
     assert again.load_report is not None
     assert str(again.load_report).startswith("me/model: ")
     assert {request.split()[0] for request in hub.requests} == {"HEAD", "GET", "POST", "PUT"}
+
+
+def test_an_export_from_the_hub_has_the_contract_that_lies_there(
+    hub: Hub, model: BIOT, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed: nothing is exported")
+    contract = Preprocessing(
+        sfreq=model.sfreq, window=model.n_times / model.sfreq, ch_names=model.channels or (),
+        units=("µV",) * 4, label_names=("rest", "event"),
+    )  # fmt: skip
+    model.reset_head(2)
+    model.push_to_hub("me/model", token="good", preprocessing=contract)
+    out = tmp_path / "model.onnx"
+    assert main(["export", "me/model", "--out", str(out)]) == 0
+    shown = capsys.readouterr()
+    assert "does not say how recordings are prepared" not in shown.out
+    assert OnnxFile(out).preprocessing == contract
 
 
 def test_who_a_model_is_comes_back_with_it(

@@ -65,8 +65,10 @@ def test_every_task_gives_what_the_predictor_gives(
     changes: dict[str, Any], plain: tuple[Predictor, Path], make_recording: Make, tmp_path: Path
 ) -> None:
     contract = replace(plain[0].preprocessing, **changes)
-    said = json.dumps(contract.to_dict())
-    path = changed(plain[1], tmp_path / "other.onnx", preprocessing=said)
+    said = dict.fromkeys(("thresholds", "temperature")) | contract.decision_facts()
+    texts = {name: None if fact is None else json.dumps(fact) for name, fact in said.items()}
+    preprocessing = json.dumps(contract.to_dict())
+    path = changed(plain[1], tmp_path / "other.onnx", preprocessing=preprocessing, **texts)
     predictor = Predictor(plain[0]._model, contract, device="cpu")
     require_parity(OnnxPredictor.from_file(path), predictor, make_recording)
 
@@ -166,6 +168,15 @@ def changed(source: Path, target: Path, **metadata: Any) -> Path:
         ),
         ({"channels": "[1, 2, 3]"}, "channels in its metadata must be a list of names"),
         ({"channels": '["Fp1"'}, "channels in its metadata: not valid JSON"),
+        ({"preprocessing": '{"sfreq": 50'}, r"Export the model again: biot export RUN/model"),
+        (
+            {"labels": '["rest", "seizure"]'},
+            r"labels in its metadata is \['rest', 'seizure'\], by its preprocessing it is "
+            r"\['rest', 'event'\]: one of them was changed\. Export the model again",
+        ),
+        ({"thresholds": "[0.5]"}, r"thresholds in its metadata is \[0.5\], .* \[0.3\]"),
+        ({"temperature": "1"}, r"temperature in its metadata is 1, .* is 1.5"),
+        ({"temperature": '"hot'}, "temperature in its metadata: not valid JSON"),
     ],
 )
 def test_damaged_metadata_are_named(
@@ -175,6 +186,14 @@ def test_damaged_metadata_are_named(
     with pytest.raises(BiotError, match=message) as caught:
         OnnxPredictor.from_file(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_metadata_for_other_programs_may_be_absent_or_rounded(
+    plain: tuple[Predictor, Path], tmp_path: Path
+) -> None:
+    absent = dict.fromkeys(("labels", "probabilities", "temperature", "biot_version"))
+    path = changed(plain[1], tmp_path / "other.onnx", thresholds="[0.30000001]", **absent)
+    assert OnnxPredictor.from_file(path).preprocessing == plain[0].preprocessing
 
 
 @pytest.mark.parametrize(
@@ -188,7 +207,8 @@ def test_a_contract_that_does_not_fit_is_refused(
     changes: dict[str, Any], message: str, plain: tuple[Predictor, Path], tmp_path: Path
 ) -> None:
     values = plain[0].preprocessing.to_dict() | changes
-    path = changed(plain[1], tmp_path / "other.onnx", preprocessing=json.dumps(values))
+    rest = dict.fromkeys(("labels", "thresholds", "temperature"))
+    path = changed(plain[1], tmp_path / "other.onnx", preprocessing=json.dumps(values), **rest)
     with pytest.raises(BiotError, match=message):
         OnnxPredictor.from_file(path)
 

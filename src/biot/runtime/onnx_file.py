@@ -3,6 +3,7 @@
 # B windows of a batch, C channels of the contract, T samples of a window, K outputs
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ __all__ = ["OnnxFile"]
 
 _INPUTS = ("x", "channel_ids", "valid")
 """Of files that `biot export` writes; the first is always there."""
+_DECIDING = ("labels", "thresholds", "temperature")
+"""In the metadata for other programs; the contract says the same."""
+_AGAIN = "Export the model again: biot export RUN/model --out model.onnx"
 _OUTPUT = "scores"
 
 
@@ -50,6 +54,7 @@ class OnnxFile:
         """What the file says of itself: JSON texts by key."""
         self.preprocessing = _contract(self.metadata, self.path)
         """How its windows were made, with the names of its outputs."""
+        self._require_one_decision()
         self._require_fit()
 
     def scores(self, windows_BCT: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -103,6 +108,24 @@ class OnnxFile:
     def needed(self) -> tuple[str, ...]:
         """Names of the inputs that have to be given."""
         return self._inputs
+
+    def _require_one_decision(self) -> None:
+        """Raise if labels and the like stand in the metadata otherwise than in the contract.
+
+        They are there for other programs; one that was changed by hand would change nothing here.
+        """
+        expected = self.preprocessing.decision_facts()
+        for name in _DECIDING:
+            if name not in self.metadata:
+                continue
+            text = f'{{"{name}": {self.metadata[name]}}}'
+            where = f"{self.path}: {name} in its metadata"
+            found = _read(text, where)[name]
+            if not _is_same(found, expected.get(name)):
+                raise ContractError(
+                    f"{where} is {found!r}, by its preprocessing it is {expected.get(name)!r}: one "
+                    f"of them was changed. {_AGAIN}"
+                )
 
     def _require_fit(self) -> None:
         """Raise unless channels and outputs are those of the contract, and the file computes."""
@@ -163,8 +186,11 @@ def _contract(said: Mapping[str, str], path: Path) -> Preprocessing:
             "folder that has preprocessing.json: biot export RUN/model --out model.onnx"
         )
     where = f"{path}: preprocessing in its metadata"
-    values = json_object(said["preprocessing"].encode(), where, ContractError)
-    contract = Preprocessing.from_dict(values, where=where)
+    values = _read(said["preprocessing"], where)
+    try:
+        contract = Preprocessing.from_dict(values, where=where)
+    except ContractError as error:
+        raise ContractError(f"{error} {_AGAIN}") from error
     if not contract.label_names:
         raise ContractError(
             f"{path}: names no labels, so it cannot predict any. Fine-tune the model on a labelled "
@@ -173,12 +199,29 @@ def _contract(said: Mapping[str, str], path: Path) -> Preprocessing:
     return contract
 
 
+def _read(text: str, where: str) -> Mapping[str, Any]:
+    """An object of the metadata."""
+    try:
+        return json_object(text.encode(), where, ContractError)
+    except ContractError as error:
+        raise ContractError(f"{error} {_AGAIN}") from error
+
+
+def _is_same(found: Any, expected: Any) -> bool:
+    """Whether two values of the metadata are equal, numbers but for rounding."""
+    if isinstance(found, list) and isinstance(expected, list):
+        return len(found) == len(expected) and all(map(_is_same, found, expected))
+    if isinstance(found, float | int) and isinstance(expected, float):
+        return math.isclose(found, expected, rel_tol=1e-6)
+    return bool(found == expected)
+
+
 def _channels(said: Mapping[str, str], path: Path) -> tuple[str, ...] | None:
     """The vocabulary that the metadata hold, if any."""
     if "channels" not in said:
         return None
     text = f'{{"channels": {said["channels"]}}}'
-    names = json_object(text.encode(), f"{path}: channels in its metadata", ContractError)
+    names = _read(text, f"{path}: channels in its metadata")
     found = names["channels"]
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise ContractError(f"{path}: channels in its metadata must be a list of names.")

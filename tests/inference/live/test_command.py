@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from biot.cli import main
-from biot.errors import ConfigError
+from biot.errors import ConfigError, counted
 from biot.inference import Predictor
 from biot.inference.live.lines import JsonLines
 from biot.inference.live.rows import quantiles
@@ -107,7 +107,7 @@ def test_a_signal_ends_it_with_whole_lines_and_the_summary(
     shown = capsys.readouterr().out
     rows = rows_in(out)
     assert 0 < len(rows) < 400
-    assert f"{len(rows)} windows -> {out}" in shown
+    assert f"{counted(len(rows), 'window')} -> {out}" in shown
     assert "samples lost on the way" in shown
 
 

@@ -26,17 +26,7 @@ def facts_of(model: BIOT, preprocessing: Preprocessing | None) -> dict[str, Any]
     if preprocessing is None:
         return facts
     facts["preprocessing"] = preprocessing.to_dict()
-    if not preprocessing.label_names:
-        return facts
-    decision = preprocessing.decision
-    thresholds = decision.limits(len(preprocessing.label_names))
-    facts["labels"] = list(preprocessing.label_names)
-    facts["probabilities"] = decision.formula
-    if thresholds is not None:
-        facts["thresholds"] = list(thresholds)
-    if decision.temperature is not None:
-        facts["temperature"] = decision.temperature
-    return facts
+    return {**facts, **preprocessing.decision_facts()}
 
 
 def describe(proto: Any, facts: Mapping[str, Any]) -> None:
