@@ -278,7 +278,7 @@ def test_it_starts_from_a_model_in_every_mode(tmp_path):
     ("changes", "error", "message"),
     [
         ({"sfreq": None}, ConfigError, r"sfreq is missing"),
-        ({"ch_names": ("C3",)}, ConfigError, r"ch_names names 1 channels, X has 2"),
+        ({"ch_names": ("C3",)}, ConfigError, r"ch_names names 1 channel, X has 2"),
         ({"settings": {"colour": 1}}, ConfigError, r"no setting 'colour'"),
     ],
 )
@@ -299,7 +299,7 @@ def test_windows_that_do_not_suit_are_refused():
     model = BIOTClassifier(**(FAST | {"epochs": 1})).fit(X, y)
     with pytest.raises(ConfigError, match=r"windows of 15 samples, .* was fitted to 20"):
         model.predict(X[..., :15])
-    with pytest.raises(ConfigError, match=r"X has 1 channels, but BIOTClassifier is expecting 2"):
+    with pytest.raises(ConfigError, match=r"X has 1 channel, but BIOTClassifier is expecting 2"):
         model.predict(X[:, :1])
     X[3] = np.nan
     with pytest.raises(CorpusError, match=r"X\[3\] holds no whole token .* \(1 such windows\)"):

@@ -21,6 +21,8 @@ __all__ = [
     "MissingDependencyError",
     "RecordingError",
     "StoppedError",
+    "counted",
+    "counted_kind",
     "listed",
     "near_word",
     "require",
@@ -72,6 +74,20 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     """The first few names for a message, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def counted(number: Any, one: str, several: str | None = None) -> str:
+    """A number and what it counts: ``"1 window"``, ``"2 windows"``.
+
+    `several` is for what does not only end in s, such as ``"windows are"`` beside ``"window is"``.
+    """
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def counted_kind(number: int, kind: str) -> str:
+    """The same of a kind that opens with its noun, such as ``"windows without a label"``."""
+    noun, _, rest = kind.partition(" ")
+    return f"{counted(number, noun.removesuffix('s'))} {rest}"
 
 
 def near_word(word: str, known: Iterable[str]) -> str:

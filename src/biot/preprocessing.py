@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from biot.choices import HIGHEST_SFREQ, LONGEST_WINDOW, LOWEST_FREQ, Resample, Scale, Task
 from biot.decision import Decision
-from biot.errors import ConfigError, ContractError
+from biot.errors import ConfigError, ContractError, counted
 from biot.events.rules import EventRules
 from biot.io import read_json, write_json
 
@@ -131,8 +131,8 @@ class Preprocessing:
             )
         if len(self.units) != len(self.ch_names):
             raise ConfigError(
-                f"units must name one unit a channel: {len(self.units)} units "
-                f"for {len(self.ch_names)} channels."
+                f"units must name one unit a channel: {counted(len(self.units), 'unit')} "
+                f"for {counted(len(self.ch_names), 'channel')}."
             )
         for name, allowed in _CHOICES.items():
             value, choices = getattr(self, name), [repr(choice) for choice in get_args(allowed)]

@@ -247,7 +247,7 @@ def test_with_a_test_corpus_the_official_test_part_is_not_used() -> None:
 def test_subjects_in_two_official_parts_are_told() -> None:
     result = split(official(OFFICIAL, ["p", "q", "r", "s", "p"]), "column")
     assert result.notes == (
-        "The official parts train and test share 1 subjects (p): the scores flatter the model.",
+        "The official parts train and test share 1 subject (p): the scores flatter the model.",
     )
 
 

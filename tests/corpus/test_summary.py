@@ -65,7 +65,7 @@ def test_channels_come_by_frequency_and_a_reason_names_its_file_once(
     assert text.index("\nC3 ") < text.index("\nC4 ")
     (line,) = (line for line in text.splitlines() if line.startswith("broken.edf"))
     assert line.count("broken.edf") == 1
-    assert "1 files" in text
+    assert "1 file" in text
 
 
 def test_a_picture_is_bounded(make_corpus: Callable[..., Corpus], tmp_path: Path) -> None:

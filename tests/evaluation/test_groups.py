@@ -115,7 +115,7 @@ def test_a_recording_with_several_labels_is_set_aside_and_told() -> None:
     )
     assert found.notes == ("1 of 3 recordings carry several labels and are set aside: b.",)
     assert found.n_windows == 2
-    with pytest.raises(CorpusError, match=r"the windows of each of 1 subjects carry several label"):
+    with pytest.raises(CorpusError, match=r"the windows of each of 1 subject carry several label"):
         assess_groups(truth, p, np.array(["x"] * 6), recordings, task, Decision(), per="subject")
 
 

@@ -191,6 +191,21 @@ def test_a_loss_above_the_limit_is_refused_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_a_model_that_only_guesses_is_told_and_not_refused(
+    data: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # the first corpus has labels that alternate, whatever the signal is
+    out = tmp_path / "small.onnx"
+    words = ["export", str(data[0]), "--out", str(out), "--int8", "--max-loss", "1"]
+    assert main([*words, "--calibrate", str(data[1].parent / "first")]) == 0
+    said = capsys.readouterr().out
+    assert "Note: in float32 balanced accuracy 0." in said
+    assert "over 60 windows is no better than guessing, which gives 0.5, by luck up to 0.62" in said
+    assert out.is_file()
+    assert main([*words, "--calibrate", str(data[1])]) == 0
+    assert "guessing" not in capsys.readouterr().out
+
+
 def test_a_loss_of_just_the_limit_is_allowed(tmp_path: Path) -> None:
     said = Int8Report(
         metric="balanced_accuracy", metric_name="Balanced accuracy", float32=0.90, int8=0.88,

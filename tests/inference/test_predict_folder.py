@@ -221,7 +221,7 @@ def test_recordings_none_of_which_can_be_read_leave_nothing(
     folder = tmp_path / "r"
     folder.mkdir()
     (folder / "a.edf").write_bytes(b"x" * 300)
-    with pytest.raises(ConfigError, match=r"None of 1 recordings can be predicted: a\.edf: "):
+    with pytest.raises(ConfigError, match=r"None of 1 recording can be predicted: a\.edf: "):
         predict(folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "r"]
 

@@ -36,7 +36,7 @@ def test_a_missing_weight_is_drawn_and_listed(tmp_path: Path, x: Tensor, name: s
     folder = write_published(tmp_path / "m", state=state)
     with pytest.raises(CheckpointError):
         BIOT.from_pretrained(folder)
-    model = loosely(folder, "1 weights are missing and stay as drawn, 0 entries have no place")
+    model = loosely(folder, "1 weight is missing and drawn at random, 0 entries have no place")
     assert model.load_report is not None
     assert list(model.load_report.missing) == [name]
     assert model(x).isfinite().all()
@@ -46,7 +46,7 @@ def test_a_missing_weight_is_drawn_and_listed(tmp_path: Path, x: Tensor, name: s
 
 
 def test_more_layers_than_the_file_has_are_drawn(published: Path, x: Tensor) -> None:
-    model = loosely(published, "weights are missing and stay as drawn", num_layers=3)
+    model = loosely(published, "weights are missing and drawn at random", num_layers=3)
     assert model.load_report is not None
     start = "encoder.transformer.layers.layers.2."
     assert model.load_report.missing

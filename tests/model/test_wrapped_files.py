@@ -140,7 +140,7 @@ def test_what_lies_beside_a_wrapped_model_is_left_over_and_said(tmp_path: Path, 
     content = {"state_dict": {**prefixed(state, "model."), "criterion.weight": torch.ones(3)}}
     with pytest.raises(CheckpointError, match=r"unexpected +criterion\.weight"):
         opened(tmp_path / "m.pt", content)
-    with pytest.warns(UserWarning, match="1 entries have no place"):
+    with pytest.warns(UserWarning, match="1 entry has no place"):
         model = opened(tmp_path / "m.pt", content, strict=False)
     torch.testing.assert_close(model(x), opened(tmp_path / "p.pt", state)(x))
 

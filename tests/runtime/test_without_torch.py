@@ -207,6 +207,39 @@ def test_info_shows_an_onnx_file_and_how_channels_meet_it(
     assert "is a file. Give a folder, or leave --check out." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["model", "MODEL.ONNX", "model.bin"])
+def test_info_knows_an_onnx_file_under_any_name(
+    name: str,
+    plain: tuple[Predictor, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / name).write_bytes(plain[1].read_bytes())
+    assert main(["info", str(tmp_path / name)]) == 0
+    assert "labels         2 classes: rest, event" in capsys.readouterr().out
+
+
+def test_info_says_of_a_file_that_is_nothing_what_it_may_be(
+    night: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nameless = tmp_path / "night"
+    nameless.write_bytes(night.read_bytes())
+    assert main(["info", str(nameless)]) == 1
+    assert capsys.readouterr().err == (
+        f"biot: error: {nameless}: is neither a recording, as its name has no suffix, nor an ONNX "
+        "file of biot export. Give a recording under its full name, such as night.edf, or an ONNX "
+        "file.\n"
+    )
+    model = tmp_path / "model"
+    model.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (model / name).write_text("{}", encoding="utf-8")
+    assert main(["info", str(model / "model.safetensors")]) == 1
+    said = capsys.readouterr().err
+    assert "as its name ends in '.safetensors'" in said
+    assert f"It lies in the folder of a model: biot info {model}" in said
+
+
 @pytest.mark.skipif(
     not (ROOT / "packaging").is_dir(), reason="the source archive has no packaging/"
 )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["parser"]
 
+_ONNX_BEGINS = b"\x08"
+"""Of the protocol buffer: the number of its version comes first."""
 _EXAMPLES = """\
   biot info corpus
   biot info corpus --plot corpus.png
@@ -83,10 +85,11 @@ def _execute(args: Namespace) -> None:
     if args.check:
         _check(args)
         return
-    if path.suffix == ".onnx" and path.is_file():
+    if path.is_file() and _may_be_onnx(path):
         _show_onnx(args)
         return
     if path.is_file():
+        _require_recording(path)
         _show_recording(args)
         return
     if args.vocabulary is not None:
@@ -99,6 +102,38 @@ def _execute(args: Namespace) -> None:
         say(describe_run(path) if is_run(path) else describe_model(path))
     else:
         _show_corpus(args)
+
+
+def _may_be_onnx(path: Path) -> bool:
+    """Whether a file is shown as an exported model: it is called .onnx, or begins like one."""
+    from biot.signals.readers import is_named_as_recording
+
+    if path.suffix.lower() == ".onnx":
+        return True
+    if is_named_as_recording(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(1) == _ONNX_BEGINS
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def _require_recording(path: Path) -> None:
+    """Refuse a file that is neither a recording nor an ONNX file, and say what may be meant."""
+    from biot.signals.readers import is_named_as_recording
+
+    if is_named_as_recording(path):
+        return
+    ends = f"its name ends in {path.suffix!r}" if path.suffix else "its name has no suffix"
+    folder = path.resolve().parent
+    kind = "model" if is_model(folder) else "run" if is_run(folder) else None
+    way = "Give a recording under its full name, such as night.edf, or an ONNX file."
+    if kind is not None:
+        way = f"It lies in the folder of a {kind}: biot info {path.parent}"
+    raise ConfigError(
+        f"{path}: is neither a recording, as {ends}, nor an ONNX file of biot export. {way}"
+    )
 
 
 def _show_onnx(args: Namespace) -> None:

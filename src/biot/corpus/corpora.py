@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from biot.corpus.corpus import Contracted, Corpus, WindowRows, select_rows
 from biot.corpus.schema import MISSING, decode, encode
-from biot.errors import ConfigError, ContractError
+from biot.errors import ConfigError, ContractError, counted
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical
 from biot.signals.resampling import resample
@@ -67,7 +67,7 @@ class Corpora(Contracted):
         return int(self._first[-1])
 
     def __repr__(self) -> str:
-        return f"Corpora({', '.join(self.names)}: {len(self)} windows)"
+        return f"Corpora({', '.join(self.names)}: {counted(len(self), 'window')})"
 
     @property
     def path(self) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from biot.corpus.manifest import Manifest
 from biot.corpus.schema import MISSING
 from biot.corpus.shards import Signals
-from biot.errors import ConfigError, CorpusError, listed, require
+from biot.errors import ConfigError, CorpusError, counted, listed, require
 from biot.preprocessing import Preprocessing
 from biot.signals.channels import canonical
 
@@ -200,7 +200,7 @@ class Corpus(Contracted):
     def __repr__(self) -> str:
         classes = self.preprocessing.label_names
         labelled = f"classes {', '.join(classes)}" if classes else "no labels"
-        return f"Corpus({str(self.path)!r}: {len(self)} windows, {labelled})"
+        return f"Corpus({str(self.path)!r}: {counted(len(self), 'window')}, {labelled})"
 
     @cached_property
     def subjects(self) -> Texts:

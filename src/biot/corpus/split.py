@@ -15,7 +15,7 @@ import numpy.typing as npt
 from biot.choices import SplitBy
 from biot.corpus.corpus import Corpus
 from biot.corpus.schema import PARTS
-from biot.errors import ConfigError, CorpusError, listed
+from biot.errors import ConfigError, CorpusError, counted, listed
 
 __all__ = ["PARTS", "Split", "SplitBy", "split"]
 
@@ -155,7 +155,8 @@ def _by_group(
     if len(groups) < n_parts:
         others = "recording|time" if by == "subject" else "time"
         raise CorpusError(
-            f"The corpus has {len(groups)} {by}(s); a split by {by} into {n_parts} parts needs at "
+            f"The corpus has {len(groups)} {by}(s); a split by {by} into "
+            f"{counted(n_parts, 'part')} needs at "
             f"least {n_parts}. Use --split {others}."
         )
     counts = _class_counts(label_ids, group_of, len(groups))
@@ -235,7 +236,10 @@ def _by_column(
     _require_official(corpus, part_of, needs_test=shares[2] > 0)
     notes: list[str] = []
     if (part_of < 0).any():
-        notes.append(f"{int((part_of < 0).sum())} windows have no official part and are not used.")
+        none = "no official part and"
+        n_left = int((part_of < 0).sum())
+        left = counted(n_left, f"window has {none} is", f"windows have {none} are")
+        notes.append(f"{left} not used.")
     if shares[1] == 0:
         notes += _without_validation(part_of)
     elif not (part_of == 1).any():
@@ -245,12 +249,17 @@ def _by_column(
         both = sorted(set(subjects[one]) & set(subjects[other]))
         if both:
             notes.append(
-                f"The official parts {PARTS[one]} and {PARTS[other]} share {len(both)} subjects "
+                f"The official parts {PARTS[one]} and {PARTS[other]} share "
+                f"{counted(len(both), 'subject')} "
                 f"({listed(both)}): the scores flatter the model."
             )
     if shares[2] == 0 and (part_of == 2).any():
         count = int((part_of == 2).sum())
-        notes.append(f"{count} windows of the official test part are not used.")
+        notes.append(
+            f"{counted(count, 'window')} of the official test part "
+            f"{'is' if count == 1 else 'are'} "
+            "not used."
+        )
         part_of[part_of == 2] = -1
         subjects[2] = []
     return part_of, tuple(tuple(names) for names in subjects), tuple(notes)
@@ -290,7 +299,10 @@ def _without_validation(part_of: Indices) -> list[str]:
     moved = part_of == 1
     part_of[moved] = 0
     n_moved = int(moved.sum())
-    return [f"{n_moved} windows of the official validation part train too."] if n_moved else []
+    if not n_moved:
+        return []
+    verb = "trains" if n_moved == 1 else "train"
+    return [f"{counted(n_moved, 'window')} of the official validation part {verb} too."]
 
 
 def _near(starts: Indices, others: Indices, length: int) -> npt.NDArray[np.bool_]:

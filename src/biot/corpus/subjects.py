@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from biot.corpus.manifest import Manifest, Record, tally_of
 from biot.corpus.schema import PARTS
-from biot.errors import listed
+from biot.errors import counted, listed
 from biot.preprocessing import Task
 
 __all__ = [
@@ -72,7 +72,7 @@ def own_subjects(manifest: Manifest) -> str | None:
     begun = _several(stems.values(), lambda path: _beginning(path.stem))
     inside = _several(own, lambda path: "" if labelled_by_folder else str(path.parent))
     inside = {folder: names for folder, names in inside.items() if folder not in ("", ".")}
-    each = f"Each of {len(own)} recordings counts as a subject of its own, but"
+    each = f"Each of {counted(len(own), 'recording')} counts as a subject of its own, but"
     if same and not labelled_by_folder:
         stem, names = next(iter(same.items()))
         what = "Recordings of one name count as one subject, whatever folder they lie in: "
@@ -152,13 +152,17 @@ def official_parts(records: Mapping[str, Record]) -> tuple[str, ...]:
         if own:
             n_windows = sum(record.n_windows for record in own)
             lines.append(
-                f"{part or 'no part'}: {len(own)} recordings of {len(subjects[part])} subjects, "
-                f"{n_windows} windows"
+                f"{part or 'no part'}: {counted(len(own), 'recording')} of "
+                f"{counted(len(subjects[part]), 'subject')}, "
+                f"{counted(n_windows, 'window')}"
             )
     for one, other in combinations(PARTS, 2):
         both = sorted(subjects[one] & subjects[other])
         if both:
-            lines.append(f"{len(both)} subjects are both in {one} and {other}: {listed(both)}")
+            lines.append(
+                f"{counted(len(both), 'subject is', 'subjects are')} both in {one} and {other}: "
+                f"{listed(both)}"
+            )
     return tuple(lines)
 
 
@@ -170,8 +174,8 @@ def doubts(manifest: Manifest, task: Task) -> list[str]:
     doubt = own_subjects(manifest)
     return [
         *([doubt] if doubt is not None else []),
-        *_alike("subjects", n_recordings, "recordings", _place_of_subjects(manifest)),
-        *_alike("labels", n_windows, "windows", _place_of_labels(manifest)),
+        *_alike("subjects", n_recordings, "recording", _place_of_subjects(manifest)),
+        *_alike("labels", n_windows, "window", _place_of_labels(manifest)),
     ]
 
 
@@ -181,7 +185,7 @@ def _alike(what: str, counts: Mapping[str, int], unit: str, where: str) -> list[
     for name in sorted(counts):
         groups[" ".join(name.split()).casefold()].append(name)
     named = [
-        (len(group), " and ".join(f"{name!r} ({counts[name]} {unit})" for name in group))
+        (len(group), " and ".join(f"{name!r} ({counted(counts[name], unit)})" for name in group))
         for group in groups.values()
         if len(group) > 1
     ]

@@ -19,7 +19,7 @@ from biot.corpus.load import load_corpus
 from biot.corpus.manifest import Manifest, left_out_of, several_lines
 from biot.corpus.schema import MISSING, QUARANTINE_FILE
 from biot.corpus.subjects import official_parts, origins
-from biot.errors import CorpusError
+from biot.errors import CorpusError, counted, counted_kind
 from biot.io import true_cell
 
 __all__ = [
@@ -103,7 +103,7 @@ class CorpusOverview:
             windows_of_channel=self.windows_of_channel[shown],
             missing_of_channel=self.missing_of_channel[shown],
             ch_names=[self.ch_names[i] for i in shown],
-            title=f"{self.path.name}: {self.n_windows} windows, {self.hours:.2f} h",
+            title=f"{self.path.name}: {counted(self.n_windows, 'window')}, {self.hours:.2f} h",
         )
         return plots.save_png(figure, path)
 
@@ -124,7 +124,7 @@ class CorpusOverview:
             ("missing", f"{self.missing:.2%} of the samples"),
             *(("" if place else "several", text) for place, text in enumerate(self.several)),
             *(("" if place else "left out", text) for place, text in enumerate(self.left_out)),
-            ("quarantined", f"{len(self.quarantine)} files"),
+            ("quarantined", counted(len(self.quarantine), "file")),
         ]
         return _table(rows, (), "lines")
 
@@ -216,7 +216,7 @@ def overview(corpus: Corpus | Path | str) -> CorpusOverview:
 
 
 def _left_out(manifest: Manifest) -> tuple[str, ...]:
-    return tuple(f"{n} {what}" for what, n in left_out_of(manifest.recordings).items())
+    return tuple(counted_kind(n, what) for what, n in left_out_of(manifest.recordings).items())
 
 
 def _rates(manifest: Manifest) -> tuple[tuple[float, int], ...]:

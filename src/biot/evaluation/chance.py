@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from biot.decision import Decision
-from biot.errors import require
+from biot.errors import counted, require
 from biot.evaluation.calibration import brier_of_each, ranked
 from biot.evaluation.metrics import (
     Floats,
@@ -21,7 +21,7 @@ from biot.evaluation.metrics import (
 )
 from biot.evaluation.tasks import Task, Truth
 
-__all__ = ["baselines", "notes_on", "notes_on_loss"]
+__all__ = ["baselines", "note_on_chance", "notes_on", "notes_on_loss"]
 
 
 def baselines(task: Task, truth: Truth) -> dict[str, dict[str, float]]:
@@ -111,7 +111,9 @@ def notes_on(
         what = "one class" if decision.task == "classes" else "no tag both with and without it"
         done = "not corrected" if decision.class_weights is None else "corrected for weights only"
         notes.append(
-            f"Probabilities are {done}: the {len(truth)} validation windows hold {what}, so that "
+            f"Probabilities are {done}: the "
+            f"{counted(len(truth), 'validation window holds', 'validation windows hold')} {what}, "
+            "so that "
             "no temperature can be fitted."
         )
     return tuple(notes)
@@ -138,7 +140,8 @@ def _on_validation(task: Task, outputs_WK: Floats, truth: Truth, n_epochs: int) 
     predicted = task.predicted(outputs_WK)
     if task.plain_decision.task == "regression":
         r2 = mean_of_defined([one.r2 for one in per_target(truth, predicted)])
-        said = f"Training learnt nothing: the validation R² is {r2:.3f} over {len(truth)} windows"
+        over = counted(len(truth), "window")
+        said = f"Training learnt nothing: the validation R² is {r2:.3f} over {over}"
         return f"{said}, and always saying their mean gives 0." if r2 <= 0 else None
     auroc, spread = _ranking(truth, predicted)
     limit = 0.5 + float(ndtri(1 - 0.025 / max(n_epochs, 1))) * spread
@@ -146,8 +149,38 @@ def _on_validation(task: Task, outputs_WK: Floats, truth: Truth, n_epochs: int) 
         return None
     what = "learnt nothing" if auroc <= 0.5 + spread else "may have learnt nothing"
     return (
-        f"Training {what}: the validation AUROC is {auroc:.3f} over {len(truth)} windows, and a "
+        f"Training {what}: the validation AUROC is {auroc:.3f} over "
+        f"{counted(len(truth), 'window')}, and a "
         f"random ranking gives 0.5, by luck up to {min(limit, 1.0):.3f}."
+    )
+
+
+def note_on_chance(task: Task, score: float, predicted_WK: Floats, truth: Truth) -> str | None:
+    """That a score is one that guesses reach too; None where it is better, or cannot be told.
+
+    Parameters
+    ----------
+    score
+        ``task.default_metric`` of these windows: balanced accuracy of classes, AUROC of tags, R² of
+        numbers. Guesses reach up to 1.96 standard deviations more than their mean.
+    predicted_WK, truth
+        Of the windows, all with usable data.
+    """
+    guess = spread = 0.0
+    if task.plain_decision.task == "multilabel":
+        guess, spread = 0.5, _ranking(truth, predicted_WK)[1]
+    elif task.plain_decision.task == "classes":
+        counts = np.bincount(truth)
+        counts = counts[counts > 0]
+        guess = 1 / len(counts)
+        spread = guess * float(np.sqrt((guess * (1 - guess) / counts).sum()))
+    limit = guess + 1.96 * spread
+    if not score <= limit:
+        return None
+    by_luck = f", by luck up to {min(limit, 1.0):.3f}" if spread else ""
+    return (
+        f"{task.score_names[task.default_metric]} {score:.3f} over {counted(len(truth), 'window')} "
+        f"is no better than guessing, which gives {guess:.3g}{by_luck}"
     )
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from biot.choices import By, Per
 from biot.decision import Decision
-from biot.errors import ConfigError, CorpusError, listed
+from biot.errors import ConfigError, CorpusError, counted, listed
 from biot.evaluation.baselines.comparison import BaselineAnswers
 from biot.evaluation.groups import grouped
 from biot.evaluation.metrics import Floats
@@ -72,7 +72,8 @@ def assess_groups(
     mixed[group[differs.any(axis=1) if differs.ndim == 2 else differs]] = True
     if mixed.all():
         raise CorpusError(
-            f"per is {per!r}, but the windows of each of {len(names)} {per}s carry several labels, "
+            f"per is {per!r}, but the windows of each of {counted(len(names), per)} carry several "
+            "labels, "
             f"so no {per} has one truth. Score the windows themselves: leave per out."
         )
     kept = ~mixed[group]

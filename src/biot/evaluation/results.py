@@ -13,14 +13,14 @@ import numpy.typing as npt
 
 from biot.choices import By, Per
 from biot.decision import Decision
-from biot.errors import CorpusError
+from biot.errors import CorpusError, counted
 from biot.evaluation.baselines.comparison import BaselineAnswers, Comparison, compared
 from biot.evaluation.calibration import N_BINS, Reliability, ranked, reliability
 from biot.evaluation.chance import baselines
 from biot.evaluation.events.nights import SleepEvaluation
 from biot.evaluation.metrics import ClassScores, Floats, TargetScores
 from biot.evaluation.plain import without_nan
-from biot.evaluation.tables import class_table, counted, scores_text
+from biot.evaluation.tables import class_table, scores_text
 from biot.evaluation.tasks import Task, Truth
 
 __all__ = [
@@ -181,7 +181,9 @@ def assess(
     """
     usable = np.isfinite(predicted_WK).all(axis=1)
     if not usable.any():
-        raise CorpusError(f"None of the {len(truth)} windows to evaluate has usable data.")
+        raise CorpusError(
+            f"None of the {counted(len(truth), 'window')} to evaluate has usable data."
+        )
     if decided is None:
         decision = decision or task.plain_decision
         decided = task.decided(np.nan_to_num(predicted_WK), decision)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from biot.errors import counted
 from biot.evaluation.metrics import SCORES, TAG_SCORES, TARGET_SCORES
 
 __all__ = [
     "class_table",
-    "counted",
     "difference_cell",
     "fold_cells",
     "fold_columns",
@@ -48,7 +48,8 @@ def _head(plain: Mapping[str, Any]) -> str:
         known = [counted(plain["n_recordings"], "recording")] if "n_recordings" in plain else []
         parts = [*known, counted(n_subjects, "subject")]
         how = "most windows say" if plain.get("by") == "vote" else "their mean probability says"
-        head = f"{' of '.join(parts)}, each decided once by what {how} ({n_windows} windows)"
+        of = counted(n_windows, "window")
+        head = f"{' of '.join(parts)}, each decided once by what {how} ({of})"
     if plain.get("n_left_out"):
         head += f"; {plain['n_left_out']} more without usable data are left out"
     if n_subjects == 1:
@@ -164,11 +165,6 @@ def tabulated(rows: Iterable[Sequence[str]], headers: tuple[str, ...]) -> str:
 
     align = ("left", *("right" for _ in headers[1:]))
     return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
-
-
-def counted(number: Any, noun: str) -> str:
-    """Such as ``"1 window"`` or ``"2 windows"``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _number(value: Any) -> str:

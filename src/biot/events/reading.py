@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from biot.errors import RecordingError, require
+from biot.errors import RecordingError, counted, require
 from biot.events.event import Event, Events
 from biot.events.files.hypnogram import EPOCH, written_stage
 from biot.events.files.wfdb import BEATS, NOTHING
@@ -136,7 +136,8 @@ def _of_table(path: Path) -> tuple[list[Event], float | None]:
             continue
         if len(row) != len(header):
             raise RecordingError(
-                f"{path.name}, line {number}: has {len(row)} cells, the header {len(header)}."
+                f"{path.name}, line {number}: has {counted(len(row), 'cell')}, the header "
+                f"{len(header)}."
             )
         cells = dict(zip(header, row, strict=True))
         length = _number(path, number, cells, "recordingduration", length)

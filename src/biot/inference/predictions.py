@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from biot import plots
 from biot.decision import Decision
-from biot.errors import ConfigError, require
+from biot.errors import ConfigError, counted, require
 from biot.events.detect import detect
 from biot.events.event import Events
 from biot.events.rules import EventRules
@@ -261,7 +261,8 @@ class Predictions:
         end = self.stop[-1] if len(self) else 0.0
         unusable = int((~self.usable).sum())
         lost = f", {unusable} without usable data" if unusable else ""
-        return f"Predictions({self.name}: {len(self)} windows in {end:g} s{lost}; {self._found()})"
+        held = f"{counted(len(self), 'window')} in {end:g} s{lost}"
+        return f"Predictions({self.name}: {held}; {self._found()})"
 
     def _found(self) -> str:
         """Windows of each class or tag, or the means of the numbers."""
@@ -283,7 +284,7 @@ class Predictions:
             shown = (f"{v:.4g}" if isinstance(v, float) else str(v or "") for v in row)
             rows.append(f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in shown)}</tr>")
         more = len(self) - _ROWS_SHOWN
-        foot = f"<p>and {more} more windows</p>" if more > 0 else ""
+        foot = f"<p>and {counted(more, 'more window')}</p>" if more > 0 else ""
         return f"{head}<table>{''.join(rows)}</table>{foot}"
 
     def to_csv(self, path: Path) -> Path:

@@ -24,6 +24,7 @@ from biot.inference.stream import predictions_of
 from biot.inference.windowed import WindowPredictor
 from biot.inference.windows import ModelWindows, step_of
 from biot.model.biot import BIOT
+from biot.model.hub import fetch_first
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 from biot.signals.formats.mne import is_epochs
@@ -97,7 +98,8 @@ class Predictor(WindowPredictor):
             )
         if not path.is_dir():
             what = "is a file" if path.is_file() else "no such folder"
-            raise ConfigError(f"{path}: {what}. Give the model folder of a run, RUN/model.")
+            fetch = "" if path.exists() else fetch_first(path)
+            raise ConfigError(f"{path}: {what}. Give the model folder of a run, RUN/model.{fetch}")
         if (path / "model").is_dir() and not (path / "config.json").is_file():
             raise ConfigError(f"{path}: is a run; its model is {path / 'model'}")
         preprocessing = Preprocessing.load(path)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ConfigError, listed, require
+from biot.errors import ConfigError, counted, listed, require
 from biot.events.rules import EventRules
 from biot.io import true_cell
 
@@ -148,7 +148,8 @@ def _one_of_many(
     names = [one["name"] for one in predicted]
     if recording is None and len(names) > 1:
         raise ConfigError(
-            f"{path}: holds {len(names)} recordings: {listed(names)}. Say which is meant, such as "
+            f"{path}: holds {counted(len(names), 'recording')}: {listed(names)}. Say which is "
+            "meant, such as "
             f"recording={names[0]!r}."
         )
     name = names[0] if recording is None else recording

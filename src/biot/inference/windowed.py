@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.choices import Precision
+from biot.errors import counted
 from biot.inference.predictions import Predictions, PredictionWarning
 from biot.inference.reading import item_of
 from biot.inference.stream import BATCH, PredictionFailure, Stream, predictions_of
@@ -55,7 +56,7 @@ class WindowPredictor(ABC):
         said = {"classes": "classes", "multilabel": "tags", "regression": "numbers"}[one.task]
         return (
             f"{type(self).__name__}({said} {', '.join(one.label_names or ())}; "
-            f"windows of {one.window:g} s, {one.n_chans} channels at {one.sfreq:g} Hz; "
+            f"windows of {one.window:g} s, {counted(one.n_chans, 'channel')} at {one.sfreq:g} Hz; "
             f"on {self._place})"
         )
 

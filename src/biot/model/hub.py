@@ -16,7 +16,14 @@ from biot.model.card import renamed_card
 from biot.model.saving import CARD_NAME, CONFIG_NAME, WEIGHT_NAMES, save_pretrained
 from biot.signals.channels import PREST_16, PREST_18
 
-__all__ = ["PUBLISHED_CHANNELS", "Download", "fetched_beside", "locate", "push_to_hub"]
+__all__ = [
+    "PUBLISHED_CHANNELS",
+    "Download",
+    "fetch_first",
+    "fetched_beside",
+    "locate",
+    "push_to_hub",
+]
 
 PUBLISHED_CHANNELS: Mapping[str, tuple[str, ...]] = {
     "braindecode/biot-pretrained-prest-16chs": PREST_16,
@@ -65,13 +72,18 @@ def locate(
     if path.is_dir():
         return _in_folder(path, names)
     if not isinstance(source, str) or not _REPOSITORY.fullmatch(source):
-        fetch = (
-            f" If it is a repository on the Hub, fetch it first: hf download {source} --local-dir "
-            "FOLDER"
-        )
-        is_name = _REPOSITORY.fullmatch(str(source)) and "/" in str(source)
-        raise CheckpointError(f"{source}: no such folder or file.{fetch if is_name else ''}")
+        raise CheckpointError(f"{source}: no such folder or file.{fetch_first(source)}")
     return _on_hub(source, download, names)
+
+
+def fetch_first(source: str | Path) -> str:
+    """The way out for what is no folder here and may be a repository; empty if it cannot be one."""
+    if not (_REPOSITORY.fullmatch(str(source)) and "/" in str(source)):
+        return ""
+    return (
+        f" If it is a repository on the Hub, fetch it first: hf download {source} --local-dir "
+        "FOLDER"
+    )
 
 
 def _in_folder(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from biot.errors import BiotError, CheckpointError, ConfigError
+from biot.errors import BiotError, CheckpointError, ConfigError, counted
 from biot.model import hub
 from biot.model.config import integer
 from biot.model.settings import HEAD, complete_settings, head_outputs, require_known
@@ -162,9 +162,10 @@ def _warn_of_the_rest(model: Any, report: LoadReport) -> None:
             "are of another model."
         )
     warnings.warn(
-        f"{report.source}: {len(report.matched)} entries fit the model, {len(report.missing)} "
-        f"weights are missing and stay as drawn, {len(report.unexpected)} entries have no place: "
-        "see load_report.",
+        f"{report.source}: {counted(len(report.matched), 'entry fits', 'entries fit')} the model, "
+        f"{counted(len(report.missing), 'weight is', 'weights are')} missing and drawn at random, "
+        f"{counted(len(report.unexpected), 'entry has', 'entries have')} no place: see "
+        "load_report.",
         UserWarning,
         stacklevel=5,
     )

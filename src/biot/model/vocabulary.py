@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from biot.errors import ChannelError, listed
+from biot.errors import ChannelError, counted, listed
 from biot.model.encoder import BIOTEncoder
 from biot.model.signal import Signal, distinct_names
 from biot.signals.channels import canonical
@@ -81,7 +81,7 @@ class ChannelVocabulary:
         names = distinct_names(channels)
         if self._signal.channels is not None or len(names) != self._signal.n_chans:
             raise ChannelError(
-                f"{len(names)} names for {self._signal.n_chans} channels"
+                f"{counted(len(names), 'name')} for {counted(self._signal.n_chans, 'channel')}"
                 + (", which have names already." if self._signal.channels is not None else ".")
             )
         self._set_vocabulary(names, self.encoder.channel_tokens.weight.detach())

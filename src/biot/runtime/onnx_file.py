@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import CheckpointError, ConfigError, ContractError, require
+from biot.errors import CheckpointError, ConfigError, ContractError, counted, require
 from biot.io import json_object
 from biot.preprocessing import Preprocessing, difference
 
@@ -70,8 +70,10 @@ class OnnxFile:
             (found,) = self._session.run([_OUTPUT], given)
         except Exception as error:  # ONNX Runtime's own kinds have no common class
             raise CheckpointError(
-                f"{self.path}: ONNX Runtime fails on windows of {windows_BCT.shape[1]} channels "
-                f"and {windows_BCT.shape[2]} samples ({_first_line(error)}). Export the model "
+                f"{self.path}: ONNX Runtime fails on windows of "
+                f"{counted(windows_BCT.shape[1], 'channel')} "
+                f"and {counted(windows_BCT.shape[2], 'sample')} ({_first_line(error)}). Export "
+                "the model "
                 "again."
             ) from error
         return np.asarray(found, dtype=np.float64)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ChannelError, listed
+from biot.errors import ChannelError, counted, listed
 from biot.signals.channels import COMMON_REFERENCES, ChannelName, canonical, parse
 
 __all__ = ["MontageEntry", "MontagePlan", "plan"]
@@ -51,7 +51,8 @@ class MontagePlan:
         wrong = [i for i in used if not 0 <= i < len(self.ch_names)]
         if wrong:
             raise ChannelError(
-                f"The plan uses channel {wrong[0]}, but has the {len(self.ch_names)} channels "
+                f"The plan uses channel {wrong[0]}, but has the "
+                f"{counted(len(self.ch_names), 'channel')} "
                 f"0 to {len(self.ch_names) - 1}."
             )
 
@@ -112,7 +113,8 @@ class MontagePlan:
         array = np.asarray(data)
         if array.ndim < 2 or array.shape[-2] != len(self.ch_names):
             raise ChannelError(
-                f"The plan is for {len(self.ch_names)} channels, (…, {len(self.ch_names)}, "
+                f"The plan is for {counted(len(self.ch_names), 'channel')}, (…, "
+                f"{len(self.ch_names)}, "
                 f"n_times); got data of shape {array.shape}."
             )
         shape = (*array.shape[:-2], len(self.entries), array.shape[-1])

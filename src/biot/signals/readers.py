@@ -52,6 +52,12 @@ _NO_SPREADSHEET = (
 )
 
 
+def is_named_as_recording(path: Path) -> bool:
+    """Whether the suffix of a file is one that :func:`read_recording` knows, if only to refuse."""
+    suffix = suffix_of(path)
+    return suffix in _READERS or suffix in _TABLES or suffix in SPREADSHEETS
+
+
 def is_table(path: Path) -> bool:
     """Whether a recording of this name may need its rate and units said; by its suffix."""
     return suffix_of(path) in _TABLES
@@ -141,8 +147,9 @@ def read_recording(
     if not suffix and path.is_dir():
         raise RecordingError(f"{path.name}: is a folder. Name one recording.")
     if suffix not in _READERS and suffix not in _TABLES:
+        ends = f"files that end in {suffix!r} are" if suffix else "a name without a suffix is"
         raise RecordingError(
-            f"{path.name}: files that end in {suffix or 'no suffix'!r} are not supported. "
+            f"{path.name}: {ends} not supported. "
             f"Supported are {', '.join((*_READERS, *_TABLES))}. What another package reads "
             "can be handed over with from_mne or Recording.from_array."
         )

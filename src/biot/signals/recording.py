@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import RecordingError
+from biot.errors import RecordingError, counted
 
 __all__ = [
     "Annotation",
@@ -104,10 +104,10 @@ class Recording:
     def __repr__(self) -> str:
         channels = ", ".join(self.ch_names[:4]) + (", …" if len(self.ch_names) > 4 else "")
         parts = [
-            f"{len(self.ch_names)} channels ({channels}) at {self.sfreq:g} Hz",
+            f"{counted(len(self.ch_names), 'channel')} ({channels}) at {self.sfreq:g} Hz",
             f"{self.duration:g} s",
-            *([f"{len(self.starts)} segments"] if len(self.starts) > 1 else []),
-            *([f"{len(self.annotations)} annotations"] if self.annotations else []),
+            *([counted(len(self.starts), "segment")] if len(self.starts) > 1 else []),
+            *([counted(len(self.annotations), "annotation")] if self.annotations else []),
             *([f"{len(self.bad)} bad channels"] if self.bad else []),
         ]
         return f"Recording({self.name}: {', '.join(parts)})"
@@ -204,7 +204,7 @@ class Recording:
         if array.ndim != 2 or array.shape[0] != len(ch_names) or len(units) != len(ch_names):
             raise RecordingError(
                 f"data of shape {array.shape} needs one row, one name and one unit a channel; "
-                f"got {len(ch_names)} names and {len(units)} units."
+                f"got {counted(len(ch_names), 'name')} and {counted(len(units), 'unit')}."
             )
         return cls(
             path=path,

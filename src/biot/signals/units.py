@@ -16,7 +16,7 @@ from math import pi
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ContractError, RecordingError, listed
+from biot.errors import ContractError, RecordingError, counted, listed
 from biot.signals.channels import kind
 from biot.signals.flat import without_flat
 from biot.signals.montage import MontagePlan
@@ -242,7 +242,7 @@ def with_units(
     said = [units] * n_chans if isinstance(units, str) else list(units)
     if len(said) != n_chans:
         raise RecordingError(
-            f"{recording.name}: {len(said)} units for {n_chans} channels "
+            f"{recording.name}: {counted(len(said), 'unit')} for {counted(n_chans, 'channel')} "
             f"({', '.join(recording.ch_names)}). Give one unit, or one a channel."
         )
     rows = [

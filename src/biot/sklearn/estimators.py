@@ -15,7 +15,7 @@ import torch
 
 from biot.choices import Spectrum
 from biot.device import Device
-from biot.errors import ConfigError, listed, require
+from biot.errors import ConfigError, counted, listed, require
 from biot.model.biot import BIOT
 from biot.preprocessing import Preprocessing, Scale
 from biot.settings import configured
@@ -136,8 +136,9 @@ class _WindowEstimator(BaseEstimator):  # type: ignore[misc]  # sklearn: no type
         windows, _ = self._validated(X, reset=False)
         if windows.shape[1] != self.n_features_in_:
             raise ConfigError(
-                f"X has {windows.shape[1]} channels, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} channels as input."
+                f"X has {counted(windows.shape[1], 'channel')}, but {type(self).__name__} is "
+                "expecting "
+                f"{counted(self.n_features_in_, 'channel')} as input."
             )
         if windows.shape[2] != self.n_times_in_:
             raise ConfigError(

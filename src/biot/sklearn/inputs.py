@@ -14,7 +14,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ChannelError, ConfigError, ContractError, CorpusError, listed, near_word
+from biot.errors import (
+    ChannelError,
+    ConfigError,
+    ContractError,
+    CorpusError,
+    counted,
+    listed,
+    near_word,
+)
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical, kind
 from biot.signals.flat import find_flat
@@ -310,7 +318,10 @@ def declared_units(units: Units, ch_names: Sequence[str]) -> tuple[str, ...]:
     else:
         said = tuple(units)
         if len(said) != len(ch_names):
-            raise ConfigError(f"units names {len(said)} units, X has {len(ch_names)} channels.")
+            raise ConfigError(
+                f"units names {counted(len(said), 'unit')}, X has "
+                f"{counted(len(ch_names), 'channel')}."
+            )
     for name, unit in zip(ch_names, said, strict=True):
         if not isinstance(unit, str) or not is_known_unit(unit):
             raise ConfigError(
@@ -350,7 +361,7 @@ def format_of_array(
     n_chans, n_times = shape[1:]
     names = tuple(ch_names or (f"channel {index + 1}" for index in range(n_chans)))
     if len(names) != n_chans:
-        raise ConfigError(f"ch_names names {len(names)} channels, X has {n_chans}.")
+        raise ConfigError(f"ch_names names {counted(len(names), 'channel')}, X has {n_chans}.")
     converted = (
         _converted(*pair)[1] for pair in zip(declared_units(units, names), names, strict=True)
     )

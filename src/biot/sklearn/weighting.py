@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ConfigError, listed, require
+from biot.errors import ConfigError, counted, listed, require
 from biot.training.finetuning.tuner import class_weights
 
 __all__ = ["classes_of", "quiet_about_classes", "weights_of_classes", "weights_of_samples"]
@@ -53,8 +53,9 @@ def classes_of(y: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[Any], npt.N
         )
     if 2 * len(classes) > len(y) and len(classes) > _FEW:
         warnings.warn(
-            f"y holds {len(classes)} classes in {len(y)} windows. {where} learns classes; numbers "
-            "are learned by biot.finetune, from a corpus whose task is 'regression'.",
+            f"y holds {len(classes)} classes in {counted(len(y), 'window')}. {where} learns "
+            "classes; numbers are learned by biot.finetune, from a corpus whose task is "
+            "'regression'.",
             stacklevel=4,
         )
     return classes, truth
@@ -79,8 +80,8 @@ def weights_of_samples(sample_weight: Any, n_windows: int) -> Floats | None:
         raise ConfigError(f"sample_weight must hold numbers: {error}.") from error
     if weight.shape != (n_windows,):
         raise ConfigError(
-            f"sample_weight must hold one weight for each of {n_windows} windows, got shape "
-            f"{weight.shape}."
+            f"sample_weight must hold one weight for each of {counted(n_windows, 'window')}, got "
+            f"shape {weight.shape}."
         )
     wrong = ~(np.isfinite(weight) & (weight >= 0))
     if wrong.any():

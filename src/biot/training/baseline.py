@@ -17,7 +17,7 @@ import numpy.typing as npt
 from biot.corpus.corpus import Corpus
 from biot.corpus.schema import decode
 from biot.decision import Decision
-from biot.errors import ContractError, CorpusError
+from biot.errors import ContractError, CorpusError, counted
 from biot.evaluation.baselines.comparison import RIDGE, BaselineAnswers
 from biot.evaluation.baselines.features import band_edges, band_powers, signal_kinds
 from biot.evaluation.baselines.ridge import RidgeBaseline, window_limit
@@ -231,7 +231,7 @@ def fit_baseline(contract: Preprocessing, parts: Sequence[Subset], seed: int) ->
         features_of(corpus, rows), truth, plain_task(contract), groups=corpus.subjects[rows],
         seed=seed,
     )  # fmt: skip
-    tell_of_time(began, f"fitted to {ridge.n_windows} windows")
+    tell_of_time(began, f"fitted to {counted(ridge.n_windows, 'window')}")
     return KeptBaseline(ridge=ridge, contract=contract.deciding(None))
 
 

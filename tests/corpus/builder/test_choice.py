@@ -139,7 +139,7 @@ def test_the_command_names_the_option(folder: Path, capsys: pytest.CaptureFixtur
     assert main([*words, "--drop-channels", "*"]) == 1
     assert "--drop-channels must leave a channel" in capsys.readouterr().err
     assert main([*words, "--channels", "eeg", "--rename-channels", "Fp1=Cz"]) == 0
-    assert "not chosen, of 1 recordings: ECG in 1, EMG chin in 1" in capsys.readouterr().out
+    assert "not chosen, of 1 recording: ECG in 1, EMG chin in 1" in capsys.readouterr().out
     kept = json.loads((folder.parent / "c" / "preprocessing.json").read_text())
     assert kept["rename_channels"] == "Fp1=Cz"
     assert kept["ch_names"] == ["Cz", "EEG Fp2-REF", "EEG M1-REF"]

@@ -51,7 +51,7 @@ def test_each_event_has_one_window_and_those_without_room_are_counted(write_edf:
 def test_the_last_sample_is_the_one_before_stop(write_edf: WriteEdf) -> None:
     path = write_edf("a.edf", annotations=[(17.0, 0, "x")])  # of 20 s
     assert prepared(path, epoch=(-1, 3)).n_windows == 1
-    with pytest.raises(Exception, match="1 events without room for a window"):
+    with pytest.raises(Exception, match="1 event without room for a window"):
         prepare(path, path.parents[1] / "other", sfreq=100, labels="annotations", epoch=(-1, 3.01))
 
 

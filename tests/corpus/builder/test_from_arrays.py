@@ -152,7 +152,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"units": ["µV"]}, "1 units for 2 channels"),
+        ({"units": ["µV"]}, "1 unit for 2 channels"),
         ({"sfreq": 0}, "sfreq must be above 0"),
         ({"sfreq": -5}, "sfreq must be above 0"),
         ({"scale": "max"}, "scale must be 'q95' or 'none'"),
@@ -243,9 +243,9 @@ def test_tags_and_targets_that_do_not_fit_are_refused(
 
 def test_names_that_differ_by_case_or_space_only_are_warned_of(arguments: dict[str, Any]) -> None:
     changes = {"subject": ["a", "a", "A", "A", "a", "a"], "y": ["x"] * 6, "label_names": None}
-    with pytest.warns(UserWarning, match=r"subjects 'A' \(1 recordings\) and 'a'.*in subject\."):
+    with pytest.warns(UserWarning, match=r"subjects 'A' \(1 recording\) and 'a'.*in subject\."):
         from_arrays(**arguments | changes)
     changes = {"y": ["x", "X ", "x", "x", "x", "x"], "label_names": None, "subject": ["a"] * 6}
     out = arguments["out"].with_name("again")
-    with pytest.warns(UserWarning, match=r"labels 'X ' \(1 windows\) and 'x' .* alike in y\."):
+    with pytest.warns(UserWarning, match=r"labels 'X ' \(1 window\) and 'x' .* alike in y\."):
         from_arrays(**arguments | changes | {"out": out})

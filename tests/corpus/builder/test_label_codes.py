@@ -110,7 +110,7 @@ def test_a_threshold_leaves_out_unlikely_codes(
     report = prepare(folder, tmp_path / "c", label_map=str(statements), label_threshold=50, **how)
     assert found(tmp_path) == {"r1.edf": "NORM", "r2.edf": "MI", "r3.edf": "STTC"}
     assert any("with a likelihood of 50 or more" in note for note in report.notes)
-    assert any("1 rows of t.csv without a code that counts" in note for note in report.notes)
+    assert any("1 row of t.csv without a code that counts" in note for note in report.notes)
     plain = table.with_name("plain.csv")
     plain.write_text("file,scp_codes,subject\nr1,a,1\nr2,b,2\n")
     with pytest.raises(ConfigError, match="label_threshold is for cells such as"):

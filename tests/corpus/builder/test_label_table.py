@@ -99,13 +99,13 @@ def test_a_csv_from_a_spreadsheet_is_read(read: Callable[..., LabelTable]) -> No
         ("file|label|label\none|x|y\n", "two columns have the same name"),
         ("file|label|onset\none|x|1\n", "the column duration is missing"),
         ("file|label|duration\none|x|1\n", "the column onset is missing"),
-        ("file|label\none|x\none\n", "line 3: 1 cells for 2 columns"),
-        ("file|label\none|\n", "no row can be used. 1 rows of .* without a label .*: line 2"),
-        ("file|label\n|x\n", "no row can be used. 1 rows of .* without a recording .*: line 2"),
+        ("file|label\none|x\none\n", "line 3: 1 cell for 2 columns"),
+        ("file|label\none|\n", "no row can be used. 1 row of .* without a label .*: line 2"),
+        ("file|label\n|x\n", "no row can be used. 1 row of .* without a recording .*: line 2"),
         ("file|label|subject\none|x|\n", "line 2: the column subject is empty"),
         ("file|label|onset|duration\none|x|soon|1\n", "line 2: the column onset must be a number"),
         ("file|label|onset|duration\none|x|1|-1\n", "seconds from 0 on, got '-1'"),
-        ("file|label|onset|duration\none|x|nan|1\n", "1 rows of .* without an onset"),
+        ("file|label|onset|duration\none|x|nan|1\n", "1 row of .* without an onset"),
         ("file|label\nonn.edf|x\n", r"no recording is called onn\.edf; 5 were found"),
         ("file|label\na/onn.edf|x\n", r"Did you mean a/one\.edf\?"),
         ("file|label\ntwo|x\n", r"two may be a/two\.edf or b/two\.edf\. Write its path"),
@@ -145,7 +145,7 @@ def test_a_recording_whose_rows_all_lie_outside_is_set_aside(
     read: Callable[..., LabelTable],
 ) -> None:
     table = read("file|label|onset|duration\none|x|900|1\n")
-    message = r"one\.edf: it lasts 60 s, and all of its 1 rows .* line 2 begins at 900 s"
+    message = r"one\.edf: it lasts 60 s, and all of its 1 row .* line 2 begins at 900 s"
     with pytest.raises(RecordingError, match=message):
         table.stretches("a/one.edf", 60.0)
 

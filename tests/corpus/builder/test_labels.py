@@ -75,7 +75,7 @@ def test_a_table_of_participants_labels_all_recordings_of_a_subject(
         ("participant_id|diagnosis\nsub-77|ill\n", "is the subject of a recording; the first"),
         ("participant_id|diagnosis\n01|a\nsub-01|b\n", "lines 2 and 3 both label"),
         ("participant_id|sex\n01|f\n", "the column diagnosis is missing"),
-        ("participant_id|diagnosis\n01|\n", "no row can be used. 1 rows .* without a label"),
+        ("participant_id|diagnosis\n01|\n", "no row can be used. 1 row .* without a label"),
     ],
 )
 def test_a_fault_in_a_table_of_participants_is_named(

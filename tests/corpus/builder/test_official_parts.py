@@ -96,7 +96,7 @@ def test_a_corpus_keeps_the_official_parts(folder: Path, tmp_path: Path) -> None
     assert list(load_corpus(out).splits) == ["train"] * 8 + ["valid"] * 2 + ["test"] * 4
     parts = (
         "train: 4 recordings of 4 subjects, 8 windows",
-        "valid: 1 recordings of 1 subjects, 2 windows",
+        "valid: 1 recording of 1 subject, 2 windows",
         "test: 2 recordings of 2 subjects, 4 windows",
     )
     assert report.parts == overview(out).parts == parts
@@ -112,7 +112,7 @@ def test_a_part_that_changes_is_written_down_without_preparing_anew(
     prepare(folder, out, labels=table(tmp_path, "1122344"), **how)
     before = load_corpus(out).fingerprint
     report = prepare(folder, out, labels=table(tmp_path, "1422344"), **how)
-    assert report.changes == ("the official parts of 1 recordings were written down anew",)
+    assert report.changes == ("the official parts of 1 recording were written down anew",)
     assert list(load_corpus(out).splits[2:4]) == ["test", "test"]
     assert load_corpus(out).fingerprint != before
 
@@ -125,8 +125,8 @@ def test_a_recording_without_a_part_and_a_subject_in_two_parts_are_told(
         folder, tmp_path / "corpus", sfreq=100, window=2, labels=labels, split_column="fold"
     )
     assert report.parts[3:] == (
-        "no part: 1 recordings of 1 subjects, 2 windows",
-        "1 subjects are both in train and test: p1",
+        "no part: 1 recording of 1 subject, 2 windows",
+        "1 subject is both in train and test: p1",
     )
 
 

@@ -41,8 +41,8 @@ def test_a_file_beside_takes_the_place_of_annotations_and_that_is_told(session: 
     report = prepared(session, labels="annotations")
     assert report.labels == {"bckg": 4, "own": 10, "seiz": 6}
     assert report.notes[:2] == (
-        "labels of 1 recordings are from TUH .tse",
-        "1 recordings have no file of labels beside them; their own annotations count: "
+        "labels of 1 recording are from TUH .tse",
+        "1 recording has no file of labels beside it; their own annotations count: "
         "aaaaaaab_s001_t000.edf",
     )
 
@@ -51,7 +51,7 @@ def test_background_of_recordings_without_a_file_is_told(session: Path) -> None:
     report = prepared(session, labels="annotations", background="rest")
     assert report.labels == {"bckg": 4, "own": 10, "seiz": 6}
     assert report.notes[1] == (
-        "1 recordings have no file of labels beside them; their own annotations count, and windows "
+        "1 recording has no file of labels beside it; their own annotations count, and windows "
         "without one are background: aaaaaaab_s001_t000.edf"
     )
 
@@ -104,7 +104,7 @@ def test_what_says_nothing_is_counted(session: Path) -> None:
 def test_a_file_of_another_recording_sets_it_aside(session: Path) -> None:
     (session / "aaaaaaab_s001_t000.tse").write_text(f"{TSE[:22]}100 200 seiz 1\n")
     ((_, reason),) = prepared(session).quarantined
-    assert "found 1 labels from 100 to 100 s, all outside the recording" in reason
+    assert "found 1 label from 100 to 100 s, all outside the recording" in reason
 
 
 def test_the_suffix_chooses_among_files(session: Path) -> None:
@@ -112,7 +112,7 @@ def test_the_suffix_chooses_among_files(session: Path) -> None:
     binary.write_text(TSE.replace("8.0000", "6.0000"))
     report = prepared(session)
     assert report.labels == {"bckg": 3, "seiz": 7}
-    assert "1 recordings also have TUH .tse, which --sidecar would choose" in report.notes
+    assert "1 recording also has TUH .tse, which --sidecar would choose" in report.notes
     shutil.rmtree(session.parent / "corpus")
     assert prepared(session, sidecar=".tse").labels == {"bckg": 4, "seiz": 6}
 
@@ -235,7 +235,7 @@ def test_the_look_alike_of_tusz_has_bckg_seiz_bckg(
     assert prepared(folder, window=1, sidecar=".rec").labels == {"bckg": 1, "spsw": 1}
 
 
-@pytest.mark.filterwarnings("ignore:.*(have no onset|lie before or after)")
+@pytest.mark.filterwarnings("ignore:.*(ha(s|ve) no onset|lies? before or after)")
 def test_of_the_reported_bids_events_four_and_two_remain(reported: Callable[[str], Path]) -> None:
     folder = reported("bids")
     report = prepared(folder, window=0.05, align="events", stride=100, labels="annotations")

@@ -309,7 +309,7 @@ def test_rows_without_recordings_and_recordings_without_rows_are_told(
     report = prepare(folder, out, **HOW, labels=path)
     assert report.notes[:2] == (
         "2 named in labels.tsv are not among the recordings: lost.edf, gone",
-        "1 recordings have no row in labels.tsv: c.edf",
+        "1 recording has no row in labels.tsv: c.edf",
     )
     assert report.dropped == {"recordings without a row in labels.tsv": 1}
     assert prepare(folder, out, **HOW, labels=path).notes == report.notes
@@ -356,7 +356,7 @@ def test_subjects_that_differ_by_case_or_space_are_warned_of(
 ) -> None:
     folder = folder_of("p01_a.edf", "P01_b.edf", "P01_c.edf")
     with pytest.warns(
-        UserWarning, match=r"'P01' \(2 recordings\) and 'p01' \(1 recordings\) differ.*count as 2\."
+        UserWarning, match=r"'P01' \(2 recordings\) and 'p01' \(1 recording\) differ.*count as 2\."
     ):
         prepare(folder, out, **HOW)
 

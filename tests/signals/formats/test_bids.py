@@ -101,7 +101,7 @@ def test_events_are_the_annotations(make_dataset):
 
 def test_an_event_far_beyond_the_end_is_left_out_where_others_are_near(make_dataset):
     rows = ["onset duration trial_type", "2.5 1 left", "9000 1 right"]
-    with pytest.warns(UserWarning, match=r"1 events of .*_events.tsv lie before or after"):
+    with pytest.warns(UserWarning, match=r"1 event of .*_events.tsv lies before or after"):
         recording = read_recording(make_dataset(**{_beside("events"): rows}))
     assert recording.annotations == (Annotation(2.5, 1, "left"),)
 
@@ -115,7 +115,7 @@ def test_events_of_szcore_have_their_type_as_label(make_dataset):
 @pytest.mark.parametrize("nothing", ["n/a", "nan", "NaN"])
 def test_events_without_an_onset_are_left_out_and_told(make_dataset, nothing):
     rows = ["onset duration trial_type", "2.5 nan left", f"{nothing} 1 right"]
-    with pytest.warns(UserWarning, match=r"1 events of .*_events.tsv have no onset, and were left"):
+    with pytest.warns(UserWarning, match=r"1 event of .*_events.tsv has no onset, and was left"):
         recording = read_recording(make_dataset(**{_beside("events"): rows}))
     assert recording.annotations == (Annotation(2.5, 0, "left"),)
 

@@ -92,7 +92,7 @@ def test_annotations_whose_code_means_nothing_are_an_error_of_the_file(record):
     notes.write_bytes(whole[::-1].replace(beat[::-1], (55 << 10 | 50).to_bytes(2), 1)[::-1])
     with pytest.raises(
         RecordingError,
-        match=r"^made.hea: in its annotation file made.atr, 1 annotations have a code that has no "
+        match=r"^made.hea: in its annotation file made.atr, 1 annotation has a code that has no "
         r"meaning, the first at sample 950, so it is damaged\. Copy it again",
     ):
         read_recording(record)

@@ -186,7 +186,7 @@ def test_a_stream_without_a_sample_is_refused(write_xdf):
 def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes_and_told_of(write_xdf):
     path = write_xdf(_eeg())
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.warns(UserWarning, match=r"^made.xdf: is damaged or was cut off: 1 parts"):
+    with pytest.warns(UserWarning, match=r"^made.xdf: is damaged or was cut off: 1 part"):
         recording = read_recording(path)
     np.testing.assert_allclose(recording.data, DATA[:, :550], rtol=1e-6)
 
@@ -196,7 +196,7 @@ def test_a_description_of_other_channels_is_not_used(write_xdf):
     rows = [column.tobytes() for column in DATA.T]
     path = write_xdf(header, _samples(1, STAMPS, rows))
     with pytest.warns(
-        UserWarning, match=r"^made.xdf: its stream amp describes 1 channels and holds 2"
+        UserWarning, match=r"^made.xdf: its stream amp describes 1 channel and holds 2"
     ):
         assert read_recording(path).ch_names == ("EEG 1", "EEG 2")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from biot.cli.options import Parser
 from biot.cli.terminal import say
+from biot.errors import counted
 
 __all__ = ["parser"]
 
@@ -41,4 +42,4 @@ def _drop(args: Namespace) -> None:
     from biot.corpus.builder.drop import drop
 
     count = drop(args.corpus, args.subject)
-    say(f"{args.corpus}: the subject's {count} windows are removed")
+    say(f"{args.corpus}: the subject's {counted(count, 'window is', 'windows are')} removed")

@@ -87,7 +87,7 @@ def _export(args: Namespace) -> None:
     from biot.preprocessing import FILE_NAME, Preprocessing
 
     model = BIOT.from_pretrained(args.model)
-    folder = Path(args.model)
+    folder = _folder_of(args.model)
     contract = Preprocessing.load(folder) if (folder / FILE_NAME).is_file() else None
     if contract is not None:
         require_fit(model, contract, where=folder)
@@ -97,6 +97,17 @@ def _export(args: Namespace) -> None:
             f"Note: there is no {folder / FILE_NAME}, so that {args.out} does not say how "
             "recordings are prepared, and biot predict does not take it."
         )
+
+
+def _folder_of(model: str) -> Path:
+    """Where a model's files lie; of a repository on the Hub, those beside it are fetched."""
+    from biot.model.hub import Download, fetched_beside
+    from biot.preprocessing import FILE_NAME
+
+    if Path(model).exists():
+        return Path(model)
+    found = fetched_beside(model, FILE_NAME, Download())
+    return Path(model) if found is None else found.parent
 
 
 def _require_together(args: Namespace) -> None:

@@ -16,7 +16,7 @@ from biot.cli.options import (
     require_apart,
 )
 from biot.cli.terminal import is_first_process, log_to_stderr, say, show_progress, tell_report
-from biot.errors import ConfigError, StoppedError
+from biot.errors import ConfigError, StoppedError, counted
 from biot.training.finetuning.config import FinetuneConfig
 
 __all__ = ["parser"]
@@ -151,8 +151,6 @@ def _tell(metrics: Mapping[str, Any], said: Sequence[str]) -> None:
 
 def _kept(metrics: Mapping[str, Any]) -> str:
     """Which weights were kept, and why."""
-    from biot.evaluation.tables import counted
-
     if "valid" not in metrics:
         return f"the weights after {counted(metrics['epochs'], 'epoch')}"
     metric, best_epoch = metrics["metric"], metrics["best_epoch"]
@@ -163,7 +161,8 @@ def _kept(metrics: Mapping[str, Any]) -> str:
         kept = f"the penalty {metrics['penalty']:g}"
     best, n_windows = metrics["valid"].get(metric), metrics["valid"]["n_windows"]
     value = f"{best:.3f} over" if isinstance(best, float) else "over"
-    return f"{kept}, the best by validation {metric} ({value} {n_windows} windows)"
+    of = counted(n_windows, "window")
+    return f"{kept}, the best by validation {metric} ({value} {of})"
 
 
 def _execute_folds(args: Namespace, config: FinetuneConfig, said: Sequence[str]) -> None:

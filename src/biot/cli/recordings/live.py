@@ -29,7 +29,7 @@ from biot.cli.options import (
 )
 from biot.cli.recordings.opening import MODEL_HELP, open_predictor
 from biot.cli.terminal import say
-from biot.errors import ConfigError
+from biot.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from biot.inference.live.engine import LiveEngine
@@ -216,7 +216,9 @@ def _open_stream(
             recording, given, args.lsl, renames_of(contract.rename_channels)
         )
     engine = LiveEngine(predictor, recording, stride=args.stride, clock=stream.clock)
-    say(f"{args.lsl}: found, {recording.sfreq:g} Hz, {len(recording.ch_names)} channels.")
+    say(
+        f"{args.lsl}: found, {recording.sfreq:g} Hz, {counted(len(recording.ch_names), 'channel')}."
+    )
     rows = streamed(engine, stream, seconds=args.duration, stopped=stopped, tell=say)
     return engine, rows
 
@@ -307,7 +309,7 @@ def _show(
         with contextlib.suppress(OSError, ValueError):  # nobody reads our output any more
             say(_summary(engine, n_shown))
             if args.out is not None:
-                say(f"\n{n_shown} windows -> {args.out}")
+                say(f"\n{counted(n_shown, 'window')} -> {args.out}")
 
 
 def _takers(
@@ -320,7 +322,10 @@ def _takers(
 
         lines = stack.enter_context(JsonLines(args.out))
         if lines.n_before:
-            say(f"{args.out}: holds {lines.n_before} lines, which stay; new ones come after them.")
+            say(
+                f"{args.out}: holds {counted(lines.n_before, 'line')}, which stay; new ones come "
+                "after them."
+            )
         takers.append(lambda row: lines.write(row.to_dict()))
     if args.outlet:
         from biot.inference.live.outlet import Outlet

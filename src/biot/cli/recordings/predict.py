@@ -27,7 +27,7 @@ from biot.cli.recordings.many import predict_folder
 from biot.cli.recordings.opening import MODEL_HELP, open_predictor
 from biot.cli.recordings.truth import annotations_of
 from biot.cli.terminal import say, show_progress
-from biot.errors import ConfigError
+from biot.errors import ConfigError, counted
 from biot.inference.many.settings import ManySettings
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _predict_one(args: Namespace, path: Path) -> None:
     predictions = replace(predictions, in_training=seen)
     predictions.save(args.out)
     _tell(predictions)
-    say(f"{len(predictions)} windows -> {args.out}")
+    say(f"{counted(len(predictions), 'window')} -> {args.out}")
     if args.png is not None:  # after the table: if it fails, that is there
         _draw(args, predictions, recording, contract.label_columns[0])
     extras.tell(args, [predictions], predictor)

@@ -14,7 +14,7 @@ from biot.cli.recordings.report_predictions import (
 )
 from biot.cli.reports.folders import is_run
 from biot.cli.terminal import say
-from biot.errors import ConfigError
+from biot.errors import ConfigError, counted
 
 __all__ = ["parser"]
 
@@ -80,7 +80,7 @@ def _execute(args: Namespace) -> None:
                 f"--out is for one page; those of {path} go into {path / 'reports'}. Leave it out."
             )
         pages = report_many(args, path)
-        say(f"{len(pages)} reports -> {path / 'reports'}")
+        say(f"{counted(len(pages), 'report')} -> {path / 'reports'}")
         return
     page = _of_folder(args, path) if path.is_dir() else report_predictions(args, path, args.out)
     say(f"report -> {page}")

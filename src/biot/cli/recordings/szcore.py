@@ -25,7 +25,7 @@ from biot.cli.options import (
 from biot.cli.recordings.event_options import changed_rules, rules_of
 from biot.cli.recordings.opening import open_predictor
 from biot.cli.terminal import complain, say, show_progress
-from biot.errors import ConfigError
+from biot.errors import ConfigError, counted
 from biot.events.rules import EventRules
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ def _places(args: Namespace) -> tuple[Path, Path, Path]:
         return model, words[0], words[1]
     if words or model is None:
         raise ConfigError(
-            f"biot szcore takes MODEL, or MODEL INPUT OUTPUT; got {len(args.words)} arguments"
+            "biot szcore takes MODEL, or MODEL INPUT OUTPUT; got "
+            f"{counted(len(args.words), 'argument')}"
             f"{' besides --model' if args.model is not None else ''}: {' '.join(args.words)}."
         )
     roots = {"INPUT": args.data_root, "OUTPUT": args.output_root}

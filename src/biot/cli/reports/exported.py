@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from biot.cli.reports.folders import contract_rows, lines_of
-from biot.errors import ContractError
+from biot.errors import ContractError, counted
 from biot.io import json_object
 from biot.runtime.onnx_file import OnnxFile
 
@@ -56,7 +56,7 @@ def _quantization(found: Any) -> list[tuple[str, str]]:
         return []
     scores = ", ".join(f"{name} {_short(found.get(name))}" for name in ("float32", "int8"))
     metric = str(found.get("metric")).replace("_", " ")
-    where = f"{found.get('n_windows')} windows of {found.get('corpus')}"
+    where = f"{counted(found.get('n_windows'), 'window')} of {found.get('corpus')}"
     return [("weights", f"{found.get('form')}: {metric} on {where}: {scores}")]
 
 

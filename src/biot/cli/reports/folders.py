@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biot.errors import CheckpointError, ConfigError
+from biot.errors import CheckpointError, ConfigError, counted
 from biot.io import read_json
 from biot.settings import Settings, settings_of
 from biot.training.finetuning.config import FinetuneConfig
@@ -134,10 +134,10 @@ def _training_data(folder: Path) -> list[tuple[str, str]]:
         return [("trained on", f"not said: there is no {path.name}")]
     values = read_json(path, ConfigError, most_bytes=_MOST_BYTES)
     counts = {name: len(_sized(values.get(name))) for name in ("recordings", "unknown", "subjects")}
-    text = f"{counts['recordings'] + counts['unknown']} recordings"
+    text = counted(counts["recordings"] + counts["unknown"], "recording")
     if counts["subjects"]:
         subjects = list(map(str, _sized(values["subjects"])))
-        text += f" of {_count(subjects)}: {_first(subjects)}"
+        text += f" of {counted(len(subjects), 'subject')}: {_first(subjects)}"
     return [("trained on", text)]
 
 
@@ -222,7 +222,9 @@ def _of_corpus(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         found = _inner(split, part)
         if found:
             subjects = list(map(str, _sized(found.get("subjects"))))
-            whose = f" of {_count(subjects)}: {_first(subjects)}" if subjects else ""
+            whose = (
+                f" of {counted(len(subjects), 'subject')}: {_first(subjects)}" if subjects else ""
+            )
             rows.append((part, f"{_windows(found)}{whose}"))
     return [*rows, ("leakage", leakage_text(about))]
 
@@ -290,15 +292,11 @@ def _sized(value: Any) -> Sequence[Any] | Mapping[str, Any]:
 
 
 def _windows(values: Mapping[str, Any]) -> str:
-    return f"{values.get('n_windows', 'unknown')} windows"
+    return counted(values.get("n_windows", "unknown"), "window")
 
 
 def _words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
-
-
-def _count(subjects: Sequence[str]) -> str:
-    return "1 subject" if len(subjects) == 1 else f"{len(subjects)} subjects"
 
 
 def _first(names: Sequence[str], most: int = 20) -> str:

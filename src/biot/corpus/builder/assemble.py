@@ -39,7 +39,7 @@ from biot.corpus.manifest import (
 )
 from biot.corpus.schema import SHARDS
 from biot.corpus.subjects import doubts, of_one_class, official_parts, origins
-from biot.errors import CorpusError, listed, require
+from biot.errors import CorpusError, counted_kind, listed, require
 from biot.io import atomic_file, sha256_of
 from biot.preprocessing import FILE_NAME, Preprocessing
 from biot.signals.channels import canonical
@@ -309,7 +309,7 @@ def _why_nothing(
 ) -> str:
     """Why no window could be prepared."""
     counts = left_out_of(records) + Counter(skipped)
-    reasons = [f"{count} {what}" for what, count in counts.items()]
+    reasons = [counted_kind(count, what) for what, count in counts.items()]
     unusable = quarantined(records)
     settings = _unsuitable_settings(unusable, recipe)
     if settings and not reasons:

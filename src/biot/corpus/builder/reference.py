@@ -23,7 +23,7 @@ from biot.corpus.builder.layouts.gather import label_source
 from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, opened, subject_pattern
 from biot.corpus.builder.windows.events import Stretch
-from biot.errors import ConfigError, CorpusError, RecordingError, listed
+from biot.errors import ConfigError, CorpusError, RecordingError, counted, listed
 from biot.signals.recording import Recording
 
 __all__ = ["NoLabelsError", "ReferenceLabels", "names_recordings"]
@@ -202,7 +202,8 @@ def _of_folder(
     if not elsewhere:
         ends = "" if how.sidecar is None else f" with --sidecar {how.sidecar}"
         raise CorpusError(
-            f"{folder}: no file of labels there belongs to one of the {len(sources)} recordings "
+            f"{folder}: no file of labels there belongs to one of the "
+            f"{counted(len(sources), 'recording')} "
             f"({listed([one.recording for one in sources], 3)}) by its name{ends}. A file is named "
             "as its recording is, such as x_events.tsv, x_desc-biot_events.tsv, x.tsv, x.csv_bi, "
             "x_annot.fif or x_hypnogram.txt of x.edf."
@@ -227,7 +228,7 @@ def _in_other_folders(places: Mapping[str, Path], folder: Path) -> tuple[str, ..
     ]
     if not others:
         return ()
-    told = f"of {len(others)} recordings they were found by name in another folder"
+    told = f"of {counted(len(others), 'recording')} they were found by name in another folder"
     return (f"{told}: {listed(others, 3)}",)
 
 
@@ -241,7 +242,8 @@ def _of_file(path: Path, sources: Sequence[Source], how: PrepareConfig) -> Label
         found = {sources[0].recording: Found(path.absolute(), path.name)}
     if not found:
         raise CorpusError(
-            f"{path}: does not say which of the {len(sources)} recordings its labels are of "
+            f"{path}: does not say which of the {counted(len(sources), 'recording')} its labels "
+            "are of "
             f"({listed([one.recording for one in sources], 3)}). Give one recording; a table with "
             "a column file; or the folder that holds a file of labels for each recording."
         )

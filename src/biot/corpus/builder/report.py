@@ -11,7 +11,7 @@ from pathlib import Path
 
 from biot.corpus.manifest import Spread
 from biot.corpus.schema import LABELS_FILE, QUARANTINE_FILE
-from biot.errors import listed
+from biot.errors import counted, counted_kind, listed
 from biot.io import atomic_file, safe_cell, true_cell
 from biot.preprocessing import Preprocessing
 from biot.signals.flat import FlatChannels, way_out
@@ -79,7 +79,7 @@ class PrepareReport:
             (
                 "windows",
                 f"{self.n_windows} of {contract.window:g} s, "
-                f"{contract.n_chans} channels at {contract.sfreq:g} Hz",
+                f"{counted(contract.n_chans, 'channel')} at {contract.sfreq:g} Hz",
             ),
             *_block("filter", [contract.filter] if contract.filter else []),
             *_block("official parts", list(self.parts)),
@@ -87,7 +87,9 @@ class PrepareReport:
             *_block("label map", list(self.label_map)),
             *_block("several", list(self.several)),
             *_block("targets", [f"{name}: {spread}" for name, spread in self.targets.items()]),
-            *_block("left out", [f"{count} {what}" for what, count in self.dropped.items()]),
+            *_block(
+                "left out", [counted_kind(count, what) for what, count in self.dropped.items()]
+            ),
             *_block("channels", list(self.channels)),
             *_block("reference", reference_lines(contract, self.references)),
             *_block("slower", slower_lines(self.slower, self.n_recordings)),

@@ -28,7 +28,7 @@ from biot.corpus.integrity import fault_of_content, listed_shards
 from biot.corpus.manifest import MANIFEST_FILE, Manifest, Record, versions
 from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE, shard_path
 from biot.corpus.seal import DESCRIPTION, require_unchanged
-from biot.errors import BiotError, ConfigError, CorpusError
+from biot.errors import BiotError, ConfigError, CorpusError, counted
 from biot.io import read_json
 from biot.preprocessing import OF_EARLIER_RELEASES, Preprocessing
 
@@ -278,15 +278,16 @@ def _plan(
         }
     said = [text for _, text in sorted(changed.items())]
     for field, what in (
-        ("subject_from", "what names the subjects of {} recordings was written down anew"),
-        ("split", "the official parts of {} recordings were written down anew"),
+        ("subject_from", "what names the subjects of {} was written down anew"),
+        ("split", "the official parts of {} were written down anew"),
     ):
         count = sum(getattr(known[n][0], field) != new[field] for n, new in renamed.items())
-        said += [what.format(count)] if count else []
+        said += [what.format(counted(count, "recording"))] if count else []
     said += [f"{name} was added" for name in added if not begun and name not in had]
     said += [f"{name} is no longer given and was removed" for name in removed]
     if begun and there:
-        said.append(f"{len(there) - len(changed)} recordings were prepared by an earlier run")
+        kept = counted(len(there) - len(changed), "recording was", "recordings were")
+        said.append(f"{kept} prepared by an earlier run")
     todo = [t for t in jobs if t.source.recording in changed or t.source.recording not in known]
     died = [name for name in changed if DIED in (known[name][0].quarantine or "")]
     return _Plan(todo=todo, removed=removed, renamed=renamed, died=died, changes=tuple(said))

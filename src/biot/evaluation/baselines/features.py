@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ConfigError
+from biot.errors import ConfigError, counted
 
 __all__ = ["SignalKind", "band_edges", "band_powers", "signal_kinds"]
 
@@ -130,7 +130,7 @@ def _require_windows(windows: npt.NDArray[Any], sfreq: float, kinds: Sequence[Si
     if len(kinds) != windows.shape[1] or unknown:
         raise ConfigError(
             "kinds must say 'potential' or 'level' of each channel: got "
-            f"{len(kinds)} for {windows.shape[1]} channels"
+            f"{len(kinds)} for {counted(windows.shape[1], 'channel')}"
             f"{f', among them {unknown[0]!r}' if unknown else ''}. signal_kinds(units) makes them."
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.decision import Decision
-from biot.errors import CorpusError, require
+from biot.errors import CorpusError, counted, require
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.tasks import Classes, MultiLabel, Task, Truth
 
@@ -94,7 +94,7 @@ class RidgeBaseline:
         rows = np.flatnonzero(np.isfinite(given).any(axis=1))
         if not len(rows):
             raise CorpusError(
-                f"None of the {len(given)} windows has a feature: nothing to learn from."
+                f"None of the {counted(len(given), 'window')} has a feature: nothing to learn from."
             )
         rows = _drawn(rows, window_limit(given.shape[1]), seed)
         x = given[rows].astype(np.float64)

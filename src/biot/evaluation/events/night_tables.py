@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from biot.errors import counted
 from biot.evaluation.events.tables import MOST_ROWS, number
-from biot.evaluation.tables import counted, tabulated
+from biot.evaluation.tables import tabulated
 
 __all__ = ["nights_text"]
 
@@ -104,7 +105,7 @@ def _nights(nights: Mapping[str, Any]) -> str:
     )  # fmt: skip
     table = tabulated(rows, headers)
     more = len(nights) - MOST_ROWS
-    return f"{table}\nand {more} more nights" if more > 0 else table
+    return f"{table}\nand {counted(more, 'more night')}" if more > 0 else table
 
 
 def _short(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ConfigError, listed
+from biot.errors import ConfigError, counted, listed
 from biot.evaluation.events.counts import (
     Counts,
     EventCounts,
@@ -159,7 +159,7 @@ class EventEvaluation:
     def __repr__(self) -> str:
         counts = self.events.counts
         return (
-            f"EventEvaluation({len(self.recordings)} recordings, {self.hours:.2f} h, "
+            f"EventEvaluation({counted(len(self.recordings), 'recording')}, {self.hours:.2f} h, "
             f"{counts.reference} events: sensitivity {counts.sensitivity:.3f}, "
             f"F1 {counts.f1:.3f}, {counts.fp_per_day:.3g} false positives a day)"
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from biot.evaluation.tables import counted, tabulated
+from biot.errors import counted
+from biot.evaluation.tables import tabulated
 
 __all__ = ["number", "scores_text"]
 
@@ -118,7 +119,7 @@ def _each(what: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
     )  # fmt: skip
     table = tabulated(cells, headers)
     more = len(rows) - MOST_ROWS
-    return f"{table}\nand {more} more {what}s" if more > 0 else table
+    return f"{table}\nand {counted(more, f'more {what}')}" if more > 0 else table
 
 
 def _rules(rules: Mapping[str, Any]) -> str:

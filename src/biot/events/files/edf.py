@@ -12,7 +12,7 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
-from biot.errors import require
+from biot.errors import counted, require
 from biot.events.files.contents import FoundEvents, in_order, label_of
 from biot.io import atomic_file
 
@@ -48,7 +48,8 @@ def write_edf(events: FoundEvents, path: Path) -> list[Path]:
         size = partial.stat().st_size
     if size > _MOST_BYTES:
         warnings.warn(
-            f"{path.name}: {len(events.events)} events take {size / 2**20:.0f} MB in one data "
+            f"{path.name}: {counted(len(events.events), 'event takes', 'events take')} "
+            f"{size / 2**20:.0f} MB in one data "
             "record; EDFbrowser opens up to 10 MB. Other programs read it; fewer events come of a "
             "longer --min-duration or --merge-gap.",
             stacklevel=2,

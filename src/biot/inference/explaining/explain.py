@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ConfigError, RecordingError, listed, near_word
+from biot.errors import ConfigError, RecordingError, counted, listed, near_word
 from biot.inference.explaining.bands import Band, reach, without_band
 from biot.inference.explaining.choosing import Place
 from biot.inference.explaining.explanation import Explanation
@@ -220,7 +220,7 @@ def _notes(ch_names: Sequence[str], absent: Sequence[str], valid_CS: Bools) -> t
     if absent:
         notes.append(
             f"Absent from the recording: {listed(absent)}; {len(absent)} of the model's "
-            f"{len(ch_names)} channels."
+            f"{counted(len(ch_names), 'channel')}."
         )
     if silent:
         notes.append(f"Nothing usable was recorded in this window: {listed(silent)}.")

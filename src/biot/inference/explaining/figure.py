@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot import plots
-from biot.errors import MissingDependencyError, listed, require
+from biot.errors import MissingDependencyError, counted, listed, require
 from biot.inference.explaining.scalp import places_on_scalp
 from biot.inference.explaining.values import ExplainedWindow
 from biot.signals.channels import canonical
@@ -66,7 +66,11 @@ def draw(explanation: ExplainedWindow) -> Figure:
 def _note(explanation: ExplainedWindow, n_rows: int) -> str:
     n_left_out = len(explanation.ch_names) - len(explanation.absent) - n_rows
     more = [f"Absent: {listed(explanation.absent)}."] if explanation.absent else []
-    more += [f"Not drawn: {n_left_out} channels of the smallest scores."] if n_left_out else []
+    more += (
+        [f"Not drawn: {counted(n_left_out, 'channel')} of the smallest scores."]
+        if n_left_out
+        else []
+    )
     return " ".join(
         [
             f"What the {explanation.measure} would lose without a part. Red: it speaks for it, "

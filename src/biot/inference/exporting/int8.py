@@ -18,7 +18,8 @@ from torch import Tensor
 
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.corpus.load import load_corpus
-from biot.errors import CheckpointError, ConfigError, CorpusError, require
+from biot.errors import CheckpointError, ConfigError, CorpusError, counted, require
+from biot.evaluation.chance import note_on_chance
 from biot.evaluation.metrics import Floats
 from biot.evaluation.tasks import Task, plain_task
 from biot.inference.exporting.export import export_onnx, require_packages
@@ -38,6 +39,10 @@ REPEATS = 5
 """Of each file on one batch, in turn, for the ratio of speeds."""
 _ROUNDING = 1e-9
 """By which a difference of two scores may be off: 0.90 - 0.88 is a little more than 0.02."""
+_AT_CHANCE = (
+    "in float32 {}. So the score cannot tell what int8 costs; take a corpus on which the model is "
+    "better, or a better model."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +80,7 @@ class Int8Report:
     def __str__(self) -> str:
         before, after = self.float32_bytes / 1e6, self.int8_bytes / 1e6
         lines = [
-            f"{self.metric_name} on {self.n_windows} windows of {self.corpus}: float32 "
+            f"{self.metric_name} on {counted(self.n_windows, 'window')} of {self.corpus}: float32 "
             f"{self.float32:.4f}, int8 {self.int8:.4f}",
             f"size: float32 {before:.2f} MB, int8 {after:.2f} MB",
             f"speed in ONNX Runtime on this machine: int8 is {self.speed:.2f} times as fast",
@@ -146,7 +151,7 @@ def export_int8(
         export_onnx(network, plain, preprocessing=contract, optional_inputs=optional_inputs)
         quantize(plain, small)
         report = _compared(plain, small, part, contract, max_loss, batch_size)
-        report = replace(report, notes=() if note is None else (note,))
+        report = replace(report, notes=(*report.notes, *([] if note is None else [note])))
         _require_little_loss(report, path)
         proto = require("onnx", extra="export").load(small)
     describe(proto, {**facts_of(network, contract), "quantization": report.facts()})
@@ -224,13 +229,14 @@ def _compared(
     if not usable.any():
         raise CorpusError(f"{part.corpus.path}: no labelled window has usable data.")
     before, after = (_score(task, part, one, usable, contract) for one in predicted)
+    luck = note_on_chance(task, before, predicted[0][usable], part.labels[usable])
     signal = next(iter(batches_of(part, batch_size))).signal
     seconds = [median(times) for times in zip(*_timed(networks, signal), strict=True)]
     return Int8Report(
         metric=task.default_metric, metric_name=task.score_names[task.default_metric],
         float32=before, int8=after, n_windows=int(usable.sum()), corpus=part.corpus.path.name,
         max_loss=max_loss, float32_bytes=plain.stat().st_size, int8_bytes=small.stat().st_size,
-        speed=seconds[0] / seconds[1],
+        speed=seconds[0] / seconds[1], notes=() if luck is None else (_AT_CHANCE.format(luck),),
     )  # fmt: skip
 
 
@@ -243,7 +249,8 @@ def _score(
     if not np.isfinite(score):
         raise CorpusError(
             f"{part.corpus.path}: {task.score_names[task.default_metric]} cannot be computed of "
-            f"its {len(predicted)} labelled windows with usable data, so that the loss of int8 is "
+            f"its {counted(len(predicted), 'labelled window')} with usable data, so that the loss "
+            "of int8 is "
             "not known. Take a corpus with more windows, of every class or tag."
         )
     return float(score)

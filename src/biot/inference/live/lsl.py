@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ConfigError, RecordingError, require
+from biot.errors import ConfigError, RecordingError, counted, require
 from biot.signals.channels import kind
 from biot.signals.recording import Recording
 from biot.signals.units import conversion
@@ -277,7 +277,7 @@ def _told(found: Any) -> str:
     rate = f"{found.sfreq:g} Hz" if found.sfreq else "no regular rate"
     return (
         f"source_id {found.source_id!r} on {found.hostname or 'this machine'} (type "
-        f"{found.stype or 'none'}, {found.n_channels} channels, {rate})"
+        f"{found.stype or 'none'}, {counted(found.n_channels, 'channel')}, {rate})"
     )
 
 
@@ -286,4 +286,6 @@ def _ambiguous(name: str, found: list[Any], source_id: str | None) -> str:
     way = "Say which one with source_id=."
     if source_id is not None or len({one.source_id for one in found}) < len(found):
         way = "Stop one of them, or give each a source_id of its own, and say it with source_id=."
-    return f"{name}: {len(found)} streams have this name: {streams}. {way}"
+    return (
+        f"{name}: {counted(len(found), 'stream has', 'streams have')} this name: {streams}. {way}"
+    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from biot.corpus.builder.worker import checksum, stamp
 from biot.corpus.leakage import SeenData
-from biot.errors import ConfigError
+from biot.errors import ConfigError, counted
 from biot.evaluation.groups import require_votes
 from biot.events.files.writing import files_of_events
 from biot.inference.many.outcomes import Outcome
@@ -157,7 +157,10 @@ class _Run:
         if before is not None:
             changes += self._changes(finished, known)
         elif known:
-            changes.append(f"{len(known)} recordings were predicted by an earlier run")
+            changes.append(
+                f"{counted(len(known), 'recording was', 'recordings were')} predicted by an "
+                "earlier run"
+            )
         if before is None or todo or changes:
             left = {one.name for run in todo for one in run}
             self._place.begin(
@@ -257,7 +260,8 @@ class _Run:
             reasons = [one.reason for one in outcomes if one.reason is not None]
             more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
             raise ConfigError(
-                f"None of {len(reasons)} recordings can be predicted: {' '.join(reasons[:3])}{more}"
+                f"None of {counted(len(reasons), 'recording')} can be predicted: "
+                f"{' '.join(reasons[:3])}{more}"
             )
         stems = stems_of([one.name for one in outcomes])
 

@@ -14,7 +14,7 @@ import numpy as np
 from biot.choices import By, Per
 from biot.corpus.builder.report import write_quarantine
 from biot.decision import Decision
-from biot.errors import listed
+from biot.errors import counted, listed
 from biot.evaluation.groups import Groups, grouped
 from biot.inference.many.outcomes import Outcome
 from biot.inference.many.staging import RECORDINGS, SUBJECTS
@@ -151,7 +151,7 @@ class FolderReport:
             ("recordings", f"{len(found)}"),
             ("subjects", self.subjects),
             ("windows", f"{sum(map(len, windows))}{lost}"),
-            *([("notes", f"on {noted} recordings, in {RECORDINGS}")] if noted else []),
+            *([("notes", f"on {counted(noted, 'recording')}, in {RECORDINGS}")] if noted else []),
             *([("learnt from", f"{len(learnt)}: {listed(learnt)}")] if learnt else []),
             *_block("changes", self.changes),
             *_block("quarantined", [reason for _, reason in self.quarantined]),

@@ -15,7 +15,7 @@ from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.leakage import SeenData, note_of_leakage, require_disjoint
 from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE
 from biot.device import Device, Precision
-from biot.errors import ConfigError, CorpusError, listed
+from biot.errors import ConfigError, CorpusError, counted, listed
 from biot.evaluation.events.curve import OperatingCurve, operating_curve, thresholds_of
 from biot.evaluation.events.nights import SleepEvaluation, score_nights
 from biot.evaluation.events.rules import EventScoring
@@ -133,7 +133,7 @@ def evaluate_events(
         )  # fmt: skip
     if not found.recordings:
         raise CorpusError(
-            f"None of the {len(found.tally.left_out)} recordings could be scored: "
+            f"None of the {counted(len(found.tally.left_out), 'recording')} could be scored: "
             f"{listed([f'{n} ({why})' for n, why in found.tally.left_out.items()], 3)}"
         )
     return _scored(found, how, rules, rule_changes or {}, curve, n_bootstrap, seed)
@@ -380,5 +380,9 @@ def _sleep(
     if not nights:
         return None
     without = [one.predictions.name for one, night in pairs if night is None]
-    notes = [f"{len(without)} recordings without stages: {listed(without, 3)}"] if without else []
+    notes = (
+        [f"{counted(len(without), 'recording')} without stages: {listed(without, 3)}"]
+        if without
+        else []
+    )
     return score_nights(nights, n_bootstrap=n_bootstrap, seed=seed, notes=notes)

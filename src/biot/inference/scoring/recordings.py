@@ -12,7 +12,7 @@ from biot.corpus.builder.sources import Source
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.builder.worker import checksum
 from biot.corpus.leakage import SeenData
-from biot.errors import BiotError
+from biot.errors import BiotError, counted, counted_kind
 from biot.events.event import Event, Events
 from biot.inference.predictions import Predictions, PredictionWarning
 from biot.inference.predictor import Predictor
@@ -50,15 +50,22 @@ class Tally:
     def notes(self) -> list[str]:
         """What a reader of the scores must know."""
         lines = [f"Labels: {text}." for text in dict.fromkeys(self.told)]
-        lines += [f"{n} {reason}." for reason, n in sorted(self.labels_left_out.items()) if n]
+        lines += [
+            f"{counted_kind(n, reason)}." for reason, n in sorted(self.labels_left_out.items()) if n
+        ]
         if self.without_entry:
             lines.append(
-                f"{len(self.without_entry)} recordings without an entry in the reference count as "
-                "recordings without events."
+                f"{counted(len(self.without_entry), 'recording')} without an entry in the "
+                "reference "
+                f"{'counts' if len(self.without_entry) == 1 else 'count'} as recordings without "
+                "events."
             )
         if self.predicted:
             first = next(iter(self.predicted.values()))[0]
-            lines.append(f"{len(self.predicted)} recordings have notes, such as: {first}")
+            lines.append(
+                f"{counted(len(self.predicted), 'recording has', 'recordings have')} notes, such "
+                f"as: {first}"
+            )
         return lines
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from biot.corpus.corpus import Corpus
 from biot.corpus.manifest import Manifest, left_out_of
 from biot.corpus.summary import quarantine_of
-from biot.errors import CorpusError, listed
+from biot.errors import CorpusError, counted_kind, listed
 from biot.report.parts import More, Pairs, Part, Section, Table, Text
 from biot.report.runs.folder import ReadRun
 from biot.report.runs.signals import classes_of, missing_share
@@ -123,7 +123,7 @@ def _quality(corpus: Corpus, name: str) -> Iterator[Part]:
     rows = [
         (f"flat {name}".strip(), f"{flat}{_flat_is(corpus)}" if n_flat else flat),
         (f"quarantined {name}".strip(), counted(len(quarantined), "file")),
-        *((f"left out {name}".strip(), f"{n} {what}") for what, n in left_out.items()),
+        *((f"left out {name}".strip(), counted_kind(n, what)) for what, n in left_out.items()),
     ]
     yield Pairs(rows)
     if quarantined:

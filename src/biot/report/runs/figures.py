@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from biot.errors import counted
 from biot.plots import GREY, colour, new_figure, plain_frame
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def by_subject(
         axes.set_yticks(range(len(names)), [_short(names[index]) for index in order], fontsize=8)
     else:
         axes.set_yticks([])
-    axes.set(xlabel=axis, ylabel="subject" if named else f"{len(names)} subjects",
+    axes.set(xlabel=axis, ylabel="subject" if named else counted(len(names), "subject"),
              ylim=(-0.8, len(names) - 0.2))  # fmt: skip
     plain_frame(axes)
     axes.grid(visible=True, axis="x", color="#D5D8DC", linewidth=0.6)

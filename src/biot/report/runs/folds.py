@@ -115,7 +115,7 @@ def _scores(run: ReadRun, first: Mapping[str, Any], names: Mapping[str, str]) ->
             inner(metrics, "undefined").items()]  # fmt: skip
     many: list[Part] = [*notes, *told]
     if len(many) > 5:
-        many = [More(f"{len(many)} notes on the folds", many)]
+        many = [More(f"{counted(len(many), 'note')} on the folds", many)]
     return [table, *many]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.corpus.corpus import Corpus
+from biot.errors import counted
 from biot.report.drawing import drawn
 from biot.report.parts import More, Part, Table, Text
 from biot.report.runs.figures import by_subject, predicted_numbers, threshold_curves, traces
@@ -46,8 +47,8 @@ def subject_parts(table: WindowTable) -> list[Part]:
     figure = drawn(
         lambda: by_subject(names, [[m] for m in means], counts, axis=axis, guess=guess),
         caption=f"Each dot is a subject of the test; larger dots have more windows. Shown: {axis}.",
-        alt=f"{axis[:1].upper()}{axis[1:]}, of {len(names)} subjects: from {min(means):.3f} to "
-        f"{max(means):.3f}, mean {np.mean(means):.3f}.",
+        alt=f"{axis[:1].upper()}{axis[1:]}, of {counted(len(names), 'subject')}: from "
+        f"{min(means):.3f} to {max(means):.3f}, mean {np.mean(means):.3f}.",
     )
     cells = [
         (name, number(count), number(mean))
@@ -168,7 +169,7 @@ def example_parts(table: WindowTable, corpus: Corpus, *, wrong: bool, n: int = 4
                     s, corpus.preprocessing.sfreq, [n[i] for i in c], [u[i] for i in c]
                 ),
                 caption=told,
-                alt=f"Signal of {len(there)} channels. {told}",
+                alt=f"Signal of {counted(len(there), 'channel')}. {told}",
             )
         )
     return parts

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from biot.errors import RecordingError, require
+from biot.errors import RecordingError, counted, require
 from biot.signals.formats.contained import in_the_name_of
 from biot.signals.recording import Annotation
 
@@ -109,7 +109,8 @@ def _parsed(path: Path, record: str | None) -> Any:
     if unknown:  # wfdb gives NaN for a code that neither WFDB nor the file defines
         raise RecordingError(
             f"{f'{what}:' if record is None else f'{record}: in its annotation file {path.name},'} "
-            f"{len(unknown)} annotations have a code that has no meaning, the first at sample "
+            f"{counted(len(unknown), 'annotation has', 'annotations have')} a code that has no "
+            "meaning, the first at sample "
             f"{found.sample[unknown[0]]}, so it is damaged. {way_out}"
         )
     return found

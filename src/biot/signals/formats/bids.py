@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from biot.errors import RecordingError, listed
+from biot.errors import RecordingError, counted, listed
 from biot.signals.channels import kind
 from biot.signals.preprocess import is_missing
 from biot.signals.recording import Annotation, Array, Recording
@@ -236,16 +236,17 @@ def _events(recording: Recording, table: Path) -> tuple[Annotation, ...]:
             outside += not -duration <= onset <= recording.duration
     if far is not None and not near:
         raise far
+    of = table.name
     if timeless:
         warnings.warn(
-            f"{recording.name}: {timeless} events of {table.name} have no onset, and were left "
-            "out.",
+            f"{recording.name}: {counted(timeless, f'event of {of} has', f'events of {of} have')} "
+            f"no onset, and {'was' if timeless == 1 else 'were'} left out.",
             stacklevel=4,
         )
     if outside:
         warnings.warn(
-            f"{recording.name}: {outside} events of {table.name} lie before or after the "
-            f"recording of {recording.duration:g} s.",
+            f"{recording.name}: {counted(outside, f'event of {of} lies', f'events of {of} lie')} "
+            f"before or after the recording of {recording.duration:g} s.",
             stacklevel=4,
         )
     return tuple(sorted(found, key=lambda annotation: annotation.onset))

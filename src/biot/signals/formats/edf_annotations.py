@@ -7,7 +7,7 @@ import warnings
 from fractions import Fraction
 from pathlib import Path
 
-from biot.errors import RecordingError
+from biot.errors import RecordingError, counted
 from biot.signals.formats.edf_header import EdfHeader
 from biot.signals.formats.headers import text_of
 from biot.signals.recording import Annotation
@@ -88,7 +88,8 @@ def _of_all_channels(
             n += 1
     if n:
         warnings.warn(
-            f"{path.name}: {n} annotations hold for one channel each (text@@channel); they are "
+            f"{path.name}: {counted(n, 'annotation holds', 'annotations hold')} for one channel "
+            "each (text@@channel); they are "
             "read as the text alone, for all channels.",
             stacklevel=4,
         )

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import RecordingError, require
+from biot.errors import RecordingError, counted, require
 from biot.signals.channels import kind
 from biot.signals.formats.contained import in_the_name_of
 from biot.signals.recording import Annotation, Recording
@@ -107,8 +107,8 @@ def _told_of_damage() -> Iterator[None]:
         logger.propagate = said
     if kept.messages:
         warnings.warn(
-            f"is damaged or was cut off: {len(kept.messages)} parts cannot be read and are left "
-            f"out (pyxdf says: {kept.messages[0].rstrip('.')})",
+            f"is damaged or was cut off: {counted(len(kept.messages), 'part is', 'parts are')} "
+            f"unreadable and left out (pyxdf says: {kept.messages[0].rstrip('.')})",
             stacklevel=2,
         )
 
@@ -202,7 +202,8 @@ def _channels(stream: dict[str, Any], n: int) -> tuple[list[str], list[str]]:
     rows = [row if isinstance(row, dict) else {} for row in described.get("channel", [])]
     if rows and len(rows) != n:
         warnings.warn(
-            f"its stream {_name(stream)} describes {len(rows)} channels and holds {n}; the "
+            f"its stream {_name(stream)} describes {counted(len(rows), 'channel')} and holds {n}; "
+            "the "
             "description is not used",
             stacklevel=2,
         )

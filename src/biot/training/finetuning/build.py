@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from biot.errors import ConfigError, ContractError, listed
+from biot.errors import ConfigError, ContractError, counted, listed
 from biot.model.biot import BIOT
 from biot.model.config import token_lengths
 from biot.model.saving import require_fit
@@ -150,7 +150,7 @@ def _require_same_signal(contract: Preprocessing, model: BIOT, source: Path) -> 
     if model.channels is None:
         if model.n_chans != contract.n_chans:
             raise ContractError(
-                f"{source} knows {model.n_chans} channels without names, the corpus has "
+                f"{source} knows {counted(model.n_chans, 'channel')} without names, the corpus has "
                 f"{contract.n_chans}: {listed(contract.ch_names)}. Prepare the corpus with the "
                 "model's channels."
             )

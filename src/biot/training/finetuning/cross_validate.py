@@ -22,7 +22,7 @@ from biot.corpus.leakage import SeenData, require_disjoint
 from biot.corpus.load import load_corpus
 from biot.corpus.subjects import warn_of_own_subjects
 from biot.decision import Decision
-from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, require
+from biot.errors import BiotError, CheckpointError, ConfigError, CorpusError, counted, require
 from biot.evaluation.baselines.comparison import BaselineAnswers
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, assess, why_undefined
@@ -514,7 +514,9 @@ def _usable_rows(corpus: Corpus, config: FinetuneConfig, source: Path | None) ->
         labelled, n_fft=model.n_fft, hop_length=model.hop_length, batch_size=config.batch_size
     )
     if not len(keep):
-        raise CorpusError(f"{corpus.path}: none of {len(labelled.rows)} windows has usable data.")
+        raise CorpusError(
+            f"{corpus.path}: none of {counted(len(labelled.rows), 'window')} has usable data."
+        )
     for note in blind_spots(model, source):
         _LOGGER.warning("%s", note)
     return labelled.rows[keep], len(labelled.rows) - len(keep)

@@ -15,12 +15,11 @@ import numpy as np
 from biot.choices import EventScore
 from biot.corpus.manifest import Manifest
 from biot.decision import Decision
-from biot.errors import ConfigError
+from biot.errors import ConfigError, counted
 from biot.evaluation.events.counts import EventCounts
 from biot.evaluation.events.counts import event_counts as counts_of
 from biot.evaluation.events.rules import EventScoring
 from biot.evaluation.metrics import Floats
-from biot.evaluation.tables import counted
 from biot.events.detect import detect
 from biot.events.event import Event
 from biot.events.rules import EventRules
@@ -187,13 +186,16 @@ def require_events(part: Subset, contract: Preprocessing, config: FinetuneConfig
     traces = _traces(part, contract)
     if not any((one.truth != one.truth[0]).any() for one in traces):
         raise ConfigError(
-            f"{_OPTION}: each of the {len(traces)} validation recordings has one label throughout, "
+            f"{_OPTION}: each of the {counted(len(traces), 'validation recording')} has one label "
+            "throughout, "
             "so that none of them holds an event that begins or ends. Leave it out, or choose "
             "another seed or valid_share (--seed, --valid-share)."
         )
     if not any(_reference(traces, contract, plain)):
         raise ConfigError(
-            f"{_OPTION}: the {len(traces)} validation recordings hold no event"
+            f"{_OPTION}: the "
+            f"{counted(len(traces), 'validation recording holds', 'validation recordings hold')} "
+            "no event"
             f"{'' if background is None else f', only {background}'}. Choose another seed or "
             "valid_share (--seed, --valid-share)."
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from biot.corpus.corpus import Corpus
-from biot.errors import CorpusError
+from biot.errors import CorpusError, counted
 from biot.evaluation.baselines.comparison import RIDGE, BaselineAnswers, told_of_no_ridge
 from biot.evaluation.baselines.ridge import RidgeBaseline
 from biot.evaluation.tasks import plain_task
@@ -69,5 +69,5 @@ def fold_answers(
             )  # fmt: skip
     except CorpusError as error:
         return None, told_of_no_ridge(error)
-    tell_of_time(began, f"{len(folds)} folds")
+    tell_of_time(began, counted(len(folds), "fold"))
     return found, None

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from biot.corpus.corpus import Corpus
-from biot.errors import ConfigError, CorpusError, require
+from biot.errors import ConfigError, CorpusError, counted, require
 from biot.evaluation.metrics import Ints
 
 __all__ = ["Fold", "Folds", "folds_by_subject"]
@@ -64,8 +64,8 @@ def folds_by_subject(
     fewest = max(3 if valid_share else 2, n_folds)  # one to train, to validate and to test
     if len(names) < fewest:
         raise CorpusError(
-            f"{corpus.path} has {len(names)} subjects with labels; {folds} folds need "
-            f"{fewest} or more. Use fewer folds, or a corpus with more subjects."
+            f"{corpus.path} has {counted(len(names), 'subject')} with labels; {folds} folds "
+            f"need {fewest} or more. Use fewer folds, or a corpus with more subjects."
         )
     # Tags and numbers are dealt out as they come.
     classes = corpus.label_ids[rows] if corpus.task == "classes" else np.zeros(len(rows), int)

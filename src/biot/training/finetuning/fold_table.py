@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from biot.errors import counted
 from biot.evaluation.tables import fold_cells, fold_columns, tabulated
 
 __all__ = ["summary_table"]
@@ -17,7 +18,8 @@ def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
         mean, sd = spread["mean"], spread["sd"]
         if mean is None:
             return "undefined"
-        few = "" if len(spread["of"]) == len(spread["values"]) else f" ({len(spread['of'])} folds)"
+        of = counted(len(spread["of"]), "fold")
+        few = "" if len(spread["of"]) == len(spread["values"]) else f" ({of})"
         return f"{mean:.3f}{few}" if sd is None else f"{mean:.3f} ± {sd:.3f}{few}"
 
     whole: Mapping[str, Any] = next(iter(metrics["each_seed"].values()))
@@ -30,8 +32,8 @@ def summary_table(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
     ]  # fmt: skip
     n_seeds = len(metrics["seeds"])
     over = f"{metrics['n_folds']} folds × {n_seeds} seed{'s' * (n_seeds > 1)}"
-    counted = f"{whole['n_windows']} windows of {whole['n_subjects']} subjects"
-    head = f"{counted}, each tested once a seed."
+    subjects = counted(whole["n_subjects"], "subject")
+    head = f"{counted(whole['n_windows'], 'window')} of {subjects}, each tested once a seed."
     columns = (f"mean ± sd of {over}", "all windows of a seed", *fold_columns(metrics))
     table = tabulated(rows, ("score", *columns))
     return "\n\n".join(part for part in (head, table, _told(metrics, names)) if part)

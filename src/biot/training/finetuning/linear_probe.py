@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biot.errors import ConfigError, CorpusError, require
+from biot.errors import ConfigError, CorpusError, counted, require
 from biot.evaluation.metrics import Floats
 from biot.evaluation.tasks import Classes, MultiLabel, Regression, Task, Truth
 from biot.model.biot import BIOT
@@ -74,7 +74,7 @@ def features(
     found = encoded(fabric, model, windows, batch_size)
     kept = found.isfinite().all(dim=1).nonzero().squeeze(1)
     if not len(kept):
-        raise CorpusError(f"None of the {len(found)} windows has usable data.")
+        raise CorpusError(f"None of the {counted(len(found), 'window')} has usable data.")
     found = found[kept]
     with torch.no_grad():
         active = model.final_layer.activation_layer(found.to(fabric.device)).cpu()

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biot.errors import CorpusError, StoppedError
+from biot.errors import CorpusError, StoppedError, counted
 from biot.evaluation.metrics import Floats
 from biot.evaluation.tasks import Task
 from biot.training.checkpoint import Checkpoints
@@ -167,7 +167,9 @@ class FinetuneObjective:
         outputs, truth, _ = predict_logits(model, self.loaders.valid(), device)
         usable = np.isfinite(outputs).all(axis=1)
         if not usable.any():
-            raise CorpusError(f"None of the {len(truth)} validation windows has usable data.")
+            raise CorpusError(
+                f"None of the {counted(len(truth), 'validation window')} has usable data."
+            )
         outputs, truth = outputs[usable], truth[usable]
         given = self.loaders.valid_weight
         weight = None if given is None else given[usable]

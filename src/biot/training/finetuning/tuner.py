@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from biot.errors import ConfigError, CorpusError, require
+from biot.errors import ConfigError, CorpusError, counted, require
 from biot.evaluation.chance import notes_on, notes_on_loss
 from biot.evaluation.metrics import Floats, Ints
 from biot.evaluation.results import Evaluation, why_undefined
@@ -478,7 +478,8 @@ def _usable_to(model: BIOT, train: LabelledWindows, config: FinetuneConfig, wher
     )
     if not len(keep):
         raise CorpusError(
-            f"{where}: none of {len(train.truth)} training windows holds {model.n_fft} samples "
+            f"{where}: none of {counted(len(train.truth), 'training window')} holds {model.n_fft} "
+            "samples "
             "of a channel without a gap, which a token needs: there is nothing to learn from."
         )
     return keep
@@ -527,7 +528,7 @@ def _deciding_metric(
     reason = why_undefined(task, valid.truth, {metric: score})[metric]
     return "loss", (
         f"The validation loss decided what was kept: {metric} is undefined on the "
-        f"{len(valid.truth)} validation windows ({reason}).",
+        f"{counted(len(valid.truth), 'validation window')} ({reason}).",
     )
 
 

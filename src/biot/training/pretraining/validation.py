@@ -11,7 +11,7 @@ from biot.corpus.batch import Batch, collate
 from biot.corpus.corpora import Corpora
 from biot.corpus.corpus import Corpus
 from biot.corpus.split import split
-from biot.errors import CorpusError
+from biot.errors import CorpusError, counted
 from biot.evaluation.metrics import Ints
 from biot.model.biot import BIOT
 from biot.training.pretraining.config import PretrainConfig
@@ -65,7 +65,8 @@ def _require_subjects(corpus: Corpus, share: float) -> None:
         )
     if round(n_subjects * (1.0 - share), 9) < 0.5:
         raise CorpusError(
-            f"{said}is all {n_subjects} subjects, and leaves none to train on. Give at most "
+            f"{said}is all of {counted(n_subjects, 'subject')}, and leaves none to train on. Give "
+            "at most "
             f"{(n_subjects - 1) / n_subjects:.3g}, which leaves one."
         )
 

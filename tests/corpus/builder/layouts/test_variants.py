@@ -246,7 +246,7 @@ def test_subjects_and_official_parts_stay_with_labels_of_others(
     )
     assert dict(report.labels) == {"bckg": 2, "fnsz": 1}
     assert "subjects from the layout tusz: 1" in str(report)
-    assert "valid: 1 recordings of 1 subjects, 3 windows" in str(report)
+    assert "valid: 1 recording of 1 subject, 3 windows" in str(report)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_table_given_back_keeps_recordings_without_events(chb: Path, tmp_path:
     )  # fmt: skip
     assert other.labels == one.labels
     assert load_corpus(tmp_path / "other").subjects.tolist() == ["chb01"] * 8
-    assert "1 recordings have no label in labels.tsv: chb01/chb01_04.edf" in other.notes
+    assert "1 recording has no label in labels.tsv: chb01/chb01_04.edf" in other.notes
 
 
 def test_a_row_without_a_label_gives_the_part_of_its_recording(chb: Path, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_row_without_a_label_gives_the_part_of_its_recording(chb: Path, tmp_pa
         chb, tmp_path / "corpus", sfreq=200, window=10, labels=table, background="background",
         split_column="split",
     )  # fmt: skip
-    assert "test: 1 recordings of 1 subjects, 4 windows" in str(report)
+    assert "test: 1 recording of 1 subject, 4 windows" in str(report)
     assert sorted(set(load_corpus(tmp_path / "corpus").subjects)) == ["chb01", "x"]
 
 

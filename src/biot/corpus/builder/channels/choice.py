@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from biot.corpus.manifest import Record
-from biot.errors import ConfigError, RecordingError, listed, near_word
+from biot.errors import ConfigError, RecordingError, counted, listed, near_word
 from biot.signals.channels import canonical, kind
 from biot.signals.naming import renames_of
 from biot.signals.recording import Recording
@@ -195,7 +195,7 @@ def choice_lines(records: Mapping[str, Record]) -> Iterator[str]:
     out = Counter(channel for record in read.values() for channel in record.unused)
     if out:
         named = [f"{channel} in {count}" for channel, count in out.most_common()]
-        yield f"not chosen, of {len(read)} recordings: {listed(named, 10)}"
+        yield f"not chosen, of {counted(len(read), 'recording')}: {listed(named, 10)}"
     for word in dict.fromkeys(word for record in read.values() for word in record.unmatched):
         without = [name for name, record in sorted(read.items()) if word in record.unmatched]
         yield f"{word!r} fits nothing in {len(without)} of {len(read)}: {listed(without, 3)}"

@@ -21,7 +21,7 @@ from biot.corpus.builder.labels.sidecars.wfdb import RECORD_SUFFIXES
 from biot.corpus.builder.sources import Source
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
-from biot.errors import ConfigError, CorpusError, RecordingError, listed
+from biot.errors import ConfigError, CorpusError, RecordingError, counted, listed
 from biot.io import sha256_of
 from biot.signals.readers import is_table
 from biot.signals.recording import Recording
@@ -119,7 +119,8 @@ class SidecarLabels:
             option = "labels is 'sidecars'" if suffix is None else f"sidecar is {suffix!r}"
             told = "".join(f" There are {_told_of(end)}." for end in list(unknown.values())[:1])
             raise CorpusError(
-                f"None of the {len(paths)} recordings has {what} beside it, but {option}.{told}"
+                f"None of the {counted(len(paths), 'recording')} has {what} beside it, but "
+                f"{option}.{told}"
             )
         has_columns = found or any(path.suffix.lower() in RECORD_SUFFIXES for path in paths)
         if not has_columns and how.columns != ("label",) and how.task != "regression":
@@ -169,9 +170,13 @@ class SidecarLabels:
             return ()
         kinds = Counter(one.kind for one in self.found.values())
         others = Counter(kind for one in self.found.values() for kind in one.others)
-        notes = [f"labels of {n} recordings are from {kind}" for kind, n in sorted(kinds.items())]
+        notes = [
+            f"labels of {counted(n, 'recording')} are from {kind}"
+            for kind, n in sorted(kinds.items())
+        ]
         notes += [
-            f"{n} recordings also have {kind}, which --sidecar would choose"
+            f"{counted(n, 'recording also has', 'recordings also have')} {kind}, which --sidecar "
+            "would choose"
             for kind, n in sorted(others.items())
         ]
         lacking = [name for name in recordings if name not in self.found]
@@ -181,10 +186,9 @@ class SidecarLabels:
                 throughout = " and are background throughout"
                 outside = ", and windows without one are background"
                 instead = throughout if self.only else instead + outside
-            notes.append(
-                f"{len(lacking)} recordings have no {self._what.removeprefix('a ')} beside them"
-                f"{instead}: {listed(lacking, 3)}"
-            )
+            none = f"no {self._what.removeprefix('a ')} beside"
+            told = counted(len(lacking), f"recording has {none} it", f"recordings have {none} them")
+            notes.append(f"{told}{instead}: {listed(lacking, 3)}")
         events = sorted({one.kind for one in self.found.values() if one.events_only})
         if events and self.background is None:
             notes.append(

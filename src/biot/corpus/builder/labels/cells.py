@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from biot.errors import CorpusError, near_word
+from biot.errors import CorpusError, counted, near_word
 from biot.io import true_cell
 from biot.signals.formats.files import SPREADSHEETS, is_spreadsheet
 
@@ -145,7 +145,8 @@ def read_sheet(path: Path) -> Sheet:
     for number, cells in body:
         if len(cells) != len(header):
             raise CorpusError(
-                f"{path}, line {number}: {len(cells)} cells for {len(header)} columns."
+                f"{path}, line {number}: {counted(len(cells), 'cell')} for "
+                f"{counted(len(header), 'column')}."
             )
     return sheet
 

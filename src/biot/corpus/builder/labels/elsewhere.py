@@ -17,7 +17,7 @@ from biot.corpus.builder.labels.sidecars.finding import (
     kind_of,
     stems_of,
 )
-from biot.errors import CorpusError, listed
+from biot.errors import CorpusError, counted, listed
 
 __all__ = ["FoundElsewhere", "find_elsewhere"]
 
@@ -154,7 +154,8 @@ def _nearest(
     if len(best) > 1:
         names = [str(path.relative_to(folder)) for path in best]
         raise CorpusError(
-            f"{folder}: {len(best)} files of labels may be those of {recording}: {listed(names, 3)}"
+            f"{folder}: {counted(len(best), 'file')} of labels may be those of {recording}: "
+            f"{listed(names, 3)}"
             ". Give the folder that holds one for each recording, or with --sidecar how its name "
             "ends."
         )
@@ -171,6 +172,7 @@ def _require_apart(found: dict[str, FoundElsewhere], folder: Path) -> None:
     for path, names in owners.items():
         if len(names) > 1:
             raise CorpusError(
-                f"{path}: may be the file of labels of {len(names)} recordings: {listed(names, 3)}"
+                f"{path}: may be the file of labels of {counted(len(names), 'recording')}: "
+                f"{listed(names, 3)}"
                 f". Put the files into folders in {folder} that are called as the recordings' are."
             )

@@ -12,7 +12,7 @@ from biot.corpus.builder.labels.codes import is_statements, of_statements
 from biot.corpus.builder.settings import is_path_of_table
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
-from biot.errors import ConfigError, CorpusError, RecordingError, listed, near_word
+from biot.errors import ConfigError, CorpusError, RecordingError, counted, listed, near_word
 
 __all__ = [
     "NAMED",
@@ -134,7 +134,7 @@ class LabelMap:
         absent = [old for old in self.pairs if old not in met and self.name is None]
         absent = absent if tell_absent else []
         if len(absent) > _MOST_ABSENT:
-            yield f"no recording has {len(absent)} labels of the map: {listed(absent)}"
+            yield f"no recording has {counted(len(absent), 'label')} of the map: {listed(absent)}"
         else:
             for old in absent:
                 near = near_word(old, [label for label in met if label not in self.pairs])

@@ -25,7 +25,7 @@ from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.manifest import Record
 from biot.corpus.schema import Label
 from biot.corpus.subjects import OWN
-from biot.errors import ConfigError, CorpusError, RecordingError, listed
+from biot.errors import ConfigError, CorpusError, RecordingError, counted, listed
 from biot.signals.formats.tables.person import person_in
 from biot.signals.preprocess import is_missing
 from biot.signals.readers import is_table
@@ -171,11 +171,17 @@ class LabelSource:
         lacking = [recording for recording in recordings if recording not in self.table.rows]
         silent = [recording for recording in lacking if recording in self.table.unlabelled]
         if silent:
-            notes.append(f"{len(silent)} recordings have no label in {name}: {listed(silent)}")
+            notes.append(
+                f"{counted(len(silent), 'recording has', 'recordings have')} no label in {name}: "
+                f"{listed(silent)}"
+            )
         if len(lacking) > len(silent):
             lacking = [recording for recording in lacking if recording not in silent]
             none = f"no row{self.table.that_counts} in {name}"
-            notes.append(f"{len(lacking)} recordings have {none}: {listed(lacking)}")
+            notes.append(
+                f"{counted(len(lacking), 'recording has', 'recordings have')} {none}: "
+                f"{listed(lacking)}"
+            )
         return (*notes, *(_against_names(self.table) if self.table.has_subjects else ()))
 
     def subject(self, name: str, pattern: re.Pattern[str] | None, path: Path) -> Subject:

@@ -21,7 +21,7 @@ from biot.corpus.builder.labels.table_columns import (
 from biot.corpus.builder.labels.times import EMPTY, TimeColumns, find_times, told_of_no_times
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
-from biot.errors import ConfigError, CorpusError, RecordingError, listed
+from biot.errors import ConfigError, CorpusError, RecordingError, counted, listed
 
 __all__ = [
     "Facts",
@@ -126,7 +126,8 @@ class LabelTable:
             found.append(Stretch(onset, length, row.label))
         if rows and not found:
             raise RecordingError(
-                f"{recording}: it lasts {duration:g} s, and all of its {len(rows)} rows in "
+                f"{recording}: it lasts {duration:g} s, and all of its "
+                f"{counted(len(rows), 'row')} in "
                 f"{self.path.name} lie outside: line {rows[0].number} begins at "
                 f"{(rows[0].span or (0,))[0]:g} s. Onsets count in seconds from its start; for "
                 "labels of whole recordings, whatever the times, give --label-scope recording."
@@ -335,7 +336,8 @@ class _Lines:
         """The lines that are left out, in words."""
         name = self.sheet.path.name
         return tuple(
-            f"{len(lines)} rows of {name} without {what} are left out: "
+            f"{counted(len(lines), f'row of {name}', f'rows of {name}')} without {what} "
+            f"{'is' if len(lines) == 1 else 'are'} left out: "
             f"line{'s' * (len(lines) > 1)} {listed(lines)}"
             for what, lines in self.empty.items()
         )

@@ -16,7 +16,7 @@ from biot.corpus.builder.labels.source import LabelSource
 from biot.corpus.builder.sources import Source, Subject, TableOptions, subject_of
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
-from biot.errors import RecordingError, listed
+from biot.errors import RecordingError, counted_kind, listed
 from biot.signals.readers import read_recording
 from biot.signals.recording import Recording
 
@@ -141,7 +141,9 @@ def _beside(found: FoundRecording, pattern: str) -> list[Stretch]:
     sidecar = read_sidecar(found.require(pattern), recording)
     kept, left_out = sidecar.within(recording.duration, None)
     found.told.extend(sidecar.told)
-    found.told.extend(f"{found.name}: {count} {what}" for what, count in left_out.items())
+    found.told.extend(
+        f"{found.name}: {counted_kind(count, what)}" for what, count in left_out.items()
+    )
     return list(kept)
 
 

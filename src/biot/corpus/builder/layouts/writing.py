@@ -25,7 +25,7 @@ from biot.corpus.builder.settings import PrepareConfig
 from biot.corpus.builder.sources import Source, TableOptions, opened, subject_pattern
 from biot.corpus.builder.windows.events import Stretch
 from biot.corpus.schema import Label
-from biot.errors import BiotError, ConfigError, CorpusError, listed
+from biot.errors import BiotError, ConfigError, CorpusError, counted, listed
 from biot.io import atomic_file, safe_cell
 
 __all__ = ["LabelReport", "labels_text", "write_label_table"]
@@ -55,7 +55,8 @@ class LabelReport:
             *_block("labels", [f"{name or 'no tag'}: {n}" for name, n in self.labels.items()]),
         ]
         if self.without:
-            lines.append(("no label", f"{len(self.without)} recordings: {listed(self.without, 3)}"))
+            without = counted(len(self.without), "recording")
+            lines.append(("no label", f"{without}: {listed(self.without, 3)}"))
         lines += [*_block("told", self.notes), *_block("not read", self.unreadable)]
         width = max(len(name) for name, _ in lines) + 2
         return "\n".join(f"{name:<{width}}{text}" for name, text in lines)

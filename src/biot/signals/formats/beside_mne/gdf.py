@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import RecordingError
+from biot.errors import RecordingError, counted
 from biot.signals.channels import kind
 from biot.signals.recording import Annotation, Array, ReadSamples
 from biot.signals.units import conversion
@@ -204,7 +204,8 @@ def _events(path: Path, header: _Header) -> tuple[Annotation, ...]:
         table = file.read(n * width)
     if len(table) < n * width:
         raise RecordingError(
-            f"{path.name}: its table announces {n} events, but holds {len(table) // width}. Copy "
+            f"{path.name}: its table announces {counted(n, 'event')}, but holds "
+            f"{len(table) // width}. Copy "
             "it again from its source."
         )
     if not rate > 0:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import RecordingError, listed, require
+from biot.errors import RecordingError, counted, listed, require
 from biot.signals.formats.contained import MEGABYTES, in_the_name_of, memory_for, size_in_words
 from biot.signals.formats.tables.layout import TextLayout, find_layout, names_and_units
 from biot.signals.formats.tables.sheet import EMPTY, Column, SampleTable, is_number
@@ -59,7 +59,8 @@ def read_delimited(path: Path, *, only_first: bool = False) -> SampleTable:
         )
     if layout.n_columns > _MOST_COLUMNS:
         raise RecordingError(
-            f"{path.name}: has {layout.n_columns} columns; a table of samples has one a channel, "
+            f"{path.name}: has {counted(layout.n_columns, 'column')}; a table of samples has one "
+            "a channel, "
             f"at most {_MOST_COLUMNS}. Is it turned, with a row a channel?"
         )
     ragged = _require_even(path, content, layout)
@@ -242,7 +243,8 @@ def _counts(body: bytes, separator: str) -> tuple[npt.NDArray[np.int64], npt.NDA
 
 def _uneven(path: Path, layout: TextLayout, line: int, n_cells: int) -> RecordingError:
     return RecordingError(
-        f"{path.name}: row {line + 1} has {n_cells} cells, the first {layout.n_columns}: it is "
+        f"{path.name}: row {line + 1} has {counted(n_cells, 'cell')}, the first "
+        f"{layout.n_columns}: it is "
         "damaged or truncated."
     )
 

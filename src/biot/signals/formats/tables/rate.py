@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from biot.errors import RecordingError
+from biot.errors import RecordingError, counted
 from biot.signals.formats.tables.sheet import SampleTable
 from biot.signals.formats.tables.times import Seconds, is_epoch, time_columns, times_of
 
@@ -134,7 +134,8 @@ def _measured(sheet: SampleTable, name: str, seconds: Seconds, *, may_jitter: bo
     if even < LOWEST_RATE:
         raise RecordingError(
             f"{where} make a rate of {even:.4g} Hz and a length of "
-            f"{_length(float(seconds[-1]))} for {len(seconds)} rows, so they were not understood: "
+            f"{_length(float(seconds[-1]))} for {counted(len(seconds), 'row')}, so they were not "
+            "understood: "
             "rates below 1 Hz are not read. Give sfreq= for the rate of its rows."
         )
     return even

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from biot.errors import RecordingError, listed, near_word
+from biot.errors import RecordingError, counted, listed, near_word
 from biot.signals.formats.contained import contained
 from biot.signals.formats.tables.columns import choose, subjects_in, word_of
 from biot.signals.formats.tables.devices import recognised
@@ -71,7 +71,8 @@ def read_table(
         raise RecordingError(
             f"{path.name}: needs a first line with a different name for each column, and lines of "
             f"samples; its first line is {first[:60]!r} of {sheet.n_rows}. Write a line with the "
-            f"names of its {n_columns} columns above it, such as time,acc_x,acc_y,activity."
+            f"names of its {counted(n_columns, 'column')} above it, such as "
+            "time,acc_x,acc_y,activity."
         )
     sheet = _without_events(sheet)
     _require_one_person(sheet, columns)
@@ -99,7 +100,8 @@ def _without_events(sheet: SampleTable) -> SampleTable:
         return sheet
     met = sorted({cell for column in texts for cell in column[events] if cell})
     warnings.warn(
-        f"{sheet.path.name}: {int(events.sum())} rows hold a text and no number ({listed(met, 3)}) "
+        f"{sheet.path.name}: {counted(int(events.sum()), 'row holds', 'rows hold')} a text and no "
+        f"number ({listed(met, 3)}) "
         "and are no samples.",
         stacklevel=4,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import RecordingError
+from biot.errors import RecordingError, counted
 from biot.signals.channels import kind
 from biot.signals.recording import Annotation, Recording
 from biot.signals.units import conversion
@@ -36,7 +36,7 @@ def made(
     declared = [units] * len(names) if isinstance(units, str) else list(units)
     if len(declared) != len(names):
         raise RecordingError(
-            f"{path.name}: {len(declared)} units for {len(names)} channels "
+            f"{path.name}: {counted(len(declared), 'unit')} for {counted(len(names), 'channel')} "
             f"({', '.join(names)}). Give one unit, or one a channel."
         )
     if not (np.isfinite(sfreq) and sfreq > 0):

@@ -20,6 +20,7 @@ from biot.corpus.builder.labels.sidecars.sidecar import (
 )
 from biot.corpus.builder.labels.sidecars.text import first_lines, is_nothing, lines_of
 from biot.corpus.builder.windows.events import Stretch
+from biot.errors import counted
 from biot.signals.formats.bids import tables_of
 
 __all__ = [
@@ -55,7 +56,7 @@ def _read(path: Path, beside: Beside) -> Sidecar:
     for n, line in lines[1:]:
         cells = [cell.strip() for cell in line.split("\t")]
         if len(cells) != len(header):
-            damaged(path, n, f"{len(cells)} cells", f"{len(header)}, as the columns are")
+            damaged(path, n, counted(len(cells), "cell"), f"{len(header)}, as the columns are")
         row = dict(zip(lower, cells, strict=True))
         if is_nothing(row["onset"]):
             left_out[WITHOUT_TIME] += 1

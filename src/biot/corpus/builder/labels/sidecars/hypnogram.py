@@ -13,6 +13,7 @@ from pathlib import Path
 from biot.corpus.builder.labels.sidecars.sidecar import Beside, Kind, Sidecar, damaged
 from biot.corpus.builder.labels.sidecars.text import first_lines, lines_of
 from biot.corpus.builder.windows.events import Stretch
+from biot.errors import counted
 
 __all__ = [
     "KINDS",
@@ -72,7 +73,7 @@ def _read(path: Path, beside: Beside) -> Sidecar:
         hint = f" (they would fit at {fits[0]} a line)" if fits else ""
         damaged(
             path, None,
-            f"{len(lines)} stages, which at {_EPOCH:g} s a line last {length:g} s{hint}",
+            f"{counted(len(lines), 'stage')}, which at {_EPOCH:g} s a line last {length:g} s{hint}",
             f"as many as fit the {duration:g} s of {beside.path.name}, within one. Give stages of "
             "another length, or start, as a table with onset and duration",
         )  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from biot.corpus.builder.windows.events import Stretch
-from biot.errors import RecordingError, listed
+from biot.errors import RecordingError, counted, listed
 from biot.signals.readers import read_recording
 from biot.signals.recording import Recording
 
@@ -101,8 +101,8 @@ class Sidecar:
         if labelled and not kept:
             first, last = labelled[0].onset, labelled[-1].onset
             damaged(
-                self.path, None, f"{len(labelled)} labels from {first:g} to {last:g} s, all "
-                "outside the recording", f"labels within its {duration:g} s{self.way_out}",
+                self.path, None, f"{counted(len(labelled), 'label')} from {first:g} to {last:g} s, "
+                "all outside the recording", f"labels within its {duration:g} s{self.way_out}",
             )  # fmt: skip
         return kept, +left_out
 

@@ -27,6 +27,7 @@ from biot.corpus.builder.labels.sidecars.sidecar import (
 )
 from biot.corpus.builder.labels.sidecars.text import first_lines, is_nothing, lines_of
 from biot.corpus.builder.windows.events import Stretch
+from biot.errors import counted
 
 __all__ = [
     "CODES",
@@ -138,7 +139,7 @@ def _read_csv(path: Path, beside: Beside) -> Sidecar:
     left_out: Counter[str] = Counter()
     for n, cells in lines[1:]:
         if len(cells) != len(header):
-            damaged(path, n, f"{len(cells)} cells", f"{len(header)}, as the columns are")
+            damaged(path, n, counted(len(cells), "cell"), f"{len(header)}, as the columns are")
         if not _says_nothing(cells[1:3], cells[3], left_out):
             channels.add(cells[0])
             stretches.append(_stretch(path, n, *cells[1:4]))
@@ -217,7 +218,7 @@ def _read_lbl(path: Path, beside: Beside) -> Sidecar:
         names = symbols[int(cells[0])]
         best = max(range(len(weights)), key=weights.__getitem__)
         if best not in names:
-            damaged(path, n, f"{len(weights)} weights", f"{len(names)}, one a symbol")
+            damaged(path, n, counted(len(weights), "weight"), f"{len(names)}, one a symbol")
         stretches.append(_stretch(path, n, cells[2], cells[3], names[best]))
     return _of_channels(path, stretches, len({cells[4] for _, cells, _ in rows}), Counter())
 

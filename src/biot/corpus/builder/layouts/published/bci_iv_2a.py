@@ -14,7 +14,7 @@ from pathlib import Path
 
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, annotated
 from biot.corpus.builder.windows.events import Stretch
-from biot.errors import RecordingError
+from biot.errors import RecordingError, counted
 
 __all__ = ["LAYOUT"]
 
@@ -46,14 +46,15 @@ def _of_mat(found: FoundRecording, codes: list[str]) -> list[str]:
     mat = next(filter(None, map(found.nearest, _MATS)), None)
     if mat is None:
         raise RecordingError(
-            f"{found.name}: its {len(codes)} cues are unknown (783), and no "
+            f"{found.name}: its {counted(len(codes), 'cue is', 'cues are')} unknown (783), and no "
             f"{found.groups['stem']}.mat with the true labels lies beside it. Copy it there, or "
             "leave the file out."
         )
     classes = _classlabel(mat)
     if len(classes) != len(codes):
         raise RecordingError(
-            f"{found.name}: has {len(codes)} cues, but {mat.name} has {len(classes)} labels."
+            f"{found.name}: has {counted(len(codes), 'cue')}, but {mat.name} has "
+            f"{counted(len(classes), 'label')}."
         )
     return [str(768 + number) for number in classes]
 
