@@ -22,6 +22,7 @@ from biot.model.layers import (
     runs_eagerly,
     runs_eagerly_without_gradients,
 )
+from biot.model.pieces import mean_in_pieces
 from biot.model.spectra import SpectralEmbedding, WaveProjection, embedding_of
 from biot.model.state_dict import complete_encoder
 from biot.model.tokenizer import (
@@ -197,7 +198,8 @@ class BIOTEncoder(nn.Module):
         if not is_making_graph() and is_plain(transformer):
             packs = runs_eagerly(mask_BN)
             seen = _packed(tokens_BNE, mask_BN)[:2] if packs else (tokens_BNE, mask_BN)
-            pooled_BE = transformer.mean(*seen)
+            in_pieces = runs_eagerly_without_gradients(tokens_BNE)
+            pooled_BE = mean_in_pieces(transformer, *seen) if in_pieces else transformer.mean(*seen)
         else:
             encoded_BNE = call_with_mask(transformer, tokens_BNE, mask_BN)
             pooled_BE = masked_mean(encoded_BNE, _fitting(mask_BN, encoded_BNE))

@@ -9,9 +9,7 @@ weights, hooks, adapters and patterns written for the one fit the other.
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
-import itertools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -36,12 +34,10 @@ __all__ = [
     "masked_mean",
     "runs_eagerly",
     "runs_eagerly_without_gradients",
+    "shares_of_tokens",
     "without_rows",
 ]
 
-PIECE = 608
-"""Tokens that attention and feed-forward networks see at a time where nothing is kept for later."""
-INNER_BYTES = 4 * 4 * 256 * PIECE  # inner activations of so many tokens in float32, 256 wide
 LANES = 4  # numbers of 16 bits in one of 64
 LEVELS = 1 << 16
 
@@ -208,28 +204,18 @@ class LinearAttentionTransformer(nn.Module):
     def mean(self, tokens_BNE: Tensor, input_mask: Tensor | None = None) -> Tensor:
         """Mean of the encoded tokens, (batch, embed_dim); cheaper than the mean of `forward`.
 
-        The last projection is linear, so the mean is taken before it; without gradients, on a CPU,
-        attention sees some samples and the feed-forward network some tokens at a time, so that
-        what they need stays in the cache and is not asked anew of the operating system, and
-        their results are added in place. Modules inside are not each called once, hence only for
-        transformers that are plain (:func:`is_plain`).
+        The last projection is linear, so the mean is taken before it. The last network is not
+        called whole, hence only for transformers that are plain (:func:`is_plain`).
         """
         layers: Any = list(self.layers.layers)
-        in_pieces = runs_eagerly_without_gradients(tokens_BNE)
         for number, (attention, feed_forward) in enumerate(layers, 1):
-            if in_pieces:  # from the second layer on nobody else has the tokens
-                into = tokens_BNE if number > 1 else tokens_BNE.new_empty(tokens_BNE.shape)
-                tokens_BNE = _attended(attention, tokens_BNE, input_mask, into=into)
-            else:
-                tokens_BNE = tokens_BNE + attention(tokens_BNE, input_mask=input_mask)
+            tokens_BNE = tokens_BNE + attention(tokens_BNE, input_mask=input_mask)
             if number == len(layers):
-                return masked_mean(tokens_BNE, input_mask) + _mean(
-                    feed_forward, tokens_BNE, input_mask
-                )
-            if in_pieces:
-                _add_in_place(feed_forward, tokens_BNE)
-            else:
-                tokens_BNE = tokens_BNE + feed_forward(tokens_BNE)
+                network: FeedForward = feed_forward.fn.fn
+                inner_BNF = network.inner(feed_forward.norm(tokens_BNE))
+                added_BE: Tensor = network.w2(masked_mean(inner_BNF, input_mask))
+                return masked_mean(tokens_BNE, input_mask) + added_BE
+            tokens_BNE = tokens_BNE + feed_forward(tokens_BNE)
         return masked_mean(tokens_BNE, input_mask)
 
 
@@ -238,73 +224,6 @@ def _layer(embed_dim: int, num_heads: int, drop_prob: float) -> nn.ModuleList:
     feed_forward = Chunk(FeedForward(embed_dim))
     attention = SelfAttention(embed_dim, num_heads, drop_prob)
     return nn.ModuleList([PreNorm(embed_dim, attention), PreNorm(embed_dim, feed_forward)])
-
-
-def _attended(block: Any, tokens_BNE: Tensor, mask_BN: Tensor | None, *, into: Tensor) -> Tensor:
-    """Tokens and what a pre-norm attention block adds to them, some samples at a time."""
-    n_samples = max(1, PIECE // max(1, tokens_BNE.shape[1]))
-    masks = itertools.repeat(None) if mask_BN is None else mask_BN.split(n_samples)
-    pieces = zip(tokens_BNE.split(n_samples), masks, into.split(n_samples), strict=False)
-    for tokens, mask, target in pieces:
-        torch.add(tokens, block(tokens, input_mask=mask), out=target)
-    return into
-
-
-def _add_in_place(block: Any, tokens_BNE: Tensor) -> None:
-    """Add a pre-norm feed-forward block to its input, some tokens at a time."""
-    network: FeedForward = block.fn.fn
-    rows_ME = tokens_BNE.view(-1, tokens_BNE.shape[-1])
-    parts = rows_ME.split(max(1, INNER_BYTES // _inner_bytes(tokens_BNE)))
-    # Autocast casts for no product in place, and a quantised weight knows only its own layer.
-    linears = (network.w1, network.w2)
-    is_usual = all(type(one.weight) in (Tensor, nn.Parameter) for one in linears)
-    has_biases = all(isinstance(one.bias, Tensor) for one in linears)
-    if not is_usual or not has_biases or torch.is_autocast_enabled("cpu"):
-        for part in parts:
-            part += network.w2(_activated(network, block.norm(part)))
-        return
-    inner = rows_ME.new_empty(len(parts[0]) if parts else 0, network.w1.out_features)
-    for part in parts:
-        wide = inner[: len(part)]
-        torch.addmm(network.w1.bias, block.norm(part), network.w1.weight.T, out=wide)
-        torch.ops.aten.gelu_(wide, approximate=network.act.approximate)
-        part += network.w2.bias
-        part.addmm_(wide, network.w2.weight.T)
-
-
-def _activated(network: FeedForward, tokens: Tensor) -> Tensor:
-    """`FeedForward.inner`, its GELU in place: without gradients nobody needs what was there."""
-    inner: Tensor = network.w1(tokens)
-    activated: Tensor = torch.ops.aten.gelu_(inner, approximate=network.act.approximate)
-    return activated
-
-
-def _inner_bytes(tokens_BNE: Tensor) -> int:
-    """Bytes of a token inside a feed-forward network."""
-    return max(1, 4 * tokens_BNE.shape[-1] * tokens_BNE.element_size())
-
-
-def _mean(block: Any, tokens_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
-    """Mean over the tokens of a pre-norm feed-forward block, (B, E)."""
-    network: FeedForward = block.fn.fn
-    size = _tokens_at_a_time(tokens_BNE)
-    shares_B1N = _shares(tokens_BNE, mask_BN).unsqueeze(1)
-    parts = zip(_split(shares_B1N, size, dim=2), _split(tokens_BNE, size, dim=1), strict=True)
-    in_place = runs_eagerly_without_gradients(tokens_BNE)
-    inner_of = functools.partial(_activated, network) if in_place else network.inner
-    inner = [torch.bmm(shares, inner_of(block.norm(part))) for shares, part in parts]
-    mean: Tensor = network.w2(functools.reduce(torch.add, inner).squeeze(1))
-    return mean
-
-
-def _tokens_at_a_time(tokens_BNE: Tensor) -> int:
-    if not runs_eagerly_without_gradients(tokens_BNE):
-        return tokens_BNE.shape[1]
-    return max(1, INNER_BYTES // (_inner_bytes(tokens_BNE) * max(1, tokens_BNE.shape[0])))
-
-
-def _split(values: Tensor, size: int, dim: int) -> tuple[Tensor, ...]:
-    return values.split(size, dim=dim) if size < values.shape[dim] else (values,)
 
 
 class ClassificationHead(nn.Sequential):
@@ -330,10 +249,10 @@ class ClassificationHead(nn.Sequential):
 
 def masked_mean(values_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
     """Mean over the tokens of each sample: (B, E); NaN for a sample without a token."""
-    return torch.bmm(_shares(values_BNE, mask_BN).unsqueeze(1), values_BNE).squeeze(1)
+    return torch.bmm(shares_of_tokens(values_BNE, mask_BN).unsqueeze(1), values_BNE).squeeze(1)
 
 
-def _shares(values_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
+def shares_of_tokens(values_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
     """What each token counts for in the mean, (B, N)."""
     if mask_BN is None:
         mask_BN = values_BNE.new_ones(values_BNE.shape[:2])
