@@ -1,8 +1,9 @@
 """What missing channels cost, now that their tokens do not go through the transformer.
 
 Claim: windows that all lack half of their channels take half of the time. Where each lacks others,
-the fullest window of a batch decides. Beside it, ours with the tokens masked instead of taken away,
-and braindecode's BIOT, which has no masks and computes on zeros.
+those with about as many tokens go through together, and the fullest of them decides. Beside it,
+ours with the tokens masked instead of taken away, and braindecode's BIOT, which has no masks and
+computes on zeros.
 
     PYTHONPATH=../shared/peers/stub python benchmarks/packing.py [--threads 2] [--repeats 5]
 """
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from biot import BIOT
 from biot.model import encoder as encoding
-from biot.model.encoder import PACKED
+from biot.model.encoder import ALIKE, PACKED
 from peer import both_models, machine, medians, timing_parser
 
 BATCH, MICRO = 32, 8
@@ -61,18 +62,18 @@ def _without(n_missing: list[int]) -> Tensor:
 def _runs(
     theirs: nn.Module, ours: BIOT, x: Tensor, training: bool
 ) -> dict[str, Callable[[], object]]:
-    def with_share(share: float) -> object:
-        encoding.PACKED = share
+    def with_shares(packed: float, alike: float) -> object:
+        encoding.PACKED, encoding.ALIKE = packed, alike
         try:
             return _pass(ours, x, training)
         finally:
-            encoding.PACKED = PACKED
+            encoding.PACKED, encoding.ALIKE = PACKED, ALIKE
 
     zeros = x.nan_to_num(0.0)
     return {
         "braindecode": lambda: _pass(theirs, zeros, training),
-        "masked": lambda: with_share(0.0),
-        "ours": lambda: with_share(PACKED),
+        "masked": lambda: with_shares(0.0, 0.0),
+        "ours": lambda: with_shares(PACKED, ALIKE),
     }
 
 

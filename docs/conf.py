@@ -101,7 +101,11 @@ html_theme_options = {
     "footer_start": [],
     "footer_end": [],
 }
-html_sidebars = {"changelog": [], "comparison": [], "index": []}
+html_sidebars: dict[str, list[str]] = {
+    name: []
+    for name in ("changelog", "commands", "comparison", "first_steps", "index", "troubleshooting")
+}
+"""Pages that have no others below them need no list of these."""
 html_static_path = ["static"]
 html_css_files = ["biot.css"]
 
@@ -123,7 +127,9 @@ def _lead_to_pages(text: str) -> str:
         text = re.sub(rf"\]\((?:\.\./)*{re.escape(file)}", f"]({page}", text)
     for file in _WITHOUT_PAGE:
         text = re.sub(rf"\[([^\]]+)\]\((?:\.\./)*{re.escape(file)}\)", r"\1", text)
-    return re.sub(r"\]\((?:\.\./)*docs/", "](", text)
+    text = re.sub(r"\]\((?:\.\./)*docs/", "](", text)
+    # a link that is called like its file is shown with the title of the page
+    return re.sub(r"\[(?:docs/)?[\w/]+\.md\](?=\([\w/]+\.md[)#])", "[]", text)
 
 
 def _of_page(_app: Any, _name: str, content: list[str]) -> None:

@@ -86,7 +86,7 @@ def plain_frame(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def save_png(figure: Figure, path: Path) -> Path:
+def save_png(figure: Figure, path: str | Path) -> Path:
     """Write a figure as PNG; the file appears whole or not at all.
 
     Parameters
@@ -108,6 +108,7 @@ def save_png(figure: Figure, path: Path) -> Path:
     OSError
         If the file cannot be written.
     """
+    path = Path(path)
     # The canvas itself here and below: `Figure.savefig` lays everything out twice.
     canvas = require("matplotlib.backends.backend_agg", extra="plots").FigureCanvasAgg(figure)
     figure.set_dpi(150)
@@ -172,7 +173,7 @@ def _reason(error: Exception) -> str:
     return " ".join(told.split())
 
 
-def draw(path: Path, figure: Callable[[], Figure]) -> None:
+def draw(path: str | Path, figure: Callable[[], Figure]) -> None:
     """Draw a figure beside results that are written: where that fails, a warning says so.
 
     Parameters

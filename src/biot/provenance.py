@@ -84,16 +84,16 @@ class Provenance:
         before = Parent(weights=self.weights, date=self.date)
         return Provenance.of_now("save_pretrained", parent=before, weights=sha256)
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: str | Path) -> Path:
         """Write ``provenance.json`` into a model folder."""
-        path = folder / PROVENANCE
+        path = Path(folder) / PROVENANCE
         values = {**asdict(self), "corpora": [asdict(one) for one in self.corpora]}
         known = {name: _known(value) for name, value in values.items()}
         write_json(path, {"version": _VERSION, **_known(known)})
         return path
 
     @classmethod
-    def load(cls, folder: Path) -> Provenance | None:
+    def load(cls, folder: str | Path) -> Provenance | None:
         """Read ``provenance.json`` of a model folder; None where there is none.
 
         Raises
@@ -101,7 +101,7 @@ class Provenance:
         CheckpointError
             If the file is damaged; the message names it.
         """
-        path = folder / PROVENANCE
+        path = Path(folder) / PROVENANCE
         if not path.is_file():
             return None
         values = read_json(path, CheckpointError, most_bytes=_MOST_BYTES)
@@ -189,11 +189,12 @@ def _date() -> str:
 
 
 @lru_cache(maxsize=8)
-def git_revision(file: Path) -> str | None:
+def git_revision(file: str | Path) -> str | None:
     """The commit that holds a file, and ``-dirty`` if the working tree differs from it.
 
     None where git does not track the file: an environment may lie in a repository of its user's.
     """
+    file = Path(file)
     git = ["git", "-C", str(file.parent)]
     told = ""
     for words in (("ls-files", file.name), ("describe", "--always", "--abbrev=40", "--dirty",

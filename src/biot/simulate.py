@@ -133,8 +133,9 @@ def simulate_eeg(
     )
 
 
-def write_edf(recording: Recording, path: Path) -> Path:
+def write_edf(recording: Recording, path: str | Path) -> Path:
     """Write a recording as EDF+ with its annotations; a file that is there is replaced."""
+    path = Path(path)
     edfio = require("edfio", extra="signals")
     signals = [
         edfio.EdfSignal(row, recording.sfreq, label=name, physical_dimension=unit.replace("µ", "u"))

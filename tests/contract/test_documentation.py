@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -166,3 +168,55 @@ def test_pages_name_modules_and_functions_that_exist():
         found |= {f"biot.{name}" for name in re.findall(rf"`((?:{rooms})\.[\w.]+)`", text)}
         wrong += [f"{page.name}: {name}" for name in sorted(found) if not _exists(name)]
     assert not wrong
+
+
+def _callables() -> list[tuple[str, Callable[..., object]]]:
+    """Every public function, and every public method of a public class, once."""
+    found: dict[int, tuple[str, Callable[..., object]]] = {}
+    for place in _sections():
+        module = importlib.import_module(place)
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isfunction(value):
+                found.setdefault(id(value), (f"{place}.{name}", value))
+            elif inspect.isclass(value):
+                for own, method in vars(value).items():
+                    plain = getattr(method, "__func__", method)
+                    if not own.startswith("_") and inspect.isfunction(plain):
+                        found.setdefault(id(plain), (f"{place}.{name}.{own}", plain))
+    return list(found.values())
+
+
+KEPT = {"biot.Recording.from_array.path"}
+"""Where a path is kept as it is given, and nothing is opened."""
+
+
+def test_public_functions_take_a_path_as_text_too():
+    wrong = []
+    for name, function in _callables():
+        for argument in inspect.signature(function).parameters.values():
+            said = str(argument.annotation)
+            if re.search(r"\bPath\b", said) and not re.search(r"\bstr\b", said):
+                wrong.append(f"{name}.{argument.name}")
+    assert set(wrong) == KEPT
+
+
+def test_the_page_of_layouts_has_all_of_them():
+    from biot.corpus.builder.layouts import layouts
+
+    page = (DOCS / "layouts.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w[\w-]*)` \|", page, flags=re.M) == list(layouts())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(layouts()) == 15
+    assert "of the fifteen that `biot layouts` lists" in readme
+
+
+def test_no_two_pages_of_the_site_have_one_title():
+    titles: dict[str, list[str]] = {}
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        included = re.search(r"^```\{include\} (\S+)\n```$", text, flags=re.M)
+        if not text.startswith("# ") and included is not None:
+            text = (DOCS / included[1]).read_text(encoding="utf-8")
+        titles.setdefault(text.splitlines()[0], []).append(page.name)
+    assert [names for names in titles.values() if len(names) > 1] == []

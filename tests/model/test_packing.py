@@ -88,7 +88,7 @@ def test_autocast_goes_with_it(way: str, monkeypatch: pytest.MonkeyPatch) -> Non
     torch.testing.assert_close(found[rows], expected[rows], rtol=0.05, atol=0.05)
 
 
-def test_the_transformer_sees_no_more_tokens_than_the_fullest_sample_has(
+def test_the_transformer_sees_no_more_tokens_than_the_fullest_of_samples_alike_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     encoder, seen = make_encoder(), []
@@ -101,8 +101,23 @@ def test_the_transformer_sees_no_more_tokens_than_the_fullest_sample_has(
     monkeypatch.setattr(encoder.transformer, "mean", counting)
     tokens, _ = tokens_and_mask(2, 2, 1.0)
     mask = torch.zeros(2, N_CHANS, N_TOKENS, dtype=torch.bool)
-    mask[0, 0], mask[1, 2, :2] = True, True
+    mask[0, 0], mask[1, 2, :3] = True, True  # 4 and 3 tokens
     encoder.pooled(tokens, mask)
-    encoder.pooled(tokens[:1], mask[:1])
+    mask[1, 2, 2] = False  # 4 and 2 tokens
+    encoder.pooled(tokens, mask)
     encoder.pooled(tokens, torch.ones_like(mask))
-    assert seen == [(4, False), (4, True), (12, True)]
+    assert seen == [(4, False), (4, True), (2, True), (12, True)]
+
+
+def test_windows_that_lack_different_channels_keep_their_order_in_every_batch() -> None:
+    encoder = make_encoder()
+    x = torch.randn(2000, N_CHANS, 20, dtype=torch.float64)
+    assert len(x) > encoder.cached_batch_size(N_CHANS, 20)  # it goes through in parts
+    for number, window in enumerate(x):
+        window[number % N_CHANS :: 1 + number % 2] = torch.nan
+    x[7] = torch.nan
+    with torch.no_grad():
+        together = encoder(x)
+        each = torch.cat([encoder(one) for one in x[:50].split(1)])
+    torch.testing.assert_close(together[:50], each, rtol=0, atol=1e-12, equal_nan=True)
+    assert together[7].isnan().all()

@@ -93,7 +93,7 @@ class CorpusOverview:
             parts.append(_table(rows, ("quarantined", "reason"), "files"))
         return "\n\n".join(parts)
 
-    def to_png(self, path: Path) -> Path:
+    def to_png(self, path: str | Path) -> Path:
         """Draw channels, what is missing, and labels by subject: as many as the tables list."""
         shown = self._by_frequency()[:MOST_ROWS]
         figure = plots.corpus_overview(

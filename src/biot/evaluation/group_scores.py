@@ -73,8 +73,7 @@ def assess_groups(
     if mixed.all():
         raise CorpusError(
             f"per is {per!r}, but the windows of each of {counted(len(names), per)} carry several "
-            "labels, "
-            f"so no {per} has one truth. Score the windows themselves: leave per out."
+            f"labels, so no {per} has one truth. Score the windows themselves: leave per= out."
         )
     kept = ~mixed[group]
     found = grouped(of_window[kept], predicted_WK[kept], decision, by)

@@ -202,8 +202,9 @@ class Predictions:
         numbers, word = (self.class_weights, "weight") if limits is None else (limits, "threshold")
         return {f"{word}_{n}": x for n, x in zip(self.label_names, numbers or (), strict=False)}
 
-    def save(self, path: Path) -> Path:
+    def save(self, path: str | Path) -> Path:
         """Write the table as ``.csv`` or ``.parquet``, whichever the name ends in."""
+        path = Path(path)
         if path.suffix == ".parquet":
             return self.to_parquet(path)
         if path.suffix == ".csv":
@@ -287,12 +288,13 @@ class Predictions:
         foot = f"<p>and {counted(more, 'more window')}</p>" if more > 0 else ""
         return f"{head}<table>{''.join(rows)}</table>{foot}"
 
-    def to_csv(self, path: Path) -> Path:
+    def to_csv(self, path: str | Path) -> Path:
         """Write :meth:`columns` as comma-separated UTF-8; None is an empty cell.
 
         A text that a spreadsheet would run is marked, and what would act on a terminal is escaped,
         see :func:`biot.io.shown_cell`.
         """
+        path = Path(path)
         columns = self.columns()
         with (
             atomic_file(path) as partial,
@@ -314,8 +316,9 @@ class Predictions:
             return shown_cell(value)
         return float(f"{value:.9g}" if self.task == "regression" else f"{value:.6g}")
 
-    def to_parquet(self, path: Path) -> Path:
+    def to_parquet(self, path: str | Path) -> Path:
         """Write :meth:`columns` as Parquet; None is a null. Its metadata say how it was decided."""
+        path = Path(path)
         parquet = require("pyarrow.parquet", extra="corpus")
         notes = json.dumps(self.notes, ensure_ascii=False)
         facts = {"decision": self.decision.described(self.label_names), "notes": notes}
@@ -327,7 +330,7 @@ class Predictions:
             parquet.write_table(table, partial)
         return path
 
-    def to_png(self, path: Path, *, truth: Sequence[Annotation] = ()) -> Path:
+    def to_png(self, path: str | Path, *, truth: Sequence[Annotation] = ()) -> Path:
         """Draw probabilities and labels over time; `truth` adds a strip of known events.
 
         Where windows overlap, they share the overlap half and half.

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,6 +41,8 @@ CACHED_TOKENS = 2432
 """Tokens at a time that stay in a core's cache: 8 windows of 16 channels × 10 s."""
 PACKED = 0.9
 """Largest share of tokens let in at which those left out are taken away, which costs a copy."""
+ALIKE = 0.75
+"""Least share of the tokens of a group's fullest sample that each sample of it has."""
 
 
 class BIOTEncoder(nn.Module):
@@ -135,9 +138,13 @@ class BIOTEncoder(nn.Module):
         if perturb or size is None:
             tokens, mask = self.tokens(x, present, ids)
             return self.pooled(tokens, mask, _some_tokens(mask) if perturb else None)
-        id_parts = [None] * x.shape[0] if ids is None else ids.split(size)
-        parts = zip(x.split(size), present.split(size), id_parts, strict=False)
-        return torch.cat([self.pooled(*self.tokens(*part)) for part in parts])
+        # Samples with about as many tokens meet in a part, so that few are computed in vain.
+        order = present.flatten(1).sum(dim=1).argsort(descending=True, stable=True)
+        pooled = [
+            self.pooled(*self.tokens(x[rows], present[rows], None if ids is None else ids[rows]))
+            for rows in order.split(size)
+        ]
+        return torch.cat(pooled)[order.argsort()]
 
     def stft(self, sample: Tensor) -> Tensor:
         """Magnitude spectra of overlapping patches: (batch, 1, n_times) → (batch, n_freq, tokens).
@@ -196,10 +203,12 @@ class BIOTEncoder(nn.Module):
         transformer: Any = self.transformer
         pooled_BE: Tensor
         if not is_making_graph() and is_plain(transformer):
-            packs = runs_eagerly(mask_BN)
-            seen = _packed(tokens_BNE, mask_BN)[:2] if packs else (tokens_BNE, mask_BN)
             in_pieces = runs_eagerly_without_gradients(tokens_BNE)
-            pooled_BE = mean_in_pieces(transformer, *seen) if in_pieces else transformer.mean(*seen)
+            mean = partial(mean_in_pieces, transformer) if in_pieces else transformer.mean
+            packs = runs_eagerly(mask_BN)
+            pooled_BE = (
+                _mean_of_packed(mean, tokens_BNE, mask_BN) if packs else mean(tokens_BNE, mask_BN)
+            )
         else:
             encoded_BNE = call_with_mask(transformer, tokens_BNE, mask_BN)
             pooled_BE = masked_mean(encoded_BNE, _fitting(mask_BN, encoded_BNE))
@@ -384,6 +393,30 @@ def _check_lengths(lengths_B: Tensor, n_times: int) -> None:
 
 def _holds_integers(values: Tensor) -> bool:
     return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
+
+
+def _mean_of_packed(
+    mean: Callable[[Tensor, Tensor | None], Tensor], tokens_BNE: Tensor, mask_BN: Tensor
+) -> Tensor:
+    """`mean` of the tokens that the mask lets in, (B, E), samples with about as many at a time."""
+    groups = _with_about_as_many(mask_BN.sum(dim=1))
+    if len(groups) == 1:
+        return mean(*_packed(tokens_BNE, mask_BN)[:2])
+    means = [mean(*_packed(tokens_BNE[rows], mask_BN[rows])[:2]) for rows in groups]
+    return torch.cat(means)[torch.cat(groups).argsort()]
+
+
+def _with_about_as_many(counts_B: Tensor) -> tuple[Tensor, ...]:
+    """Rows of the samples, fullest first, in groups whose samples have about as many tokens."""
+    sorted_B, order_B = counts_B.sort(descending=True, stable=True)
+    sizes, most = [], None
+    for count in sorted_B.tolist():
+        if most is None or count < ALIKE * most:
+            most = count
+            sizes.append(0)
+        sizes[-1] += 1
+    groups: tuple[Tensor, ...] = order_B.split(sizes)
+    return groups
 
 
 def _packed(tokens_BNE: Tensor, mask_BN: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:

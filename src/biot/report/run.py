@@ -24,7 +24,7 @@ _PAGES = {
 }  # fmt: skip
 
 
-def run_report(folder: Path | str, out: Path | None = None, *, force: bool = False) -> Path:
+def run_report(folder: str | Path, out: str | Path | None = None, *, force: bool = False) -> Path:
     """Write the page of a run of fine-tuning, of folds or of pretraining: one file, offline.
 
     What the run's folder holds is shown: what was asked, data, scores beside baselines, subjects,
@@ -57,17 +57,18 @@ def run_report(folder: Path | str, out: Path | None = None, *, force: bool = Fal
     OSError
         If the file cannot be written.
     """
-    return write_run_report(Path(folder), out, force=force)[0]
+    return write_run_report(folder, out, force=force)[0]
 
 
 def write_run_report(
-    folder: Path, out: Path | None = None, *, force: bool = False
+    folder: str | Path, out: str | Path | None = None, *, force: bool = False
 ) -> tuple[Path, list[str]]:
     """Do as :func:`run_report`; returns what the page leaves out too, a sentence each."""
     require_pages()
     plots.require_figures()
+    folder = Path(folder)
     run = read_run(folder)
-    path = folder / REPORT_FILE if out is None else out
+    path = folder / REPORT_FILE if out is None else Path(out)
     page = _PAGES[run.kind](run)
     notes = [*run.notes, *page.pop("lacking")]
     if notes and out is None and not force:
@@ -84,7 +85,7 @@ def _require_no_richer(path: Path, notes: Sequence[str]) -> None:
         )
 
 
-def add_run_report(folder: Path) -> Path | None:
+def add_run_report(folder: str | Path) -> Path | None:
     """Write the page of a run whose results are written: where that fails, a warning says so.
 
     Returns
@@ -92,6 +93,7 @@ def add_run_report(folder: Path) -> Path | None:
     Path or None
         The file; None if there is none.
     """
+    folder = Path(folder)
     try:
         return run_report(folder)  # of a run that has just ended there is no older page
     except Exception as error:  # whatever a figure or a damaged file raises: the results stand

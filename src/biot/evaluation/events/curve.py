@@ -64,7 +64,7 @@ class OperatingCurve:
         )
         return plain
 
-    def to_png(self, path: Path, *, title: str = "") -> Path:
+    def to_png(self, path: str | Path, *, title: str = "") -> Path:
         """Draw sensitivity against false positives a day, the rules in use marked."""
         figure = plots.sensitivity_curve(
             [point.fp_per_day for point in self.points],

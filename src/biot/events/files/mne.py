@@ -23,7 +23,7 @@ _DOUBLE = 5
 _DECIMALS = 6
 
 
-def write_mne(events: FoundEvents, path: Path) -> list[Path]:
+def write_mne(events: FoundEvents, path: str | Path) -> list[Path]:
     """Write ``X_annot.fif`` and ``X_annot.csv``, as ``mne.read_annotations`` reads them.
 
     Raises
@@ -31,6 +31,7 @@ def write_mne(events: FoundEvents, path: Path) -> list[Path]:
     MissingDependencyError
         If MNE is not installed.
     """
+    path = Path(path)
     if path.suffix not in (".fif", ".csv"):
         raise ConfigError(f"{path.name}: annotations of MNE end in _annot.fif or _annot.csv.")
     annotations = annotations_of(events)

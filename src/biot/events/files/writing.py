@@ -122,7 +122,7 @@ def files_of_events(formats: Sequence[str], stem: str) -> dict[str, list[str]]:
     return {name: names[name] for name in dict.fromkeys(formats)}
 
 
-def require_event_files_free(formats: Sequence[str], folder: Path, stem: str) -> None:
+def require_event_files_free(formats: Sequence[str], folder: str | Path, stem: str) -> None:
     """Raise ``ConfigError`` where :func:`write_events` would refuse to replace a file.
 
     Parameters
@@ -133,12 +133,12 @@ def require_event_files_free(formats: Sequence[str], folder: Path, stem: str) ->
         As for :func:`write_events`.
     """
     for name in files_of_events(formats, stem).get("wfdb", ()):
-        require_own(folder / name)
+        require_own(Path(folder) / name)
 
 
 def write_events(
     events: FoundEvents,
-    folder: Path,
+    folder: str | Path,
     formats: Sequence[str],
     *,
     stem: str | None = None,
@@ -171,6 +171,7 @@ def write_events(
     ConfigError
         If a format is unknown, or cannot hold these events; nothing is written then.
     """
+    folder = Path(folder)
     stem = Path(events.name).stem if stem is None else stem
     files = files_of_events(formats, stem)
     _require_fit(events, formats, seizure_label)
@@ -189,7 +190,7 @@ def write_events(
     return written
 
 
-def save_events(events: FoundEvents, path: Path, format_name: str | None = None) -> Path:
+def save_events(events: FoundEvents, path: str | Path, format_name: str | None = None) -> Path:
     """Write one file; its format follows from the suffix unless it is named.
 
     ``.tsv`` is ``bids``, ``.edf`` ``edf``, ``_annot.fif`` and ``_annot.csv`` ``mne``, ``.atr``
@@ -200,6 +201,7 @@ def save_events(events: FoundEvents, path: Path, format_name: str | None = None)
     ConfigError
         If the format is unknown, or cannot hold these events.
     """
+    path = Path(path)
     name = _SUFFIXES.get(path.suffix.lower()) if format_name is None else format_name
     if name is None:
         raise ConfigError(

@@ -60,7 +60,7 @@ class EventReport:
         ]
         return "\n".join(lines)
 
-    def to_png(self, path: Path) -> Path:
+    def to_png(self, path: str | Path) -> Path:
         """Draw sensitivity against false positives a day.
 
         Raises

@@ -53,7 +53,7 @@ def entities_of(path: Path) -> dict[str, str]:
     return found if path.name.startswith("sub-") else {}
 
 
-def participants(folder: Path) -> dict[str, dict[str, str]]:
+def participants(folder: str | Path) -> dict[str, dict[str, str]]:
     """The rows of a data set's ``participants.tsv`` by subject, without ``sub-``.
 
     Raises
@@ -61,6 +61,7 @@ def participants(folder: Path) -> dict[str, dict[str, str]]:
     RecordingError
         If the folder has no such table, or a row names no subject.
     """
+    folder = Path(folder)
     path = folder / "participants.tsv"
     if not path.is_file():
         raise RecordingError(f"{folder.name}: has no participants.tsv, looked for at {path}.")

@@ -84,7 +84,7 @@ def is_spreadsheet(path: Path) -> bool:
         return file.read(4) in _SPREADSHEET_BYTES
 
 
-def recordings_in(folder: Path, *, tables: bool = False) -> list[Path]:
+def recordings_in(folder: str | Path, *, tables: bool = False) -> list[Path]:
     """The recordings in a folder and below, sorted; links are followed.
 
     Tables and NumPy archives (:data:`TABLES`) are among them if `tables` is set, save for the
@@ -95,6 +95,7 @@ def recordings_in(folder: Path, *, tables: bool = False) -> list[Path]:
     there whole, the further parts of split FIF files, FIF files that by their names hold no
     samples, and what a BIDS data set keeps beside its raw data.
     """
+    folder = Path(folder)
     is_bids = (folder / "dataset_description.json").is_file()
     wanted = (*SUFFIXES, *TABLES) if tables else SUFFIXES
     found = []

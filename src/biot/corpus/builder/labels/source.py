@@ -356,7 +356,7 @@ def _table(
         raise ConfigError(
             "background must go with labels in time, as it labels the windows outside all "
             f"events, but {table.path} labels whole recordings. Give its rows an onset and a "
-            "duration, or leave background out."
+            "duration, or leave background= out."
         )
     return table
 

@@ -94,7 +94,7 @@ class _Folders:
         return self._named[folder, pattern]
 
 
-def find_sidecar(path: Path, suffix: str | None = None) -> Path | None:
+def find_sidecar(path: str | Path, suffix: str | None = None) -> Path | None:
     """The file of labels beside a recording; None if there is none.
 
     Parameters
@@ -105,12 +105,13 @@ def find_sidecar(path: Path, suffix: str | None = None) -> Path | None:
         How the name of the file ends, such as ``.tse_bi`` or ``_hypno.txt``; None: of all kinds
         that are there, the first of :data:`KINDS`.
     """
+    path = Path(path)
     found = find_sidecars([path], suffix)
     return found[path].path if path in found else None
 
 
 def find_sidecars(
-    recordings: Sequence[Path], suffix: str | None = None, *, own: bool = True
+    recordings: Sequence[str | Path], suffix: str | None = None, *, own: bool = True
 ) -> dict[Path, Found]:
     """The file of labels of each recording that has one, see :func:`find_sidecar`.
 
@@ -123,7 +124,7 @@ def find_sidecars(
     """
     folders = _Folders()
     found = {}
-    for path in recordings:
+    for path in map(Path, recordings):
         one = _named(path, suffix, folders) if suffix else _known(path, folders, own)
         if one is not None:
             found[path] = one
@@ -272,7 +273,7 @@ def _kind_of(file: Path, recording: Path) -> Kind | None:
     return next(chosen, None)
 
 
-def read_sidecar(sidecar: Path, recording: Path | Recording) -> Sidecar:
+def read_sidecar(sidecar: str | Path, recording: str | Path | Recording) -> Sidecar:
     """What a file of labels says of a recording.
 
     Parameters
@@ -287,7 +288,8 @@ def read_sidecar(sidecar: Path, recording: Path | Recording) -> Sidecar:
     RecordingError
         If the file is damaged, or of no kind that is known.
     """
-    beside = Beside(recording)
+    sidecar = Path(sidecar)
+    beside = Beside(Path(recording) if isinstance(recording, str) else recording)
     kind = _kind_of(sidecar, beside.path)
     if kind is None:
         raise RecordingError(
