@@ -262,7 +262,7 @@ def test_units_of_each_channel_are_converted(units, factors):
     [
         ("furlong", r"units says 'furlong' of C3, which cannot be converted\. Allowed are V, mV"),
         ("uv ", None),
-        (["µV"], r"units names 1 units, X has 2 channels"),
+        (["µV"], r"units names 1 unit, X has 2 channels"),
         (["µV", "mVs"], r"units says 'mVs' of ECG.*Did you mean 'mV'\?"),
         ({"C3": "µV"}, r"units has no unit for ECG\. Give one for each of C3, ECG"),
         ({"C3": "µV", "ECG": "mV", "Oz": "V"}, r"units names Oz, which X has not"),

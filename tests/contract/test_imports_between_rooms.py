@@ -48,7 +48,7 @@ RULES = {
     "plots": rule("errors io", "numpy", "matplotlib"),
     "provenance": rule("errors installation io"),
     "events": rule("errors settings io decision", "numpy", "edfio mne pandas wfdb"),
-    "signals": rule("errors preprocessing", "numpy", "scipy tabulate"),
+    "signals": rule("errors preprocessing", "numpy", "tabulate"),
     "signals.formats": rule(
         "errors installation signals",
         "numpy",

@@ -32,6 +32,7 @@ sys.meta_path.insert(0, Blocked())
 OTHERS = (
     *("torch", "safetensors", "huggingface_hub", "mne", "pandas", "pyarrow", "matplotlib", "wfdb"),
     *("sklearn", "joblib", "datasets", "onnx", "onnxscript", "edfio", "jinja2", "lightning_fabric"),
+    "scipy",
 )
 
 

@@ -280,7 +280,7 @@ def test_a_recording_in_memory_is_read_like_a_file():
     np.testing.assert_array_equal(recording.read(1, 3), data[:, 1:3])
     with pytest.raises(RecordingError, match=r"cannot read samples 3 to 7; it has 0 to 6"):
         recording.read(3, 7)
-    with pytest.raises(RecordingError, match=r"shape \(2, 6\).*got 1 names and 2 units"):
+    with pytest.raises(RecordingError, match=r"shape \(2, 6\).*got 1 name and 2 units"):
         Recording.from_array(data, ch_names=["Cz"], sfreq=2, units=["µV", "µV"])
 
 
@@ -309,7 +309,7 @@ def test_a_unit_is_taken_for_channels_that_declare_none(tmp_path):
     each = read_recording(path, units=["", "uV", "V"])
     assert each.units == ("", "mV", "µV")
     np.testing.assert_allclose(each.data, data * np.array([[1], [1e-3], [1]]), rtol=1e-6)
-    with pytest.raises(RecordingError, match=r"^a.edf: 1 units for 3 channels \(Fp1, ECG, C3\)"):
+    with pytest.raises(RecordingError, match=r"^a.edf: 1 unit for 3 channels \(Fp1, ECG, C3\)"):
         read_recording(path, units=["µV"])
 
 

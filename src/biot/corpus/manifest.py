@@ -87,7 +87,7 @@ class LabelCounts:
 _VERSION = 1
 
 
-_PACKAGES = ("numpy", "scipy", "pyarrow")
+_PACKAGES = ("numpy", "pyarrow")
 
 
 @dataclass(frozen=True, kw_only=True)

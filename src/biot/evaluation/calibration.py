@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.decision import Decision
+from biot.errors import require
 
 __all__ = [
     "N_BINS",
@@ -133,8 +134,7 @@ def fitted_temperature(
     float or None
         From 0.1 to 10; None where only one class occurs, or no tag both holds and does not.
     """
-    from scipy import optimize
-
+    optimize = require("scipy.optimize", extra="training")
     weights = np.log(decision.class_weights or (1.0,))
     if decision.task == "multilabel":
         known = (truth > 0.5).any(axis=0) & (truth <= 0.5).any(axis=0)

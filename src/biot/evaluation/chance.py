@@ -135,8 +135,7 @@ def _on_validation(task: Task, outputs_WK: Floats, truth: Truth, n_epochs: int) 
     The best of several epochs is luckier than one: the limit is that of Bonferroni for a one-sided
     test at 2.5 %.
     """
-    from scipy.special import ndtri
-
+    ndtri = require("scipy.special", extra="training").ndtri
     predicted = task.predicted(outputs_WK)
     if task.plain_decision.task == "regression":
         r2 = mean_of_defined([one.r2 for one in per_target(truth, predicted)])

@@ -1,4 +1,4 @@
-"""Predicting with an ONNX file: NumPy, SciPy and ONNX Runtime, without PyTorch."""
+"""Predicting with an ONNX file: NumPy and ONNX Runtime, without PyTorch."""
 
 from __future__ import annotations
 

@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import ConfigError
+from biot.signals.convolution import convolve, minimum_phase, windowed_sinc
 from biot.signals.recording import Array, Recording, by_segment
 
 __all__ = ["filter_signal", "filtered", "fir"]
 
 Coefficients = npt.NDArray[np.float64]
+Part = tuple[int, tuple[tuple[float, float], ...]]
+"""Coefficients of a filter, and the bands in Hz that it passes."""
 _NOTCH_WIDTH = 1.0
 """Hz on each side of the notch at which the response is down to a half."""
 _LONGEST_TRANSFORM = 2**22
@@ -36,7 +39,7 @@ def fir(
 ) -> Coefficients:
     """Coefficients of an FIR filter of odd length, designed with a Hamming window.
 
-    Each part is ``scipy.signal.firwin``: a high-pass whose response is a half at `l_freq`, a
+    Each part equals ``scipy.signal.firwin``: a high-pass whose response is a half at `l_freq`, a
     low-pass at `h_freq`, a band-stop 1 Hz to either side of `notch`; they are convolved with each
     other. A part is 3.3 s long for each Hz of its transition band, whose width is a quarter of the
     frequency, at least 2 Hz, and never wider than what lies between the frequency and 0 or
@@ -71,34 +74,31 @@ def fir(
             )
     if l_freq is not None and h_freq is not None and not l_freq < h_freq:
         raise ConfigError(f"l_freq must be below h_freq, got {l_freq:g} and {h_freq:g} Hz.")
-    parts: list[tuple[int, Any, Any]] = []
+    parts: list[Part] = []
+    half = sfreq / 2
     if l_freq is not None:
         width = min(max(l_freq / 4, 2.0), l_freq)
-        parts.append((_length(width, sfreq, "l_freq", l_freq), l_freq, "highpass"))
+        parts.append((_length(width, sfreq, "l_freq", l_freq), ((l_freq, half),)))
     if h_freq is not None:
-        width = min(max(h_freq / 4, 2.0), sfreq / 2 - h_freq)
-        parts.append((_length(width, sfreq, "h_freq", h_freq), h_freq, "lowpass"))
+        width = min(max(h_freq / 4, 2.0), half - h_freq)
+        parts.append((_length(width, sfreq, "h_freq", h_freq), ((0.0, h_freq),)))
     if notch is not None:
-        band = (notch - _NOTCH_WIDTH, notch + _NOTCH_WIDTH)
-        parts.append((_length(_NOTCH_WIDTH, sfreq, "notch", notch), band, "bandstop"))
+        bands = ((0.0, notch - _NOTCH_WIDTH), (notch + _NOTCH_WIDTH, half))
+        parts.append((_length(_NOTCH_WIDTH, sfreq, "notch", notch), bands))
     return np.array(_convolution(tuple(parts), sfreq, causal))
 
 
 @lru_cache(maxsize=16)
-def _convolution(
-    parts: tuple[tuple[int, Any, Any], ...], sfreq: float, causal: bool
-) -> Coefficients:
-    """The filters of these lengths, frequencies and kinds, convolved with each other."""
-    from scipy.signal import firwin, minimum_phase
-
+def _convolution(parts: tuple[Part, ...], sfreq: float, causal: bool) -> Coefficients:
+    """The filters of these lengths that pass these bands, convolved with each other."""
     taps: Coefficients = np.ones(1)
-    for length, cutoff, kind in parts:
-        part = firwin(length, cutoff, pass_zero=kind, fs=sfreq)
+    for length, bands in parts:
+        shares = [(2 * low / sfreq, 2 * high / sfreq) for low, high in bands]
+        part = windowed_sinc(np.hamming(length), *shares)
         if causal:
-            # minimum_phase takes the root of a magnitude: that of the filter with itself
             most = max(_LONGEST_TRANSFORM, 16 * length)
             n_fft = 2 ** int(np.ceil(np.log2(min(400 * length, most))))
-            part = minimum_phase(np.convolve(part, part), n_fft=n_fft)
+            part = minimum_phase(part, n_fft)
         taps = np.convolve(taps, part)
     return taps
 
@@ -198,13 +198,10 @@ def _reach(taps: Coefficients, causal: bool) -> tuple[int, int]:
 
 def _convolved(rows: npt.NDArray[Any], taps: Coefficients, causal: bool) -> npt.NDArray[np.float64]:
     """Each row, float64, with its first and last value continued beyond its ends."""
-    from scipy.signal import oaconvolve
-
     # about the first value: an offset may be a thousand times the signal, and costs digits
     level = rows[:, :1].astype(np.float64)
     padded = np.pad(rows - level, ((0, 0), _reach(taps, causal)), mode="edge")
-    result: npt.NDArray[np.float64] = oaconvolve(padded, taps[np.newaxis], "valid", axes=-1)
-    return np.asarray(result + level * taps.sum())
+    return np.asarray(convolve(padded, taps) + level * taps.sum())
 
 
 def _runs(row: npt.NDArray[Any]) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from biot.errors import ConfigError
+from biot.signals.convolution import resize, windowed_sinc
 from biot.signals.recording import Array, Recording, by_segment
 
 __all__ = [
@@ -32,7 +33,11 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 _LARGEST_TERM = 256
-"""Of a ratio of rates; beyond, most of the matrix would be zeros, and SciPy is as fast."""
+"""Of a ratio of rates that are met by matrix products; beyond, most of a matrix would be zeros."""
+
+
+_AT_ONCE = 2**21
+"""Inputs of output samples that are laid out beside each other, where a ratio has larger terms."""
 
 
 _ROWS = 16
@@ -58,12 +63,7 @@ def polyphase(data: Floats, up: int, down: int) -> Floats:
         :func:`grain` has the same bits as that part of the whole, but for its ends.
     """
     if max(up, down) > _LARGEST_TERM:
-        from scipy.signal import resample_poly
-
-        result: Floats = resample_poly(
-            data.astype(np.float64), up, down, axis=-1, padtype="edge"
-        ).astype(data.dtype)
-        return result
+        return _sample_by_sample(data, up, down)
     matrix_KM, reach = _matrix(up, down)
     n_in, n_out = data.shape[-1], -(-data.shape[-1] * up // down)
     step = matrix_KM.shape[0] - 2 * reach
@@ -91,17 +91,40 @@ def grain(up: int, down: int) -> int:
 @lru_cache(maxsize=8)
 def _matrix(up: int, down: int) -> tuple[npt.NDArray[np.float64], int]:
     """What takes a block and its `reach` neighbours on either side to the block's output."""
-    from scipy.signal import firwin
-
-    half = 10 * max(up, down)
-    # the filter that resample_poly designs
-    taps = up * firwin(2 * half + 1, 1 / max(up, down), window=("kaiser", 5.0))
+    half, taps = _low_pass(up, down)
     reach = -(-half // up)
     n_cycles = max(1, round(1.5 * reach / down))  # few zeros, and little read twice
     inputs = np.arange(-reach, n_cycles * down + reach)
     tap = np.arange(n_cycles * up) * down - inputs[:, None] * up + half
     inside = (tap >= 0) & (tap < len(taps))
     return np.where(inside, taps[np.clip(tap, 0, len(taps) - 1)], 0.0), reach
+
+
+def _low_pass(up: int, down: int) -> tuple[int, npt.NDArray[np.float64]]:
+    """Its reach and coefficients, at `up` times the rate: those that resample_poly designs."""
+    half = 10 * max(up, down)
+    return half, up * windowed_sinc(np.kaiser(2 * half + 1, 5.0), (0.0, 1 / max(up, down)))
+
+
+def _sample_by_sample(data: Floats, up: int, down: int) -> Floats:
+    """:func:`polyphase` for any ratio; slower, since each output sample has a sum of its own."""
+    half, taps = _low_pass(up, down)
+    n_in, n_out = data.shape[-1], -(-data.shape[-1] * up // down)
+    reach = -(-half // up)
+    # those that one output sample of each of the `up` phases rests on, and their coefficients
+    inputs = np.arange(-reach, reach + 1)
+    tap = (np.arange(up) * down % up)[:, None] - inputs * up + half
+    inside = (tap >= 0) & (tap < len(taps))
+    weights = np.where(inside, taps[np.clip(tap, 0, len(taps) - 1)], 0.0)
+    out = np.empty((*data.shape[:-1], n_out), data.dtype)
+    step = max(1, _AT_ONCE // len(inputs))
+    for channel, result in zip(data.reshape(-1, n_in), out.reshape(-1, n_out), strict=True):
+        padded = np.pad(channel.astype(np.float64), reach, mode="edge")
+        around = np.lib.stride_tricks.sliding_window_view(padded, len(inputs))
+        for first in range(0, n_out, step):
+            times = np.arange(first, min(first + step, n_out))
+            result[times] = np.einsum("ni,ni->n", around[times * down // up], weights[times % up])
+    return out
 
 
 ResampleMethod = Literal["polyphase", "fft"]
@@ -277,15 +300,13 @@ def _polyphase(array: Floats, up: int, down: int) -> Floats:
 
 
 def _fft(array: Floats, up: int, down: int) -> Floats:
-    from scipy.signal import resample as fourier_resample
-
     missing = np.isnan(array)
     absent = missing.all(axis=-1)
     if (missing.any(axis=-1) & ~absent).any():
         raise ConfigError(_NOT_BY_FFT)
     n_out = round(Fraction(array.shape[-1] * up, down))
     filled = np.where(missing, 0, array).astype(np.float64)
-    result: Floats = fourier_resample(filled, n_out, axis=-1)
+    result: Floats = resize(filled, n_out)
     result[absent] = np.nan
     return result.astype(array.dtype)
 

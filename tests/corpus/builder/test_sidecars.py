@@ -171,7 +171,7 @@ def test_a_scoring_of_another_day_is_refused(write_edf: WriteEdf) -> None:
     path = begun(write_edf("x.edf"), "24.04.8916.13.00")
     scoring = write_scoring(path.with_name("x_scoring.edf"), [(6, 4, "a")], "26.04.8917.13.00")
     message = (
-        r"x_scoring.edf: found 1 labels from 176406 to 176406 s, all outside the recording; "
+        r"x_scoring.edf: found 1 label from 176406 to 176406 s, all outside the recording; "
         r"expected labels within its 20 s. By the headers it starts \+176400 s from x.edf: correct"
     )
     with pytest.raises(RecordingError, match=message):

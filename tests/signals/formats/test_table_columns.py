@@ -231,7 +231,7 @@ def test_a_table_may_be_encoded_otherwise(tmp_path, encoding):
         (b"a,b\n1,2\n3," + b"4" * 10_000_000, r"field larger than 131072 characters in line 3"),
         (b"nothing but words\n" * 50, r"needs a first line with a different name"),
         (b"\n\n\n", r"needs a first line"),
-        (b"a,b\n1,2\n3,4\n5\n", r"row 4 has 1 cells, the first 2"),
+        (b"a,b\n1,2\n3,4\n5\n", r"row 4 has 1 cell, the first 2"),
         (b'a,b\n1,"2\n3,4\n5,6\n', r"made\.csv: "),
     ],
 )

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from biot.errors import ConfigError, counted
+from biot.errors import ConfigError, counted, require
 
 __all__ = ["SignalKind", "band_edges", "band_powers", "signal_kinds"]
 
@@ -150,8 +150,7 @@ def _of_piece(x_WCT: Floats, sfreq: float, kinds: Sequence[SignalKind]) -> Float
 
 def _log_powers(x_WCT: Floats, sfreq: float) -> Floats:
     """(W, C, B); NaN where nothing is known."""
-    from scipy import signal
-
+    signal = require("scipy.signal", extra="training")
     n_times = x_WCT.shape[2]
     length = _segment(sfreq, n_times)
     frequencies, _, power_WCNS = signal.spectrogram(

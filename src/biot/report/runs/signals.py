@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from biot.corpus.corpus import Corpus
 from biot.corpus.schema import decode
+from biot.errors import require
 
 __all__ = [
     "MOST_SUBJECTS",
@@ -128,8 +129,7 @@ def _mean_spectra(
     corpus: Corpus, rows: Ints, units: list[str]
 ) -> tuple[npt.NDArray[np.float64], dict[str, npt.NDArray[np.float64]]]:
     """Of one subject: the mean in dB over windows and channels of each unit."""
-    from scipy.signal import welch
-
+    welch = require("scipy.signal", extra="report").welch
     contract = corpus.preprocessing
     size = max(min(contract.n_times, round(2 * contract.sfreq)), 2)
     found = corpus.rows(rows)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from biot.corpus.builder.layouts.dataset import DatasetLayout, FoundRecording, annotated
 from biot.corpus.builder.windows.events import Stretch
-from biot.errors import RecordingError, counted
+from biot.errors import RecordingError, counted, require
 
 __all__ = ["LAYOUT"]
 
@@ -60,15 +60,13 @@ def _of_mat(found: FoundRecording, codes: list[str]) -> list[str]:
 
 
 def _classlabel(mat: Path) -> list[int]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
+    matlab = require("scipy.io.matlab", extra="signals")
     faults = (
-        MatReadError, zlib.error, OSError, ValueError, LookupError, TypeError,
+        matlab.MatReadError, zlib.error, OSError, ValueError, LookupError, TypeError,
         NotImplementedError,  # of MATLAB 7.3
     )  # fmt: skip
     try:
-        content = loadmat(mat, variable_names=["classlabel"])
+        content = matlab.loadmat(mat, variable_names=["classlabel"])
         classes = [int(number) for number in content["classlabel"].ravel()]
     except faults as error:
         raise RecordingError(f"{mat.name}: holds no classlabel ({error}).") from None

@@ -1,0 +1,105 @@
+"""FIR filters as arrays: designed with a window, of minimum phase, applied by FFT.
+
+NumPy alone: SciPy, whose functions of the same names the tests compare these with, is more than all
+else that prediction needs, on disk and at the start of a program.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["convolve", "minimum_phase", "resize", "windowed_sinc"]
+
+Floats = npt.NDArray[np.float64]
+
+_BLOCK = 8
+"""Lengths of the filter in one transform: longer ones gain little, and take more memory."""
+
+
+def windowed_sinc(window: Floats, *bands: tuple[float, float]) -> Floats:
+    """Coefficients of the filter that passes `bands`: ``scipy.signal.firwin`` with this window.
+
+    Parameters
+    ----------
+    window
+        (L,) such as ``numpy.hamming(L)``; L is odd.
+    *bands
+        First and last frequency of each, as shares of half the sampling rate.
+
+    Returns
+    -------
+    numpy.ndarray
+        (L,); the gain is exactly 1 at 0 if that passes, else at half the rate if that does, else
+        in the middle of the first band.
+    """
+    times = np.arange(len(window)) - (len(window) - 1) / 2
+    ideal = sum((high * np.sinc(high * times) - low * np.sinc(low * times)) for low, high in bands)
+    taps: Floats = ideal * window
+    low, high = bands[0]
+    exact = 0.0 if low == 0 else 1.0 if high == 1 else (low + high) / 2
+    return np.asarray(taps / (taps * np.cos(np.pi * exact * times)).sum())
+
+
+def minimum_phase(taps: Floats, n_fft: int) -> Floats:
+    """The causal filter of the same length and magnitude that delays least.
+
+    The logarithm of its spectrum has the logarithm of the magnitude as its real part, and nothing
+    before time 0 (Oppenheim and Schafer, Discrete-Time Signal Processing, section 13.5). It equals
+    ``scipy.signal.minimum_phase(numpy.convolve(taps, taps), n_fft=n_fft)``.
+
+    Parameters
+    ----------
+    taps
+        (L,) symmetric, L odd.
+    n_fft
+        Points at which the magnitude is taken; even, and many times L.
+    """
+    power = np.abs(np.fft.fft(np.convolve(taps, taps), n_fft))
+    power += 1e-7 * power[power > 0].min()  # at a zero there is no logarithm
+    cepstrum = np.fft.ifft(np.log(power) / 2).real
+    cepstrum[1 : n_fft // 2] *= 2
+    cepstrum[n_fft // 2 :] = 0
+    return np.asarray(np.fft.ifft(np.exp(np.fft.fft(cepstrum))).real[: len(taps)])
+
+
+def convolve(rows: Floats, taps: Floats) -> Floats:
+    """Each row convolved with `taps` where they overlap wholly, block by block (overlap-save).
+
+    Parameters
+    ----------
+    rows
+        (R, N) with N at least L.
+    taps
+        (L,)
+
+    Returns
+    -------
+    numpy.ndarray
+        (R, N - L + 1), as ``scipy.signal.oaconvolve(rows, taps[None], "valid", axes=-1)``.
+    """
+    n_out = rows.shape[-1] - len(taps) + 1
+    n_fft = 2 ** int(np.ceil(np.log2(min(rows.shape[-1], _BLOCK * len(taps)))))
+    step = n_fft - len(taps) + 1
+    n_blocks = -(-n_out // step)
+    padded = np.zeros((n_blocks - 1) * step + n_fft)
+    blocks = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::step]
+    response = np.fft.rfft(taps, n_fft)
+    out = np.empty((len(rows), n_out))
+    for row, result in zip(rows, out, strict=True):
+        padded[: len(row)] = row
+        products = np.fft.irfft(np.fft.rfft(blocks) * response, n_fft)
+        result[:] = products[:, len(taps) - 1 :].reshape(-1)[:n_out]
+    return out
+
+
+def resize(data: npt.NDArray[Any], n_out: int) -> Floats:
+    """Another number of samples of a periodic signal: ``scipy.signal.resample``, last axis."""
+    n_in = data.shape[-1]
+    kept = min(n_in, n_out)
+    spectrum = np.fft.rfft(data)[..., : kept // 2 + 1]
+    if kept % 2 == 0 and n_in != n_out:  # half the shorter rate stands for both its signs
+        spectrum[..., -1] *= 2 if n_out < n_in else 0.5
+    return np.asarray(np.fft.irfft(spectrum, n_out) * (n_out / n_in))
