@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 
 _BLOCK = 8
 """Lengths of the filter in one transform: longer ones gain little, and take more memory."""
+_AT_ONCE = 2**16
+"""Samples of some rows, so that what is computed of them stays in the cache."""
 
 
 def windowed_sinc(window: Floats, *bands: tuple[float, float]) -> Floats:
@@ -83,15 +85,18 @@ def convolve(rows: Floats, taps: Floats) -> Floats:
     n_out = rows.shape[-1] - len(taps) + 1
     n_fft = 2 ** int(np.ceil(np.log2(min(rows.shape[-1], _BLOCK * len(taps)))))
     step = n_fft - len(taps) + 1
-    n_blocks = -(-n_out // step)
-    padded = np.zeros((n_blocks - 1) * step + n_fft)
-    blocks = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::step]
+    n_padded = (-(-n_out // step) - 1) * step + n_fft
+    at_once = max(1, _AT_ONCE // n_padded)
+    padded = np.zeros((min(at_once, len(rows)), n_padded))
+    blocks = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=-1)[:, ::step]
     response = np.fft.rfft(taps, n_fft)
     out = np.empty((len(rows), n_out))
-    for row, result in zip(rows, out, strict=True):
-        padded[: len(row)] = row
-        products = np.fft.irfft(np.fft.rfft(blocks) * response, n_fft)
-        result[:] = products[:, len(taps) - 1 :].reshape(-1)[:n_out]
+    for first in range(0, len(rows), at_once):
+        some = rows[first : first + at_once]
+        padded[: len(some), : rows.shape[-1]] = some
+        products = np.fft.irfft(np.fft.rfft(blocks[: len(some)]) * response, n_fft)
+        whole = products[..., len(taps) - 1 :].reshape(len(some), -1)
+        out[first : first + at_once] = whole[:, :n_out]
     return out
 
 
