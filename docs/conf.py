@@ -51,6 +51,7 @@ autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 80
+toc_object_entries_show_parents = "hide"  # with them, the longest are cut off beside the page
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -97,7 +98,7 @@ html_copy_source = False
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 4,  # more would not fit into one line beside the search
     "footer_start": [],
     "footer_end": [],
 }
@@ -143,7 +144,17 @@ def _of_included(_app: Any, relative: Path, _parent: str, content: list[str]) ->
     content[0] = text
 
 
+def _parsable(*args: Any) -> tuple[str, str] | None:
+    """Make Python of defaults such as `<class 'torch.nn.ELU'>`, which break a signature."""
+    signature, returns = args[-2:]
+    if not signature:
+        return None
+    signature = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", signature)
+    return signature.replace("<factory>", "..."), returns
+
+
 def setup(app: Any) -> None:
     """Let links between the repository's pages work in the site as well."""
+    app.connect("autodoc-process-signature", _parsable)
     app.connect("source-read", _of_page)
     app.connect("include-read", _of_included)

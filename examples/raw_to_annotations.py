@@ -21,7 +21,9 @@ work = Path(temporary.name)
 settings = {"sfreq": 200, "window": 4, "stride": 1, "align": "events", "labels": "annotations"}
 biot.prepare(known, work / "corpus", **settings)
 model = {"embed_dim": 32, "num_layers": 1}
-biot.finetune(work / "corpus", work / "run", **model, epochs=10, batch_size=32, learning_rate=3e-3)
+training = {"epochs": 10, "batch_size": 32, "learning_rate": 3e-3}
+metrics = biot.finetune(work / "corpus", work / "run", **model, **training)
+print(f"balanced accuracy on unseen subjects: {metrics['test']['balanced_accuracy']:.2f}")
 
 # %%
 # A ``Raw``, read and filtered as you like. Its channels are found by name, its volts become the

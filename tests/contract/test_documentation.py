@@ -110,6 +110,18 @@ def test_the_gallery_has_a_title_for_every_script():
         assert line == "=" * len(title), script.name
 
 
+def test_no_part_of_a_script_ends_in_a_value_that_the_gallery_would_print():
+    found = []
+    for script in sorted((ROOT / "examples").glob("*.py")):
+        for part in re.split(r"^# %%.*$", script.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            last = ast.parse(part).body[-1:]
+            if last and isinstance(last[0], ast.Expr) and not isinstance(last[0].value, ast.Constant):
+                shown = ast.unparse(last[0])
+                if not shown.startswith(("print(", "plt.show(")):
+                    found.append(f"{script.name}: {shown}")
+    assert found == []
+
+
 PAGES = [*sorted(DOCS.glob("*.md")), *(ROOT / name for name in ("README.md", "SECURITY.md"))]
 OF_OTHER_PROGRAMS = {"--build-arg", "--signal"}
 """Options of docker and SLURM that pages name."""
