@@ -115,7 +115,11 @@ def test_no_part_of_a_script_ends_in_a_value_that_the_gallery_would_print():
     for script in sorted((ROOT / "examples").glob("*.py")):
         for part in re.split(r"^# %%.*$", script.read_text(encoding="utf-8"), flags=re.MULTILINE):
             last = ast.parse(part).body[-1:]
-            if last and isinstance(last[0], ast.Expr) and not isinstance(last[0].value, ast.Constant):
+            if (
+                last
+                and isinstance(last[0], ast.Expr)
+                and not isinstance(last[0].value, ast.Constant)
+            ):
                 shown = ast.unparse(last[0])
                 if not shown.startswith(("print(", "plt.show(")):
                     found.append(f"{script.name}: {shown}")

@@ -47,7 +47,7 @@ def test_a_folder_without_a_contract_or_of_a_whole_run_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=r"nowhere: no such folder\. Give the model folder"):
         Predictor.from_pretrained(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match=r"is a run; its model is .*model$"):
+    with pytest.raises(ConfigError, match=r"is a run; its model is .*model\.$"):
         Predictor.from_pretrained(model_folder.parent)
     (model_folder / "preprocessing.json").unlink()
     with pytest.raises(ContractError, match=r"model: no preprocessing\.json"):

@@ -266,6 +266,9 @@ def test_places_without_a_model_say_what_is_not_there(tmp_path: Path, published:
         CheckpointError, match=r"empty: holds neither model\.safetensors nor pytorch_model\.bin"
     ):
         BIOT.from_pretrained(tmp_path / "empty")
+    (tmp_path / "empty" / "state.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"It is a corpus; a model is the folder RUN/model"):
+        BIOT.from_pretrained(tmp_path / "empty")
     (published / "config.json").unlink()
     with pytest.raises(CheckpointError, match=r"published: holds no config\.json; restore it"):
         BIOT.from_pretrained(published)

@@ -101,7 +101,7 @@ class Predictor(WindowPredictor):
             fetch = "" if path.exists() else fetch_first(path)
             raise ConfigError(f"{path}: {what}. Give the model folder of a run, RUN/model.{fetch}")
         if (path / "model").is_dir() and not (path / "config.json").is_file():
-            raise ConfigError(f"{path}: is a run; its model is {path / 'model'}")
+            raise ConfigError(f"{path}: is a run; its model is {path / 'model'}.")
         preprocessing = Preprocessing.load(path)
         model = BIOT.from_pretrained(path)
         require_fit(model, preprocessing, labelled=True, where=path)

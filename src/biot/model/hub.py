@@ -91,7 +91,12 @@ def _in_folder(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
     if weights is None and (folder / "model").is_dir():
         raise CheckpointError(f"{folder}: is a run; its model is {folder / 'model'}.")
     if weights is None:
-        raise CheckpointError(f"{folder}: holds {_neither(names)}.")
+        # not a name of the corpus: its room lies above this one
+        what = "It is a corpus; a" if (folder / "state.json").is_file() else "A"
+        raise CheckpointError(
+            f"{folder}: holds {_neither(names)}. {what} model is the folder RUN/model that "
+            "`biot finetune` writes."
+        )
     config = folder / CONFIG_NAME
     if not config.is_file():
         raise CheckpointError(

@@ -123,7 +123,10 @@ def test_stopped_at_any_step_the_corpus_is_as_before_or_after(
 
 
 def test_what_cannot_be_removed_is_said(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="has no subject 'clara'"):
+    with pytest.raises(
+        CorpusError,
+        match=(r"has no subject 'clara'\. Did you mean 'CLARA'\? Subjects: ANNA, BERTA, CLARA\.$"),
+    ):
         drop(corpus, "clara")
     drop(corpus, "CLARA")
     drop(corpus, "ANNA")

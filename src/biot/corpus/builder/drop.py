@@ -12,7 +12,7 @@ from biot.corpus.builder.writer import write_state
 from biot.corpus.manifest import Manifest
 from biot.corpus.schema import INFO_FILE, LABELS_FILE, STATE_FILE
 from biot.corpus.seal import DESCRIPTION, require_unchanged
-from biot.errors import CorpusError
+from biot.errors import CorpusError, listed, near_word
 from biot.io import PARTIAL, read_json
 from biot.preprocessing import FILE_NAME, Preprocessing
 
@@ -74,7 +74,11 @@ def _drop(folder: Path, subject: str) -> int:
     mine = {n: record for n, record in manifest.recordings.items() if record.subject == subject}
     if not mine:
         gone = " It was removed before." if manifest.is_dropped(subject) else ""
-        raise CorpusError(f"{folder}: has no subject {subject!r}.{gone}")
+        known = sorted({record.subject for record in manifest.recordings.values()})
+        raise CorpusError(
+            f"{folder}: has no subject {subject!r}.{near_word(subject, known)}{gone} "
+            f"Subjects: {listed(known)}."
+        )
     state = read_json(folder / STATE_FILE, CorpusError)
     require_unchanged(folder, state, (STATE_FILE, *DESCRIPTION))
     others = {n: record for n, record in manifest.recordings.items() if n not in mine}
