@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,21 @@ def run(corpus: Path) -> Path:
 def only_line(text: str) -> str:
     (line,) = text.splitlines()
     return line
+
+
+def test_figures_ask_for_their_package_before_the_work(
+    corpus: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    figure = ["--plot", str(tmp_path / "figure.png")]
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    for words in (
+        ["info", str(corpus)],
+        ["evaluate", str(run), str(corpus), "--events", "windows"],
+    ):
+        assert main([*words, *figure]) == 1
+        printed = capsys.readouterr()
+        assert "matplotlib is not installed" in only_line(printed.err)
+        assert printed.out == ""
 
 
 def test_prepare_tells_what_it_made(recordings: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -80,7 +80,10 @@ def parser() -> Parser:
 def _execute(args: Namespace) -> None:
     path: Path = args.path
     if args.plot is not None:
+        from biot.plots import require_figures
+
         require_writable(args.plot, suffixes=(".png",))
+        require_figures()
         require_apart({"--plot": args.plot}, [path])
     if args.check:
         _check(args)

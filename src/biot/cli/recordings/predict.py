@@ -127,12 +127,15 @@ def _require_one(args: Namespace) -> None:
 
 
 def _predict_one(args: Namespace, path: Path) -> None:
-    from biot.inference.predictions import PredictionWarning
+    from biot.inference.predictions import PredictionWarning, require_table
+    from biot.plots import require_figures
 
     _require_one(args)
     require_writable(args.out, suffixes=_TABLE_SUFFIXES)
+    require_table(args.out)
     if args.png is not None:
         require_writable(args.png, suffixes=(".png",))
+        require_figures()
     require_apart({"--out": args.out, "--png": args.png}, [args.model, path, args.units])
     from biot.signals.naming import renames_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from biot.errors import ConfigError, near_word
+from biot.errors import ConfigError, near_word, require
 from biot.events.files.bids import bids_stem, write_bids
 from biot.events.files.contents import FoundEvents, require_apart
 from biot.events.files.edf import write_edf
@@ -72,7 +72,7 @@ def require_event_formats(
     several: bool = False,
     seizure_label: Iterable[str] = (),
 ) -> None:
-    """Raise ``ConfigError`` where a format cannot hold a model's labels, before any are predicted.
+    """Refuse formats that cannot hold a model's labels, or want a package, before the work.
 
     Parameters
     ----------
@@ -84,6 +84,13 @@ def require_event_formats(
         Whether several labels may hold at a time, as tags do.
     seizure_label
         Labels that mean a seizure; empty: those that do by their words.
+
+    Raises
+    ------
+    ConfigError
+        If a format is unknown, or cannot hold these labels.
+    MissingDependencyError
+        If the package that writes a format is not installed.
     """
     _require_known(formats)
     names = [name for name in label_names if name != background]
@@ -97,6 +104,16 @@ def require_event_formats(
                 f"the model predicts tags, several of which may hold at a time; {name} holds one "
                 "label at a time. Write another format, such as bids or edf (--event-format)."
             )
+    _require_packages(formats)
+
+
+def _require_packages(formats: Sequence[str]) -> None:
+    if "edf" in formats:
+        require("edfio", extra="signals")
+    if "mne" in formats:
+        require("mne", extra="signals")
+    if "wfdb" in formats:
+        require("wfdb", extra="signals")
 
 
 def files_of_events(formats: Sequence[str], stem: str) -> dict[str, list[str]]:
