@@ -1,7 +1,7 @@
 """FIR filters as arrays: designed with a window, of minimum phase, applied by FFT.
 
-NumPy alone: SciPy, whose functions of the same names the tests compare these with, is more than all
-else that prediction needs, on disk and at the start of a program.
+NumPy alone: SciPy, with whose functions the tests compare these, is nearly as much as all else that
+prediction needs, on disk and at the start of a program.
 """
 
 from __future__ import annotations
