@@ -265,7 +265,7 @@ def test_triggers_are_left_out_and_said(write_edf: WriteEdf, out: Path) -> None:
     data = np.random.default_rng(0).integers(-50, 50, (3, 400))
     path = write_edf("a.edf", data, ch_names=("C3", "STATUS", "C4"), units=("uV", "", "uV"))
     report = prepare(path, out, sfreq=100, window=4)
-    assert report.dropped == {"trigger channels 'STATUS'": 1}
+    assert report.dropped == {"channels of triggers, 'STATUS'": 1}
     assert report.preprocessing.ch_names == ("C3", "C4")
     np.testing.assert_allclose(physical(out, [0])[0], data[[0, 2]], atol=1e-2)
     path = write_edf("only/b.edf", ch_names=("STATUS",))

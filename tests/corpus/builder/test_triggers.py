@@ -175,7 +175,8 @@ def test_a_channel_that_was_named_as_that_of_triggers_is_no_signal(
     report = prepare(path, out, **how, trigger_channel="ana 1")
     assert report.preprocessing.ch_names == ("C3",)
     assert report.labels == {"1": 1, "2": 1}
-    assert report.dropped == {"trigger channels 'Ana 1'": 1}
+    assert report.dropped == {"channels of triggers, 'Ana 1'": 1}
+    assert "1 channel of triggers, 'Ana 1'" in str(report)
 
 
 def test_a_column_of_labels_is_refused_with_triggers(write_edf: Callable[..., Path]) -> None:

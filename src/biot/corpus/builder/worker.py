@@ -217,7 +217,7 @@ def _written(
     name, contract = job.source.recording, recipe.contract
     read = opened(job.source, recipe.tables, units_later=job.units.is_given)
     signals, codes = without_trigger(read, job.labels.trigger_channel)
-    left_out.update(f"trigger channels {channel!r}" for channel in codes)
+    left_out.update(f"channels of triggers, {channel!r}" for channel in codes)
     recording, not_found = _named_channels(signals, recipe, left_out)
     if "rename_channels" in recipe.choice.by_layout:
         not_found = ()  # a layout names all that copies of the data set may have
@@ -291,7 +291,7 @@ def _named_channels(
             stacklevel=2,
         )
     recording, triggers = without_triggers(found.recording)
-    left_out.update(f"trigger channels {channel!r}" for channel in triggers)
+    left_out.update(f"channels of triggers, {channel!r}" for channel in triggers)
     return recording, found.not_found
 
 
