@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
 import inspect
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import biot.corpus
 from biot import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,6 +126,18 @@ def test_no_part_of_a_script_ends_in_a_value_that_the_gallery_would_print():
                 if not shown.startswith(("print(", "plt.show(")):
                     found.append(f"{script.name}: {shown}")
     assert found == []
+
+
+def test_defaults_that_are_no_python_do_not_break_a_signature(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "extensions"))
+    spec = importlib.util.spec_from_file_location("conf_of_docs", DOCS / "conf.py")
+    conf = importlib.util.module_from_spec(spec)
+    with warnings.catch_warnings():
+        spec.loader.exec_module(conf)
+    for thing in (biot.BIOT, biot.corpus.PrepareReport):
+        shown, _ = conf._parsable("class", "name", thing, {}, str(inspect.signature(thing)), "")
+        ast.parse(f"def f{shown.replace('~', '')}: ...")
+    assert conf._parsable("class", "name", dict, {}, None, None) is None
 
 
 PAGES = [*sorted(DOCS.glob("*.md")), *(ROOT / name for name in ("README.md", "SECURITY.md"))]
