@@ -59,14 +59,15 @@ def read_events(
         Of the recording; None: the file's name.
     duration
         Length of the recording in seconds; None: what the file says, else the end of its last
-        event.
+        event. The last rhythm of an ``.atr`` lasts until then, without it for no time.
     sfreq
         Rate of the recording in Hz, for ``.atr`` files that do not say their own, and ``.vmrk``.
     meas_date
         When the recording began, for files whose events have dates: the CSV of MNE.
     background
-        A label that is no event. SzCORE's ``bckg`` is none, nor is what stands between rhythms in
-        our own ``.atr`` files, nor an epoch of a hypnogram that was not scored.
+        A label that is no event. SzCORE's ``bckg`` is none, nor is ``NONE``, which stands between
+        the rhythms of our own ``.atr`` files where the model had no background, nor an epoch of a
+        hypnogram that was not scored.
     epoch
         Seconds of a line of a hypnogram.
 
