@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from biot.model import onednn
+from biot import onednn
 from biot.model.layers import (
     FeedForward,
     LinearAttentionTransformer,
@@ -80,7 +80,7 @@ def _attended(
     heads = (n_samples * n_heads, head_width, n_tokens)
     linear_BEN, normalised_BEN, attended_BEN = room_3BEN
 
-    def through(linear: nn.Module) -> Tensor:
+    def through(linear: nn.Linear) -> Tensor:
         return _linear_in_rows(linear, tokens_BNE, linear_BEN)
 
     k_BEN = through(attention.to_k)
@@ -93,10 +93,11 @@ def _attended(
     q_BHDN = through(attention.to_q).view(by_head)
     q = torch.softmax(q_BHDN, dim=2, out=normalised_BEN.view(by_head)).view(heads)
     torch.bmm(context, q, out=attended_BEN.view(heads))
-    return attended_BEN.mT
+    attended: Tensor = attended_BEN.mT
+    return attended
 
 
-def _linear_in_rows(linear: Any, tokens_BNE: Tensor, into_BEN: Tensor) -> Tensor:
+def _linear_in_rows(linear: nn.Linear, tokens_BNE: Tensor, into_BEN: Tensor) -> Tensor:
     """What a linear layer makes of the tokens, (B, E, N); it may lie in `into_BEN`."""
     if not onednn.is_faster(tokens_BNE):
         weight_BEE = linear.weight.expand(len(tokens_BNE), -1, -1)

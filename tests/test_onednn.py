@@ -9,8 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from biot import BIOT
-from biot.model import onednn
+from biot import BIOT, onednn
 from biot.model.layers import LinearAttentionTransformer
 from biot.model.pieces import mean_in_pieces
 
