@@ -107,6 +107,47 @@ def test_a_command_that_needs_torch_says_so_in_one_line(night: Path, tmp_path: P
         assert ".onnx" in line
 
 
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [
+        ("--out {out}.csv --png {out}.png", "matplotlib", "plots"),
+        ("--out {out}.parquet", "pyarrow", "corpus"),
+        ("--out {out}", "pyarrow", "corpus"),
+        ("--out {out}.csv --event-format bids,edf", "edfio", "signals"),
+        ("--out {out}.csv --event-format mne", "mne", "signals"),
+        ("--out {out}.csv --event-format wfdb", "wfdb", "signals"),
+        ("--out {out}.csv --report", "jinja2", "report"),
+    ],
+)
+def test_a_package_that_only_the_files_need_is_missed_before_the_work(
+    words: str,
+    package: str,
+    extra: str,
+    plain: tuple[Predictor, Path],
+    night: Path,
+    tmp_path: Path,
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    given = ["predict", str(plain[1]), str(night), *words.format(out=tmp_path / "out").split()]
+    done = without(f"from biot.cli import main\nassert main({given!r}) == 1")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line == (
+        f"biot: error: {package} is not installed. Install it with: pip install 'biot[{extra}]'"
+    )
+    assert "windows" not in done.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_demo_names_the_extra_of_all_its_steps_before_the_first(tmp_path: Path) -> None:
+    words = ["demo", "--out", str(tmp_path / "demo")]
+    done = without(f"from biot.cli import main\nassert main({words!r}) == 1")
+    assert done.returncode == 0, done.stderr
+    assert "pip install 'biot[training]'" in done.stderr
+    assert done.stdout == ""
+    assert sorted(tmp_path.iterdir()) == []
+
+
 def test_a_folder_of_recordings_is_predicted_with_an_onnx_file(
     plain: tuple[Predictor, Path], night: Path, tmp_path: Path
 ) -> None:

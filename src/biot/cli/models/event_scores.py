@@ -93,7 +93,10 @@ def require_events(args: Namespace) -> None:
 def execute(args: Namespace) -> None:
     """Score events, print them, and write what was asked for."""
     if args.plot is not None:
+        from biot.plots import require_figures
+
         require_writable(args.plot, suffixes=(".png",))
+        require_figures()
         files = {"--plot": args.plot, "--json": args.json}
         require_apart(files, [args.model, args.corpus, Path(args.events)])
     from biot.cli.recordings.event_options import changed_rules

@@ -130,10 +130,7 @@ def _predict_one(args: Namespace, path: Path) -> None:
     from biot.inference.predictions import PredictionWarning
 
     _require_one(args)
-    require_writable(args.out, suffixes=_TABLE_SUFFIXES)
-    if args.png is not None:
-        require_writable(args.png, suffixes=(".png",))
-    require_apart({"--out": args.out, "--png": args.png}, [args.model, path, args.units])
+    _require_files(args, path)
     from biot.signals.naming import renames_of
 
     place = extras.Place.beside(args.out)
@@ -158,6 +155,19 @@ def _predict_one(args: Namespace, path: Path) -> None:
     extras.tell(args, [predictions], predictor)
     for written in extras.write(args, predictor, predictions, recording, place):
         say(f"written -> {written}")
+
+
+def _require_files(args: Namespace, path: Path) -> None:
+    """Refuse, before the work, names of files that cannot be written."""
+    from biot.inference.tables import require_package_of
+    from biot.plots import require_figures
+
+    require_writable(args.out, suffixes=_TABLE_SUFFIXES)
+    require_package_of(args.out)
+    if args.png is not None:
+        require_writable(args.png, suffixes=(".png",))
+        require_figures()
+    require_apart({"--out": args.out, "--png": args.png}, [args.model, path, args.units])
 
 
 def tell_of_stride(stride: float | None, window: float) -> None:

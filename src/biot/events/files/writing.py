@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from biot.errors import ConfigError, near_word
+from biot.errors import ConfigError, near_word, require
 from biot.events.files.bids import bids_stem, write_bids
 from biot.events.files.contents import FoundEvents, require_apart
 from biot.events.files.edf import write_edf
@@ -72,7 +73,7 @@ def require_event_formats(
     several: bool = False,
     seizure_label: Iterable[str] = (),
 ) -> None:
-    """Raise ``ConfigError`` where a format cannot hold a model's labels, before any are predicted.
+    """Raise where a format cannot hold a model's labels, before any are predicted.
 
     Parameters
     ----------
@@ -84,8 +85,16 @@ def require_event_formats(
         Whether several labels may hold at a time, as tags do.
     seizure_label
         Labels that mean a seizure; empty: those that do by their words.
+
+    Raises
+    ------
+    ConfigError
+        If a format is unknown, or cannot hold the labels.
+    MissingDependencyError
+        If the package that writes a format is not installed.
     """
     _require_known(formats)
+    _require_packages(formats)
     names = [name for name in label_names if name != background]
     if "szcore" in formats:
         seizure_labels(names, seizure_label)
@@ -97,6 +106,18 @@ def require_event_formats(
                 f"the model predicts tags, several of which may hold at a time; {name} holds one "
                 "label at a time. Write another format, such as bids or edf (--event-format)."
             )
+
+
+def _require_packages(formats: Sequence[str]) -> None:
+    if "edf" in formats:
+        require("edfio", extra="signals")
+    if "mne" in formats:
+        for package in ("mne", "pandas"):
+            require(package, extra="signals")
+    if "wfdb" in formats:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about its own use of pandas
+            require("wfdb", extra="signals")
 
 
 def files_of_events(formats: Sequence[str], stem: str) -> dict[str, list[str]]:
