@@ -107,6 +107,24 @@ def test_a_command_that_needs_torch_says_so_in_one_line(night: Path, tmp_path: P
         assert ".onnx" in line
 
 
+@pytest.mark.parametrize("command", ["predict", "szcore", "live"])
+def test_a_model_that_is_not_there_is_told_rather_than_that_torch_is_not(
+    command: str, night: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    for name, found in (("none", "no such folder"), ("run", "is a run; its model is")):
+        model = str(tmp_path / name)
+        words = {
+            "predict": ["predict", model, str(night), "--out", str(tmp_path / "a.csv")],
+            "szcore": ["szcore", model, str(night), str(tmp_path / "a.tsv")],
+            "live": ["live", model, "--replay", str(night)],
+        }[command]
+        done = without(f"from biot.cli import main\nassert main({words!r}) == 1")
+        assert done.returncode == 0, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"biot: error: {model}: {found}")
+
+
 @pytest.mark.parametrize(
     ("words", "package", "extra"),
     [

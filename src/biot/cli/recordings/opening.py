@@ -64,6 +64,9 @@ def open_predictor(args: Namespace, model: Path) -> WindowPredictor:
         from biot.runtime.onnx_predictor import OnnxPredictor
 
         return OnnxPredictor.from_file(model)
+    from biot.inference.model_folder import require_model_folder
+
+    require_model_folder(model)  # before PyTorch, which may not be there
     from biot.inference.predictor import Predictor
 
     return Predictor.from_pretrained(model, device=args.device, precision=args.precision)

@@ -152,16 +152,26 @@ def _places(args: Namespace) -> tuple[Path, Path, Path]:
         )
     roots = {"INPUT": args.data_root, "OUTPUT": args.output_root}
     found = {name: os.environ.get(name, "") for name in roots}
-    lacking = [name for name, value in found.items() if not value]
+    lacking = [name for name, value in found.items() if not value.strip()]
     if lacking:
         raise ConfigError(
             f"the environment variable {lacking[0]} is not set. Set INPUT and OUTPUT, the names "
             f"under {roots['INPUT']} and {roots['OUTPUT']}, or give both: biot szcore MODEL INPUT "
             "OUTPUT."
         )
-    # As "/data/$INPUT" is read: a name that begins with / lies under the root too.
-    source, target = (root / found[name].lstrip("/") for name, root in roots.items())
+    source, target = (_under(root, name, found[name]) for name, root in roots.items())
     return model, source, target
+
+
+def _under(root: Path, variable: str, name: str) -> Path:
+    """The file, as "/data/$INPUT" is read: a name that begins with / lies under the root too."""
+    inside = os.path.normpath(name.lstrip("/"))
+    if inside.split(os.sep)[0] == os.pardir:
+        raise ConfigError(
+            f"{variable} is {name!r}, which leads out of {root}. Give a name under it, or all "
+            "three in full: biot szcore MODEL INPUT OUTPUT."
+        )
+    return root / name.lstrip("/")
 
 
 def _seizure_labels(args: Namespace, contract: Preprocessing) -> tuple[str, ...]:
