@@ -279,6 +279,20 @@ def test_info_knows_an_onnx_file_under_any_name(
     assert "labels         2 classes: rest, event" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["biot_version", "quantization"])
+def test_info_names_what_is_damaged_of_the_metadata_that_it_alone_reads(
+    name: str, plain: tuple[Predictor, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    proto = onnx.load(plain[1])
+    said = {one.key: one.value for one in proto.metadata_props} | {name: "{"}
+    onnx.helper.set_model_props(proto, said)
+    path = tmp_path / "other.onnx"
+    onnx.save(proto, path)
+    assert main(["info", str(path)]) == 1
+    assert f"{path}: {name} in its metadata: not valid JSON" in capsys.readouterr().err
+
+
 def test_info_says_of_a_file_that_is_nothing_what_it_may_be(
     night: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
