@@ -179,6 +179,17 @@ def test_names_in_a_container_lie_under_its_folders(
     assert not (tmp_path / "output").exists()
 
 
+def test_windows_that_leave_gaps_are_told(tmp_path, make_model, capsys):
+    model, edf = str(make_model("bckg", "seiz")), write_edf(tmp_path / "a.edf")
+    told = "--stride 5 is above the window of 2 s: after each window 3 s are not predicted."
+    for words in (
+        ["szcore", model, str(edf), str(tmp_path / "a.tsv")],
+        ["predict", model, str(edf), "--out", str(tmp_path / "out")],
+    ):
+        assert main([*words, "--stride", "5"]) == 0
+        assert told in capsys.readouterr().out
+
+
 def test_events_of_a_folder_are_bids_derivatives(tmp_path, make_model):
     model, data = make_model("bckg", "seiz"), tmp_path / "data"
     write_edf(data / "sub-1" / "sub-1_task-rest_eeg.edf")

@@ -24,7 +24,7 @@ from biot.cli.options import (
 )
 from biot.cli.recordings import extras
 from biot.cli.recordings.many import predict_folder
-from biot.cli.recordings.opening import MODEL_HELP, open_predictor
+from biot.cli.recordings.opening import MODEL_HELP, open_predictor, tell_of_stride
 from biot.cli.recordings.truth import annotations_of
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError, counted
@@ -168,15 +168,6 @@ def _require_files(args: Namespace, path: Path) -> None:
         require_writable(args.png, suffixes=(".png",))
         require_figures()
     require_apart({"--out": args.out, "--png": args.png}, [args.model, path, args.units])
-
-
-def tell_of_stride(stride: float | None, window: float) -> None:
-    """Say where windows leave gaps between them."""
-    if stride is not None and stride > window:
-        say(
-            f"--stride {stride:g} is above the window of {window:g} s: after each window "
-            f"{stride - window:g} s are not predicted."
-        )
 
 
 def _draw(args: Namespace, predictions: Predictions, recording: Recording, trained: str) -> None:

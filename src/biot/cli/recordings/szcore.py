@@ -23,7 +23,7 @@ from biot.cli.options import (
     require_apart,
 )
 from biot.cli.recordings.event_options import changed_rules, rules_of
-from biot.cli.recordings.opening import open_predictor
+from biot.cli.recordings.opening import open_predictor, tell_of_stride
 from biot.cli.terminal import complain, say, show_progress
 from biot.errors import ConfigError, counted
 from biot.events.rules import EventRules
@@ -113,6 +113,7 @@ def _execute(args: Namespace) -> None:
     chosen = _seizure_labels(args, contract)
     renames = renames_of(contract.rename_channels)
     recording = open_recording(args, source, renames, contract.ch_names)
+    tell_of_stride(args.stride, contract.window)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PredictionWarning)  # its notes follow
         predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
