@@ -113,6 +113,7 @@ def name_of(check) -> str:
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.no_cover  # being traced takes half as long again, and other tests cover the same
 def test_scikit_learns_checks_hold_on_rows_taken_as_windows(estimator, check):
     check(estimator)
 

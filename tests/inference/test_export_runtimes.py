@@ -82,6 +82,7 @@ def all_inputs(model: BIOT, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("spectrum", ["log", "magnitude+wave", "log+wave"])
+@pytest.mark.no_cover  # being traced takes half as long again, and other tests cover the same
 def test_other_forms_of_token_give_the_models_scores_in_both_runtimes(
     spectrum: str, tmp_path: Path
 ) -> None:

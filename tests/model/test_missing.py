@@ -448,6 +448,7 @@ def test_half_width_numbers_with_masks_agree_and_stay_finite(model: BIOT, way: s
         ),
     ],
 )
+@pytest.mark.no_cover  # being traced takes half as long again, and other tests cover the same
 def test_the_compiled_graph_is_whole_and_agrees_with_masks(
     model: BIOT, backend: str, tolerance: float
 ) -> None:
