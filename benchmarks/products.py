@@ -1,13 +1,15 @@
 """The matrix products of a run, alone: what no change of the code around them can take away.
 
-What counts: each call of ``mm``, ``addmm``, ``bmm`` and ``baddbmm`` (also in place) that torch
-issues in one run, forward and, where the run has one, backward. In this model these are the
-linear layers, the two products of each head of attention, the means over tokens, and their
-gradients. What does not count: the Fourier transforms, everything by elements (norms, softmaxes,
-GELU, dropout, masks, biases that are not part of ``addmm``), copies, the optimizer.
+What counts: each call of ``mm``, ``addmm``, ``bmm`` and ``baddbmm`` (also in place), and of
+oneDNN's linear layer (without its activation), that torch issues in one run, forward and, where
+the run has one, backward. In this model these are the linear layers, the two products of each head
+of attention, the means over tokens, and their gradients. What does not count: the Fourier
+transforms, everything by elements (norms, softmaxes, GELU, dropout, masks, biases that are not
+part of ``addmm``), copies, the optimizer.
 
 Each is called again with numbers of the same shapes, strides and types, written into memory that
-is there already: by itself, with nothing between. A product counts 2 m n k operations.
+is there already (oneDNN takes its own): by itself, with nothing between. A product counts
+2 m n k operations.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ FACTORS = {  # the place of the two factors among the arguments
     aten.addmm.default: 1, aten.addmm.out: 1, aten.addmm_.default: 1,
     aten.baddbmm.default: 1, aten.baddbmm.out: 1, aten.baddbmm_.default: 1,
 }  # fmt: skip
+LINEAR = torch.ops.mkldnn._linear_pointwise.default
 Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
 
 
@@ -36,7 +39,7 @@ class _Recorder(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[Layout, Layout]] = []
+        self.calls: list[tuple[bool, Layout, Layout]] = []
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -44,7 +47,9 @@ class _Recorder(TorchDispatchMode):
         if function in FACTORS:
             first = FACTORS[function]
             left, right = (_layout(factor) for factor in args[first : first + 2])
-            self.calls.append((left, right))
+            self.calls.append((False, left, right))
+        elif function is LINEAR:
+            self.calls.append((True, _layout(args[0].flatten(0, -2)), _layout(args[1].T)))
         return function(*args, **(kwargs or {}))
 
 
@@ -61,19 +66,22 @@ class Products:
         with _Recorder() as recorder:
             run()
         self.calls = recorder.calls
-        self._operands = {call: _operands(*call) for call in Counter(self.calls)}
+        self._operands = {call: _operands(*call[1:]) for call in Counter(self.calls)}
 
     @property
     def gflop(self) -> float:
         """Operations of one run, in 10⁹."""
-        return sum(2e-9 * _size(left) * right[0][-1] for left, right in self.calls)
+        return sum(2e-9 * _size(left) * right[0][-1] for _, left, right in self.calls)
 
     def __call__(self) -> None:
         """Call all of them, in the order of the run."""
         with torch.no_grad():
             for call in self.calls:
                 left, right, out = self._operands[call]
-                torch.matmul(left, right, out=out)
+                if call[0]:
+                    LINEAR(left, right.T, None, "none", [], "")
+                else:
+                    torch.matmul(left, right, out=out)
 
 
 def share_cells(products: Products, alone: float, whole: float) -> list[float]:

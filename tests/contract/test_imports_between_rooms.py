@@ -43,6 +43,7 @@ RULES = {
     "locks": rule("errors"),
     "io": rule("errors locks"),
     "device": rule("errors choices", "torch"),
+    "onednn": rule("", "torch"),
     "decision": rule("errors choices", "numpy"),
     "preprocessing": rule("errors choices decision events io", "numpy"),
     "plots": rule("errors io", "numpy", "matplotlib"),
@@ -69,7 +70,7 @@ RULES = {
         "distributed joblib pyarrow scipy tqdm",
     ),
     "model": rule(
-        "errors choices io preprocessing provenance signals.channels",
+        "errors choices io onednn preprocessing provenance signals.channels",
         "numpy torch",
         "huggingface_hub safetensors tabulate torchinfo",
     ),

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from biot import onednn
 from biot.model.layers import (
     FeedForward,
     LinearAttentionTransformer,
@@ -23,6 +24,8 @@ __all__ = ["mean_in_pieces"]
 
 PIECE = 1216
 """Tokens at a time, of those 256 wide in float32; of others as many as take the same memory."""
+ALONE = 128
+"""Tokens of a sample that oneDNN takes alone."""
 INNER_BYTES = 4 * 4 * 256 * PIECE  # what so many tokens take inside a feed-forward network
 
 
@@ -59,23 +62,18 @@ def _attend(block: Any, tokens_BNE: Tensor, mask_BN: Tensor | None, into_BNE: Te
         if room is None:
             torch.add(tokens, block(tokens, input_mask=mask), out=into)
         else:
-            normed = block.norm(tokens)
-            torch.add(tokens, attention.to_out.bias, out=into)
-            _add_attention(attention, normed, mask, into, room[:, : len(tokens)])
+            attended = _attended(attention, block.norm(tokens), mask, room[:, : len(tokens)])
+            _add_linear(attention.to_out, attended, tokens, into)
 
 
-def _add_attention(
-    attention: SelfAttention,
-    tokens_BNE: Tensor,
-    mask_BN: Tensor | None,
-    into_BNE: Tensor,
-    room_3BEN: Tensor,
-) -> None:
-    """Add what ``attention`` gives, but for the bias of its last layer.
+def _attended(
+    attention: SelfAttention, tokens_BNE: Tensor, mask_BN: Tensor | None, room_3BEN: Tensor
+) -> Tensor:
+    """What ``attention`` puts through its last layer, (B, N, E).
 
     Each number of a head lies in a row with that number of all tokens: the linear layers write
-    heads as the products of attention read them, and nothing is copied between. `room` is used
-    again and again.
+    heads as the products of attention read them, and nothing is copied between, but by oneDNN.
+    `room` is used again and again.
     """
     n_samples, n_tokens, width = tokens_BNE.shape
     n_heads, head_width = attention.heads, width // attention.heads
@@ -83,8 +81,7 @@ def _add_attention(
     linear_BEN, normalised_BEN, attended_BEN = room_3BEN
 
     def through(linear: nn.Linear) -> Tensor:
-        weight_BEE = linear.weight.expand(n_samples, -1, -1)
-        return torch.bmm(weight_BEE, tokens_BNE.mT, out=linear_BEN)
+        return _linear_in_rows(linear, tokens_BNE, linear_BEN)
 
     k_BEN = through(attention.to_k)
     if mask_BN is not None:
@@ -96,7 +93,30 @@ def _add_attention(
     q_BHDN = through(attention.to_q).view(by_head)
     q = torch.softmax(q_BHDN, dim=2, out=normalised_BEN.view(by_head)).view(heads)
     torch.bmm(context, q, out=attended_BEN.view(heads))
-    into_BNE.baddbmm_(attended_BEN.mT, attention.to_out.weight.T.expand(n_samples, -1, -1))
+    attended: Tensor = attended_BEN.mT
+    return attended
+
+
+def _linear_in_rows(linear: nn.Linear, tokens_BNE: Tensor, into_BEN: Tensor) -> Tensor:
+    """What a linear layer makes of the tokens, (B, E, N); it may lie in `into_BEN`."""
+    if not onednn.is_faster(tokens_BNE):
+        weight_BEE = linear.weight.expand(len(tokens_BNE), -1, -1)
+        return torch.bmm(weight_BEE, tokens_BNE.mT, out=into_BEN)
+    if len(tokens_BNE) == 1:  # the tokens in the weight's place: nothing has to be transposed
+        rows_EN = onednn.linear(linear.weight, tokens_BNE[0])
+        return rows_EN.unsqueeze(0)
+    into_BEN.copy_(onednn.linear(tokens_BNE, linear.weight).mT)
+    return into_BEN
+
+
+def _add_linear(linear: nn.Linear, values_BNE: Tensor, tokens: Tensor, into: Tensor) -> None:
+    """Write the tokens and what a linear layer makes of the values, (B, N, E); into may be both."""
+    if onednn.is_faster(values_BNE):
+        made = onednn.linear(values_BNE.contiguous(), linear.weight, linear.bias)
+        torch.add(tokens, made, out=into)
+    else:
+        torch.add(tokens, linear.bias, out=into)
+        into.baddbmm_(values_BNE, linear.weight.T.expand(len(values_BNE), -1, -1))
 
 
 def _attention_room(attention: SelfAttention, tokens_BNE: Tensor) -> Tensor | None:
@@ -121,6 +141,8 @@ def _feed_forward(block: Any, tokens_BNE: Tensor) -> None:
         inner = _inner(network, block.norm(part), room=room)
         if room is None:
             part += network.w2(inner)
+        elif onednn.is_faster(part):
+            part += onednn.linear(inner, network.w2.weight, network.w2.bias)
         else:
             part += network.w2.bias
             part.addmm_(inner, network.w2.weight.T)
@@ -146,6 +168,9 @@ def _inner(network: FeedForward, tokens: Tensor, *, room: Tensor | None) -> Tens
     """What the second linear layer gets, (…, 4 E), written into `room` where there is one."""
     if room is None:
         wide = network.w1(tokens)
+    elif onednn.is_faster(tokens):
+        weight, bias = network.w1.weight, network.w1.bias
+        return onednn.linear(tokens, weight, bias, gelu=network.act.approximate)
     else:
         rows = tokens.flatten(0, -2)
         wide = torch.addmm(network.w1.bias, rows, network.w1.weight.T, out=room[: len(rows)])
@@ -176,8 +201,12 @@ def _have_usual_weights(*linears: nn.Module) -> bool:
 
 def _tokens_at_a_time(tokens_BNE: Tensor) -> int:
     inner_bytes = 4 * tokens_BNE.shape[-1] * tokens_BNE.element_size()
-    return max(1, INNER_BYTES // max(1, inner_bytes))
+    # oneDNN takes new memory for what it returns: the less, the sooner it is used again
+    most = INNER_BYTES // 2 if onednn.is_faster(tokens_BNE) else INNER_BYTES
+    return max(1, most // max(1, inner_bytes))
 
 
 def _samples_at_a_time(tokens_BNE: Tensor) -> int:
+    if tokens_BNE.shape[1] >= ALONE and onednn.is_faster(tokens_BNE):
+        return 1
     return max(1, _tokens_at_a_time(tokens_BNE) // max(1, tokens_BNE.shape[1]))
