@@ -62,6 +62,7 @@ printf 'no model' >"$work/damaged.onnx"
 before=$(find "$work/output" | sort)
 fails "a missing INPUT" "INPUT is not set" "" night.tsv "$work/model.onnx"
 fails "a missing OUTPUT" "OUTPUT is not set" sub-01/night.edf "" "$work/model.onnx"
+fails "an OUTPUT elsewhere" "leads out of" sub-01/night.edf ../night.tsv "$work/model.onnx"
 fails "a recording that is not there" "none.edf" none.edf night.tsv "$work/model.onnx"
 fails "a damaged recording" "damaged.edf" damaged.edf night.tsv "$work/model.onnx"
 fails "a folder that cannot be made" "cannot be made" sub-01/night.edf file/night.tsv "$work/model.onnx"

@@ -92,7 +92,9 @@ def test_data_prepared_differently_are_refused(change: dict[str, Any], message: 
     ("change", "message"),
     [
         ({"sfreq": None}, r"^x\.json: sfreq cannot be null"),
-        ({"sfreq": "fast"}, r"^x\.json: could not convert string to float: 'fast'"),
+        ({"sfreq": "fast"}, r"^x\.json: sfreq must be a number, got 'fast'"),
+        ({"h_freq": [30]}, r"^x\.json: h_freq must be a number, got \[30\]"),
+        ({"temperature": "x"}, r"^x\.json: temperature must be a number, got 'x'"),
         ({"window": 1e309}, r"^x\.json: window must hold at least one sample, got inf s"),
         ({"ch_names": "C3"}, r"^x\.json: ch_names must be a list, got 'C3'"),
         ({"ch_names": [3]}, r"^x\.json: ch_names must be a list"),

@@ -170,6 +170,7 @@ def test_a_damaged_file_is_named(
     with pytest.raises(CheckpointError, match=message) as caught:
         BIOT.from_pretrained(folder)
     assert str(caught.value).startswith(f"{folder / 'provenance.json'}: ")
+    assert "or delete" in str(caught.value)
     assert main(["info", str(folder)]) == 1
     assert str(folder / "provenance.json") in capsys.readouterr().err
 

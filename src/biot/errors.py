@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from biot.installation import install_command
@@ -23,6 +25,7 @@ __all__ = [
     "StoppedError",
     "counted",
     "counted_kind",
+    "fetch_first",
     "listed",
     "near_word",
     "require",
@@ -99,6 +102,19 @@ def near_word(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(text, plain, n=1, cutoff=cutoff)
     near = near or [name for name in plain if len(text) > 2 and text in name][:1]
     return f" Did you mean {plain[near[0]]!r}?" if near else ""
+
+
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def fetch_first(source: str | Path) -> str:
+    """The way out for what is no folder here and may be a repository; empty if it cannot be one."""
+    if not _REPOSITORY.fullmatch(str(source)):
+        return ""
+    return (
+        f" If it is a repository on the Hub, fetch it first: hf download {source} --local-dir "
+        "FOLDER"
+    )
 
 
 def require(module: str, *, extra: str) -> Any:

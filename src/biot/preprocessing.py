@@ -52,6 +52,7 @@ _LISTS = (
 """Fields that are lists in JSON, and tuples here."""
 
 
+_NUMBERS = ("sfreq", "window", "l_freq", "h_freq", "notch", "temperature")
 _LISTS_OF_NUMBERS = ("thresholds", "class_weights")
 
 
@@ -290,6 +291,9 @@ class Preprocessing:
             ):
                 raise ContractError(f"{where}: {key} must be a list, got {given[key]!r}.")
             given[key] = tuple(given[key])
+        for key in _NUMBERS:
+            if not isinstance(given.get(key), float | int | None):
+                raise ContractError(f"{where}: {key} must be a number, got {given[key]!r}.")
         try:
             if given.get("events") is not None:
                 given["events"] = EventRules.from_dict(given["events"])

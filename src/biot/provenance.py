@@ -22,6 +22,7 @@ __all__ = ["PROVENANCE", "Parent", "Provenance", "TrainedOn", "git_revision"]
 PROVENANCE = "provenance.json"
 _VERSION = 1
 _MOST_BYTES = 2**24
+_WAY_OUT = "Take the file of the same training, or delete it: only what it says is lost."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -104,7 +105,10 @@ class Provenance:
         path = Path(folder) / PROVENANCE
         if not path.is_file():
             return None
-        values = read_json(path, CheckpointError, most_bytes=_MOST_BYTES)
+        try:
+            values = read_json(path, CheckpointError, most_bytes=_MOST_BYTES)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error} {_WAY_OUT}") from error
         if values.get("version") != _VERSION:
             raise CheckpointError(
                 f"{path}: version must be {_VERSION}, got {values.get('version')!r}. Use the "
@@ -113,10 +117,7 @@ class Provenance:
         try:
             return _from_dict(values)
         except (AttributeError, TypeError, ValueError) as error:  # CheckpointError too
-            raise CheckpointError(
-                f"{path}: is damaged ({error}). Take the file of the same training, or delete it: "
-                "only what it says is lost."
-            ) from None
+            raise CheckpointError(f"{path}: is damaged ({error}). {_WAY_OUT}") from None
 
     def in_words(self) -> dict[str, str]:
         """Each fact by its name, for people."""

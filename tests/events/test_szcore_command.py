@@ -155,6 +155,41 @@ def test_what_is_wrong_is_told(tmp_path, make_model, monkeypatch, capsys, words,
     assert not list(tmp_path.glob("*.tsv"))
 
 
+@pytest.mark.parametrize(
+    ("given", "target", "message"),
+    [
+        ("../a.edf", "a.tsv", "INPUT is '../a.edf', which leads out of "),
+        ("/sub/../../a.edf", "a.tsv", "INPUT is '/sub/../../a.edf', which leads out of "),
+        ("sub/../a.edf", "../a.tsv", "OUTPUT is '../a.tsv', which leads out of "),
+        (" ", "a.tsv", "the environment variable INPUT is not set"),
+        ("a.edf", "\t", "the environment variable OUTPUT is not set"),
+    ],
+)
+def test_names_in_a_container_lie_under_its_folders(
+    tmp_path, make_model, monkeypatch, capsys, given, target, message
+):
+    write_edf(tmp_path / "a.edf")
+    write_edf(tmp_path / "data" / "a.edf")
+    monkeypatch.setenv("INPUT", given)
+    monkeypatch.setenv("OUTPUT", target)
+    roots = ["--data-root", str(tmp_path / "data"), "--output-root", str(tmp_path / "output")]
+    assert main(["szcore", str(make_model("bckg", "seiz")), *roots]) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.tsv"))
+    assert not (tmp_path / "output").exists()
+
+
+def test_windows_that_leave_gaps_are_told(tmp_path, make_model, capsys):
+    model, edf = str(make_model("bckg", "seiz")), write_edf(tmp_path / "a.edf")
+    told = "--stride 5 is above the window of 2 s: after each window 3 s are not predicted."
+    for words in (
+        ["szcore", model, str(edf), str(tmp_path / "a.tsv")],
+        ["predict", model, str(edf), "--out", str(tmp_path / "out")],
+    ):
+        assert main([*words, "--stride", "5"]) == 0
+        assert told in capsys.readouterr().out
+
+
 def test_events_of_a_folder_are_bids_derivatives(tmp_path, make_model):
     model, data = make_model("bckg", "seiz"), tmp_path / "data"
     write_edf(data / "sub-1" / "sub-1_task-rest_eeg.edf")

@@ -230,6 +230,10 @@ def test_the_command_exports_a_folder_with_its_contract(
     facts = session_of(out).get_modelmeta().custom_metadata_map
     assert json.loads(facts["preprocessing"])["label_names"] == ["a", "b", "c"]
     assert logging.getLogger("torch.onnx").level == logging.NOTSET
+    weights, again = folder / "model.safetensors", tmp_path / "again.onnx"
+    assert main(["export", str(weights), "--out", str(again)]) == 0  # what lies beside it counts
+    assert capfd.readouterr().out == f"{weights} -> {again}\n"
+    assert session_of(again).get_modelmeta().custom_metadata_map == facts
 
 
 def test_a_contract_of_another_model_is_refused_and_nothing_is_written(

@@ -157,6 +157,36 @@ def test_the_graph_is_plain_onnx_of_opset_18_with_every_shape_and_no_path(path: 
     assert str(Path(__file__).parents[2]).encode() not in path.read_bytes()
 
 
+@pytest.mark.parametrize("n_times", [1, 19])
+def test_less_than_one_token_gives_no_scores(path: Path, n_times: int) -> None:
+    x = np.ones((2, N_CHANS, n_times), np.float32)
+    with pytest.raises(Exception, match="ONNXRuntimeError"):
+        in_onnxruntime(path)({"x": x})
+    try:
+        scores = in_openvino(path)({"x": x})
+    except RuntimeError:  # it refuses the shortest
+        return
+    assert np.isnan(scores).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quantisation_and_its_preprocessing_accept_the_file_that_needs_all_inputs(
+    model: BIOT, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    path = export_onnx(model, tmp_path / "model.onnx", optional_inputs=False)
+    before, after = tmp_path / "before.onnx", tmp_path / "int8.onnx"
+    # sizes of 1 or of x: no shape can be inferred of what is made of both
+    quantization.shape_inference.quant_pre_process(str(path), str(before), skip_symbolic_shape=True)
+    whole = some_input()
+    np.testing.assert_allclose(
+        in_onnxruntime(before)(whole), in_onnxruntime(path)(whole), rtol=0, atol=1e-6
+    )
+    quantization.quantize_dynamic(str(before), str(after))
+    assert np.isfinite(in_onnxruntime(after)(whole)).any()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_quantisation_and_its_preprocessing_accept_the_file(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

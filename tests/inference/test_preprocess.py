@@ -11,8 +11,10 @@ from scipy.signal import fftconvolve, firwin, resample, resample_poly
 
 from biot.corpus import load_corpus, prepare
 from biot.corpus.schema import decode, encode
+from biot.errors import ConfigError
 from biot.inference.windows import ModelWindows
-from biot.signals import read_recording
+from biot.preprocessing import Preprocessing
+from biot.signals import Recording, read_recording
 from biot.simulate import simulate_eeg, write_edf
 
 
@@ -83,3 +85,25 @@ def test_fft_resampling_is_that_of_scipy_on_the_whole(path: Path, tmp_path: Path
     expected = resample(data, 4200, axis=-1)
     joined = np.concatenate(list(found), axis=-1)
     np.testing.assert_allclose(joined, expected, atol=np.ptp(expected) / 131068 * 2)
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        ({"notch": 50.0}, "notch must lie above 1 and below 44 Hz for a signal of 90 Hz"),
+        ({"h_freq": 45.0}, "h_freq must lie above 0 and below 45 Hz for a signal of 90 Hz"),
+        ({"resample": "fft"}, "method='fft' needs every sample of a channel"),
+    ],
+)
+def test_a_recording_that_settings_of_the_model_do_not_suit_is_named_and_so_are_they(
+    how: dict[str, Any], found: str
+) -> None:
+    contract = Preprocessing(
+        sfreq=100, window=2, ch_names=("C3",), units=("µV",), label_names=("a", "b"), **how
+    )
+    data = np.random.default_rng(0).normal(size=(1, 900))
+    data[0, 300:500] = np.nan
+    recording = Recording.from_array(data, ch_names=("C3",), sfreq=90, units=("µV",))
+    named = f"^{recording.name}: cannot be prepared as the model's corpus was: {found}"
+    with pytest.raises(ConfigError, match=f"{named}.*That is a setting of the model"):
+        ModelWindows(recording, contract).read([(0, 200), (400, 600)])

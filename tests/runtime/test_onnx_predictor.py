@@ -16,7 +16,13 @@ import onnx
 import pytest
 
 from biot import Predictor
-from biot.errors import BiotError, ChannelError, ConfigError, MissingDependencyError
+from biot.errors import (
+    BiotError,
+    ChannelError,
+    CheckpointError,
+    ConfigError,
+    MissingDependencyError,
+)
 from biot.inference import PredictionFailure, Predictions
 from biot.runtime import OnnxPredictor
 from biot.signals import Recording
@@ -296,3 +302,17 @@ def test_the_predictor_of_folders_says_how_to_open_an_onnx_file(
 ) -> None:
     with pytest.raises(ConfigError, match=r"open it with biot\.runtime\.OnnxPredictor\.from_file"):
         Predictor.from_pretrained(plain[1])
+
+
+@pytest.mark.parametrize("shape", [(3, 100), (0, 3, 100), (2, 0, 100), (2, 3, 0), (2, 4, 100)])
+def test_what_is_no_window_is_refused_with_its_shape(
+    shape: tuple[int, ...], plain: tuple[Predictor, Path]
+) -> None:
+    predictor = OnnxPredictor.from_file(plain[1])
+    windows = np.zeros(shape, np.float32)
+    for method in (predictor.outputs, predictor.probabilities):
+        with pytest.raises(ConfigError, match=r"with 3 channels, got shape \(") as caught:
+            method(windows)
+        assert str(shape) in str(caught.value)
+    with pytest.raises(CheckpointError, match="Those of its contract have 100; if it fails"):
+        predictor.outputs(np.zeros((2, 3, 10), np.float32))

@@ -135,6 +135,65 @@ def test_a_command_that_needs_torch_says_so_in_one_line(night: Path, tmp_path: P
         assert ".onnx" in line
 
 
+@pytest.mark.parametrize("command", ["predict", "szcore", "live"])
+def test_a_model_that_is_not_there_is_told_rather_than_that_torch_is_not(
+    command: str, night: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    for name, found in (("none", "no such folder"), ("run", "is a run; its model is")):
+        model = str(tmp_path / name)
+        words = {
+            "predict": ["predict", model, str(night), "--out", str(tmp_path / "a.csv")],
+            "szcore": ["szcore", model, str(night), str(tmp_path / "a.tsv")],
+            "live": ["live", model, "--replay", str(night)],
+        }[command]
+        done = without(f"from biot.cli import main\nassert main({words!r}) == 1")
+        assert done.returncode == 0, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"biot: error: {model}: {found}")
+
+
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [
+        ("--out {out}.csv --png {out}.png", "matplotlib", "plots"),
+        ("--out {out}.parquet", "pyarrow", "corpus"),
+        ("--out {out}", "pyarrow", "corpus"),
+        ("--out {out}.csv --event-format bids,edf", "edfio", "signals"),
+        ("--out {out}.csv --event-format mne", "mne", "signals"),
+        ("--out {out}.csv --event-format wfdb", "wfdb", "signals"),
+        ("--out {out}.csv --report", "jinja2", "report"),
+    ],
+)
+def test_a_package_that_only_the_files_need_is_missed_before_the_work(
+    words: str,
+    package: str,
+    extra: str,
+    plain: tuple[Predictor, Path],
+    night: Path,
+    tmp_path: Path,
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    given = ["predict", str(plain[1]), str(night), *words.format(out=tmp_path / "out").split()]
+    done = without(f"from biot.cli import main\nassert main({given!r}) == 1")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line == (
+        f"biot: error: {package} is not installed. Install it with: pip install 'biot[{extra}]'"
+    )
+    assert "windows" not in done.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_demo_names_the_extra_of_all_its_steps_before_the_first(tmp_path: Path) -> None:
+    words = ["demo", "--out", str(tmp_path / "demo")]
+    done = without(f"from biot.cli import main\nassert main({words!r}) == 1")
+    assert done.returncode == 0, done.stderr
+    assert "pip install 'biot[training]'" in done.stderr
+    assert done.stdout == ""
+    assert sorted(tmp_path.iterdir()) == []
+
+
 def test_a_folder_of_recordings_is_predicted_with_an_onnx_file(
     plain: tuple[Predictor, Path], night: Path, tmp_path: Path
 ) -> None:
@@ -246,6 +305,20 @@ def test_info_knows_an_onnx_file_under_any_name(
     (tmp_path / name).write_bytes(plain[1].read_bytes())
     assert main(["info", str(tmp_path / name)]) == 0
     assert "labels         2 classes: rest, event" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["biot_version", "quantization"])
+def test_info_names_what_is_damaged_of_the_metadata_that_it_alone_reads(
+    name: str, plain: tuple[Predictor, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    proto = onnx.load(plain[1])
+    said = {one.key: one.value for one in proto.metadata_props} | {name: "{"}
+    onnx.helper.set_model_props(proto, said)
+    path = tmp_path / "other.onnx"
+    onnx.save(proto, path)
+    assert main(["info", str(path)]) == 1
+    assert f"{path}: {name} in its metadata: not valid JSON" in capsys.readouterr().err
 
 
 def test_info_says_of_a_file_that_is_nothing_what_it_may_be(

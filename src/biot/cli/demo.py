@@ -97,7 +97,10 @@ def run_demo(out: Path, study: Study, *, computing: list[str]) -> None:
     ------
     ConfigError
         If `out` holds anything but an earlier demo.
+    MissingDependencyError
+        If the extra ``training`` is not installed.
     """
+    require("sklearn", extra="training")  # the extra has what all steps need: before the first
     from biot.cli.reports.demo import write_demo_report
 
     started, busy = time.monotonic(), _processor_time()

@@ -36,7 +36,7 @@ from biot.preprocessing import Task
 if TYPE_CHECKING:
     from biot.signals.recording import Annotation
 
-__all__ = ["TABLE_SUFFIXES", "PredictionWarning", "Predictions", "require_table"]
+__all__ = ["TABLE_SUFFIXES", "PredictionWarning", "Predictions"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,18 +44,6 @@ _ROWS_SHOWN = 10
 """Of the table in a notebook."""
 TABLE_SUFFIXES = (".csv", ".parquet")
 """Endings of the tables that :meth:`Predictions.save` writes."""
-
-
-def require_table(path: Path) -> None:
-    """Find out before the work, not after it, whether a table of that ending can be written.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is Parquet, and pyarrow is not installed.
-    """
-    if path.suffix == ".parquet":
-        require("pyarrow.parquet", extra="corpus")
 
 
 class PredictionWarning(UserWarning):

@@ -20,11 +20,11 @@ from biot.inference.explaining.bands import GivenBands, bands_of
 from biot.inference.explaining.choosing import place_at, place_from, surest_place
 from biot.inference.explaining.explain import Explainer, explained, require_target
 from biot.inference.explaining.explanation import Explanation
+from biot.inference.model_folder import require_model_folder
 from biot.inference.stream import predictions_of
 from biot.inference.windowed import WindowPredictor
 from biot.inference.windows import ModelWindows, step_of
 from biot.model.biot import BIOT
-from biot.model.hub import fetch_first
 from biot.model.saving import require_fit
 from biot.preprocessing import Preprocessing
 from biot.signals.formats.mne import is_epochs
@@ -89,19 +89,7 @@ class Predictor(WindowPredictor):
         BiotError
             As the class does, and where a file is missing or damaged.
         """
-        path = Path(folder)
-        if path.suffix == ".onnx" and path.is_file():
-            raise ConfigError(
-                f"{path}: is an ONNX file; open it with biot.runtime.OnnxPredictor.from_file, "
-                "which predicts but does not explain, or give the model folder that it was "
-                "exported from, RUN/model."
-            )
-        if not path.is_dir():
-            what = "is a file" if path.is_file() else "no such folder"
-            fetch = "" if path.exists() else fetch_first(path)
-            raise ConfigError(f"{path}: {what}. Give the model folder of a run, RUN/model.{fetch}")
-        if (path / "model").is_dir() and not (path / "config.json").is_file():
-            raise ConfigError(f"{path}: is a run; its model is {path / 'model'}.")
+        path = require_model_folder(Path(folder))
         preprocessing = Preprocessing.load(path)
         model = BIOT.from_pretrained(path)
         require_fit(model, preprocessing, labelled=True, where=path)

@@ -27,6 +27,7 @@ __all__ = [
     "fields_of_csv",
     "fields_of_facts",
     "plain_facts",
+    "require_package_of",
     "value_columns",
 ]
 
@@ -91,6 +92,18 @@ def fields_of_facts(plain: Mapping[str, Any]) -> dict[str, Any]:
     if found.get("path") is not None:
         found["path"] = Path(found["path"])
     return found
+
+
+def require_package_of(path: Path) -> None:
+    """Find out before the work, not after it, whether a table of this name can be written.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is to be Parquet, and pyarrow is not installed.
+    """
+    if path.suffix == ".parquet":
+        require("pyarrow.parquet", extra="corpus")
 
 
 def arrow_of(

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -66,7 +67,8 @@ class ModelWindows:
         self.recording = named_as(recording, contract)
         self.montage = planned(self.recording, contract)
         self._factors_C1 = unit_factors(self.recording, self.montage, contract.units)[:, None]
-        self._at_rate = preprocessed(self.recording, contract)
+        with _of_the_model(recording.name):
+            self._at_rate = preprocessed(self.recording, contract)
         self._contract = contract
         self._of_epochs = without_last_instant
 
@@ -119,7 +121,9 @@ class ModelWindows:
     def physical(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """(C, samples) from one sample to another of a segment, in the contract's units; NaN where
         a channel is absent."""
-        arranged = self.montage.apply(self._at_rate.read(start, stop))
+        with _of_the_model(self.recording.name):  # some settings need the samples
+            read = self._at_rate.read(start, stop)
+        arranged = self.montage.apply(read)
         return np.asarray(arranged * self._factors_C1, dtype=np.float32)
 
     def facts(self) -> dict[str, Any]:
@@ -146,6 +150,18 @@ class ModelWindows:
             note_of_bad(recording, montage),
         )
         return tuple(note for note in notes if note is not None)
+
+
+@contextmanager
+def _of_the_model(name: str) -> Iterator[None]:
+    """Say of settings that do not suit a recording whose they are: not the caller's."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(
+            f"{name}: cannot be prepared as the model's corpus was: {error} That is a setting of "
+            "the model. Take another recording, or a model whose corpus was prepared otherwise."
+        ) from error
 
 
 def note_of_nothing(name: str) -> str:

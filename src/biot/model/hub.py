@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biot.errors import CheckpointError
+from biot.errors import CheckpointError, fetch_first
 from biot.io import require_text_name
 from biot.model.card import renamed_card
 from biot.model.saving import CARD_NAME, CONFIG_NAME, WEIGHT_NAMES, save_pretrained
@@ -19,7 +19,6 @@ from biot.signals.channels import PREST_16, PREST_18
 __all__ = [
     "PUBLISHED_CHANNELS",
     "Download",
-    "fetch_first",
     "fetched_beside",
     "locate",
     "push_to_hub",
@@ -74,16 +73,6 @@ def locate(
     if not isinstance(source, str) or not _REPOSITORY.fullmatch(source):
         raise CheckpointError(f"{source}: no such folder or file.{fetch_first(source)}")
     return _on_hub(source, download, names)
-
-
-def fetch_first(source: str | Path) -> str:
-    """The way out for what is no folder here and may be a repository; empty if it cannot be one."""
-    if not (_REPOSITORY.fullmatch(str(source)) and "/" in str(source)):
-        return ""
-    return (
-        f" If it is a repository on the Hub, fetch it first: hf download {source} --local-dir "
-        "FOLDER"
-    )
 
 
 def _in_folder(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:

@@ -62,9 +62,12 @@ class OnnxFile:
 
         Raises
         ------
+        ConfigError
+            If these are no windows, or have more channels than the model.
         CheckpointError
             If ONNX Runtime fails.
         """
+        self._require_windows(windows_BCT)
         n_samples, n_chans, _ = windows_BCT.shape
         given: dict[str, Any] = {"x": np.ascontiguousarray(windows_BCT, dtype=np.float32)}
         if "channel_ids" in self._inputs:
@@ -77,11 +80,19 @@ class OnnxFile:
             raise CheckpointError(
                 f"{self.path}: ONNX Runtime fails on windows of "
                 f"{counted(windows_BCT.shape[1], 'channel')} "
-                f"and {counted(windows_BCT.shape[2], 'sample')} ({_first_line(error)}). Export "
-                "the model "
-                "again."
+                f"and {counted(windows_BCT.shape[2], 'sample')} ({_first_line(error)}). Those of "
+                f"its contract have {self.preprocessing.n_times}; if it fails on these, export the "
+                "model again."
             ) from error
         return np.asarray(found, dtype=np.float64)
+
+    def _require_windows(self, windows_BCT: npt.NDArray[np.float32]) -> None:
+        most, shape = self.preprocessing.n_chans, np.shape(windows_BCT)
+        if len(shape) != 3 or 0 in shape or shape[1] > most:
+            raise ConfigError(
+                f"windows must be (windows, channels, samples) with {counted(most, 'channel')}, "
+                f"got shape {shape}."
+            )
 
     def _known_inputs(self) -> tuple[str, ...]:
         """Names of the inputs that have to be given."""

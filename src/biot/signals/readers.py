@@ -160,6 +160,7 @@ def read_recording(
     if not path.is_file():
         found = (
             "is a folder" if path.is_dir()
+            else "is a pipe or a device, no file" if path.exists()
             else "is a link to a file that is not there" if path.is_symlink()
             else "does not exist"
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -70,6 +71,13 @@ def test_what_is_no_recording_is_refused_with_the_way_out(shared_data, name, mes
     path = shared_data / "readers" / name
     with pytest.raises(BiotError, match=rf"^{path.name}: .*{message}"):
         read_recording(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_not_taken_for_a_file_that_is_not_there(tmp_path):
+    os.mkfifo(tmp_path / "night.edf")
+    with pytest.raises(RecordingError, match=r"^night\.edf: is a pipe or a device, no file"):
+        read_recording(tmp_path / "night.edf")
 
 
 @pytest.mark.filterwarnings("ignore:test.vhdr. Omitted 5 annotation")

@@ -104,6 +104,8 @@ def _folder_of(model: str) -> Path:
     from biot.model.hub import Download, fetched_beside
     from biot.preprocessing import FILE_NAME
 
+    if Path(model).is_file():
+        return Path(model).parent
     if Path(model).exists():
         return Path(model)
     found = fetched_beside(model, FILE_NAME, Download())

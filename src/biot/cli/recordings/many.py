@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from biot.cli.options import as_table, config_of, note_in_options, require_apart
 from biot.cli.recordings import extras
-from biot.cli.recordings.opening import open_predictor
+from biot.cli.recordings.opening import open_predictor, tell_of_stride
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError
 
@@ -36,6 +36,7 @@ def predict_folder(args: Namespace) -> None:
     predictor = open_predictor(args, args.model)
     place = extras.Place(events=args.out / "events", reports=args.out / "reports", stem="")
     extras.require_possible(args, predictor, [place])
+    tell_of_stride(args.stride, predictor.preprocessing.window)
     report = predicted(
         predictor,
         args.model,

@@ -6,13 +6,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from biot.cli.terminal import say
 from biot.errors import ConfigError
 
 if TYPE_CHECKING:
     from biot.inference.windowed import WindowPredictor
     from biot.preprocessing import Preprocessing
 
-__all__ = ["MODEL_HELP", "contract_of", "open_predictor"]
+__all__ = ["MODEL_HELP", "contract_of", "open_predictor", "tell_of_stride"]
 
 MODEL_HELP = (
     "the model folder of a run (RUN/model), or a file that biot export wrote (.onnx), which needs "
@@ -64,6 +65,18 @@ def open_predictor(args: Namespace, model: Path) -> WindowPredictor:
         from biot.runtime.onnx_predictor import OnnxPredictor
 
         return OnnxPredictor.from_file(model)
+    from biot.inference.model_folder import require_model_folder
+
+    require_model_folder(model)  # before PyTorch, which may not be there
     from biot.inference.predictor import Predictor
 
     return Predictor.from_pretrained(model, device=args.device, precision=args.precision)
+
+
+def tell_of_stride(stride: float | None, window: float) -> None:
+    """Say where windows leave gaps between them."""
+    if stride is not None and stride > window:
+        say(
+            f"--stride {stride:g} is above the window of {window:g} s: after each window "
+            f"{stride - window:g} s are not predicted."
+        )

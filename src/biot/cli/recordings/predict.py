@@ -24,7 +24,7 @@ from biot.cli.options import (
 )
 from biot.cli.recordings import extras
 from biot.cli.recordings.many import predict_folder
-from biot.cli.recordings.opening import MODEL_HELP, open_predictor
+from biot.cli.recordings.opening import MODEL_HELP, open_predictor, tell_of_stride
 from biot.cli.recordings.truth import annotations_of
 from biot.cli.terminal import say, show_progress
 from biot.errors import ConfigError, counted
@@ -127,16 +127,10 @@ def _require_one(args: Namespace) -> None:
 
 
 def _predict_one(args: Namespace, path: Path) -> None:
-    from biot.inference.predictions import PredictionWarning, require_table
-    from biot.plots import require_figures
+    from biot.inference.predictions import PredictionWarning
 
     _require_one(args)
-    require_writable(args.out, suffixes=_TABLE_SUFFIXES)
-    require_table(args.out)
-    if args.png is not None:
-        require_writable(args.png, suffixes=(".png",))
-        require_figures()
-    require_apart({"--out": args.out, "--png": args.png}, [args.model, path, args.units])
+    _require_files(args, path)
     from biot.signals.naming import renames_of
 
     place = extras.Place.beside(args.out)
@@ -163,13 +157,17 @@ def _predict_one(args: Namespace, path: Path) -> None:
         say(f"written -> {written}")
 
 
-def tell_of_stride(stride: float | None, window: float) -> None:
-    """Say where windows leave gaps between them."""
-    if stride is not None and stride > window:
-        say(
-            f"--stride {stride:g} is above the window of {window:g} s: after each window "
-            f"{stride - window:g} s are not predicted."
-        )
+def _require_files(args: Namespace, path: Path) -> None:
+    """Refuse, before the work, names of files that cannot be written."""
+    from biot.inference.tables import require_package_of
+    from biot.plots import require_figures
+
+    require_writable(args.out, suffixes=_TABLE_SUFFIXES)
+    require_package_of(args.out)
+    if args.png is not None:
+        require_writable(args.png, suffixes=(".png",))
+        require_figures()
+    require_apart({"--out": args.out, "--png": args.png}, [args.model, path, args.units])
 
 
 def _draw(args: Namespace, predictions: Predictions, recording: Recording, trained: str) -> None:

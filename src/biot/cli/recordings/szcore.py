@@ -23,7 +23,7 @@ from biot.cli.options import (
     require_apart,
 )
 from biot.cli.recordings.event_options import changed_rules, rules_of
-from biot.cli.recordings.opening import open_predictor
+from biot.cli.recordings.opening import open_predictor, tell_of_stride
 from biot.cli.terminal import complain, say, show_progress
 from biot.errors import ConfigError, counted
 from biot.events.rules import EventRules
@@ -113,6 +113,7 @@ def _execute(args: Namespace) -> None:
     chosen = _seizure_labels(args, contract)
     renames = renames_of(contract.rename_channels)
     recording = open_recording(args, source, renames, contract.ch_names)
+    tell_of_stride(args.stride, contract.window)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PredictionWarning)  # its notes follow
         predictions = predictor.predict(recording, stride=args.stride, progress=show_progress())
@@ -152,16 +153,26 @@ def _places(args: Namespace) -> tuple[Path, Path, Path]:
         )
     roots = {"INPUT": args.data_root, "OUTPUT": args.output_root}
     found = {name: os.environ.get(name, "") for name in roots}
-    lacking = [name for name, value in found.items() if not value]
+    lacking = [name for name, value in found.items() if not value.strip()]
     if lacking:
         raise ConfigError(
             f"the environment variable {lacking[0]} is not set. Set INPUT and OUTPUT, the names "
             f"under {roots['INPUT']} and {roots['OUTPUT']}, or give both: biot szcore MODEL INPUT "
             "OUTPUT."
         )
-    # As "/data/$INPUT" is read: a name that begins with / lies under the root too.
-    source, target = (root / found[name].lstrip("/") for name, root in roots.items())
+    source, target = (_under(root, name, found[name]) for name, root in roots.items())
     return model, source, target
+
+
+def _under(root: Path, variable: str, name: str) -> Path:
+    """The file, as "/data/$INPUT" is read: a name that begins with / lies under the root too."""
+    inside = os.path.normpath(name.lstrip("/"))
+    if inside.split(os.sep)[0] == os.pardir:
+        raise ConfigError(
+            f"{variable} is {name!r}, which leads out of {root}. Give a name under it, or all "
+            "three in full: biot szcore MODEL INPUT OUTPUT."
+        )
+    return root / name.lstrip("/")
 
 
 def _seizure_labels(args: Namespace, contract: Preprocessing) -> tuple[str, ...]:

@@ -41,13 +41,15 @@ def describe_onnx(path: Path) -> str:
 
 def _said(file: OnnxFile) -> Mapping[str, Any]:
     """The metadata that are shown here."""
-    texts = [
-        f'"{name}": {file.metadata[name]}'
+    return {
+        name: json_object(
+            f'{{"{name}": {file.metadata[name]}}}'.encode(),
+            f"{file.path}: {name} in its metadata",
+            ContractError,
+        )[name]
         for name in ("biot_version", "quantization")
         if name in file.metadata
-    ]
-    content = "{" + ", ".join(texts) + "}"
-    return json_object(content.encode(), f"{file.path}: its metadata", ContractError)
+    }
 
 
 def _quantization(found: Any) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def require_event_formats(
     Raises
     ------
     ConfigError
-        If a format is unknown, or cannot hold these labels.
+        If a format is unknown, or cannot hold the labels.
     MissingDependencyError
         If the package that writes a format is not installed.
     """
@@ -111,9 +112,12 @@ def _require_packages(formats: Sequence[str]) -> None:
     if "edf" in formats:
         require("edfio", extra="signals")
     if "mne" in formats:
-        require("mne", extra="signals")
+        for package in ("mne", "pandas"):
+            require(package, extra="signals")
     if "wfdb" in formats:
-        require("wfdb", extra="signals")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about its own use of pandas
+            require("wfdb", extra="signals")
 
 
 def files_of_events(formats: Sequence[str], stem: str) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from biot.corpus.builder.worker import checksum, stamp
 from biot.corpus.leakage import SeenData
-from biot.errors import ConfigError, counted
+from biot.errors import ConfigError, counted, require
 from biot.evaluation.groups import require_votes
 from biot.events.files.writing import files_of_events
 from biot.inference.many.outcomes import Outcome
@@ -94,8 +94,11 @@ def predict_folder(
         on it, it cannot be written, or no recording can be predicted.
     CorpusError
         If a path does not exist, a folder holds no recording, or two have the same name.
+    MissingDependencyError
+        If pyarrow is not installed.
     """
     how = configured(ManySettings, config, settings)
+    require("pyarrow.parquet", extra="corpus")  # before a folder is begun
     contract = predictor.preprocessing
     require_votes(how.by, contract.task)
     given = [paths] if isinstance(paths, str | Path) else paths
