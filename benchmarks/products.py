@@ -30,16 +30,17 @@ FACTORS = {  # the place of the two factors among the arguments
     aten.addmm.default: 1, aten.addmm.out: 1, aten.addmm_.default: 1,
     aten.baddbmm.default: 1, aten.baddbmm.out: 1, aten.baddbmm_.default: 1,
 }  # fmt: skip
-LINEAR = torch.ops.mkldnn._linear_pointwise.default
+_mkldnn = torch.ops.mkldnn
+LINEAR = _mkldnn._linear_pointwise.default if hasattr(_mkldnn, "_linear_pointwise") else None
 Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
 
 
 class _Recorder(TorchDispatchMode):
-    """Keeps the layout of the factors of each product that is called while it is on."""
+    """Keeps the layout of the factors of each product, and whether it is oneDNN's."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[bool, Layout, Layout]] = []
+        self.calls: list[tuple[Layout, Layout, bool]] = []
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -47,9 +48,9 @@ class _Recorder(TorchDispatchMode):
         if function in FACTORS:
             first = FACTORS[function]
             left, right = (_layout(factor) for factor in args[first : first + 2])
-            self.calls.append((False, left, right))
+            self.calls.append((left, right, False))
         elif function is LINEAR:
-            self.calls.append((True, _layout(args[0].flatten(0, -2)), _layout(args[1].T)))
+            self.calls.append((_layout(args[0].flatten(0, -2)), _layout(args[1].T), True))
         return function(*args, **(kwargs or {}))
 
 
@@ -66,19 +67,19 @@ class Products:
         with _Recorder() as recorder:
             run()
         self.calls = recorder.calls
-        self._operands = {call: _operands(*call[1:]) for call in Counter(self.calls)}
+        self._operands = {call: _operands(*call[:2]) for call in Counter(self.calls)}
 
     @property
     def gflop(self) -> float:
         """Operations of one run, in 10⁹."""
-        return sum(2e-9 * _size(left) * right[0][-1] for _, left, right in self.calls)
+        return sum(2e-9 * _size(left) * right[0][-1] for left, right, _ in self.calls)
 
     def __call__(self) -> None:
         """Call all of them, in the order of the run."""
         with torch.no_grad():
             for call in self.calls:
                 left, right, out = self._operands[call]
-                if call[0]:
+                if call[2]:
                     LINEAR(left, right.T, None, "none", [], "")
                 else:
                     torch.matmul(left, right, out=out)

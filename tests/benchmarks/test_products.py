@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from biot import onednn
+
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
-from products import Products, share_cells
+from products import LINEAR, Products, share_cells
 
 
 def test_products_of_a_layer_count_two_operations_a_multiplication() -> None:
@@ -30,6 +32,18 @@ def test_products_of_heads_and_in_place_count_and_elements_do_not() -> None:
     assert [call[0][0] for call in products.calls] == [(6, 4, 9), (9, 8)]
     assert products.gflop == pytest.approx(2e-9 * (6 * 4 * 9 * 4 + 9 * 8 * 8))
     assert products.calls[0][0][1] == (36, 1, 4), "layouts are kept"
+    products()
+
+
+@pytest.mark.skipif(LINEAR is None, reason="this torch has no oneDNN")
+def test_products_of_onednns_linear_layers_count_and_their_activations_do_not() -> None:
+    tokens, weight, bias = torch.randn(2, 9, 16), torch.randn(5, 16), torch.randn(5)
+    with torch.no_grad():
+        products = Products(lambda: onednn.linear(tokens, weight, bias, gelu="none"))
+        assert products.gflop == pytest.approx(2e-9 * 2 * 9 * 16 * 5)
+        assert products.calls == [
+            (((18, 16), (16, 1), torch.float32), ((16, 5), (1, 16), torch.float32), True)
+        ]
     products()
 
 

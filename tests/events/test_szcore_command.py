@@ -179,6 +179,26 @@ def test_names_in_a_container_lie_under_its_folders(
     assert not (tmp_path / "output").exists()
 
 
+def test_a_place_where_nothing_can_be_written_is_told_before_the_work(
+    tmp_path, make_model, monkeypatch, capsys
+):
+    def refuse(*_, dir):
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    def predict(*_, **__):
+        raise AssertionError("the work was begun")
+
+    write_edf(tmp_path / "a.edf")
+    monkeypatch.setattr("biot.cli.options.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("biot.inference.Predictor.predict", predict)
+    target = tmp_path / "new" / "a.tsv"
+    words = [str(make_model("bckg", "seiz")), str(tmp_path / "a.edf"), str(target)]
+    assert main(["szcore", *words]) == 1
+    said = capsys.readouterr().err
+    assert f"{target}: cannot write in {tmp_path} (Permission denied); choose another" in said
+    assert not target.parent.exists()
+
+
 def test_windows_that_leave_gaps_are_told(tmp_path, make_model, capsys):
     model, edf = str(make_model("bckg", "seiz")), write_edf(tmp_path / "a.edf")
     told = "--stride 5 is above the window of 2 s: after each window 3 s are not predicted."

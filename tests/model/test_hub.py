@@ -362,8 +362,13 @@ def test_a_missing_repository_is_said_to_be_missing(hub: Hub, model: BIOT) -> No
         BIOT.from_pretrained("run/model/")
     with pytest.raises(CheckpointError, match=r"^me/none: no such .*: hf download me/none --"):
         BIOT.from_pretrained(Path("me/none"))
-    with pytest.raises(CheckpointError, match=r"^a--b: fetching config\.json failed: "):
-        BIOT.from_pretrained("a--b")
+    with pytest.raises(CheckpointError, match=r"^me/a--b: fetching config\.json failed: "):
+        BIOT.from_pretrained("me/a--b")
+
+
+def test_a_name_without_its_owner_is_not_asked_for(hub: Hub) -> None:
+    with pytest.raises(CheckpointError, match=r"^mistyped: no such folder or file\.$"):
+        BIOT.from_pretrained("mistyped")
 
 
 def test_missing_files_are_named(hub: Hub, published: Path) -> None:

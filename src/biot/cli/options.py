@@ -42,6 +42,7 @@ __all__ = [
     "perform",
     "positive",
     "require_apart",
+    "require_open",
     "require_writable",
     "whole",
     "with_given_units",
@@ -387,12 +388,17 @@ def require_writable(path: Path, *, suffixes: Sequence[str]) -> None:
         raise ConfigError(f"{path}: is a folder; give the name of a file.")
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: there is no folder {path.parent}; make it first.")
+    require_open(path.parent, path)
+
+
+def require_open(folder: Path, path: Path) -> None:
+    """Raise ConfigError if no file can be made in a folder that is there; `path` is told."""
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot write in {path.parent} ({error.strerror}); choose another folder."
+            f"{path}: cannot write in {folder} ({error.strerror}); choose another folder."
         ) from error
 
 

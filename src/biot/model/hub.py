@@ -30,7 +30,7 @@ PUBLISHED_CHANNELS: Mapping[str, tuple[str, ...]] = {
     "braindecode/biot-pretrained-six-datasets-18chs": PREST_18,
 }
 """Published repositories and the documented channels of their rows, which their files lack."""
-_REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 @dataclass(frozen=True, kw_only=True)

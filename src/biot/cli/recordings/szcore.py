@@ -21,6 +21,7 @@ from biot.cli.options import (
     open_recording,
     positive,
     require_apart,
+    require_open,
 )
 from biot.cli.recordings.event_options import changed_rules, rules_of
 from biot.cli.recordings.opening import open_predictor, tell_of_stride
@@ -104,6 +105,7 @@ def _execute(args: Namespace) -> None:
     if target.is_dir():
         raise ConfigError(f"{target}: is a folder; OUTPUT is the name of a file.")
     require_apart({"OUTPUT": target}, [model, source, args.units])
+    _require_place(target)
     from biot.events.files.szcore import write_szcore
     from biot.inference.predictions import PredictionWarning
     from biot.signals.naming import renames_of
@@ -186,14 +188,26 @@ def _seizure_labels(args: Namespace, contract: Preprocessing) -> tuple[str, ...]
     return seizure_labels([name for name in names if name != background], args.seizure_label)
 
 
+def _require_place(target: Path) -> None:
+    """Refuse, before the work, a place where the table cannot be written."""
+    there = next(folder for folder in target.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise _without_folder(target, f"{there} is a file")
+    require_open(there, target)
+
+
 def _make_parents(target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"{target}: the folder {target.parent} cannot be made ({error.strerror or error}). "
-            "Give another OUTPUT, or --output-root."
-        ) from error
+        raise _without_folder(target, error.strerror or str(error)) from error
+
+
+def _without_folder(target: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"{target}: the folder {target.parent} cannot be made ({why}). Give another OUTPUT, or "
+        "--output-root."
+    )
 
 
 def _tell(events: Events, chosen: tuple[str, ...], target: Path) -> None:
