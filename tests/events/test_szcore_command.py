@@ -182,8 +182,8 @@ def test_names_in_a_container_lie_under_its_folders(
 def test_a_place_where_nothing_can_be_written_is_told_before_the_work(
     tmp_path, make_model, monkeypatch, capsys
 ):
-    def refuse(*_, dir):
-        raise PermissionError(13, "Permission denied", str(dir))
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
 
     def predict(*_, **__):
         raise AssertionError("the work was begun")
@@ -197,6 +197,9 @@ def test_a_place_where_nothing_can_be_written_is_told_before_the_work(
     said = capsys.readouterr().err
     assert f"{target}: cannot write in {tmp_path} (Permission denied); choose another" in said
     assert not target.parent.exists()
+    words[-1] = str(tmp_path / "a.edf" / "b" / "a.tsv")
+    assert main(["szcore", *words]) == 1
+    assert f"b cannot be made ({tmp_path / 'a.edf'} is a file). Give" in capsys.readouterr().err
 
 
 def test_windows_that_leave_gaps_are_told(tmp_path, make_model, capsys):
