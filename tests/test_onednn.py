@@ -8,9 +8,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.autograd import forward_ad
 
 from biot import BIOT, onednn
-from biot.model.layers import LinearAttentionTransformer
+from biot.model.layers import FeedForward, LinearAttentionTransformer
 from biot.model.pieces import mean_in_pieces
 
 pytestmark = pytest.mark.skipif(
@@ -129,3 +131,85 @@ def test_it_serves_processors_of_amd_with_avx_512(
     monkeypatch.setattr("platform.processor", lambda: "Intel64 Family 6")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert onednn._serves_this_processor.__wrapped__() is serves
+
+
+def gradients(layer: torch.nn.Linear, tokens: torch.Tensor, *, by_onednn: bool) -> list[Tensor]:
+    """Of what comes in, the weight, the bias; then those of the sum of squares of these."""
+    tokens = tokens.detach().requires_grad_()
+    if by_onednn:
+        made = onednn.linear_with_gradient(tokens, layer.weight, layer.bias)
+    else:
+        made = layer(tokens)
+    into = [tokens, *layer.parameters()]
+    first = torch.autograd.grad(made.sin().sum(), into, create_graph=True)
+    second = torch.autograd.grad(sum(one.square().sum() for one in first), into)
+    return [*first, *second]
+
+
+@given(shape=st.lists(st.integers(1, 7), max_size=3), bias=st.booleans())
+@patient
+def test_gradients_and_their_gradients_are_those_in_float64(shape: list[int], bias: bool) -> None:
+    torch.manual_seed(0)
+    layer, tokens = torch.nn.Linear(9, 5, bias=bias), torch.randn(*shape, 9)
+    found = gradients(layer, tokens, by_onednn=True)
+    expected = gradients(layer.double(), tokens.double(), by_onednn=False)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.shape == theirs.shape
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_what_wants_no_gradient_gets_none() -> None:
+    layer, tokens = torch.nn.Linear(9, 5), torch.randn(4, 9)
+    layer.weight.requires_grad_(False)
+    onednn.linear_with_gradient(tokens, layer.weight, layer.bias).sum().backward()
+    assert layer.weight.grad is None
+    assert layer.bias.grad is not None
+    torch.testing.assert_close(layer.bias.grad, torch.full((5,), 4.0))
+
+
+def test_a_model_has_the_same_gradients_with_it_and_without(
+    everywhere: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = BIOT(n_outputs=3, n_chans=5, n_times=1000, num_layers=2).eval()  # no dropout
+    x = torch.randn(6, 5, 1000)
+    x[1, 2], x[3, :, 600:] = torch.nan, torch.nan
+    with_it = torch.autograd.grad(model(x).square().sum(), list(model.parameters()))
+    monkeypatch.setattr(onednn, "linear_with_gradient", refused)
+    with pytest.raises(AssertionError, match="was asked"):
+        model(x)
+    monkeypatch.setattr(onednn, "_serves_this_processor", lambda: False)
+    without = torch.autograd.grad(model(x).square().sum(), list(model.parameters()))
+    for ours, theirs in zip(with_it, without, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def refused(*_: object) -> Tensor:
+    raise AssertionError("oneDNN was asked")
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # torch
+@pytest.mark.parametrize("what", ["a hook", "autocast", "forward mode", "vmap", "another weight"])
+def test_where_somebody_could_notice_the_layer_itself_is_called(
+    everywhere: None, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(onednn, "linear_with_gradient", refused)
+    block, tokens, seen = FeedForward(128), torch.randn(2, 9, 128), []
+    if what == "a hook":
+        for layer in (block.w1, block.w2):
+            layer.register_forward_hook(lambda *_: seen.append(True))
+        block(tokens)
+        assert len(seen) == 2
+    elif what == "autocast":
+        with torch.autocast("cpu", torch.bfloat16):
+            assert block(tokens).dtype == torch.bfloat16
+    elif what == "forward mode":
+        with forward_ad.dual_level():
+            made = block(forward_ad.make_dual(tokens, torch.ones_like(tokens)))
+            assert forward_ad.unpack_dual(made).tangent is not None
+    elif what == "vmap":
+        assert torch.func.vmap(block)(tokens).shape == tokens.shape
+    else:
+        torch.nn.utils.parametrizations.weight_norm(block.w1)
+        torch.nn.utils.parametrizations.weight_norm(block.w2)
+        block(tokens)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from biot import onednn
 from biot.errors import ConfigError
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "SelfAttention",
     "SequentialSequence",
     "call_with_mask",
+    "have_usual_weights",
     "is_making_graph",
     "is_plain",
     "is_tracing",
@@ -82,7 +84,7 @@ class SelfAttention(nn.Module):
     def forward(self, tokens_BNE: Tensor, input_mask: Tensor | None = None) -> Tensor:
         """What attention says to each token, (B, N, E); tokens where the mask (B, N) is False are
         not attended."""
-        q, k, v = self.to_q(tokens_BNE), self.to_k(tokens_BNE), self.to_v(tokens_BNE)
+        q, k, v = (_through(one, tokens_BNE) for one in (self.to_q, self.to_k, self.to_v))
         if input_mask is not None:
             k = torch.where(input_mask.unsqueeze(-1), k, -torch.inf)
         # Softmax and product read heads that lie one after another faster than scattered ones.
@@ -90,7 +92,8 @@ class SelfAttention(nn.Module):
         k_BHND = self._heads(k.softmax(dim=1)).contiguous()
         context_BHDD = (k_BHND.mT @ self._heads(v)) * q_BHND.shape[-1] ** -0.5
         attended_BHND = q_BHND @ context_BHDD
-        added: Tensor = self.dropout(self.to_out(attended_BHND.transpose(1, 2).flatten(2)))
+        attended_BNE = attended_BHND.transpose(1, 2).flatten(2)
+        added: Tensor = self.dropout(_through(self.to_out, attended_BNE))
         return added
 
     def _heads(self, values_BNE: Tensor) -> Tensor:
@@ -111,12 +114,11 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens_BNE: Tensor) -> Tensor:
         """(B, N, E) → (B, N, E), each token for itself."""
-        outputs: Tensor = self.w2(self.inner(tokens_BNE))
-        return outputs
+        return _through(self.w2, self.inner(tokens_BNE))
 
     def inner(self, tokens_BNE: Tensor) -> Tensor:
         """What the second linear layer gets, (B, N, 4 E)."""
-        inner: Tensor = self.dropout(self.act(self.w1(tokens_BNE)))
+        inner: Tensor = self.dropout(self.act(_through(self.w1, tokens_BNE)))
         return inner
 
 
@@ -247,6 +249,29 @@ class ClassificationHead(nn.Sequential):
         self.classification_head = nn.Linear(embed_dim, n_outputs)
 
 
+def _through(linear: Any, tokens: Tensor) -> Tensor:
+    """What a linear layer makes of tokens: by oneDNN where that is faster and nobody can see it."""
+    made: Tensor
+    if runs_eagerly(tokens) and onednn.is_faster(tokens) and have_usual_weights(linear):
+        made = onednn.linear_with_gradient(tokens, linear.weight, linear.bias)
+    else:
+        made = linear(tokens)
+    return made
+
+
+def have_usual_weights(*linears: Any) -> bool:
+    """Whether products may read the weights past these layers, with nobody to notice.
+
+    The weights of a quantised layer only the layer can read. Autocast, too, casts in the layer.
+    """
+    if torch.is_autocast_enabled("cpu"):
+        return False
+    return all(
+        type(one) is nn.Linear and type(one.weight) in (Tensor, nn.Parameter) and is_plain(one)
+        for one in linears
+    )
+
+
 def masked_mean(values_BNE: Tensor, mask_BN: Tensor | None) -> Tensor:
     """Mean over the tokens of each sample: (B, E); NaN for a sample without a token."""
     return torch.bmm(shares_of_tokens(values_BNE, mask_BN).unsqueeze(1), values_BNE).squeeze(1)
@@ -292,10 +317,11 @@ def runs_eagerly(x: Tensor) -> bool:
 
     On a GPU a look waits for all that was started there; other kinds of tensor may have no values.
     """
-    if type(x) is not Tensor or x.device.type != "cpu":
+    if is_making_graph() or type(x) is not Tensor or x.device.type != "cpu":
         return False
     transformed = torch._C._are_functorch_transforms_active()  # vmap and the like: x has no value
-    return not is_making_graph() and not transformed
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    return not (transformed or forward_mode)
 
 
 def is_tracing() -> bool:

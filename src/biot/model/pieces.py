@@ -16,6 +16,7 @@ from biot.model.layers import (
     FeedForward,
     LinearAttentionTransformer,
     SelfAttention,
+    have_usual_weights,
     masked_mean,
     shares_of_tokens,
 )
@@ -124,7 +125,7 @@ def _attention_room(attention: SelfAttention, tokens_BNE: Tensor) -> Tensor | No
     n_samples, n_tokens, width = tokens_BNE.shape
     inputs, output = (attention.to_q, attention.to_k, attention.to_v), attention.to_out
     as_made = (
-        _have_usual_weights(*inputs, output)
+        have_usual_weights(*inputs, output)
         and all(linear.weight.shape == (width, width) for linear in (*inputs, output))
         and all(linear.bias is None for linear in inputs)
         and output.bias is not None
@@ -182,21 +183,10 @@ def _inner(network: FeedForward, tokens: Tensor, *, room: Tensor | None) -> Tens
 def _room(network: FeedForward, tokens_BNE: Tensor) -> Tensor | None:
     """Where the inner activations of one piece after another go; None: where torch puts them."""
     linears = (network.w1, network.w2)
-    if not _have_usual_weights(*linears) or any(linear.bias is None for linear in linears):
+    if not have_usual_weights(*linears) or any(linear.bias is None for linear in linears):
         return None
     n_tokens = min(_tokens_at_a_time(tokens_BNE), tokens_BNE.shape[:2].numel())
     return tokens_BNE.new_empty(n_tokens, network.w1.out_features)
-
-
-def _have_usual_weights(*linears: nn.Module) -> bool:
-    """Whether products may read the weights: those of a quantised layer only the layer can read.
-
-    Autocast, too, casts for no product in place.
-    """
-    if torch.is_autocast_enabled("cpu"):
-        return False
-    usual = (Tensor, nn.Parameter)
-    return all(type(one) is nn.Linear and type(one.weight) in usual for one in linears)
 
 
 def _tokens_at_a_time(tokens_BNE: Tensor) -> int:
