@@ -98,6 +98,7 @@ def test_a_model_gives_the_same_scores_with_it_and_without(
         (torch.empty(2, 9, 64), False),
         (torch.empty(2, 9, 128, dtype=torch.float64), False),
         (torch.empty(2, 9, 128, dtype=torch.bfloat16), False),
+        (torch.empty(0, 9, 128), False),
     ],
 )
 def test_it_is_for_wide_tokens_in_float32(
@@ -156,6 +157,15 @@ def test_gradients_and_their_gradients_are_those_in_float64(shape: list[int], bi
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.shape == theirs.shape
         torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_of_no_tokens_the_gradients_of_weights_are_zero(everywhere: None) -> None:
+    transformer = LinearAttentionTransformer(128, 4, 1, 0.0)
+    tokens = torch.empty(0, 9, 128, requires_grad=True)
+    transformer(tokens).sum().backward()
+    for weights in transformer.parameters():
+        assert weights.grad is not None
+        assert not weights.grad.any()
 
 
 def test_what_wants_no_gradient_gets_none() -> None:

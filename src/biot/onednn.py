@@ -24,6 +24,8 @@ _PROCESSOR = Path("/proc/cpuinfo")
 
 def is_faster(tokens: Tensor) -> bool:
     """Whether :func:`linear` is the faster way for these tokens, (…, E), on this processor."""
+    if not tokens.numel():  # of no tokens oneDNN makes no gradient of the weights
+        return False
     wide = tokens.dtype == torch.float32 and tokens.shape[-1] >= _NARROWEST
     return wide and bool(torch.backends.mkldnn.enabled) and _serves_this_processor()
 

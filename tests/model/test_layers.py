@@ -105,7 +105,16 @@ def with_tanh(transformer: LinearAttentionTransformer) -> None:
         feed_forward.fn.fn.act = nn.GELU("tanh")
 
 
-@pytest.mark.parametrize("change", [with_biases, without_biases, with_tanh])
+def with_less_inside(transformer: LinearAttentionTransformer) -> None:
+    """As pruning leaves it: out_features still says what once was."""
+    for _, feed_forward in transformer.layers.layers:
+        network = feed_forward.fn.fn
+        network.w1.weight = nn.Parameter(network.w1.weight[:50].detach())
+        network.w1.bias = nn.Parameter(network.w1.bias[:50].detach())
+        network.w2.weight = nn.Parameter(network.w2.weight[:, :50].detach())
+
+
+@pytest.mark.parametrize("change", [with_biases, without_biases, with_tanh, with_less_inside])
 def test_layers_of_another_form_give_the_same_in_pieces(change: object) -> None:
     torch.manual_seed(0)
     transformer = LinearAttentionTransformer(32, 4, 2, 0.0)
@@ -138,3 +147,10 @@ def test_no_sample_and_a_replaced_layer_pass_without_gradients() -> None:
         torch.testing.assert_close(transformer(tokens), expected)
         torch.testing.assert_close(mean_in_pieces(transformer, tokens), expected.mean(dim=1))
         assert mean_in_pieces(transformer, torch.randn(0, 50, 32)).shape == (0, 32)
+
+
+@pytest.mark.parametrize("n_tokens", [0, 50])
+def test_no_sample_has_no_mean_in_pieces(n_tokens: int) -> None:
+    transformer = LinearAttentionTransformer(32, 4, 2, 0.0)
+    with torch.no_grad():
+        assert mean_in_pieces(transformer, torch.randn(0, n_tokens, 32)).shape == (0, 32)

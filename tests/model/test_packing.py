@@ -121,3 +121,11 @@ def test_windows_that_lack_different_channels_keep_their_order_in_every_batch() 
         each = torch.cat([encoder(one) for one in x[:50].split(1)])
     torch.testing.assert_close(together[:50], each, rtol=0, atol=1e-12, equal_nan=True)
     assert together[7].isnan().all()
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_of_no_sample_there_are_no_features(gradients: bool) -> None:
+    encoder = make_encoder()
+    tokens, mask = tokens_and_mask(0, 0, 0.5)
+    with torch.set_grad_enabled(gradients):
+        assert encoder.pooled(tokens, mask).shape == (0, WIDTH)

@@ -400,7 +400,7 @@ def _mean_of_packed(
 ) -> Tensor:
     """`mean` of the tokens that the mask lets in, (B, E), samples with about as many at a time."""
     groups = _with_about_as_many(mask_BN.sum(dim=1))
-    if len(groups) == 1:
+    if len(groups) <= 1:  # none: no sample
         return mean(*_packed(tokens_BNE, mask_BN)[:2])
     means = [mean(*_packed(tokens_BNE[rows], mask_BN[rows])[:2]) for rows in groups]
     return torch.cat(means)[torch.cat(groups).argsort()]

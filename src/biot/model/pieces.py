@@ -175,7 +175,7 @@ def _inner(network: FeedForward, tokens: Tensor, *, room: Tensor | None) -> Tens
     else:
         rows = tokens.flatten(0, -2)
         wide = torch.addmm(network.w1.bias, rows, network.w1.weight.T, out=room[: len(rows)])
-        wide = wide.view(*tokens.shape[:-1], -1)
+        wide = wide.view(*tokens.shape[:-1], wide.shape[-1])
     activated: Tensor = torch.ops.aten.gelu_(wide, approximate=network.act.approximate)
     return activated
 
@@ -186,7 +186,7 @@ def _room(network: FeedForward, tokens_BNE: Tensor) -> Tensor | None:
     if not have_usual_weights(*linears) or any(linear.bias is None for linear in linears):
         return None
     n_tokens = min(_tokens_at_a_time(tokens_BNE), tokens_BNE.shape[:2].numel())
-    return tokens_BNE.new_empty(n_tokens, network.w1.out_features)
+    return tokens_BNE.new_empty(n_tokens, len(network.w1.weight))
 
 
 def _tokens_at_a_time(tokens_BNE: Tensor) -> int:
