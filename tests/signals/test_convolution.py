@@ -79,3 +79,7 @@ def test_another_number_of_samples_is_that_of_scipy(n_in, n_out):
     np.testing.assert_allclose(
         resize(data, n_out), signal.resample(data, n_out, axis=-1), rtol=0, atol=1e-12
     )
+
+
+def test_of_less_than_half_a_sample_none_is_left():
+    assert resize(_noise(2, 3), 0).shape == (2, 0)

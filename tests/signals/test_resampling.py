@@ -138,6 +138,16 @@ def test_fft_resampling_is_that_of_the_authors():
     np.testing.assert_allclose(recording.read(99, 500), expected[:, 99:500], atol=1e-6)
 
 
+def test_a_segment_too_short_for_a_sample_has_none_by_fft():
+    recording = Recording.from_array(
+        _noise(801), ch_names=["C3", "C4"], sfreq=1000, units=["uV"] * 2, starts=[0, 400, 401]
+    )
+    data = recording.data
+    found = resampled(recording, 200, method="fft")
+    expected = [fourier_resample(part, 80, axis=-1) for part in (data[:, :400], data[:, 401:])]
+    np.testing.assert_allclose(found.data, np.hstack(expected), rtol=0, atol=1e-5)
+
+
 def test_fft_resampling_refuses_a_gap_but_keeps_an_absent_channel():
     data = _noise(256)
     data[0] = np.nan

@@ -108,6 +108,8 @@ def convolve(rows: Floats, taps: Floats) -> Floats:
 def resize(data: npt.NDArray[Any], n_out: int) -> Floats:
     """Another number of samples of a periodic signal: ``scipy.signal.resample``, last axis."""
     n_in = data.shape[-1]
+    if n_out == 0:  # of a segment shorter than half a sample of the new rate
+        return np.zeros((*data.shape[:-1], 0))
     kept = min(n_in, n_out)
     spectrum = np.fft.rfft(data)[..., : kept // 2 + 1]
     if kept % 2 == 0 and n_in != n_out:  # half the shorter rate stands for both its signs
