@@ -27,6 +27,7 @@ __all__ = [
     "counted_kind",
     "fetch_first",
     "listed",
+    "may_be_repository",
     "near_word",
     "require",
     "visible",
@@ -107,9 +108,14 @@ def near_word(word: str, known: Iterable[str]) -> str:
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
+def may_be_repository(source: str | Path) -> bool:
+    """Whether this is how a repository on the Hub is named: OWNER/NAME."""
+    return _REPOSITORY.fullmatch(str(source)) is not None
+
+
 def fetch_first(source: str | Path) -> str:
     """The way out for what is no folder here and may be a repository; empty if it cannot be one."""
-    if not _REPOSITORY.fullmatch(str(source)):
+    if not may_be_repository(source):
         return ""
     return (
         f" If it is a repository on the Hub, fetch it first: hf download {source} --local-dir "

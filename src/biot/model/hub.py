@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biot.errors import CheckpointError, fetch_first
+from biot.errors import CheckpointError, fetch_first, may_be_repository
 from biot.io import require_text_name
 from biot.model.card import renamed_card
 from biot.model.saving import CARD_NAME, CONFIG_NAME, WEIGHT_NAMES, save_pretrained
@@ -30,7 +29,6 @@ PUBLISHED_CHANNELS: Mapping[str, tuple[str, ...]] = {
     "braindecode/biot-pretrained-six-datasets-18chs": PREST_18,
 }
 """Published repositories and the documented channels of their rows, which their files lack."""
-_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +68,7 @@ def locate(
         return (beside if path.name in WEIGHT_NAMES and beside.is_file() else None), path
     if path.is_dir():
         return _in_folder(path, names)
-    if not isinstance(source, str) or not _REPOSITORY.fullmatch(source):
+    if not isinstance(source, str) or not may_be_repository(source):
         raise CheckpointError(f"{source}: no such folder or file.{fetch_first(source)}")
     return _on_hub(source, download, names)
 

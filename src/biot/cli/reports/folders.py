@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biot.errors import CheckpointError, ConfigError, counted
+from biot.errors import CheckpointError, ConfigError, counted, listed
 from biot.io import read_json
 from biot.settings import Settings, settings_of
 from biot.training.finetuning.config import FinetuneConfig
@@ -24,6 +24,7 @@ __all__ = ["contract_rows", "describe_model", "describe_run", "is_model", "is_ru
 
 _MOST_BYTES = 2**26
 """Of a JSON file; a run of many windows lists their numbers."""
+_MOST_NAMES = 20
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _SETTINGS = (
     "embed_dim",
@@ -133,12 +134,9 @@ def _training_data(folder: Path) -> list[tuple[str, str]]:
     if not path.is_file():
         return [("trained on", f"not said: there is no {path.name}")]
     values = read_json(path, ConfigError, most_bytes=_MOST_BYTES)
-    counts = {name: len(_sized(values.get(name))) for name in ("recordings", "unknown", "subjects")}
+    counts = {name: len(_sized(values.get(name))) for name in ("recordings", "unknown")}
     text = counted(counts["recordings"] + counts["unknown"], "recording")
-    if counts["subjects"]:
-        subjects = list(map(str, _sized(values["subjects"])))
-        text += f" of {counted(len(subjects), 'subject')}: {_first(subjects)}"
-    return [("trained on", text)]
+    return [("trained on", f"{text}{_whose(values)}")]
 
 
 def _provenance(folder: Path, weights: Path) -> list[tuple[str, str]]:
@@ -198,7 +196,7 @@ def _heads(folder: Path) -> list[tuple[str, str]]:
     """Models of supervised pretraining, one a corpus."""
     heads = folder / "heads"
     names = sorted(one.name for one in heads.iterdir()) if heads.is_dir() else []
-    return [("heads", f"{heads}: {_first(names)}")] if names else []
+    return [("heads", f"{heads}: {listed(names, _MOST_NAMES)}")] if names else []
 
 
 def _history_of(about: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -221,11 +219,7 @@ def _of_corpus(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     for part in ("train", "valid", "test"):
         found = _inner(split, part)
         if found:
-            subjects = list(map(str, _sized(found.get("subjects"))))
-            whose = (
-                f" of {counted(len(subjects), 'subject')}: {_first(subjects)}" if subjects else ""
-            )
-            rows.append((part, f"{_windows(found)}{whose}"))
+            rows.append((part, f"{_windows(found)}{_whose(found)}"))
     return [*rows, ("leakage", leakage_text(about))]
 
 
@@ -295,10 +289,11 @@ def _windows(values: Mapping[str, Any]) -> str:
     return counted(values.get("n_windows", "unknown"), "window")
 
 
+def _whose(values: Mapping[str, Any]) -> str:
+    """The subjects of windows or recordings, where they are known."""
+    names = list(map(str, _sized(values.get("subjects"))))
+    return f" of {counted(len(names), 'subject')}: {listed(names, _MOST_NAMES)}" if names else ""
+
+
 def _words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
-
-
-def _first(names: Sequence[str], most: int = 20) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
