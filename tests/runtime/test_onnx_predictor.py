@@ -311,7 +311,7 @@ def test_what_is_no_window_is_refused_with_its_shape(
     predictor = OnnxPredictor.from_file(plain[1])
     windows = np.zeros(shape, np.float32)
     for method in (predictor.outputs, predictor.probabilities):
-        with pytest.raises(ConfigError, match=r"with 3 channels, got shape \(") as caught:
+        with pytest.raises(ConfigError, match=r"at most 3 channels; got shape \(") as caught:
             method(windows)
         assert str(shape) in str(caught.value)
     with pytest.raises(CheckpointError, match="Those of its contract have 100; if it fails"):

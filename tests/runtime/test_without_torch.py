@@ -340,6 +340,12 @@ def test_info_says_of_a_file_that_is_nothing_what_it_may_be(
     said = capsys.readouterr().err
     assert "as its name ends in '.safetensors'" in said
     assert f"It lies in the folder of a model: biot info {model}" in said
+    linked = tmp_path / "linked"  # as the Hub's cache keeps a repository
+    linked.mkdir()
+    (linked / "config.json").write_text("{}", encoding="utf-8")
+    (linked / "model.safetensors").symlink_to(nameless)
+    assert main(["info", str(linked / "model.safetensors")]) == 1
+    assert f"It lies in the folder of a model: biot info {linked}" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(

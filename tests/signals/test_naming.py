@@ -112,3 +112,5 @@ def test_a_bad_channel_stays_bad_under_its_new_name() -> None:
     found = named(marked, {"C4": "Pz"}).recording
     assert found.bad == ("Pz", "Cz")
     assert found.pick([1]).bad == ("Pz",)
+    assert repr(found).endswith(", 2 bad channels)")
+    assert repr(found.pick([1])).endswith(", 1 bad channel)")

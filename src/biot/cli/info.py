@@ -129,11 +129,11 @@ def _require_recording(path: Path) -> None:
     if is_named_as_recording(path):
         return
     ends = f"its name ends in {path.suffix!r}" if path.suffix else "its name has no suffix"
-    folder = path.resolve().parent
+    folder = path.parent  # of a link, not of what it leads to
     kind = "model" if is_model(folder) else "run" if is_run(folder) else None
     way = "Give a recording under its full name, such as night.edf, or an ONNX file."
     if kind is not None:
-        way = f"It lies in the folder of a {kind}: biot info {path.parent}"
+        way = f"It lies in the folder of a {kind}: biot info {folder}"
     raise ConfigError(
         f"{path}: is neither a recording, as {ends}, nor an ONNX file of biot export. {way}"
     )

@@ -90,8 +90,8 @@ class OnnxFile:
         most, shape = self.preprocessing.n_chans, np.shape(windows_BCT)
         if len(shape) != 3 or 0 in shape or shape[1] > most:
             raise ConfigError(
-                f"windows must be (windows, channels, samples) with {counted(most, 'channel')}, "
-                f"got shape {shape}."
+                f"windows must be (windows, channels, samples), at least one of each and at most "
+                f"{counted(most, 'channel')}; got shape {shape}."
             )
 
     def _known_inputs(self) -> tuple[str, ...]:

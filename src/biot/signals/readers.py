@@ -27,7 +27,7 @@ from biot.signals.formats.xdf import XDF_NAME, XDF_SUFFIXES, read_xdf
 from biot.signals.recording import Recording
 from biot.signals.units import tell_of_amplitudes, with_units
 
-__all__ = ["SUFFIXES", "is_table", "read_recording", "recording_of"]
+__all__ = ["SUFFIXES", "is_named_as_recording", "is_table", "read_recording", "recording_of"]
 
 _READERS = {
     **dict.fromkeys((".edf", ".bdf"), read_edf),

@@ -108,7 +108,7 @@ class Recording:
             f"{self.duration:g} s",
             *([counted(len(self.starts), "segment")] if len(self.starts) > 1 else []),
             *([counted(len(self.annotations), "annotation")] if self.annotations else []),
-            *([f"{len(self.bad)} bad channels"] if self.bad else []),
+            *([counted(len(self.bad), "bad channel")] if self.bad else []),
         ]
         return f"Recording({self.name}: {', '.join(parts)})"
 

@@ -203,6 +203,14 @@ def test_annotations_count_from_the_first_sample(write_edf, make_signal):
     )
 
 
+def test_one_annotation_of_a_channel_is_told_as_one(write_edf, make_signal):
+    texts = [_stamp(0, b"+1\x14spike@@Fp1\x14\x00"), _stamp(1), _stamp(2), _stamp(3)]
+    path = write_edf([make_signal()], texts=texts, reserved="EDF+C")
+    told = r"1 annotation holds for one channel \(text@@channel\); it is read as the text alone"
+    with pytest.warns(UserWarning, match=told):
+        read_recording(path)
+
+
 def test_annotations_of_channels_are_labels_without_the_channel(write_edf, make_signal):
     lists = [
         b"+0\x1530\x14Sleep stage W@@EEG Fpz-Cz\x14\x00",

@@ -109,7 +109,8 @@ def test_mind_monitor_s_markers_are_no_samples_and_its_band_powers_no_signals(re
     names = [*sites, "AUX_RIGHT", *head[26:32]]
     data = [*raw, raw[0], *moved, *turned * np.pi / 180]
     check(recording, names, ["µV"] * 5 + ["g"] * 3 + ["rad/s"] * 3, 250, data)
-    assert any("1 row holds a text and no number (/muse/elements/blink)" in text for text in said)
+    told = "1 row holds a text and no number (/muse/elements/blink) and is no sample."
+    assert any(told in text for text in said)
 
 
 def test_muse_lsl_stamps_packets_of_twelve_in_seconds_since_1970(read):

@@ -323,8 +323,9 @@ def _takers(
         lines = stack.enter_context(JsonLines(args.out))
         if lines.n_before:
             say(
-                f"{args.out}: holds {counted(lines.n_before, 'line')}, which stay; new ones come "
-                "after them."
+                f"{args.out}: holds "
+                f"{counted(lines.n_before, 'line, which stays', 'lines, which stay')}; new ones "
+                "come after."
             )
         takers.append(lambda row: lines.write(row.to_dict()))
     if args.outlet:

@@ -54,12 +54,10 @@ class Tally:
             f"{counted_kind(n, reason)}." for reason, n in sorted(self.labels_left_out.items()) if n
         ]
         if self.without_entry:
-            lines.append(
-                f"{counted(len(self.without_entry), 'recording')} without an entry in the "
-                "reference "
-                f"{'counts' if len(self.without_entry) == 1 else 'count'} as recordings without "
-                "events."
-            )
+            n, lack = len(self.without_entry), "without an entry in the reference"
+            one = f"recording {lack} counts as a recording"
+            several = f"recordings {lack} count as recordings"
+            lines.append(f"{counted(n, one, several)} without events.")
         if self.predicted:
             first = next(iter(self.predicted.values()))[0]
             lines.append(

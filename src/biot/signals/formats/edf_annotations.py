@@ -87,10 +87,10 @@ def _of_all_channels(
             of_channels.add((onset, duration, match[1]))
             n += 1
     if n:
+        one = "annotation holds for one channel (text@@channel); it is"
+        several = "annotations hold for one channel each (text@@channel); they are"
         warnings.warn(
-            f"{path.name}: {counted(n, 'annotation holds', 'annotations hold')} for one channel "
-            "each (text@@channel); they are "
-            "read as the text alone, for all channels.",
+            f"{path.name}: {counted(n, one, several)} read as the text alone, for all channels.",
             stacklevel=4,
         )
     return common + sorted(of_channels - set(common))

@@ -99,10 +99,10 @@ def _without_events(sheet: SampleTable) -> SampleTable:
     if not events.any() or events.all():
         return sheet
     met = sorted({cell for column in texts for cell in column[events] if cell})
+    what = f"a text and no number ({listed(met, 3)}) and"
+    one, several = f"row holds {what} is no sample", f"rows hold {what} are no samples"
     warnings.warn(
-        f"{sheet.path.name}: {counted(int(events.sum()), 'row holds', 'rows hold')} a text and no "
-        f"number ({listed(met, 3)}) "
-        "and are no samples.",
+        f"{sheet.path.name}: {counted(int(events.sum()), one, several)}.",
         stacklevel=4,
     )
     return sheet.without_rows(events)
