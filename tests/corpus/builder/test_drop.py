@@ -142,6 +142,8 @@ def test_the_command_removes_a_subject(corpus: Path, capsys: pytest.CaptureFixtu
     assert main(["corpus", "drop", str(corpus), "--subject", "CLARA"]) == 0
     assert "10 windows are removed" in capsys.readouterr().out
     assert main(["corpus", "drop", str(corpus), "--subject", "CLARA"]) == 1
+    said = capsys.readouterr().err
+    assert "no subject 'CLARA'. It was removed before. Subjects: ANNA, BERTA.\n" in said
     assert b"CLARA" not in everything(corpus)
 
 
