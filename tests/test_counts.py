@@ -23,6 +23,7 @@ SRC = Path(__file__).resolve().parents[1] / "src" / "biot"
         (counted(3, "entry has", "entries have"), "3 entries have"),
         (counted_kind(1, "windows without a label"), "1 window without a label"),
         (counted_kind(7, "windows without a label"), "7 windows without a label"),
+        (counted_kind(2, "trigger channels 'X'"), "2 trigger channels 'X'"),  # of older corpora
     ],
 )
 def test_a_count_agrees_with_what_it_counts(told: str, expected: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from biot.errors import ConfigError, ContractError
@@ -111,6 +112,12 @@ def test_data_prepared_differently_are_refused(change: dict[str, Any], message: 
 def test_a_file_that_was_spoilt_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ContractError, match=message):
         Preprocessing.from_dict({"version": 1, **PLAIN, **change}, where="x.json")
+
+
+@pytest.mark.parametrize("number", [np.float32(100), np.int64(100)])
+def test_a_number_of_numpy_is_a_number(number: Any) -> None:
+    made = Preprocessing.from_dict({"version": 1, **PLAIN, "sfreq": number}, where="x.json")
+    assert (type(made.sfreq), made.sfreq) == (float, 100.0)
 
 
 def test_long_lists_are_told_by_their_first_difference() -> None:

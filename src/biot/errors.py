@@ -91,7 +91,7 @@ def counted(number: Any, one: str, several: str | None = None) -> str:
 def counted_kind(number: int, kind: str) -> str:
     """The same of a kind that opens with its noun, such as ``"windows without a label"``."""
     noun, _, rest = kind.partition(" ")
-    return f"{counted(number, noun.removesuffix('s'))} {rest}"
+    return f"{counted(number, noun.removesuffix('s'), noun)} {rest}"
 
 
 def near_word(word: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import zip_longest
 from math import isfinite
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -292,7 +293,7 @@ class Preprocessing:
                 raise ContractError(f"{where}: {key} must be a list, got {given[key]!r}.")
             given[key] = tuple(given[key])
         for key in _NUMBERS:
-            if not isinstance(given.get(key), float | int | None):
+            if not isinstance(given.get(key), Real | None):
                 raise ContractError(f"{where}: {key} must be a number, got {given[key]!r}.")
         try:
             if given.get("events") is not None:

@@ -168,8 +168,8 @@ def test_half_overlapping_windows_lose_one_at_each_border() -> None:
 @pytest.mark.parametrize(
     ("corpus", "by", "message"),
     [
-        (columns(2, "ab"), "subject", r"has 2 subject\(s\).*at least 3.*--split recording\|time"),
-        (columns(1, "ab"), "recording", r"has 1 recording\(s\).*Use --split time"),
+        (columns(2, "ab"), "subject", r"has 2 subjects; .*at least 3.*--split recording\|time"),
+        (columns(1, "ab"), "recording", r"has 1 recording; .*Use --split time"),
         (columns(3, "a|b|c"), "subject", "without [abc]: too few subjects hold it"),
         (columns(1, "ab", n_each=1), "time", "leaves no window for the valid part"),
     ],
@@ -257,7 +257,7 @@ def test_subjects_in_two_official_parts_are_told() -> None:
         (["", ""], "corpus knows no official parts .* with --split-column NAME"),
         (["train", "valid"], "parts train and valid, but none of test.* --test"),
         (["test", "valid"], "parts valid and test, but none of train"),
-        (["train", "test"], r"has 1 subject\(s\); a split by subject into 2 parts"),
+        (["train", "test"], r"has 1 subject; a split by subject into 2 parts needs at least 2"),
     ],
 )
 def test_official_parts_that_do_not_suffice_are_refused(parts: list[str], message: str) -> None:

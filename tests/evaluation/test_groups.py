@@ -100,7 +100,7 @@ def test_scores_are_those_of_scikit_learn_on_the_decisions() -> None:
     assert plain["n_windows"] == 195
     assert str(found).startswith(
         "39 recordings of 20 subjects, each decided once by what their mean probability says "
-        "(195 windows); 1 more without usable data are left out."
+        "(195 windows); 1 more without usable data is left out."
     )
     assert found.counted == "39 recordings of 20 subjects"
 

@@ -92,34 +92,6 @@ def test_the_command_predicts_with_an_onnx_file(
     assert (tmp_path / "night_desc-biot_events.tsv").is_file()
 
 
-@pytest.mark.parametrize(
-    ("words", "package", "extra"),
-    [
-        (["--out", "night.parquet"], "pyarrow", "corpus"),
-        (["--out", "night.csv", "--png", "night.png"], "matplotlib", "plots"),
-        (["--out", "night.csv", "--event-format", "edf"], "edfio", "signals"),
-        (["--out", "night.csv", "--event-format", "mne"], "mne", "signals"),
-        (["--out", "night.csv", "--event-format", "wfdb"], "wfdb", "signals"),
-    ],
-)
-def test_a_package_that_is_not_there_is_asked_for_before_the_work(
-    words: list[str],
-    package: str,
-    extra: str,
-    plain: tuple[Predictor, Path],
-    night: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    before = sorted(tmp_path.iterdir())
-    done = command("predict", plain[1], night, *words)
-    assert f"biot: error: {package} is not installed." in done.stderr
-    assert f"[{extra}]" in done.stderr
-    assert done.stdout == ""
-    assert sorted(tmp_path.iterdir()) == before
-
-
 def test_a_command_that_needs_torch_says_so_in_one_line(night: Path, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     code = "from biot.cli import main\nassert main({}) == 1"

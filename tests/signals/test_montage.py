@@ -167,7 +167,7 @@ def test_values_that_are_no_plan_raise(values):
 
 def test_a_plan_for_other_channels_raises():
     values = plan(["Fp1", "F7"], ["FP1-F7"]).to_dict() | {"ch_names": ["Fp1"]}
-    with pytest.raises(ChannelError, match="uses channel 1, but has the 1 channel"):
+    with pytest.raises(ChannelError, match="uses channel 1, but has the 1 channel 0 to 0"):
         MontagePlan.from_dict(values)
     with pytest.raises(ChannelError, match=r"for 2 channels.*got data of shape \(3, 5\)"):
         plan(["Fp1", "F7"], ["FP1-F7"]).apply(np.zeros((3, 5)))

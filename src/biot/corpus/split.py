@@ -155,9 +155,8 @@ def _by_group(
     if len(groups) < n_parts:
         others = "recording|time" if by == "subject" else "time"
         raise CorpusError(
-            f"The corpus has {len(groups)} {by}(s); a split by {by} into "
-            f"{counted(n_parts, 'part')} needs at "
-            f"least {n_parts}. Use --split {others}."
+            f"The corpus has {counted(len(groups), by)}; a split by {by} into {n_parts} parts "
+            f"needs at least {n_parts}. Use --split {others}."
         )
     counts = _class_counts(label_ids, group_of, len(groups))
     order = np.random.default_rng(seed).permutation(len(groups))

@@ -51,7 +51,9 @@ def _head(plain: Mapping[str, Any]) -> str:
         of = counted(n_windows, "window")
         head = f"{' of '.join(parts)}, each decided once by what {how} ({of})"
     if plain.get("n_left_out"):
-        head += f"; {plain['n_left_out']} more without usable data are left out"
+        n_more = plain["n_left_out"]
+        is_ = "is" if n_more == 1 else "are"
+        head += f"; {n_more} more without usable data {is_} left out"
     if n_subjects == 1:
         head += "; no intervals: they need two subjects or more"
     classes = _inner(plain, "classes")

@@ -138,10 +138,16 @@ def test_what_cannot_be_removed_is_said(corpus: Path, tmp_path: Path) -> None:
         drop(tmp_path / "recordings", "A")
 
 
-def test_the_command_removes_a_subject(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_removes_a_subject(
+    corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as if a subject that remains were called almost so
+    monkeypatch.setattr("biot.corpus.builder.drop.near_word", lambda *_: " Did you mean 'ANNA'?")
     assert main(["corpus", "drop", str(corpus), "--subject", "CLARA"]) == 0
     assert "10 windows are removed" in capsys.readouterr().out
     assert main(["corpus", "drop", str(corpus), "--subject", "CLARA"]) == 1
+    said = capsys.readouterr().err
+    assert "no subject 'CLARA'. It was removed before. Subjects: ANNA, BERTA.\n" in said
     assert b"CLARA" not in everything(corpus)
 
 

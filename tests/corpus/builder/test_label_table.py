@@ -135,8 +135,8 @@ def test_rows_outside_the_recording_are_left_out_or_cut_and_counted(
         Stretch(0.0, 2.0, "x"),
     ]
     assert counts == {
-        "rows that begin at or beyond the recording's end": 2,
-        "rows that end before the recording's start": 3,
+        "rows beginning at or beyond the recording's end": 2,
+        "rows ending before the recording's start": 3,
         "rows cut at the recording's start": 1,
     }
 
@@ -145,7 +145,7 @@ def test_a_recording_whose_rows_all_lie_outside_is_set_aside(
     read: Callable[..., LabelTable],
 ) -> None:
     table = read("file|label|onset|duration\none|x|900|1\n")
-    message = r"one\.edf: it lasts 60 s, and all of its 1 row .* line 2 begins at 900 s"
+    message = r"one\.edf: it lasts 60 s, and its 1 row in .* lies outside: line 2 begins at 900 s"
     with pytest.raises(RecordingError, match=message):
         table.stretches("a/one.edf", 60.0)
 

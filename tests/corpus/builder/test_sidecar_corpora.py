@@ -93,8 +93,8 @@ def test_what_says_nothing_is_counted(session: Path) -> None:
     report = prepared(session)
     assert report.labels == {"bckg": 4, "late": 1}
     assert report.dropped == {
-        "labels beside recordings that are empty or n/a": 1,
-        "labels beside recordings that begin at or beyond the recording's end": 2,
+        "labels beside recordings, empty or n/a": 1,
+        "labels beside recordings, beginning at or beyond the recording's end": 2,
         "labels beside recordings without a time": 1,
         "recordings without a file of labels beside them": 1,
         "windows without a label": 5,
@@ -167,7 +167,7 @@ def test_marks_of_bad_data_and_breaks_are_no_labels(session: Path, label: str) -
     (session / "aaaaaaaa_s001_t000.tse").write_text(f"{TSE}2 4 {label} 1\n")
     report = prepared(session)
     assert report.labels == {"bckg": 4, "seiz": 6}
-    assert report.dropped["labels beside recordings that mark bad data or breaks"] == 1
+    assert report.dropped["labels beside recordings, marking bad data or breaks"] == 1
 
 
 # reported inputs -------------------------------------------------------------------------------
@@ -241,8 +241,8 @@ def test_of_the_reported_bids_events_four_and_two_remain(reported: Callable[[str
     report = prepared(folder, window=0.05, align="events", stride=100, labels="annotations")
     assert report.labels == {"go": 4, "rest": 2}
     assert report.dropped == {
-        "labels beside recordings that are empty or n/a": 1,
-        "labels beside recordings that begin at or beyond the recording's end": 1,
+        "labels beside recordings, empty or n/a": 1,
+        "labels beside recordings, beginning at or beyond the recording's end": 1,
         "labels beside recordings without a time": 2,
     }
 
@@ -265,7 +265,7 @@ def test_the_published_hypnogram_gives_as_many_windows_as_it_has_epochs(
     assert report.labels == +expected
     assert report.n_windows == 2650
     assert report.dropped == {  # "Sleep stage ?", from the recording's end on
-        "labels beside recordings that begin at or beyond the recording's end": 1
+        "labels beside recordings, beginning at or beyond the recording's end": 1
     }
 
 

@@ -470,7 +470,7 @@ def test_a_hypnogram_of_another_length_is_refused(write_edf: WriteEdf) -> None:
     path = write_edf("x.edf", seconds=120, sfreq=10)
     path.with_name("x_hypno.txt").write_text("W\n" * 6)
     message = (
-        r"x_hypno.txt: found 6 stages, which at 30 s a line last 180 s \(they would fit at 20 s a "
+        r"x_hypno.txt: found 6 stages, at 30 s a line 180 s long \(they would fit at 20 s a "
         r"line\); expected as many as fit the 120 s of x.edf, within one"
     )
     with pytest.raises(RecordingError, match=message):

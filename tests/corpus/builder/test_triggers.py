@@ -85,7 +85,7 @@ def test_one_code_after_another_is_an_event_and_one_sample_between_is_not() -> N
     found, left_out = events(made([3, 3, 0, 5, 5, 4, 4, 0, 6, 7, 7, 3, 0, 9, 0]))
     assert found == [(3, 2, "5"), (5, 2, "4"), (9, 2, "7"), (13, 1, "9")]
     assert left_out == {
-        "codes that were there from the first sample on": 1,
+        "codes there from the first sample on": 1,
         "codes of a single sample on the way to another": 2,
     }
 

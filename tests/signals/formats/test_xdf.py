@@ -186,7 +186,7 @@ def test_a_stream_without_a_sample_is_refused(write_xdf):
 def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes_and_told_of(write_xdf):
     path = write_xdf(_eeg())
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.warns(UserWarning, match=r"^made.xdf: is damaged or was cut off: 1 part"):
+    with pytest.warns(UserWarning, match=r"^made.xdf: is damaged or was cut off: 1 part is "):
         recording = read_recording(path)
     np.testing.assert_allclose(recording.data, DATA[:, :550], rtol=1e-6)
 

@@ -234,7 +234,7 @@ def test_the_bar_is_shown_on_request_only(wave_corpus, tiny_config, tmp_path, ca
     [
         ({"unlabelled": True}, r"holds no labels; fine-tuning needs two classes.*--labels"),
         ({"label_names": ("wave",)}, r"holds only the class 'wave'; fine-tuning needs two"),
-        ({"n_subjects": 2}, r"2 subject\(s\).*--split recording\|time"),
+        ({"n_subjects": 2}, r"2 subjects; .*--split recording\|time"),
     ],
 )
 def test_a_corpus_that_does_not_suffice_is_refused(

@@ -86,8 +86,8 @@ def test_a_share_that_leaves_nobody_to_train_on_is_refused(
 
     with pytest.raises(
         CorpusError,
-        match=r"waves: valid_share 0\.99 \(--valid-share\) is all of 6 subjects, and leaves none "
-        r"to train on\. Give at most 0\.833",
+        match=r"waves: valid_share 0\.99 \(--valid-share\) is all 6 subjects, and leaves none to "
+        r"train on\. Give at most 0\.833",
     ):
         held_out_rows(data, config(0.99))
     train, valid = held_out_rows(data, config(5 / 6))

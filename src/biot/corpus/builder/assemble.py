@@ -317,7 +317,7 @@ def _why_nothing(
     reasons += [reason.rstrip(".") for _, reason in unusable[:3]]
     if len(unusable) > 3:
         reasons.append(f"and {len(unusable) - 3} more that cannot be read")
-    if any(what.endswith(("in their layout", "that are empty or n/a")) for what in counts):
+    if any(what.endswith(("in their layout", ", empty or n/a")) for what in counts):
         reasons.append(
             "if labels are in another column, name it with label_columns; labels must be "
             "'annotations' or 'sidecars' then"

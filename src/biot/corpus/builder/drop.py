@@ -73,12 +73,10 @@ def _drop(folder: Path, subject: str) -> int:
         )
     mine = {n: record for n, record in manifest.recordings.items() if record.subject == subject}
     if not mine:
-        gone = " It was removed before." if manifest.is_dropped(subject) else ""
         known = sorted({record.subject for record in manifest.recordings.values()})
-        raise CorpusError(
-            f"{folder}: has no subject {subject!r}.{near_word(subject, known)}{gone} "
-            f"Subjects: {listed(known)}."
-        )
+        gone = manifest.is_dropped(subject)
+        why = " It was removed before." if gone else near_word(subject, known)
+        raise CorpusError(f"{folder}: has no subject {subject!r}.{why} Subjects: {listed(known)}.")
     state = read_json(folder / STATE_FILE, CorpusError)
     require_unchanged(folder, state, (STATE_FILE, *DESCRIPTION))
     others = {n: record for n, record in manifest.recordings.items() if n not in mine}

@@ -65,9 +65,8 @@ def _require_subjects(corpus: Corpus, share: float) -> None:
         )
     if round(n_subjects * (1.0 - share), 9) < 0.5:
         raise CorpusError(
-            f"{said}is all of {counted(n_subjects, 'subject')}, and leaves none to train on. Give "
-            "at most "
-            f"{(n_subjects - 1) / n_subjects:.3g}, which leaves one."
+            f"{said}is all {counted(n_subjects, 'subject')}, and leaves none to train on. Give at "
+            f"most {(n_subjects - 1) / n_subjects:.3g}, which leaves one."
         )
 
 

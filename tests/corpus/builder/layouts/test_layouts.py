@@ -118,7 +118,7 @@ def test_recordings_of_other_names_are_left_out_and_named(
 ) -> None:
     lay_edf(folder / "notes.edf", ("Cz",))
     report = prepare(folder, tmp_path / "corpus", layout="eegmmidb")
-    what = "recordings that are not named as in the layout eegmmidb"
+    what = "recordings not named as in the layout eegmmidb"
     assert report.dropped[what] == 1
     assert f"{what}: notes.edf" in report.notes
 

@@ -35,7 +35,7 @@ __all__ = [
     "LabelSource",
 ]
 
-_MARKS = "labels beside recordings that mark bad data or breaks"
+_MARKS = "labels beside recordings, marking bad data or breaks"
 
 # BrainVision and EEGLAB mark with these where a recording was interrupted.
 _BREAK = re.compile(r"New Segment(?:/.*)?|boundary", re.IGNORECASE)

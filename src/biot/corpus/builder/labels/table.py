@@ -115,20 +115,21 @@ class LabelTable:
         for row in rows:
             onset, length = row.span or (0.0, duration)
             if onset >= duration:
-                counts["rows that begin at or beyond the recording's end"] += 1
+                counts["rows beginning at or beyond the recording's end"] += 1
                 continue
             if onset < 0 and onset + length <= 0:
-                counts["rows that end before the recording's start"] += 1
+                counts["rows ending before the recording's start"] += 1
                 continue
             if onset < 0:
                 counts["rows cut at the recording's start"] += 1
                 onset, length = 0.0, onset + length
             found.append(Stretch(onset, length, row.label))
         if rows and not found:
+            name = self.path.name
+            all_of = counted(len(rows), f"row in {name} lies", f"rows in {name} lie")
             raise RecordingError(
-                f"{recording}: it lasts {duration:g} s, and all of its "
-                f"{counted(len(rows), 'row')} in "
-                f"{self.path.name} lie outside: line {rows[0].number} begins at "
+                f"{recording}: it lasts {duration:g} s, and its {all_of} outside: line "
+                f"{rows[0].number} begins at "
                 f"{(rows[0].span or (0,))[0]:g} s. Onsets count in seconds from its start; for "
                 "labels of whole recordings, whatever the times, give --label-scope recording."
             )

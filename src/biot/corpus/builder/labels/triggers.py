@@ -123,7 +123,7 @@ def _events(values: Codes, lengths: Codes, left_out: Counter[str]) -> Iterator[i
         before = values[i - 1] if i else -1
         after = values[i + 1] if i + 1 < len(values) else before
         if before < 0:
-            left_out["codes that were there from the first sample on"] += 1
+            left_out["codes there from the first sample on"] += 1
         elif lengths[i] == 1 and before != after:
             left_out["codes of a single sample on the way to another"] += 1
         else:

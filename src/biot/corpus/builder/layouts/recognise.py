@@ -53,7 +53,7 @@ def recordings_of(
     strange = [s.recording for s in sources if every[s.recording] is None]
     repeated = [one.name for one in found if one.name not in used]
     reasons = {
-        f"recordings that are not named as in the layout {layout.name}": strange,
+        f"recordings not named as in the layout {layout.name}": strange,
         f"recordings that {layout.title} has at another rate, too": repeated,
     }
     return FoundRecordings(

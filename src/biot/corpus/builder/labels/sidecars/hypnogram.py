@@ -73,7 +73,7 @@ def _read(path: Path, beside: Beside) -> Sidecar:
         hint = f" (they would fit at {fits[0]} a line)" if fits else ""
         damaged(
             path, None,
-            f"{counted(len(lines), 'stage')}, which at {_EPOCH:g} s a line last {length:g} s{hint}",
+            f"{counted(len(lines), 'stage')}, at {_EPOCH:g} s a line {length:g} s long{hint}",
             f"as many as fit the {duration:g} s of {beside.path.name}, within one. Give stages of "
             "another length, or start, as a table with onset and duration",
         )  # fmt: skip

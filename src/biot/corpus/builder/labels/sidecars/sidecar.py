@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 WITHOUT_TIME = "labels beside recordings without a time"
-WITHOUT_LABEL = "labels beside recordings that are empty or n/a"
-BEYOND = "labels beside recordings that begin at or beyond the recording's end"
+WITHOUT_LABEL = "labels beside recordings, empty or n/a"
+BEYOND = "labels beside recordings, beginning at or beyond the recording's end"
 _CUT = "labels beside recordings cut at the recording's start"
-_BEFORE = "labels beside recordings that end before the recording begins"
+_BEFORE = "labels beside recordings, ending before the recording begins"
 
 
 _LONGEST = 1e9
