@@ -200,6 +200,10 @@ def test_a_place_where_nothing_can_be_written_is_told_before_the_work(
     words[-1] = str(tmp_path / "a.edf" / "b" / "a.tsv")
     assert main(["szcore", *words]) == 1
     assert f"b cannot be made ({tmp_path / 'a.edf'} is a file). Give" in capsys.readouterr().err
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    words[-1] = str(tmp_path / "link" / "a.tsv")
+    assert main(["szcore", *words]) == 1
+    assert "is a link to a folder that is not there). Give" in capsys.readouterr().err
 
 
 def test_windows_that_leave_gaps_are_told(tmp_path, make_model, capsys):

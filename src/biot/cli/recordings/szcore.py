@@ -190,9 +190,10 @@ def _seizure_labels(args: Namespace, contract: Preprocessing) -> tuple[str, ...]
 
 def _require_place(target: Path) -> None:
     """Refuse, before the work, a place where the table cannot be written."""
-    there = next(folder for folder in target.absolute().parents if folder.exists())
+    there = next(folder for folder in target.absolute().parents if os.path.lexists(folder))
     if not there.is_dir():
-        raise _without_folder(target, f"{there} is a file")
+        what = "is a file" if there.exists() else "is a link to a folder that is not there"
+        raise _without_folder(target, f"{there} {what}")
     require_open(there, target)
 
 
