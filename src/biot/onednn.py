@@ -57,7 +57,7 @@ def linear(
 
 
 def linear_with_gradient(tokens: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """:func:`linear` without activation, through which gradients go, also those of gradients."""
+    """(…, E) → (…, F): :func:`linear` without activation; gradients go through, and theirs too."""
     result: Tensor = _Linear.apply(tokens, weight, bias)  # type: ignore[no-untyped-call]
     return result
 
