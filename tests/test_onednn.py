@@ -156,7 +156,8 @@ def test_gradients_and_their_gradients_are_those_in_float64(shape: list[int], bi
     expected = gradients(layer.double(), tokens.double(), by_onednn=False)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.shape == theirs.shape
-        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-4)
+        largest = theirs.detach().abs().max().item()  # sums of many terms that nearly cancel are smaller
+        torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=1e-5 * (1 + largest))
 
 
 def test_of_no_tokens_the_gradients_of_weights_are_zero(everywhere: None) -> None:
